@@ -1,0 +1,1 @@
+//! What IP headers say, shared by all modules.
