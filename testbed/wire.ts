@@ -1,0 +1,35 @@
+/** Makes a veth behave like a network card as far as packet sizes are concerned. */
+import type { Site } from './site.ts';
+
+/**
+ * Every feature by which a veth would hand a super-packet across whole, and the receive offload that a card's driver has.
+ * `tx-udp_tnl-segmentation` is VXLAN's.
+ */
+const FEATURES = {
+  tx: 'off',
+  tso: 'off',
+  gso: 'off',
+  'tx-udp-segmentation': 'off',
+  'tx-udp_tnl-segmentation': 'off',
+  gro: 'on',
+} as const;
+
+/** The names under which `ethtool -k` reports them. */
+const REPORTED_AS: Readonly<Record<string, string>> = {
+  tx: 'tx-checksumming',
+  tso: 'tcp-segmentation-offload',
+  gso: 'generic-segmentation-offload',
+  gro: 'generic-receive-offload',
+};
+
+/** Packets leave the device at MTU size with their checksums done, and are merged on receiving by GRO. */
+export async function sendLikeNetworkCard(site: Site, device: string): Promise<void> {
+  await site.run(['ethtool', '-K', device, ...Object.entries(FEATURES).flat()]);
+  // ethtool keeps silent about a feature that the device does not let go of.
+  const { stdout } = await site.run(['ethtool', '-k', device]);
+  for (const [feature, wanted] of Object.entries(FEATURES)) {
+    const name = REPORTED_AS[feature] ?? feature;
+    const state = new RegExp(`^\\s*${name}: (on|off)`, 'm').exec(stdout)?.[1];
+    if (state !== wanted) throw new Error(`${device}: ${name} is ${state ?? 'unknown'} instead of ${wanted}`);
+  }
+}
