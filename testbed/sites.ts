@@ -135,6 +135,11 @@ async function join(sites: Sites, options: SitesOptions): Promise<void> {
   await Promise.all(ends.map(([site, device]) => prepare(site, device)));
   for (const [site, device, addresses] of ends) await addressAndRaise(site, device, addresses, mtu);
   await Promise.all(ends.map(([site, device]) => linkReady(site, device, mtu)));
+  if (mtu >= IPV6_MINIMUM_MTU) {
+    // For a packet that it forwards, a router asks for the neighbour from its link-local address.
+    const linkLocal = ROUTER_DEVICES.map((device) => `address add fe80::254/64 dev ${device} nodad`);
+    await router.ipBatch(...linkLocal);
+  }
   await addDefaultRoutes(a, OUTER_ROUTED.routerA, mtu);
   await addDefaultRoutes(b, OUTER_ROUTED.routerB, mtu);
 }
