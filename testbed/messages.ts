@@ -18,7 +18,7 @@ interface Answer {
 }
 
 /** An error's own fields, which cloning an Error leaves behind. */
-interface Failure {
+export interface Failure {
   readonly name: string;
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;
@@ -58,7 +58,7 @@ async function answer(handlers: Handlers, { id, method, argument }: Call): Promi
   }
 }
 
-function failureOf(error: unknown): Failure {
+export function failureOf(error: unknown): Failure {
   if (!(error instanceof Error)) return { name: 'Error', message: String(error), fields: {} };
   const { name, message } = error;
   return { name, message, fields: Object.fromEntries(Object.entries(error)) };

@@ -1,0 +1,72 @@
+/** TCP streams from one site to another, compared by their SHA-256 on both sides. */
+import { Caller } from '../messages.ts';
+import type { Site } from '../site.ts';
+import type { TcpAgent } from './tcp-agent.ts';
+
+export interface TcpOptions {
+  readonly from: Site;
+  readonly to: Site;
+  /** Address of `to` at which it listens: an inner one, to go through the tunnel. */
+  readonly address: string;
+  /** Of each stream. */
+  readonly bytes: number;
+  /** Streams at the same time. Default 1. */
+  readonly streams?: number;
+  /** Default 60,000. */
+  readonly timeoutMs?: number;
+}
+
+export interface TcpResult {
+  /** SHA-256 of each stream, sorted: equal when all arrived as it was sent. */
+  readonly sent: readonly string[];
+  readonly received: readonly string[];
+  readonly seconds: number;
+}
+
+/** A transfer that goes on while the test does something else. */
+export class TcpTransfer implements AsyncDisposable {
+  /** Resolves when every stream has arrived to its end. */
+  readonly done: Promise<TcpResult>;
+  readonly #agents: readonly Caller<TcpAgent>[];
+  readonly #receiver: Caller<TcpAgent>;
+
+  private constructor(sender: Caller<TcpAgent>, receiver: Caller<TcpAgent>, done: Promise<TcpResult>) {
+    this.#agents = [sender, receiver];
+    this.#receiver = receiver;
+    this.done = done;
+    // Whoever awaits `done` is told; a test that gave up on the transfer is not disturbed.
+    done.catch(() => {});
+  }
+
+  static async start(options: TcpOptions): Promise<TcpTransfer> {
+    const { from, to, address, bytes, streams = 1, timeoutMs = 60_000 } = options;
+    const [sender, receiver] = [startAgent(from), startAgent(to)];
+    const port = await receiver.call('listen', address);
+    const begin = performance.now();
+    const transfer = async (): Promise<TcpResult> => {
+      const sent = await sender.call('send', { address, port, streams, bytes }, timeoutMs);
+      const seconds = (performance.now() - begin) / 1000;
+      return { sent, received: await receiver.call('digests', undefined), seconds };
+    };
+    return new TcpTransfer(sender, receiver, transfer());
+  }
+
+  /** Bytes that have arrived, of all streams together. */
+  received(): Promise<number> {
+    return this.#receiver.call('received', undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#agents.map((agent) => agent.process[Symbol.asyncDispose]()));
+  }
+}
+
+/** Sends random bytes and waits until all have arrived. */
+export async function transferTcp(options: TcpOptions): Promise<TcpResult> {
+  await using transfer = await TcpTransfer.start(options);
+  return await transfer.done;
+}
+
+function startAgent(site: Site): Caller<TcpAgent> {
+  return new Caller(site.startScript(new URL('tcp-agent.ts', import.meta.url)));
+}

@@ -1,0 +1,96 @@
+/**
+ * A tunnel end inside a site, through the public API or the command line.
+ *
+ *     await using a = await RemoteTunnel.open(sites.a, { device: 'tun0', local: …, remote: … });
+ *     (await a.stats()).encap.packets
+ */
+import { fileURLToPath } from 'node:url';
+import type { TunnelOptions, TunnelStats } from '../src/index.ts';
+import type { RemoteEnd, TunnelAgent } from './agent.ts';
+import type { BackgroundProcess } from './exec.ts';
+import { Caller } from './messages.ts';
+import type { As, Family, Site } from './site.ts';
+import type { Sites } from './sites.ts';
+
+/** A tunnel in a process of its own, in the namespace of a site. */
+export class RemoteTunnel implements AsyncDisposable {
+  readonly site: Site;
+  readonly #agent: Caller<TunnelAgent>;
+
+  private constructor(site: Site, agent: Caller<TunnelAgent>) {
+    this.site = site;
+    this.#agent = agent;
+  }
+
+  /** Rejects with a `RemoteError` that has the `code` and other fields of what `createTunnel` threw. */
+  static async open(site: Site, options: TunnelOptions, as: As = {}): Promise<RemoteTunnel> {
+    const agent = new Caller<TunnelAgent>(site.startScript(new URL('agent.ts', import.meta.url), [], as));
+    try {
+      await agent.call('open', options);
+    } catch (error) {
+      await agent.process[Symbol.asyncDispose]();
+      throw error;
+    }
+    return new RemoteTunnel(site, agent);
+  }
+
+  /** The process that holds the tunnel, to stop, kill or measure it. */
+  get process(): BackgroundProcess {
+    return this.#agent.process;
+  }
+
+  stats(): Promise<TunnelStats> {
+    return this.#agent.call('stats', undefined);
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.call('close', undefined);
+  }
+
+  /** Resolves when the tunnel has ended, whatever ended it. */
+  closed(timeoutMs?: number): Promise<RemoteEnd> {
+    return this.#agent.call('closed', undefined, timeoutMs);
+  }
+
+  /** Ends the process; what the tunnel leaves behind then is its own doing. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process[Symbol.asyncDispose]();
+  }
+}
+
+export interface PairOptions {
+  /** Family of the outer addresses. Default `ipv4`. */
+  readonly outer?: Family;
+  /** UDP port of both ends. Default 9000. */
+  readonly port?: number;
+  /** Further options of both tunnels. */
+  readonly options?: Partial<TunnelOptions>;
+}
+
+/** Opens both ends of a tunnel between the sites. */
+export async function openPair(
+  sites: Sites,
+  { outer = 'ipv4', port = 9000, options = {} }: PairOptions = {},
+): Promise<readonly [a: RemoteTunnel, b: RemoteTunnel]> {
+  const open = (near: Site, far: Site): Promise<RemoteTunnel> =>
+    RemoteTunnel.open(near, {
+      device: near.tun,
+      local: socketAddress(near.outer[outer], port),
+      remote: socketAddress(far.outer[outer], port),
+      ...options,
+    });
+  return Promise.all([open(sites.a, sites.b), open(sites.b, sites.a)]);
+}
+
+/** `192.0.2.1:9000` or `[2001:db8::1]:9000` */
+export function socketAddress(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Starts the command-line program in a site: `startTtun(site, ['-q', 'tun0', …])`. It is the built one, in `dist`. */
+export function startTtun(site: Site, args: readonly string[], as: As = {}): BackgroundProcess {
+  return site.start([process.execPath, BIN, ...args], as);
+}
+
+/** The built command-line program. */
+export const BIN: string = fileURLToPath(new URL('../dist/bin.js', import.meta.url));
