@@ -1,1 +1,18 @@
-//! TCP header fields.
+//! Fields of the TCP header (RFC 9293 section 3.1).
+
+/// Bits of byte 13. ECE (0x40) and CWR are those of RFC 3168.
+pub(crate) mod flag {
+    pub(crate) const FIN: u8 = 0x01;
+    pub(crate) const SYN: u8 = 0x02;
+    pub(crate) const PSH: u8 = 0x08;
+    pub(crate) const ACK: u8 = 0x10;
+    pub(crate) const CWR: u8 = 0x80;
+}
+
+/// Offsets of fields, bytes from the start of the header.
+pub(crate) mod field {
+    pub(crate) const SEQUENCE: usize = 4;
+    pub(crate) const DATA_OFFSET: usize = 12;
+    pub(crate) const FLAGS: usize = 13;
+    pub(crate) const CHECKSUM: usize = 16;
+}
