@@ -1,0 +1,74 @@
+/**
+ * What went wrong, for programs to match on.
+ *
+ * - `ERR_TTUN_INVALID_OPTIONS`: an option is unknown, missing or impossible; the message names it
+ * - `ERR_TTUN_DEVICE_NOT_FOUND`: no device has this name
+ * - `ERR_TTUN_DEVICE_IS_TAP`: it is a TAP device, which carries Ethernet frames
+ * - `ERR_TTUN_DEVICE_NOT_TUN`: it is a device of some other kind
+ * - `ERR_TTUN_DEVICE_BUSY`: another process is attached to the device
+ * - `ERR_TTUN_DEVICE_NOT_OWNER`: the device belongs to another user
+ * - `ERR_TTUN_DEVICE_GONE`: the device was deleted while the tunnel ran
+ * - `ERR_TTUN_TUN_MISSING`: the system has no `/dev/net/tun`
+ * - `ERR_TTUN_TUN_PERMISSION`: this user may not open `/dev/net/tun`
+ * - `ERR_TTUN_ADDRESS_NOT_LOCAL`: no interface of this host has the local address
+ * - `ERR_TTUN_PORT_IN_USE`: another socket has the local address and port
+ * - `ERR_TTUN_PORT_PERMISSION`: this user may not bind the local port
+ * - `ERR_TTUN_NO_ROUTE`: there is no route to the remote address
+ * - `ERR_TTUN_SYSTEM`: another system call failed; `syscall` and `errno` say which and how
+ * - `ERR_TTUN_CLOSED`: the tunnel is closed already
+ * - `ERR_TTUN_INTERNAL`: the data path panicked, a bug in ttun
+ * - `ERR_TTUN_UNSUPPORTED_PLATFORM`: tunnels exist on Linux only
+ * - `ERR_TTUN_NATIVE_MISSING`: the native part of the package could not be loaded; the message lists what was tried
+ */
+export type TtunErrorCode =
+  | 'ERR_TTUN_INVALID_OPTIONS'
+  | 'ERR_TTUN_DEVICE_NOT_FOUND'
+  | 'ERR_TTUN_DEVICE_IS_TAP'
+  | 'ERR_TTUN_DEVICE_NOT_TUN'
+  | 'ERR_TTUN_DEVICE_BUSY'
+  | 'ERR_TTUN_DEVICE_NOT_OWNER'
+  | 'ERR_TTUN_DEVICE_GONE'
+  | 'ERR_TTUN_TUN_MISSING'
+  | 'ERR_TTUN_TUN_PERMISSION'
+  | 'ERR_TTUN_ADDRESS_NOT_LOCAL'
+  | 'ERR_TTUN_PORT_IN_USE'
+  | 'ERR_TTUN_PORT_PERMISSION'
+  | 'ERR_TTUN_NO_ROUTE'
+  | 'ERR_TTUN_SYSTEM'
+  | 'ERR_TTUN_CLOSED'
+  | 'ERR_TTUN_INTERNAL'
+  | 'ERR_TTUN_UNSUPPORTED_PLATFORM'
+  | 'ERR_TTUN_NATIVE_MISSING';
+
+/** What a `TtunError` may tell besides its code and message. */
+export interface TtunErrorDetails {
+  readonly syscall?: string | undefined;
+  readonly errno?: number | undefined;
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Every error that this package raises on purpose. `message` says what happened, `hint` what to do about it. */
+export class TtunError extends Error {
+  /** What went wrong, from a closed set. */
+  readonly code: TtunErrorCode;
+  /** The system call that failed, when one did. */
+  readonly syscall: string | undefined;
+  /** Its error number, negative as on Node's own errors: `util.getSystemErrorName(errno)` gives the name. */
+  readonly errno: number | undefined;
+  /** What to type or change, where that is known. */
+  readonly hint: string | undefined;
+
+  constructor(code: TtunErrorCode, message: string, details: TtunErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.syscall = details.syscall;
+    this.errno = details.errno;
+    this.hint = details.hint;
+  }
+
+  // On the prototype, so that it does not show among an error's own properties.
+  static {
+    Object.defineProperty(this.prototype, 'name', { value: 'TtunError', configurable: true, writable: true });
+  }
+}

@@ -1,0 +1,137 @@
+/** The counters of a tunnel, as its users read them. */
+import { getSystemErrorName } from 'node:util';
+import type { BindingTunnelStats } from '../binding.cjs';
+
+/**
+ * Why a packet from the device was not sent.
+ *
+ * - `peer-unreachable`: the kernel had no way to the peer, or a firewall of this host forbade it
+ * - `too-big`: larger than any datagram to the peer can be
+ * - `no-buffer-space`: the kernel had no memory for it
+ * - `send-error`: any other error of the send
+ * - `routing-loop`: the tunnel's own datagrams, routed into its own device
+ * - `malformed`: not an IPv4 or IPv6 packet whose lengths agree
+ * - `closed`: read when the tunnel was being closed
+ */
+export type EncapDropReason =
+  'peer-unreachable' | 'too-big' | 'no-buffer-space' | 'send-error' | 'routing-loop' | 'malformed' | 'closed';
+
+/**
+ * Why a datagram of the peer was not written to the device.
+ *
+ * - `malformed`: not an IPv4 or IPv6 packet whose lengths agree
+ * - `empty`: a datagram without content
+ * - `truncated`: larger than the receive buffer
+ * - `source-not-allowed`: its inner source address is not among `allowedSources`
+ * - `device-down`: the device was down
+ * - `device-error`: any other error of the write
+ * - `closed`: received when the tunnel was being closed
+ */
+export type DecapDropReason =
+  'malformed' | 'empty' | 'truncated' | 'source-not-allowed' | 'device-down' | 'device-error' | 'closed';
+
+/**
+ * What happened so far. Counters begin at 0 when the tunnel opens. In each direction `received` is the sum of `packets` and
+ * `dropped`, plus at most the packets that are on their way at this instant; exactly, once the tunnel is closed.
+ */
+export interface TunnelStats {
+  /** When the figures were taken, in ms since the epoch. */
+  readonly timestamp: number;
+  /** How long the tunnel has been open, in ms of monotonic time. */
+  readonly uptimeMs: number;
+  /**
+   * `waiting` until the first datagram of the peer, and again when packets were sent in the last 30 s and nothing came back
+   * in that time; `up` otherwise; `closed` once the tunnel has ended.
+   */
+  readonly state: 'up' | 'waiting' | 'closed';
+  readonly device: DeviceStats;
+  readonly socket: SocketStats;
+  /** From the device to the network. */
+  readonly encap: EncapStats;
+  /** From the network to the device. */
+  readonly decap: DecapStats;
+}
+
+export interface DeviceStats {
+  readonly name: string;
+  /** The kernel's number of the interface. */
+  readonly index: number;
+  /** Largest packet that the device passes whole, in bytes. */
+  readonly mtu: number;
+  /** What the kernel granted: checksums, TCP super-packets, UDP super-packets. */
+  readonly offload: { readonly checksum: boolean; readonly tso: boolean; readonly uso: boolean };
+}
+
+export interface SocketStats {
+  /** Address and port of this end, as `192.0.2.1:8000` or `[2001:db8::1]:8000`. */
+  readonly local: string;
+  /** Address and port of the peer. */
+  readonly remote: string;
+  /**
+   * MTU of the route to the peer, in bytes: larger datagrams, outer headers included, are fragmented. `null` while there is
+   * no route.
+   */
+  readonly pathMtu: number | null;
+  /** Datagrams that one send may carry; 1 when the kernel cannot segment. */
+  readonly segmentsPerSend: number;
+  /** Whether one receive may bring many datagrams. */
+  readonly gro: boolean;
+  /** Size of the receive buffer in bytes, as getsockopt(2) tells: twice what was granted. */
+  readonly receiveBuffer: number;
+  /** Size of the send buffer in bytes, as getsockopt(2) tells: twice what was granted. */
+  readonly sendBuffer: number;
+  /** Datagrams lost because the receive buffer was full. A merged run counts once, so this is a lower bound. */
+  readonly receiveOverflow: number;
+  /**
+   * Errors that the socket reported, by name, such as `{ ECONNREFUSED: 3 }`. Among them are answers of the network (ICMP) to
+   * datagrams that had been sent well: they show that the peer refuses, although no packet counts as dropped.
+   */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+export interface EncapStats {
+  /** Packets read from the device. */
+  readonly received: number;
+  /** Inner IP packets sent; each is counted alone, however many were read or sent at once. */
+  readonly packets: number;
+  /** Bytes of these packets, without outer headers. */
+  readonly bytes: number;
+  /** System calls that read from the device. */
+  readonly reads: number;
+  /** System calls that sent to the network. */
+  readonly sends: number;
+  /** Packets among `packets` that were too big for the route and that the kernel sent in fragments. */
+  readonly fragmented: number;
+  /** Packets not sent; the sum of `drops`. */
+  readonly dropped: number;
+  readonly drops: Readonly<Record<EncapDropReason, number>>;
+}
+
+export interface DecapStats {
+  /** Datagrams received from the peer. */
+  readonly received: number;
+  /** Inner IP packets written to the device; each is counted alone, however many were received or written at once. */
+  readonly packets: number;
+  /** Bytes of these packets, without outer headers. */
+  readonly bytes: number;
+  /** System calls that received from the network. */
+  readonly receives: number;
+  /** System calls that wrote to the device. */
+  readonly writes: number;
+  /** Datagrams not written; the sum of `drops`. */
+  readonly dropped: number;
+  readonly drops: Readonly<Record<DecapDropReason, number>>;
+  /** When the last datagram came, in ms since the epoch; `null` before the first. */
+  readonly lastAt: number | null;
+}
+
+/** The binding's figures with its error numbers replaced by their names. */
+export function toTunnelStats(stats: BindingTunnelStats): TunnelStats {
+  const errors = stats.socket.errors.map(({ errno, count }) => [getSystemErrorName(-errno), count] as const);
+  return {
+    ...stats,
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the core has these three states, declared as strings
+    state: stats.state as TunnelStats['state'],
+    socket: { ...stats.socket, errors: Object.fromEntries(errors) },
+  };
+}
