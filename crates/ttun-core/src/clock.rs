@@ -1,0 +1,74 @@
+//! When the tunnel began, when it last sent and when it last heard from the peer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::stats::TunnelState;
+
+/// A peer that answers nothing for so long is silent.
+const SILENCE_MS: u64 = 30_000;
+
+/// Monotonic milliseconds since the tunnel began; what is kept is one more, so that 0 says never.
+pub(crate) struct Clock {
+    start: Instant,
+    sent: AtomicU64,
+    received: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        let never = || AtomicU64::new(0);
+        Self { start: Instant::now(), sent: never(), received: never(), ended: never() }
+    }
+
+    /// Uptime, ms.
+    pub(crate) fn now(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+
+    pub(crate) fn mark_sent(&self) {
+        self.sent.store(self.now() + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn mark_received(&self) {
+        self.received.store(self.now() + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn mark_ended(&self) {
+        self.ended.store(self.now() + 1, Ordering::Release);
+    }
+
+    /// How long the tunnel has run or ran, ms.
+    pub(crate) fn uptime(&self) -> u64 {
+        read(&self.ended).unwrap_or_else(|| self.now())
+    }
+
+    pub(crate) fn state(&self) -> TunnelState {
+        if read(&self.ended).is_some() {
+            return TunnelState::Closed;
+        }
+        let now = self.now();
+        let recent = |at: Option<u64>| at.is_some_and(|at| now.saturating_sub(at) < SILENCE_MS);
+        match read(&self.received) {
+            None => TunnelState::Waiting,
+            received if recent(received) || !recent(read(&self.sent)) => TunnelState::Up,
+            _ => TunnelState::Waiting,
+        }
+    }
+
+    /// When the peer was last heard from, ms since the epoch.
+    pub(crate) fn received_at(&self) -> Option<f64> {
+        let ago = Duration::from_millis(self.now().saturating_sub(read(&self.received)?));
+        Some(epoch_ms(SystemTime::now()) - ago.as_secs_f64() * 1e3)
+    }
+}
+
+/// Milliseconds since the epoch, with their fraction.
+pub(crate) fn epoch_ms(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1e3)
+}
+
+fn read(mark: &AtomicU64) -> Option<u64> {
+    mark.load(Ordering::Acquire).checked_sub(1)
+}

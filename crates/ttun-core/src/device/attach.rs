@@ -1,0 +1,182 @@
+//! Attaching to an existing TUN device without changing anything about it, and saying what keeps us from it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use ttun_packet::VIRTIO_NET_HEADER_LEN;
+use tun_rs::{DeviceBuilder, SyncDevice};
+
+use super::TunDevice;
+use super::link::{self, Link, LinkKind};
+use crate::error::{Error, ErrorKind};
+use crate::options::Offload;
+use crate::stats::OffloadStats;
+use crate::system;
+
+/// Longest name of an interface, bytes (IFNAMSIZ without the closing zero).
+const MAX_NAME_LEN: usize = libc::IFNAMSIZ - 1;
+
+/// Attaches to the device called `name`, using of `allowed` what the kernel has.
+pub(crate) fn attach(name: &str, allowed: Offload) -> Result<TunDevice, Error> {
+    check_name(name)?;
+    check_driver()?;
+    let (link, multi_queue) = find_tun(name)?;
+
+    let inner = DeviceBuilder::new()
+        .name(name)
+        .inherit_enable_state()
+        .offload(allowed.virtio_header)
+        .multi_queue(multi_queue)
+        .build_sync()
+        .map_err(|cause| refused(name, &link, &cause))?;
+    check_same(name, &link, &inner)?;
+
+    let virtio_header = allowed.virtio_header;
+    if virtio_header {
+        settle_framing(&inner)
+            .map_err(|cause| Error::system("ioctl", &cause, "setting up packet headers"))?;
+    }
+    let offload = if virtio_header { negotiate(&inner, allowed) } else { OffloadStats::default() };
+    inner
+        .set_nonblocking(true)
+        .map_err(|cause| Error::system("fcntl", &cause, "making the device non-blocking"))?;
+    Ok(TunDevice { inner, name: name.to_owned(), index: link.index, virtio_header, offload })
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let fits = (1..=MAX_NAME_LEN).contains(&name.len());
+    if fits && !name.contains(['/', '\0', ':']) && !name.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidOptions,
+        format!("\"{}\" can't be the name of a device", name.escape_debug()),
+    )
+    .with_hint(format!("use 1 to {MAX_NAME_LEN} bytes without spaces, slashes or colons, for example tun0")))
+}
+
+/// tun-rs, run as root, makes a missing `/dev/net/tun`; this program leaves the system as it is.
+fn check_driver() -> Result<(), Error> {
+    const PATH: &str = "/dev/net/tun";
+    let Err(cause) = File::options().read(true).write(true).open(PATH) else { return Ok(()) };
+    let error = match cause.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Error::new(ErrorKind::TunPermission, format!("this user may not open {PATH}")).with_hint(format!(
+                "run as root, or let all users open it, as most systems do: chmod 0666 {PATH}"
+            ))
+        }
+        io::ErrorKind::NotFound => Error::new(ErrorKind::TunMissing, format!("this system has no {PATH}"))
+            .with_hint("load the driver: modprobe tun (in a container: start it with --device /dev/net/tun)"),
+        // ENODEV, ENXIO: the node is there, the driver behind it is not.
+        _ => Error::new(ErrorKind::TunMissing, format!("{PATH} can't be opened: {cause}"))
+            .with_hint("load the driver: modprobe tun"),
+    };
+    Err(error.from_call("open", &cause))
+}
+
+/// A device that does not exist would silently be created by attaching as root, so it is looked up first.
+fn find_tun(name: &str) -> Result<(Link, bool), Error> {
+    let found = link::find(name)
+        .map_err(|cause| Error::system("recvmsg", &cause, &format!("looking up device {name}")))?;
+    let Some(link) = found else { return Err(not_found(name)) };
+    match link.kind {
+        LinkKind::Tun { multi_queue, .. } => Ok((link, multi_queue)),
+        LinkKind::Tap => Err(Error::new(
+            ErrorKind::DeviceIsTap,
+            format!("{name} is a TAP device: it carries Ethernet frames, not IP packets"),
+        )
+        .with_hint(format!("ip tuntap del dev {name} mode tap && {}", creation(name)))),
+        LinkKind::Other => Err(Error::new(ErrorKind::DeviceNotTun, format!("{name} is not a TUN device"))
+            .with_hint("choose another name; ip tuntap lists the TUN devices")),
+    }
+}
+
+fn not_found(name: &str) -> Error {
+    Error::new(ErrorKind::DeviceNotFound, format!("there is no device {name}")).with_hint(creation(name))
+}
+
+/// The command line that makes the device.
+fn creation(name: &str) -> String {
+    format!("ip tuntap add dev {name} mode tun")
+}
+
+fn refused(name: &str, link: &Link, cause: &io::Error) -> Error {
+    let error = match cause.raw_os_error() {
+        Some(libc::EBUSY) => {
+            Error::new(ErrorKind::DeviceBusy, format!("another process is attached to {name}"))
+                .with_hint(format!("find it: grep -l '{name}$' /proc/[0-9]*/fdinfo/*"))
+        }
+        Some(libc::EPERM) => not_owner(name, link),
+        _ => return Error::system("ioctl", cause, &format!("attaching to {name}")),
+    };
+    error.from_call("ioctl", cause)
+}
+
+/// Without `CAP_NET_ADMIN` only the owner, or a member of the group, may attach (`tun_not_capable`).
+fn not_owner(name: &str, link: &Link) -> Error {
+    let user = system::tun::effective_user();
+    let (owner, group) = match link.kind {
+        LinkKind::Tun { owner, group, .. } => (owner, group),
+        LinkKind::Tap | LinkKind::Other => (None, None),
+    };
+    let whose = match (owner, group) {
+        (Some(owner), _) => format!("user id {owner}"),
+        (None, Some(group)) => format!("group id {group}"),
+        (None, None) => "root".to_owned(),
+    };
+    Error::new(
+        ErrorKind::DeviceNotOwner,
+        format!("{name} belongs to {whose}, and this process is user id {user}"),
+    )
+    .with_hint(format!(
+        "run as its owner or as root, or give it away: ip tuntap del dev {name} mode tun && \
+         ip tuntap add dev {name} mode tun user {user}"
+    ))
+}
+
+/// The device may have vanished since it was looked up; then attaching has made another one, which goes
+/// away with the descriptor.
+fn check_same(name: &str, link: &Link, attached: &SyncDevice) -> Result<(), Error> {
+    match attached.if_index() {
+        Ok(index) if index == link.index => Ok(()),
+        Ok(_) => Err(not_found(name)),
+        Err(cause) => Err(Error::system("ioctl", &cause, &format!("looking up device {name}"))),
+    }
+}
+
+/// The header's presence and size live in the device: another program may have left something else there.
+fn settle_framing(device: &SyncDevice) -> io::Result<()> {
+    const LEN: libc::c_int = VIRTIO_NET_HEADER_LEN as libc::c_int;
+    if system::tun::flags(device.as_fd())? & libc::IFF_VNET_HDR == 0 {
+        return Err(io::Error::other("the kernel did not take IFF_VNET_HDR"));
+    }
+    if system::tun::virtio_header_len(device.as_fd())? != LEN {
+        system::tun::set_virtio_header_len(device.as_fd(), LEN)?;
+    }
+    Ok(())
+}
+
+/// Asks for what `allowed` lets us use and, step by step, for less: USO needs kernel 6.2.
+fn negotiate(device: &SyncDevice, allowed: Offload) -> OffloadStats {
+    let wished = OffloadStats {
+        checksum: allowed.checksum,
+        tso: allowed.checksum && allowed.tso,
+        uso: allowed.checksum && allowed.uso,
+    };
+    let steps =
+        [wished, OffloadStats { uso: false, ..wished }, OffloadStats { uso: false, tso: false, ..wished }];
+    for step in steps {
+        if system::tun::set_offload(device.as_fd(), mask(step)).is_ok() {
+            return step;
+        }
+    }
+    OffloadStats::default()
+}
+
+fn mask(offload: OffloadStats) -> libc::c_uint {
+    let part = |on: bool, bits| if on { bits } else { 0 };
+    part(offload.checksum, libc::TUN_F_CSUM)
+        | part(offload.tso, libc::TUN_F_TSO4 | libc::TUN_F_TSO6)
+        | part(offload.uso, libc::TUN_F_USO4 | libc::TUN_F_USO6)
+}

@@ -1,0 +1,174 @@
+//! Device to network: reads packets and super-packets, rebuilds headers, sends many datagrams at once.
+
+mod batch;
+mod send;
+
+use std::io;
+
+use ttun_packet::{Segments, clamp_mss, is_routing_loop, is_tcp_syn};
+
+use crate::backoff::{Backoff, is_gone};
+use crate::counters::EncapDrop;
+use crate::error::Error;
+use crate::pumps::Context;
+use crate::seam::{DatagramSocket, DeviceRead, PacketDevice};
+use crate::watch::Direction;
+
+use batch::Batch;
+
+/// The longest packet a read can bring: an IP total length of 16 bits, with room for an IPv6 header whose
+/// payload length is counted without it.
+const MAX_READ: usize = 65_535 + 40;
+
+/// Room for what waits to be sent and for the read that follows it, a few times over.
+const BUFFER_LEN: usize = 4 * MAX_READ;
+
+/// What may be read before the other direction gets its turn: more holds up the acknowledgements that a
+/// single thread must carry back, less cuts short the runs of small packets that share a send.
+const BUDGET_READS: usize = 64;
+const BUDGET_BYTES: usize = 256 * 1024;
+
+/// The pump from device to network.
+pub(crate) struct Encap<'t, D, S> {
+    device: D,
+    socket: S,
+    context: &'t Context,
+    /// What was read and not sent yet, in order of reading.
+    buffer: Box<[u8]>,
+    /// Where in `buffer` the next read goes.
+    read_at: usize,
+    batch: Batch,
+    /// Datagrams that one send may carry.
+    segments_per_send: usize,
+    /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
+    unfragmented_len: usize,
+    backoff: Backoff,
+}
+
+/// Why draining the device stopped.
+enum Drained {
+    /// Nothing is left to read.
+    All,
+    /// The other direction has its turn.
+    Budget,
+}
+
+impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
+    pub(crate) fn new(device: D, socket: S, segments_per_send: usize, context: &'t Context) -> Self {
+        let mut encap = Self {
+            device,
+            socket,
+            context,
+            buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
+            read_at: 0,
+            batch: Batch::new(),
+            segments_per_send,
+            unfragmented_len: 0,
+            backoff: Backoff::default(),
+        };
+        encap.learn_path_mtu();
+        encap
+    }
+
+    /// Runs until the tunnel is closed (`Ok`) or the device is gone (`Err`).
+    pub(crate) async fn run(&mut self) -> Result<(), Error> {
+        let shutdown = self.context.shutdown.requested();
+        tokio::pin!(shutdown);
+        while !self.context.shutdown.is_requested() {
+            match self.drain().await? {
+                Drained::Budget => tokio::task::yield_now().await,
+                Drained::All => tokio::select! {
+                    biased;
+                    ready = self.device.readable() => {
+                        ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the device"))?;
+                    }
+                    () = &mut shutdown => {}
+                },
+            }
+        }
+        Ok(())
+    }
+
+    async fn drain(&mut self) -> Result<Drained, Error> {
+        let mut bytes = 0;
+        for _ in 0..BUDGET_READS {
+            self.make_room().await;
+            let room = self.buffer.get_mut(self.read_at..).unwrap_or(&mut []);
+            match self.device.try_recv(room) {
+                Ok(read) => {
+                    self.backoff.succeeded();
+                    bytes += read.len;
+                    self.take(&read).await;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.flush().await;
+                    return Ok(Drained::All);
+                }
+                Err(error) if is_gone(&error) => {
+                    self.flush().await;
+                    return Err(self.context.device_gone("readv", &error));
+                }
+                Err(_) => self.backoff.failed().await,
+            }
+            if bytes >= BUDGET_BYTES || self.context.shutdown.is_requested() {
+                break;
+            }
+        }
+        self.flush().await;
+        Ok(Drained::Budget)
+    }
+
+    /// Finds room for one read, over nothing that still waits to be sent.
+    async fn make_room(&mut self) {
+        if self.read_at + MAX_READ > self.buffer.len() {
+            self.read_at = 0;
+        }
+        let room = self.read_at..self.read_at + MAX_READ;
+        if self.batch.first_byte().is_some_and(|first| room.contains(&first)) {
+            self.flush().await;
+        }
+    }
+
+    /// Puts the packets of one read in line for sending.
+    async fn take(&mut self, read: &DeviceRead) {
+        let context = self.context;
+        let counters = &context.encap;
+        counters.reads.add(1);
+        let start = self.read_at;
+        let packet = self.buffer.get_mut(start..start + read.len).unwrap_or(&mut []);
+        let Ok(segments) = Segments::new(read.virtio, packet) else {
+            counters.received.add(1);
+            counters.drop(EncapDrop::Malformed, 1);
+            return;
+        };
+        let count = segments.count();
+        counters.received.add(count);
+        if is_routing_loop(packet, &context.remote) {
+            counters.drop(EncapDrop::RoutingLoop, count);
+            return;
+        }
+        if context.clamp_mss && is_tcp_syn(packet) {
+            if let Some(inner_mtu) = self.socket.path_mtu().map(|mtu| context.inner_mtu(mtu)) {
+                clamp_mss(packet, inner_mtu);
+            }
+        }
+        let watched =
+            if context.watch.is_active() { context.watch.admit(count, context.clock.now()) } else { 0 };
+        let header_len = segments.header_len();
+        for index in 0..count {
+            let len = segments.packet_len(index);
+            let most = if len > self.unfragmented_len { 1 } else { self.segments_per_send };
+            if !self.batch.fits(len, most) {
+                self.flush().await;
+            }
+            let packet = self.buffer.get(start..start + read.len).unwrap_or(&[]);
+            let payload = segments.payload(index);
+            let header = self.batch.push(len, start + payload.start..start + payload.end, header_len);
+            segments.write_header(index, packet, header);
+            if index < watched {
+                context.watch.copy(Direction::Outbound, header, packet.get(payload).unwrap_or(&[]));
+            }
+        }
+        self.read_at = start + read.len;
+    }
+}

@@ -1,0 +1,182 @@
+//! Packets of one length (the last may be shorter) that will go out by one send.
+
+use std::io::IoSlice;
+use std::ops::Range;
+
+use ttun_packet::MAX_SEGMENT_HEADER_LEN;
+
+/// Most packets of a batch: what the kernel takes as segments of one send.
+pub(super) const MAX_PACKETS: usize = 64;
+
+/// Most pieces of a batch: a header and a payload each.
+pub(super) const MAX_PIECES: usize = 2 * MAX_PACKETS;
+
+/// Room for a gather list.
+pub(super) type Slices<'b> = [IoSlice<'b>; MAX_PIECES];
+
+/// Most bytes of a batch: the UDP payload that fits an IPv4 total length of 16 bits (RFC 768, RFC 791).
+/// IPv6 would take 20 bytes more; one bound for both keeps the code plain.
+const MAX_BYTES: usize = 65_507;
+
+/// Where a piece of the gather list stands.
+#[derive(Clone, Copy)]
+enum Piece {
+    /// In the batch's own side buffer of rebuilt headers.
+    Header { start: u32, len: u32 },
+    /// In the buffer that the device was read into.
+    Read { start: u32, len: u32 },
+}
+
+/// The gather list of one send.
+pub(super) struct Batch {
+    pieces: [Piece; MAX_PIECES],
+    pieces_len: usize,
+    headers: Box<[u8]>,
+    headers_len: usize,
+    packets: usize,
+    bytes: usize,
+    /// Length of each packet but the last.
+    segment_len: usize,
+    /// A shorter packet was added, so nothing may follow it.
+    full: bool,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        Self {
+            pieces: [Piece::Read { start: 0, len: 0 }; MAX_PIECES],
+            pieces_len: 0,
+            headers: vec![0; MAX_PACKETS * MAX_SEGMENT_HEADER_LEN].into_boxed_slice(),
+            headers_len: 0,
+            packets: 0,
+            bytes: 0,
+            segment_len: 0,
+            full: false,
+        }
+    }
+
+    pub(super) fn packets(&self) -> usize {
+        self.packets
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn segment_len(&self) -> usize {
+        self.segment_len
+    }
+
+    /// The lowest place in the read buffer that still waits to be sent. Reads stand in the order in which
+    /// they came, so it is where the first of them begins.
+    pub(super) fn first_byte(&self) -> Option<usize> {
+        self.used().iter().find_map(|piece| match *piece {
+            Piece::Read { start, .. } => Some(start as usize),
+            Piece::Header { .. } => None,
+        })
+    }
+
+    /// Whether a packet of `len` bytes may join, where one send carries `most` packets.
+    pub(super) fn fits(&self, len: usize, most: usize) -> bool {
+        self.packets == 0
+            || !self.full
+                && self.packets < most.min(MAX_PACKETS)
+                && len <= self.segment_len
+                && self.bytes + len <= MAX_BYTES
+    }
+
+    /// Adds a packet of `len` bytes, for which [`Self::fits`] must have said yes: `header_len` bytes for the
+    /// caller to write, then `read` of the read buffer.
+    pub(super) fn push(&mut self, len: usize, read: Range<usize>, header_len: usize) -> &mut [u8] {
+        if self.packets == 0 {
+            self.segment_len = len;
+        }
+        self.full = len < self.segment_len;
+        self.packets += 1;
+        self.bytes += len;
+        let header = self.headers_len..self.headers_len + header_len;
+        self.headers_len = header.end;
+        if header_len > 0 {
+            self.add(Piece::Header { start: header.start as u32, len: header_len as u32 });
+        }
+        self.add(Piece::Read { start: read.start as u32, len: read.len() as u32 });
+        self.headers.get_mut(header).unwrap_or(&mut [])
+    }
+
+    /// Small packets are read one right behind the other and become one piece.
+    fn add(&mut self, piece: Piece) {
+        let last = self.pieces_len.checked_sub(1).and_then(|last| self.pieces.get_mut(last));
+        if let (Some(Piece::Read { start: from, len: so_far }), Piece::Read { start, len }) = (last, piece)
+            && *from + *so_far == start
+        {
+            *so_far += len;
+            return;
+        }
+        if let Some(slot) = self.pieces.get_mut(self.pieces_len) {
+            *slot = piece;
+            self.pieces_len += 1;
+        }
+    }
+
+    /// The gather list of all packets, in `slices`; `read` is the buffer that the device was read into.
+    pub(super) fn gather<'s, 'b>(&'b self, read: &'b [u8], slices: &'s mut Slices<'b>) -> &'s [IoSlice<'b>] {
+        for (slice, &piece) in slices.iter_mut().zip(self.used()) {
+            *slice = IoSlice::new(self.bytes_of(piece, read));
+        }
+        slices.get(..self.pieces_len).unwrap_or(&[])
+    }
+
+    /// The gather list of the packet at `index` alone.
+    pub(super) fn gather_one<'s, 'b>(
+        &'b self,
+        index: usize,
+        read: &'b [u8],
+        slices: &'s mut Slices<'b>,
+    ) -> &'s [IoSlice<'b>] {
+        let wanted = self.extent(index);
+        let mut used = 0;
+        let mut at = 0;
+        for &piece in self.used() {
+            let bytes = self.bytes_of(piece, read);
+            let within = |end: usize| end.clamp(at, at + bytes.len()) - at;
+            let part = bytes.get(within(wanted.start)..within(wanted.end)).unwrap_or(&[]);
+            if let Some(slot) = slices.get_mut(used).filter(|_| !part.is_empty()) {
+                *slot = IoSlice::new(part);
+                used += 1;
+            }
+            at += bytes.len();
+        }
+        slices.get(..used).unwrap_or(&[])
+    }
+
+    /// Length of the packet at `index`, bytes.
+    pub(super) fn packet_len(&self, index: usize) -> usize {
+        self.extent(index).len()
+    }
+
+    /// Where the packet at `index` stands in the bytes of the batch.
+    fn extent(&self, index: usize) -> Range<usize> {
+        let start = (index * self.segment_len).min(self.bytes);
+        start..(start + self.segment_len).min(self.bytes)
+    }
+
+    fn bytes_of<'b>(&'b self, piece: Piece, read: &'b [u8]) -> &'b [u8] {
+        let (buffer, start, len) = match piece {
+            Piece::Header { start, len } => (&*self.headers, start, len),
+            Piece::Read { start, len } => (read, start, len),
+        };
+        buffer.get(start as usize..(start + len) as usize).unwrap_or(&[])
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.pieces_len = 0;
+        self.headers_len = 0;
+        self.packets = 0;
+        self.bytes = 0;
+        self.full = false;
+    }
+
+    fn used(&self) -> &[Piece] {
+        self.pieces.get(..self.pieces_len).unwrap_or(&[])
+    }
+}

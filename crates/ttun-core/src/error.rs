@@ -1,0 +1,133 @@
+//! One error type for everything that can keep a tunnel from opening or make it end.
+
+use std::fmt;
+use std::io;
+
+/// What went wrong, as a closed set that programs can match on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// An option has a value that no tunnel can have.
+    InvalidOptions,
+    /// No interface has this name.
+    DeviceNotFound,
+    /// The device is a TAP device: it carries Ethernet frames, not IP packets.
+    DeviceIsTap,
+    /// The interface is of another kind (Ethernet, bridge, …).
+    DeviceNotTun,
+    /// Another process is attached to the device.
+    DeviceBusy,
+    /// The device belongs to another user.
+    DeviceNotOwner,
+    /// The device was deleted while the tunnel ran.
+    DeviceGone,
+    /// The system has no `/dev/net/tun`.
+    TunMissing,
+    /// This user may not open `/dev/net/tun`.
+    TunPermission,
+    /// The local address is not configured on this host.
+    AddressNotLocal,
+    /// The local address and port are taken.
+    PortInUse,
+    /// This user may not bind the local port.
+    PortPermission,
+    /// The routing table has no way to the remote address.
+    NoRoute,
+    /// Another system call failed; [`Error::syscall`] and [`Error::errno`] say which and how.
+    System,
+    /// The data path panicked: a bug in ttun.
+    Internal,
+}
+
+impl ErrorKind {
+    /// The code under which this error is known in JavaScript.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidOptions => "ERR_TTUN_INVALID_OPTIONS",
+            Self::DeviceNotFound => "ERR_TTUN_DEVICE_NOT_FOUND",
+            Self::DeviceIsTap => "ERR_TTUN_DEVICE_IS_TAP",
+            Self::DeviceNotTun => "ERR_TTUN_DEVICE_NOT_TUN",
+            Self::DeviceBusy => "ERR_TTUN_DEVICE_BUSY",
+            Self::DeviceNotOwner => "ERR_TTUN_DEVICE_NOT_OWNER",
+            Self::DeviceGone => "ERR_TTUN_DEVICE_GONE",
+            Self::TunMissing => "ERR_TTUN_TUN_MISSING",
+            Self::TunPermission => "ERR_TTUN_TUN_PERMISSION",
+            Self::AddressNotLocal => "ERR_TTUN_ADDRESS_NOT_LOCAL",
+            Self::PortInUse => "ERR_TTUN_PORT_IN_USE",
+            Self::PortPermission => "ERR_TTUN_PORT_PERMISSION",
+            Self::NoRoute => "ERR_TTUN_NO_ROUTE",
+            Self::System => "ERR_TTUN_SYSTEM",
+            Self::Internal => "ERR_TTUN_INTERNAL",
+        }
+    }
+}
+
+/// Why a tunnel could not be opened, or why it ended.
+#[derive(Clone, Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    syscall: Option<&'static str>,
+    errno: Option<i32>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, syscall: None, errno: None }
+    }
+
+    /// A system call failed in a way that has no kind of its own.
+    pub(crate) fn system(syscall: &'static str, cause: &io::Error, doing: &str) -> Self {
+        Self::new(ErrorKind::System, format!("{doing}: {cause}")).from_call(syscall, cause)
+    }
+
+    pub(crate) fn from_call(mut self, syscall: &'static str, cause: &io::Error) -> Self {
+        self.syscall = Some(syscall);
+        self.errno = cause.raw_os_error();
+        self
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What kind of error this is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What happened, for a person, in one line.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to type or change to mend it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The system call that failed, if one did.
+    #[must_use]
+    pub const fn syscall(&self) -> Option<&'static str> {
+        self.syscall
+    }
+
+    /// The (positive) error number of that system call.
+    #[must_use]
+    pub const fn errno(&self) -> Option<i32> {
+        self.errno
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

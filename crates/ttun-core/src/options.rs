@@ -1,0 +1,44 @@
+//! What a tunnel is made of, as finished values: parsing and defaults live in the layers above.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Everything a [`Tunnel`](crate::Tunnel) needs to know.
+#[derive(Clone, Debug)]
+pub struct TunnelOptions {
+    /// Name of an existing TUN device, 1 to 15 bytes.
+    pub device: String,
+    /// Address and port to which the UDP socket is bound.
+    pub local: SocketAddr,
+    /// The peer's address and port, of the same family; datagrams from elsewhere are dropped by the kernel.
+    pub remote: SocketAddr,
+    /// Inner source addresses accepted from the peer, as address and prefix length; `None` accepts all.
+    pub allowed_sources: Option<Vec<(IpAddr, u8)>>,
+    /// Whether to lower the MSS option of TCP SYNs that pass, so that full segments fit the route to the peer.
+    pub clamp_mss: bool,
+    /// What may be used at most of the kernel's offloads.
+    pub offload: Offload,
+}
+
+/// The kernel offloads that may be used. What the kernel lacks is done without in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "six independent switches, each named")]
+pub struct Offload {
+    /// A virtio-net header on each packet of the device; without it the next three are off too.
+    pub virtio_header: bool,
+    /// The device leaves checksums to this program.
+    pub checksum: bool,
+    /// The device hands over and takes TCP super-packets. Needs `checksum`.
+    pub tso: bool,
+    /// The device hands over and takes UDP super-packets (kernel 6.2 and later). Needs `checksum`.
+    pub uso: bool,
+    /// One send carries many datagrams (`UDP_SEGMENT`).
+    pub segment: bool,
+    /// One receive brings many datagrams (`UDP_GRO`).
+    pub receive: bool,
+}
+
+impl Offload {
+    /// Use all that the kernel has.
+    pub const ALL: Self =
+        Self { virtio_header: true, checksum: true, tso: true, uso: true, segment: true, receive: true };
+}

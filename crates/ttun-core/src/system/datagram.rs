@@ -1,0 +1,117 @@
+//! `sendmsg` and `recvmsg` with the control messages of UDP segmentation offload (udp(7), linux/udp.h).
+
+use std::ffi::c_int;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// What a receive brought.
+pub(crate) struct ReceivedMessage {
+    pub(crate) len: usize,
+    pub(crate) truncated: bool,
+    /// Size of each datagram but the last, where the kernel joined several.
+    pub(crate) segment_len: Option<usize>,
+    /// Datagrams dropped so far because the receive buffer was full.
+    pub(crate) overflow: Option<u32>,
+}
+
+/// Sends `pieces` on a connected socket, cut into datagrams of `segment_len` bytes where that is given.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    pieces: &[IoSlice<'_>],
+    segment_len: Option<u16>,
+) -> io::Result<usize> {
+    let mut control = SegmentControl::new(segment_len.unwrap_or(0));
+    let mut message = empty_message();
+    // IoSlice is guaranteed to have the layout of `struct iovec`; sendmsg does not write through it.
+    message.msg_iov = pieces.as_ptr().cast::<libc::iovec>().cast_mut();
+    message.msg_iovlen = pieces.len() as _;
+    if segment_len.is_some() {
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = size_of::<SegmentControl>() as _;
+    }
+    // SAFETY: `message` points to `pieces` and `control`, which outlive the call and which it only reads.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, FLAGS) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent.cast_unsigned()) }
+}
+
+/// Receives into `buffer` what the socket has next.
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<ReceivedMessage> {
+    let mut control = ControlBuffer([0; CONTROL_LEN]);
+    let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut message = empty_message();
+    message.msg_iov = &raw mut piece;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = CONTROL_LEN as _;
+    // SAFETY: `message` points to `piece`, which describes `buffer`, and to `control`, each with its true
+    // length; all of them outlive the call.
+    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, FLAGS) };
+    if received < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut result = ReceivedMessage {
+        len: received.cast_unsigned(),
+        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+        segment_len: None,
+        overflow: None,
+    };
+    // The kernel has set `msg_controllen` to what it wrote.
+    let written = control.0.get(..message.msg_controllen as usize).unwrap_or(&[]);
+    for (level, kind, value) in control_messages(written) {
+        match (level, kind) {
+            // A C int, unlike the u16 that goes the other way (udp_cmsg_recv in include/linux/udp.h).
+            (libc::SOL_UDP, libc::UDP_GRO) => result.segment_len = usize::try_from(value).ok(),
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => result.overflow = Some(value.cast_unsigned()),
+            _ => {}
+        }
+    }
+    Ok(result)
+}
+
+/// The sockets are non-blocking already; this says so once more where a descriptor is shared.
+const FLAGS: c_int = libc::MSG_DONTWAIT;
+
+/// Room for the two control messages that a receive asks for, each a header and an aligned int.
+const CONTROL_LEN: usize = 2 * (size_of::<libc::cmsghdr>() + size_of::<usize>());
+
+#[repr(C, align(8))]
+struct ControlBuffer([u8; CONTROL_LEN]);
+
+/// One `UDP_SEGMENT` control message, laid out as CMSG_LEN and CMSG_SPACE of cmsg(3) would.
+#[repr(C)]
+struct SegmentControl {
+    header: libc::cmsghdr,
+    segment_len: u16,
+    padding: [u8; size_of::<usize>() - size_of::<u16>()],
+}
+
+impl SegmentControl {
+    fn new(segment_len: u16) -> Self {
+        // SAFETY: `struct cmsghdr` is three integers (and padding on musl): all zeros are a valid value.
+        let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
+        header.cmsg_level = libc::SOL_UDP;
+        header.cmsg_type = libc::UDP_SEGMENT;
+        header.cmsg_len = (size_of::<libc::cmsghdr>() + size_of::<u16>()) as _;
+        Self { header, segment_len, padding: [0; size_of::<usize>() - size_of::<u16>()] }
+    }
+}
+
+/// `(level, type, first int)` of each control message in `bytes`.
+fn control_messages(mut bytes: &[u8]) -> impl Iterator<Item = (c_int, c_int, c_int)> {
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    const INT: usize = size_of::<c_int>();
+    std::iter::from_fn(move || {
+        // cmsghdr: a length of pointer size, then level and type.
+        let len = usize::from_ne_bytes(*bytes.first_chunk()?);
+        let int_at = |at: usize| Some(c_int::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+        let item = (int_at(HEADER - 2 * INT)?, int_at(HEADER - INT)?, int_at(HEADER)?);
+        // Each message begins at a multiple of the word size (CMSG_ALIGN).
+        bytes = bytes.get(len.max(HEADER).next_multiple_of(size_of::<usize>())..).unwrap_or(&[]);
+        Some(item)
+    })
+}
+
+fn empty_message() -> libc::msghdr {
+    // SAFETY: `struct msghdr` is plain integers and pointers for which all zeros are a valid value.
+    unsafe { std::mem::zeroed() }
+}

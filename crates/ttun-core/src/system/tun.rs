@@ -1,0 +1,70 @@
+//! The ioctls of the TUN driver (drivers/net/tun.c) that tun-rs does not have, and two questions
+//! about an interface and about this process.
+
+use std::ffi::{c_int, c_uint};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// `IFF_*` flags that the attached device really has.
+pub(crate) fn flags(tun: BorrowedFd<'_>) -> io::Result<c_int> {
+    let mut request = empty_request();
+    // SAFETY: TUNGETIFF fills in a `struct ifreq`, which `request` is; the descriptor is open for the call.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETIFF, &raw mut request) };
+    checked(result)?;
+    // SAFETY: the kernel has written the flags member of the union.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    // The flags are 16 bits without a sign (IFF_VNET_HDR 0x4000, IFF_MULTI_QUEUE 0x0100).
+    Ok(c_int::from(flags.cast_unsigned()))
+}
+
+/// Size in bytes of the virtio-net header that stands before each packet.
+pub(crate) fn virtio_header_len(tun: BorrowedFd<'_>) -> io::Result<c_int> {
+    let mut len: c_int = 0;
+    // SAFETY: TUNGETVNETHDRSZ writes one int through the pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETVNETHDRSZ, &raw mut len) };
+    checked(result)?;
+    Ok(len)
+}
+
+pub(crate) fn set_virtio_header_len(tun: BorrowedFd<'_>, len: c_int) -> io::Result<()> {
+    // SAFETY: TUNSETVNETHDRSZ reads one int through the pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETHDRSZ, &raw const len) };
+    checked(result)
+}
+
+/// Tells the driver which offloads (`TUN_F_*`) this program takes care of.
+pub(crate) fn set_offload(tun: BorrowedFd<'_>, offload: c_uint) -> io::Result<()> {
+    // SAFETY: TUNSETOFFLOAD takes its argument by value, as an unsigned long, and no pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(offload)) };
+    checked(result)
+}
+
+/// The MTU of interface `name` in bytes, asked through any socket of its network namespace.
+pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
+    let mut request = empty_request();
+    // The last byte stays zero: names have at most IFNAMSIZ - 1 bytes.
+    for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
+        *to = from.cast_signed() as libc::c_char;
+    }
+    // SAFETY: SIOCGIFMTU reads the name from and writes the MTU to a `struct ifreq`, which `request` is.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU, &raw mut request) };
+    checked(result)?;
+    // SAFETY: the kernel has written the MTU member of the union.
+    let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+    u32::try_from(mtu).map_err(io::Error::other)
+}
+
+/// The user this process acts as.
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+fn empty_request() -> libc::ifreq {
+    // SAFETY: `struct ifreq` is plain bytes for which all zeros are a valid value.
+    unsafe { std::mem::zeroed() }
+}
+
+fn checked(result: c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
