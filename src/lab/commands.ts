@@ -1,0 +1,110 @@
+import type { CommandLine } from './command-line.ts';
+import { LabFailure } from './failure.ts';
+import { waitUntilListening } from './listening.ts';
+import { Program, describeEnding } from './program.ts';
+import type { Ending } from './program.ts';
+import type { Story } from './story.ts';
+
+/** A program that has run to its end, and what it printed. */
+export interface Finished {
+  ending: Ending;
+  stdout: string[];
+  stderr: string[];
+}
+
+export interface ObserveOptions {
+  /** ms after which it is taken for stuck. */
+  limit: number;
+  /** What it reads on its standard input. */
+  input?: string;
+  /** What else would do the same. */
+  remark?: string;
+}
+
+/** Runs the lab's commands, each shown before it runs and recorded after. */
+export class Commands {
+  readonly #story: Story;
+  readonly #signal: AbortSignal;
+
+  constructor(story: Story, signal: AbortSignal) {
+    this.#story = story;
+    this.#signal = signal;
+  }
+
+  /** Runs a command that changes the system: it is never cut short, and it has to succeed. */
+  async change({ argv, shown }: CommandLine): Promise<void> {
+    this.#signal.throwIfAborted();
+    await changeSystem(this.#story, { argv, shown });
+  }
+
+  /** Runs a command that only looks or sends; it is killed when the lab is to stop or when it takes too long. */
+  async observe({ argv, shown }: CommandLine, options: ObserveOptions): Promise<Finished> {
+    this.#signal.throwIfAborted();
+    const { limit, input = '', remark } = options;
+    this.#story.command(input ? `echo "${input.trim()}" | ${shown}` : shown, remark);
+    const running = start(argv, input);
+    await this.#letEnd(running.program, limit);
+    const finished = await running.finished;
+    this.#record(shown, finished);
+    this.#signal.throwIfAborted();
+    return finished;
+  }
+
+  /**
+   * Runs a server, and `work` once it listens. `work` gets a function that waits until the server has ended by itself; a server
+   * that has not is stopped afterwards.
+   */
+  async withServer<T>(
+    { argv, shown }: CommandLine,
+    listens: { address: string; port: number; remark?: string },
+    work: (served: (limit: number) => Promise<Finished>) => Promise<T>,
+  ): Promise<T> {
+    this.#signal.throwIfAborted();
+    this.#story.command(`${shown} &`, listens.remark);
+    const { program, finished } = start(argv, '');
+    try {
+      if (!(await waitUntilListening(program, listens, this.#signal))) {
+        const ending = await program.stop('SIGTERM', 500);
+        const { stderr } = await finished;
+        throw new LabFailure(`\`${shown}\` did not start: ${stderr.join(' ') || describeEnding(ending)}`);
+      }
+      return await work(async (limit) => {
+        await this.#letEnd(program, limit);
+        this.#signal.throwIfAborted();
+        return finished;
+      });
+    } finally {
+      await program.stop('SIGTERM', 500);
+      this.#record(shown, await finished);
+    }
+  }
+
+  /** Waits for a program to end; kills it after `limit` ms, or when the lab is to stop. */
+  async #letEnd(program: Program, limit: number): Promise<void> {
+    const cut = AbortSignal.any([this.#signal, AbortSignal.timeout(limit)]);
+    const kill = () => program.kill('SIGKILL');
+    cut.addEventListener('abort', kill);
+    await program.ended;
+    cut.removeEventListener('abort', kill);
+  }
+
+  #record(shown: string, { ending, stdout, stderr }: Finished): void {
+    this.#story.record({ command: shown, exitCode: ending.exitCode, output: [...stdout, ...stderr] });
+  }
+}
+
+/** Shows, runs and records a command that has to succeed, whether or not the lab is to stop: that is how it cleans up. */
+export async function changeSystem(story: Story, { argv, shown }: CommandLine): Promise<void> {
+  story.command(shown);
+  const { ending, stderr } = await start(argv, '').finished;
+  story.record({ command: shown, exitCode: ending.exitCode, output: stderr });
+  if (ending.exitCode !== 0) {
+    throw new LabFailure(`\`${shown}\` failed: ${stderr.join(' ') || describeEnding(ending)}`);
+  }
+}
+
+function start(argv: readonly string[], input: string): { program: Program; finished: Promise<Finished> } {
+  const lines = { stdout: [] as string[], stderr: [] as string[] };
+  const program = new Program(argv, (line, stream) => lines[stream].push(line), input);
+  return { program, finished: program.ended.then((ending) => ({ ending, ...lines })) };
+}

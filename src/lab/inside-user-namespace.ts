@@ -1,0 +1,26 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { listenForInterruption } from './interruption.ts';
+import { parseLabOptions } from './options.ts';
+import { playLab } from './scenario.ts';
+
+if (hideNamespaceNames()) {
+  const { signal, stopListening } = listenForInterruption();
+  process.exitCode = await playLab(parseLabOptions(process.argv.slice(2)), 'user-namespace', signal);
+  stopListening();
+} else process.exitCode = 1;
+// The channel to the parent would keep this process alive.
+if (process.connected) process.disconnect();
+
+/**
+ * `ip netns` keeps the names of namespaces in a directory that belongs to the real root. Here it gets an empty one of its own,
+ * visible to this process and its children only. Where nobody ever ran `ip netns add`, that directory is missing, and the one
+ * above it stands in. Where this fails, mount(8) says why.
+ */
+function hideNamespaceNames(): boolean {
+  const directory = existsSync('/var/run/netns') ? '/var/run/netns' : '/var/run';
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', realpathSync(directory)], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  return status === 0;
+}

@@ -1,0 +1,121 @@
+import type { WriteStream } from 'node:tty';
+import { LabFailure } from './failure.ts';
+
+/** A command that the lab ran, as the JSON document reports it. */
+export interface CommandRecord {
+  command: string;
+  exitCode: number | null;
+  /** What it printed, line by line. */
+  output: string[];
+}
+
+/** Something that had to happen, and whether it did. */
+export interface CheckRecord {
+  ok: boolean;
+  text: string;
+}
+
+export interface StepRecord {
+  number: number;
+  title: string;
+  commands: CommandRecord[];
+  checks: CheckRecord[];
+}
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'cyan';
+
+const codes: Record<Style, [on: number, off: number]> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  cyan: [36, 39],
+};
+
+/** Tells the lab as numbered steps on a stream for people, and keeps a record of them for programs. */
+export class Story {
+  readonly steps: StepRecord[] = [];
+  readonly #stream: WriteStream;
+  readonly #coloured: boolean;
+
+  constructor(stream: WriteStream) {
+    this.#stream = stream;
+    this.#coloured = stream.isTTY && !process.env['NO_COLOR'];
+  }
+
+  title(text: string): void {
+    this.#print(this.#paint('bold', text));
+  }
+
+  /** Begins a step; `why` says in a sentence what it is for. */
+  step(title: string, ...why: string[]): void {
+    const number = this.steps.length + 1;
+    this.steps.push({ number, title, commands: [], checks: [] });
+    this.#print('');
+    this.#print(this.#paint('bold', `${String(number).padStart(2)}. ${title}`));
+    for (const line of why) this.note(line);
+  }
+
+  note(text: string): void {
+    this.#print(`    ${this.#paint('dim', text)}`);
+  }
+
+  /** A command about to run; `remark` says what else would do the same. */
+  command(command: string, remark = ''): void {
+    const comment = remark && this.#paint('dim', `   # ${remark}`);
+    this.#print(`    ${this.#paint('dim', '$')} ${this.#paint('cyan', command)}${comment}`);
+  }
+
+  /** What a command printed, or a part of it. */
+  output(lines: string[]): void {
+    for (const line of lines) this.#print(`      ${line}`);
+  }
+
+  record(record: CommandRecord): void {
+    this.steps.at(-1)?.commands.push(record);
+  }
+
+  succeeded(text: string): void {
+    this.#check({ ok: true, text });
+  }
+
+  failed(text: string): void {
+    this.#check({ ok: false, text });
+  }
+
+  /** Tells what had to happen, or throws when it did not. */
+  expect(ok: boolean, right: string, wrong: string): void {
+    if (!ok) throw new LabFailure(wrong);
+    this.succeeded(right);
+  }
+
+  /** A table of two columns and a mark. */
+  table(rows: readonly { name: string; value: string; ok: boolean }[]): void {
+    const width = Math.max(...rows.map(({ name }) => name.length));
+    for (const { name, value, ok } of rows) {
+      this.#print(`    ${this.#mark(ok)} ${name.padEnd(width)}   ${value}`);
+    }
+  }
+
+  line(text = ''): void {
+    this.#print(text);
+  }
+
+  #check(check: CheckRecord): void {
+    this.steps.at(-1)?.checks.push(check);
+    this.#print(`    ${this.#mark(check.ok)} ${check.text}`);
+  }
+
+  #mark(ok: boolean): string {
+    return ok ? this.#paint('green', '✓') : this.#paint('red', '✗');
+  }
+
+  #paint(style: Style, text: string): string {
+    const [on, off] = codes[style];
+    return this.#coloured ? `\u001B[${on}m${text}\u001B[${off}m` : text;
+  }
+
+  #print(line: string): void {
+    this.#stream.write(`${line.trimEnd()}\n`);
+  }
+}
