@@ -1,1 +1,22 @@
-//! To be written.
+//! The tunnel bound to Node: data-transfer objects and handles, no logic.
+//!
+//! Every type is named `Binding…` so that nobody takes it for the public one of the TypeScript layer. Loading
+//! this library starts no thread. Opening happens on a thread of its own, and no call waits for packets.
+
+#![allow(unreachable_pub, reason = "items are exported to JavaScript by the macros, not to other crates")]
+
+mod error;
+mod open;
+mod registry;
+mod stats;
+mod tunnel;
+mod watch;
+
+use napi_derive::napi;
+
+/// The version of this library, which must be that of the npm package around it.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

@@ -1,0 +1,129 @@
+//! Opening a tunnel without holding up JavaScript.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::thread;
+
+use napi::Status;
+use napi::bindgen_prelude::{Env, Object, Result};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use ttun_core::{ErrorKind, Offload, Tunnel, TunnelOptions};
+
+use crate::error::{BindingEnd, BindingError};
+use crate::registry::Registry;
+use crate::tunnel::BindingTunnel;
+
+/// What a tunnel is made of; every value is finished and checked by the TypeScript layer.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct BindingTunnelOptions {
+    /// Name of an existing TUN device.
+    pub device: String,
+    /// Numeric address and port: `192.0.2.1:8000` or `[2001:db8::1]:8000`.
+    pub local: String,
+    /// The same, of the peer.
+    pub remote: String,
+    /// Inner source addresses accepted from the peer, as `address/prefix length`; null accepts all.
+    pub allowed_sources: Option<Vec<String>>,
+    /// Whether to lower the MSS of passing TCP SYNs to what fits the route.
+    pub clamp_mss: bool,
+    /// What may be used at most of the kernel's offloads.
+    pub offload: BindingOffload,
+}
+
+/// What may be used at most of the kernel's offloads.
+#[napi(object, object_to_js = false)]
+#[expect(clippy::struct_excessive_bools, reason = "six independent switches, each named")]
+pub struct BindingOffload {
+    /// A virtio-net header on each packet of the device.
+    pub virtio_header: bool,
+    /// The device leaves checksums to this program.
+    pub checksum: bool,
+    /// TCP super-packets at the device.
+    pub tso: bool,
+    /// UDP super-packets at the device.
+    pub uso: bool,
+    /// Many datagrams by one send (`UDP_SEGMENT`).
+    pub segment: bool,
+    /// Many datagrams by one receive (`UDP_GRO`).
+    pub receive: bool,
+}
+
+/// A tunnel, or why there is none.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct BindingOpenResult {
+    /// Why the tunnel could not be opened.
+    pub error: Option<BindingError>,
+    /// The running tunnel.
+    pub tunnel: Option<BindingTunnel>,
+}
+
+/// Weak: a running tunnel alone does not keep the process alive. One end is all that is ever told.
+type EndFunction = ThreadsafeFunction<BindingEnd, (), BindingEnd, Status, false, true, 1>;
+
+/// Opens a tunnel; `onEnd` is called once when it ends, whatever ends it.
+#[napi(catch_unwind, ts_return_type = "Promise<BindingOpenResult>")]
+pub fn open_tunnel<'env>(
+    env: &'env Env,
+    options: BindingTunnelOptions,
+    #[napi(ts_arg_type = "(end: BindingEnd) => void")] on_end: EndFunction,
+) -> Result<Object<'env>> {
+    let registry = Registry::of(env)?;
+    let (deferred, promise) = env.create_deferred()?;
+    let opener = thread::Builder::new().name("ttun-open".to_owned());
+    let spawned = opener.spawn(move || {
+        let opened = open(&options, on_end, &registry);
+        deferred.resolve(move |_| {
+            Ok(match opened {
+                Ok(tunnel) => BindingOpenResult { error: None, tunnel: Some(tunnel) },
+                Err(error) => BindingOpenResult { error: Some(error), tunnel: None },
+            })
+        });
+    });
+    spawned.map_err(|cause| napi::Error::from_reason(format!("starting a thread: {cause}")))?;
+    Ok(promise)
+}
+
+fn open(
+    options: &BindingTunnelOptions,
+    on_end: EndFunction,
+    registry: &Registry,
+) -> std::result::Result<BindingTunnel, BindingError> {
+    let tunnel = Arc::new(Tunnel::open(&finished(options)?).map_err(|error| BindingError::from(&error))?);
+    registry.keep(&tunnel);
+    tunnel.on_end(move |end| {
+        on_end.call(end.into(), ThreadsafeFunctionCallMode::NonBlocking);
+    });
+    Ok(BindingTunnel::new(tunnel))
+}
+
+fn finished(options: &BindingTunnelOptions) -> std::result::Result<TunnelOptions, BindingError> {
+    let allowed_sources = match &options.allowed_sources {
+        None => None,
+        Some(prefixes) => Some(prefixes.iter().map(|text| prefix(text)).collect::<std::result::Result<_, _>>()?),
+    };
+    let BindingOffload { virtio_header, checksum, tso, uso, segment, receive } = options.offload;
+    Ok(TunnelOptions {
+        device: options.device.clone(),
+        local: address(&options.local)?,
+        remote: address(&options.remote)?,
+        allowed_sources,
+        clamp_mss: options.clamp_mss,
+        offload: Offload { virtio_header, checksum, tso, uso, segment, receive },
+    })
+}
+
+fn address(text: &str) -> std::result::Result<SocketAddr, BindingError> {
+    text.parse().map_err(|_| {
+        let message = format!("\"{}\" is not a numeric address and port", text.escape_debug());
+        BindingError::new(ErrorKind::InvalidOptions, message, "write 192.0.2.1:8000 or [2001:db8::1]:8000")
+    })
+}
+
+fn prefix(text: &str) -> std::result::Result<(IpAddr, u8), BindingError> {
+    let parts = text.split_once('/').and_then(|(ip, len)| Some((ip.parse().ok()?, len.parse().ok()?)));
+    parts.ok_or_else(|| {
+        let message = format!("\"{}\" is not an address with a prefix length", text.escape_debug());
+        BindingError::new(ErrorKind::InvalidOptions, message, "write 10.0.2.0/24 or fd00:2::/64")
+    })
+}
