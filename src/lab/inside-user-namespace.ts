@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { listenForInterruption } from './interruption.ts';
+import { nameDirectory } from './namespaces.ts';
 import { parseLabOptions } from './options.ts';
 import { playLab } from './scenario.ts';
 
@@ -18,8 +19,7 @@ if (process.connected) process.disconnect();
  * above it stands in. Where this fails, mount(8) says why.
  */
 function hideNamespaceNames(): boolean {
-  const directory = existsSync('/var/run/netns') ? '/var/run/netns' : '/var/run';
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', realpathSync(directory)], {
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', realpathSync(nameDirectory())], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   return status === 0;

@@ -1,8 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** Where iproute2 keeps the names of network namespaces (`NETNS_RUN_DIR` in its sources). */
 const directory = '/var/run/netns';
+
+/** The directory in which names can be put: that one, or the one above it where nobody has run `ip netns add` yet. */
+export function nameDirectory(): string {
+  return existsSync(directory) ? directory : dirname(directory);
+}
 
 /** What tells a namespace from a later one of the same name: its inode number. Null when there is none of that name. */
 export function namespaceIdentity(name: string): number | null {

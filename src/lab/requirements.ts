@@ -1,6 +1,7 @@
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import type { LabMode } from './lab.ts';
+import { nameDirectory } from './namespaces.ts';
 import { isOnPath } from './tools.ts';
 
 /** Where the lab can run here, or every single thing that is missing, each with the way to get it. */
@@ -54,11 +55,23 @@ const tunHints: Record<string, string> = {
 const CAP_NET_ADMIN = 1n << 12n;
 const CAP_SYS_ADMIN = 1n << 21n;
 
-/** Root in a container often is not allowed to: what counts is the capabilities. */
+/**
+ * Being called root is not enough. In most containers root lacks the capabilities; and whoever is root only in a user namespace
+ * (`unshare --map-root-user`) has them all, but not over the directory in which `ip netns` keeps its names.
+ */
 function mayConfigureNetwork(): boolean {
   const [, hex = '0'] = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
   const needed = CAP_NET_ADMIN | CAP_SYS_ADMIN;
-  return process.geteuid?.() === 0 && (BigInt(`0x${hex}`) & needed) === needed;
+  return process.geteuid?.() === 0 && (BigInt(`0x${hex}`) & needed) === needed && isWritable(nameDirectory());
+}
+
+function isWritable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function missingForUserNamespace(): string[] {
@@ -68,7 +81,9 @@ function missingForUserNamespace(): string[] {
       (tool) =>
         `\`${tool}\` is not installed, which a lab without root needs: apt-get install util-linux mount`,
     );
-  const probe = spawnSync('unshare', [...unshareOptions, 'true'], { encoding: 'utf8' });
+  const probe = spawnSync('unshare', [...unshareOptions, process.execPath, '--version'], {
+    encoding: 'utf8',
+  });
   if (probe.status === 0) return [];
   return [
     `no user namespaces for you (${probe.stderr.trim().split('\n').at(-1)}): run the lab as root, or ${wayToAllowThem()}`,

@@ -4,6 +4,7 @@ import { LabFailure } from './failure.ts';
 /** A command that the lab ran, as the JSON document reports it. */
 export interface CommandRecord {
   command: string;
+  /** Null when it was ended by a signal, or left running. */
   exitCode: number | null;
   /** What it printed, line by line. */
   output: string[];
@@ -60,10 +61,10 @@ export class Story {
     this.#print(`    ${this.#paint('dim', text)}`);
   }
 
-  /** A command about to run; `remark` says what else would do the same. */
+  /** A command about to run, below a remark on it. */
   command(command: string, remark = ''): void {
-    const comment = remark && this.#paint('dim', `   # ${remark}`);
-    this.#print(`    ${this.#paint('dim', '$')} ${this.#paint('cyan', command)}${comment}`);
+    if (remark) this.note(`# ${remark}`);
+    this.#print(`    ${this.#paint('dim', '$')} ${this.#paint('cyan', command)}`);
   }
 
   /** What a command printed, or a part of it. */

@@ -15,6 +15,7 @@ export class TunnelProcess {
   readonly site: Site;
   readonly #lab: Lab;
   readonly #program: Program;
+  readonly #shown: string;
   /** What it said so far about itself. */
   #talk: string[] = [];
   #packetsToShow = 0;
@@ -28,6 +29,7 @@ export class TunnelProcess {
     );
     this.site = site;
     this.#lab = lab;
+    this.#shown = shown;
     lab.story.command(`${shown} &`);
     this.#program = new Program(argv, (line, stream) => this.#onLine(line, stream));
     void this.#reportEarlyEnd();
@@ -43,6 +45,7 @@ export class TunnelProcess {
       await delay(10);
     }
     this.#lab.story.output(this.#talk);
+    this.#lab.story.record({ command: this.#shown, exitCode: null, output: [...this.#talk] });
   }
 
   /** Shows the next packets that it prints, at most `count`. */
