@@ -27,6 +27,8 @@ export interface TunnelFinding {
   signal: string | null;
   /** Its closing summary, line by line. */
   summary: string[];
+  /** With `--json`: its counters at the end, as `Tunnel.stats()` gives them. */
+  stats: object | null;
 }
 
 /** What the lab found out; all of it is in the JSON document. */

@@ -11,6 +11,8 @@ export type LabMode = 'root' | 'user-namespace';
 /** A running lab: what its steps share. */
 export interface Lab {
   mode: LabMode;
+  /** Whether its findings are for a program: then ttun is asked for its counters, and prints no packets. */
+  json: boolean;
   story: Story;
   commands: Commands;
   findings: Findings;

@@ -36,7 +36,7 @@ export function tellSummary(story: Story, report: LabReport): void {
       value: `${formatRate(bitsPerSecond)} (${programs[by]})`,
       ok: true,
     })),
-    ...tunnels.map(tunnelRow),
+    ...tunnels.flatMap(tunnelRows),
     { name: 'removed again', value: removed ? 'everything' : 'not everything: see above', ok: removed },
   ]);
   story.line();
@@ -69,10 +69,10 @@ function helloRow(hello: string): Row {
   return { name: `"${greeting}" through TCP`, value: ok ? 'arrived' : `came as "${hello}"`, ok };
 }
 
-function tunnelRow({ site, exitCode, signal, summary }: TunnelFinding): Row {
-  return {
-    name: `ttun in ${site}`,
-    value: summary.join(' ') || `ended with ${signal ?? `exit code ${exitCode}`}`,
-    ok: exitCode === 0,
-  };
+/** A row for each line of its summary. */
+function tunnelRows({ site, exitCode, signal, summary }: TunnelFinding): Row[] {
+  const ok = exitCode === 0 && summary.length > 0;
+  const lines =
+    summary.length > 0 ? summary : [`ended with ${signal ?? `exit code ${exitCode}`}, and no summary`];
+  return lines.map((value, index) => ({ name: index === 0 ? `ttun in ${site}` : '', value, ok }));
 }

@@ -29,6 +29,7 @@ export async function playLab(
   const story = new Story(options.json ? process.stderr : process.stdout);
   const lab: Lab = {
     mode,
+    json: options.json,
     story,
     signal,
     commands: new Commands(story, signal),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inSite, ttun } from './command-line.ts';
+import type { CommandLine } from './command-line.ts';
 import { LabFailure } from './failure.ts';
 import type { TunnelFinding } from './findings.ts';
 import type { Lab } from './lab.ts';
@@ -10,28 +11,30 @@ import type { Site } from './sites.ts';
 /** ms for ttun to attach, and for it to end. */
 const patience = 5000;
 
-/** A ttun running in a site. It prints packets on stdout, and on stderr what it attached to and how it ended. */
+/** How to tell packets that were left out from talk about the tunnel itself. */
+const aboutLeftOut = /more packets/;
+
+/**
+ * A ttun running in a site. It prints packets on stdout, or with `--json` its counters, and on stderr what it attached to and how it
+ * ended.
+ */
 export class TunnelProcess {
   readonly site: Site;
   readonly #lab: Lab;
+  readonly #commandLine: CommandLine;
   readonly #program: Program;
-  readonly #shown: string;
   /** What it said so far about itself. */
   #talk: string[] = [];
+  #lastOutput = '';
   #packetsToShow = 0;
-  #toldToEnd = false;
+  #state: 'starting' | 'attached' | 'told-to-end' = 'starting';
 
   constructor(lab: Lab, site: Site) {
-    const port = String(tunnelPort);
-    const { argv, shown } = inSite(
-      site,
-      ttun(tunDevice, site.cableAddress, port, peerOf(site).cableAddress, port),
-    );
     this.site = site;
     this.#lab = lab;
-    this.#shown = shown;
-    lab.story.command(`${shown} &`);
-    this.#program = new Program(argv, (line, stream) => this.#onLine(line, stream));
+    this.#commandLine = commandLineFor(site, lab.json);
+    lab.story.command(`${this.#commandLine.shown} &`);
+    this.#program = new Program(this.#commandLine.argv, (line, stream) => this.#onLine(line, stream));
     void this.#reportEarlyEnd();
   }
 
@@ -40,12 +43,13 @@ export class TunnelProcess {
     const limit = AbortSignal.timeout(patience);
     while (this.#talk.length === 0) {
       this.#lab.signal.throwIfAborted();
-      if (limit.aborted)
+      if (limit.aborted) {
         throw new LabFailure(`ttun in ${this.site.name} did not start within ${patience / 1000} s`);
+      }
       await delay(10);
     }
-    this.#lab.story.output(this.#talk);
-    this.#lab.story.record({ command: this.#shown, exitCode: null, output: [...this.#talk] });
+    this.#state = 'attached';
+    this.#lab.story.record({ command: this.#commandLine.shown, exitCode: null, output: [...this.#talk] });
   }
 
   /** Shows the next packets that it prints, at most `count`. */
@@ -55,22 +59,24 @@ export class TunnelProcess {
 
   /** Whether it ended by itself, which the lab has heard of then. */
   get endedEarly(): boolean {
-    return !this.#toldToEnd && !this.#program.running;
+    return this.#state !== 'told-to-end' && !this.#program.running;
   }
 
-  /** Ends it as Ctrl-C does. */
-  async end(): Promise<TunnelFinding> {
-    const { name } = this.site;
-    this.#toldToEnd = true;
+  /** Ends it as Ctrl-C does. Null when it had not got so far as to have anything to tell. */
+  async end(): Promise<TunnelFinding | null> {
+    const wasAttached = this.#state === 'attached';
+    this.#state = 'told-to-end';
     this.#talk = [];
-    this.#lab.story.command(`kill -INT ${this.#program.pid}`, `Ctrl-C to ttun in ${name}`);
+    this.#lab.story.command(`kill -INT ${this.#program.pid}`, `Ctrl-C to ttun in ${this.site.name}`);
     const { exitCode, signal } = await this.#program.stop('SIGINT', patience);
-    return { site: name, exitCode, signal, summary: this.#talk };
+    if (!wasAttached) return null;
+    const stats = this.#lab.json ? statsIn(this.#lastOutput) : null;
+    return { site: this.site.name, exitCode, signal, summary: this.#talk, stats };
   }
 
   async #reportEarlyEnd(): Promise<void> {
     const ending = await this.#program.ended;
-    if (this.#toldToEnd) return;
+    if (this.#state === 'told-to-end') return;
     const lastWords = ending.signal === null ? `: ${this.#talk.at(-1) ?? 'it said nothing'}` : '';
     this.#lab.fail(
       new LabFailure(
@@ -80,10 +86,39 @@ export class TunnelProcess {
   }
 
   #onLine(line: string, stream: 'stdout' | 'stderr'): void {
-    if (stream === 'stderr') this.#talk.push(line);
-    else if (this.#packetsToShow > 0) {
-      this.#packetsToShow -= 1;
-      this.#lab.story.output([`${this.site.name} │ ${line}`]);
+    if (stream === 'stderr') this.#onTalk(line);
+    else {
+      this.#lastOutput = line;
+      this.#showPacket(line);
     }
+  }
+
+  #onTalk(line: string): void {
+    if (aboutLeftOut.test(line)) return;
+    const said = line.replace(/^ttun: /, '');
+    this.#talk.push(said);
+    this.#lab.story.output([said]);
+  }
+
+  #showPacket(line: string): void {
+    if (this.#packetsToShow === 0) return;
+    this.#packetsToShow -= 1;
+    this.#lab.story.output([`${this.site.name} | ${line}`]);
+  }
+}
+
+function commandLineFor(site: Site, json: boolean): CommandLine {
+  const port = String(tunnelPort);
+  const addresses = [site.cableAddress, port, peerOf(site).cableAddress, port];
+  return inSite(site, ttun(...(json ? ['--json'] : []), tunDevice, ...addresses));
+}
+
+/** The counters in the last event that ttun printed. */
+function statsIn(event: string): object | null {
+  try {
+    const { stats } = Object(JSON.parse(event));
+    return stats instanceof Object ? stats : null;
+  } catch {
+    return null;
   }
 }

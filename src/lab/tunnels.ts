@@ -23,8 +23,7 @@ export async function endTunnels({ story, tunnels, findings }: Lab): Promise<voi
   story.step('Ctrl-C to each ttun', 'It lets go of the device, which stays, and says what it carried.');
   for (const tunnel of running) {
     const finding = await tunnel.end();
-    story.output(finding.summary);
-    findings.tunnels.push(finding);
+    if (finding) findings.tunnels.push(finding);
   }
   const unclean = findings.tunnels.filter(({ exitCode, summary }) => exitCode !== 0 || summary.length === 0);
   story.expect(unclean.length === 0, 'ended in good order', unclean.map(describeUnclean).join('; '));
