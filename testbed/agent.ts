@@ -1,12 +1,12 @@
 /** Runs in a namespace: one tunnel, opened, asked and closed by the process that started this one (see tunnel.ts). */
 import { createTunnel } from '../src/index.ts';
-import type { Tunnel, TunnelOptions, TunnelStats } from '../src/index.ts';
+import type { Tunnel, TunnelEnd, TunnelOptions, TunnelStats } from '../src/index.ts';
 import { failureOf, serve } from './messages.ts';
 import type { Failure } from './messages.ts';
 
 /** How the tunnel ended, in a form that survives the way between processes. */
 export interface RemoteEnd {
-  readonly reason: string;
+  readonly reason: TunnelEnd['reason'];
   readonly error: Failure | null;
 }
 
@@ -23,8 +23,8 @@ const handlers = {
     await tunnel().close();
   },
   async closed(): Promise<RemoteEnd> {
-    const { reason, error } = await tunnel().closed;
-    return { reason, error: error === undefined || error === null ? null : failureOf(error) };
+    const end = await tunnel().closed;
+    return { reason: end.reason, error: end.reason === 'failed' ? failureOf(end.error) : null };
   },
 };
 

@@ -36,8 +36,7 @@ export async function transferUdp(options: UdpOptions): Promise<UdpReport> {
       await sender.call('send', burst);
       sent += burst;
       expected += burst;
-      const { arrived } = await arrival(receiver, expected);
-      expected = arrived;
+      ({ arrived: expected } = await arrival(receiver, expected));
     }
     return await receiver.call('report', undefined);
   } finally {

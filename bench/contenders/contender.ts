@@ -1,0 +1,34 @@
+/** What takes part in the comparison. */
+import type { BackgroundProcess } from '../../testbed/exec.ts';
+import type { Addresses, Site } from '../../testbed/site.ts';
+import type { Sites } from '../../testbed/sites.ts';
+
+/** One way of carrying packets between the sites. */
+export interface Contender {
+  readonly name: string;
+  /** For the legend under the table: version-independent, one line. */
+  readonly description: string;
+  /** Programs that must be on the PATH. */
+  readonly programs: readonly string[];
+  /** MTU of the TUN devices of the sites. */
+  readonly tunMtu: number;
+  /** Makes ready what is needed once before the ends start: devices, keys. */
+  readonly prepare?: (sites: Sites) => Promise<void>;
+  /** Starts one end. Absent where the kernel does everything. */
+  readonly start?: (near: Site, far: Site) => BackgroundProcess;
+  /** What remains to be done when the process runs. */
+  readonly configure?: (near: Site, far: Site) => Promise<void>;
+  /** Where a site is reached by this way. */
+  readonly addresses: (site: Site) => Addresses;
+}
+
+/** UDP port of the tunnels, at both ends. */
+export const PORT = 9000;
+
+/** What fits an underlay of 1500 with IPv4 and UDP headers around it: 1500 − 20 − 8. */
+export const FITTING_MTU = 1472;
+
+/** Most contenders use the TUN device that the site has, and its addresses. */
+export function innerAddresses(site: Site): Addresses {
+  return site.inner;
+}

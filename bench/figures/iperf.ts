@@ -1,0 +1,79 @@
+/** iperf3, one server for all runs between two sites. */
+import type { BackgroundProcess } from '../../testbed/exec.ts';
+import type { Site } from '../../testbed/site.ts';
+
+const LISTENING = 'Server listening';
+/** For connecting and for the exchange of results, besides the seconds of the run itself. */
+const MARGIN_MS = 15_000;
+
+export interface TcpRun {
+  readonly bitsPerSecond: number;
+  readonly bytes: number;
+  readonly retransmits: number;
+}
+
+export interface UdpRun {
+  readonly deliveredPerSecond: number;
+  /** Share of what was sent, 0 to 1. */
+  readonly loss: number;
+}
+
+/** The fields used of what iperf3 prints with `--json`. */
+interface Report {
+  readonly end: {
+    readonly sum_sent: { readonly retransmits?: number };
+    readonly sum_received: {
+      readonly bits_per_second: number;
+      readonly bytes: number;
+      readonly seconds: number;
+      readonly packets?: number;
+      readonly lost_packets?: number;
+    };
+  };
+}
+
+export class Iperf {
+  readonly #client: Site;
+  readonly #server: BackgroundProcess;
+  readonly #address: string;
+
+  private constructor(client: Site, server: BackgroundProcess, address: string) {
+    this.#client = client;
+    this.#server = server;
+    this.#address = address;
+  }
+
+  static async start(client: Site, serverSite: Site, address: string): Promise<Iperf> {
+    const server = serverSite.start(['iperf3', '--server', '--bind', address, '--forceflush']);
+    await server.waitForLine(LISTENING);
+    return new Iperf(client, server, address);
+  }
+
+  /** `reverse`: from the server to the client. */
+  async tcp(options: { seconds: number; streams?: number; reverse?: boolean }): Promise<TcpRun> {
+    const { seconds, streams = 1, reverse = false } = options;
+    const direction = reverse ? ['--reverse'] : [];
+    const { end } = await this.#run(seconds, ['--parallel', `${streams}`, ...direction]);
+    const { bits_per_second: bitsPerSecond, bytes } = end.sum_received;
+    return { bitsPerSecond, bytes, retransmits: end.sum_sent.retransmits ?? 0 };
+  }
+
+  /** `bitsPerSecond` 0: as much as the sender can. */
+  async udp(options: { seconds: number; payload: number; bitsPerSecond: number }): Promise<UdpRun> {
+    const { seconds, payload, bitsPerSecond } = options;
+    const load = ['--udp', '--length', `${payload}`, '--bitrate', `${bitsPerSecond}`];
+    const { end } = await this.#run(seconds, load);
+    const { packets = 0, lost_packets: lost = 0, seconds: took } = end.sum_received;
+    return { deliveredPerSecond: (packets - lost) / took, loss: packets === 0 ? 1 : lost / packets };
+  }
+
+  async #run(seconds: number, load: readonly string[]): Promise<Report> {
+    const printed = this.#server.lines.length;
+    const client = ['iperf3', '--client', this.#address, '--json', '--time', `${seconds}`, ...load];
+    const { stdout } = await this.#client.run(client, { timeoutMs: seconds * 1000 + MARGIN_MS });
+    // It serves one client after the other; a second one that comes too early is turned away.
+    await this.#server.waitForLine(LISTENING, { from: printed });
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Report` is the part of iperf3's output used here.
+    return JSON.parse(stdout) as Report;
+  }
+}

@@ -1,0 +1,54 @@
+/** `npm run bench`: see docs/performance.md for what is measured and how. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { chooseContenders } from './contenders/index.ts';
+import { describeMachine } from './machine.ts';
+import { HELP, parseOptions } from './options.ts';
+import type { Options } from './options.ts';
+import { report } from './report.ts';
+import { measureAll } from './rounds.ts';
+import type { Sample } from './rounds.ts';
+
+// Exiting by itself gives the test bed the chance to remove its namespaces.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+const options = readOptions();
+if (options === null) process.stdout.write(HELP);
+else process.exitCode = await bench(options);
+
+function readOptions(): Options | null {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+    return process.exit(2);
+  }
+}
+
+/** Resolves to the exit code. */
+async function bench(chosen: Options): Promise<number> {
+  const machine = await describeMachine();
+  const { contenders, absent } = await chooseContenders(chosen);
+  if (absent.length > 0) say(`not installed, so left out: ${absent.join(', ')}`);
+  const samples: Sample[] = [];
+  const total = chosen.links.length * chosen.rounds * contenders.length;
+  for await (const sample of measureAll(contenders, chosen)) {
+    samples.push(sample);
+    say(`[${samples.length}/${total}] ${describe(sample)}`);
+  }
+  process.stdout.write(`${report(samples, contenders, machine, chosen)}\n`);
+  await mkdir(dirname(chosen.json), { recursive: true });
+  await writeFile(chosen.json, `${JSON.stringify({ machine, options: chosen, samples }, null, 2)}\n`);
+  say(`single results: ${chosen.json}`);
+  return samples.some(({ error }) => error !== null) ? 1 : 0;
+}
+
+function describe({ link, round, contender, figures, error }: Sample): string {
+  const outcome = figures === null ? `failed: ${error}` : `${(figures.tcp / 1e9).toFixed(2)} Gbit/s`;
+  return `${link}, round ${round}: ${contender} ${outcome}`;
+}
+
+/** Progress goes to standard error, the tables to standard output. */
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

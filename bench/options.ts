@@ -1,0 +1,87 @@
+/** The command line of the bench. */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+export const HELP = `Usage: npm run bench -- [options]
+
+Compares ttun with other ways of joining two sites, in network namespaces on this machine.
+
+  --link veth|wire     one kind of link only (repeatable)
+  --only NAME          this contender only (repeatable, or separated by commas)
+  --rounds N           rounds, in each of which every contender has its turn (default 3)
+  --seconds N          length of a TCP run; UDP runs take two thirds of it (default 3)
+  --quick              one round of one second, without the contenders that no target mentions
+  --ttun LABEL=DIR     one more ttun, from another checkout that is built (repeatable)
+  --json FILE          where the single results go (default bench/results/<time>.json)
+`;
+
+export type Link = 'veth' | 'wire';
+
+export const LINKS: readonly Link[] = ['veth', 'wire'];
+
+export interface Checkout {
+  readonly label: string;
+  readonly directory: string;
+}
+
+export interface Options {
+  readonly links: readonly Link[];
+  /** Empty: all. */
+  readonly only: readonly string[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly quick: boolean;
+  readonly checkouts: readonly Checkout[];
+  readonly json: string;
+}
+
+/** `null`: help was asked for. */
+export function parseOptions(args: readonly string[]): Options | null {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      link: { type: 'string', multiple: true, default: [...LINKS] },
+      only: { type: 'string', multiple: true, default: [] },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      ttun: { type: 'string', multiple: true, default: [] },
+      json: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return null;
+  const usual = values.quick ? 1 : 3;
+  const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
+  return {
+    links: values.link.map(parseLink),
+    only: values.only.flatMap((names) => names.split(',')),
+    rounds: positive('--rounds', values.rounds, usual),
+    seconds: positive('--seconds', values.seconds, usual),
+    quick: values.quick,
+    checkouts: values.ttun.map(parseCheckout),
+    json: resolve(values.json ?? `bench/results/${time}.json`),
+  };
+}
+
+function parseLink(link: string): Link {
+  const known = LINKS.find((candidate) => candidate === link);
+  if (known === undefined) throw new Error(`--link ${link}: must be one of ${LINKS.join(', ')}`);
+  return known;
+}
+
+function parseCheckout(argument: string): Checkout {
+  const [, label, directory] = /^([\w.]+)=(.+)$/.exec(argument) ?? [];
+  if (label === undefined || directory === undefined || label === 'ttun') {
+    throw new Error(`--ttun ${argument}: must be LABEL=DIRECTORY, with another label than ttun`);
+  }
+  return { label, directory: resolve(directory) };
+}
+
+function positive(option: string, text: string | undefined, usual: number): number {
+  const value = text === undefined ? usual : Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new Error(`${option} ${text}: must be a whole number from 1`);
+  }
+  return value;
+}

@@ -1,0 +1,48 @@
+/** The order of the measurements, and what comes out of them one by one. */
+import type { Contender } from './contenders/contender.ts';
+import { measure } from './measure.ts';
+import type { Figures } from './measure.ts';
+import type { Link, Options } from './options.ts';
+
+export interface Sample {
+  readonly link: Link;
+  /** From 1. */
+  readonly round: number;
+  readonly contender: string;
+  /** `null` when it failed. */
+  readonly figures: Figures | null;
+  readonly error: string | null;
+}
+
+/**
+ * In each round every contender has its turn, so that what disturbs the machine for a while disturbs neighbours alike
+ * and ratios within a round hold. Each round begins with another contender, so that none always follows the same one.
+ */
+export async function* measureAll(
+  contenders: readonly Contender[],
+  { links, rounds, seconds }: Options,
+): AsyncGenerator<Sample> {
+  for (const link of links) {
+    for (let round = 1; round <= rounds; round += 1) {
+      for (const contender of rotate(contenders, round - 1)) {
+        yield { link, round, contender: contender.name, ...(await attempt(contender, link, seconds)) };
+      }
+    }
+  }
+}
+
+type Outcome = Pick<Sample, 'figures' | 'error'>;
+
+/** One contender's failure leaves the others in the race. */
+async function attempt(contender: Contender, link: Link, seconds: number): Promise<Outcome> {
+  try {
+    return { figures: await measure(contender, link, seconds), error: null };
+  } catch (error) {
+    return { figures: null, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function rotate<T>(items: readonly T[], by: number): T[] {
+  const first = by % Math.max(items.length, 1);
+  return [...items.slice(first), ...items.slice(0, first)];
+}
