@@ -8,6 +8,8 @@ export interface Extensions {
   /** What follows them; `null` when it is not there: in a later fragment, or behind a header that is cut short. */
   readonly protocol: number | null;
   readonly rest: View;
+  /** `rest` is the beginning of a payload that continues in other packets. */
+  readonly isFragment: boolean;
 }
 
 const HOP_BY_HOP = 0;
@@ -20,17 +22,19 @@ export function readExtensions(first: number, view: View): Extensions {
   let text = '';
   let protocol = first;
   let rest = view;
+  let isFragment = false;
   for (;;) {
     const name = NAMES.get(protocol);
-    if (name === undefined) return { text, protocol, rest };
+    if (name === undefined) return { text, protocol, rest, isFragment };
     try {
       const header = protocol === FRAGMENT ? readFragment(rest) : readHeader(protocol, rest);
       text += `${header.text} `;
-      if (header.isLaterFragment) return { text, protocol: null, rest };
+      if (header.isLaterFragment) return { text, protocol: null, rest, isFragment: true };
+      isFragment ||= protocol === FRAGMENT;
       protocol = rest.u8(0);
       rest = rest.slice(header.length);
     } catch (error) {
-      if (error instanceof CutShort) return { text: `${text}[|${name}] `, protocol: null, rest };
+      if (error instanceof CutShort) return { text: `${text}[|${name}] `, protocol: null, rest, isFragment };
       throw error;
     }
   }

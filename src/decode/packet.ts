@@ -22,6 +22,14 @@ export function describePacket(bytes: Uint8Array, length: number): string {
   return describeIp(new View(bytes, length), 0);
 }
 
+/** Where a payload stands. */
+interface Place {
+  /** How many packets are around the one that holds it. */
+  readonly nesting: number;
+  /** It is the beginning of a payload that continues in other packets. */
+  readonly isFragment: boolean;
+}
+
 /** So many packets inside packets are looked into. */
 const DEEPEST_NESTING = 4;
 
@@ -36,7 +44,7 @@ function describeIp(view: View, nesting: number): string {
 function describeIpv4(view: View, nesting: number): string {
   const headerLength = (view.u8(0) & 0x0f) * 4;
   const totalLength = view.u16(2);
-  const fragmentOffset = view.u16(6) & 0x1fff;
+  const flagsAndOffset = view.u16(6);
   const protocol = view.u8(9);
   const source = view.ipv4(12);
   const destination = view.ipv4(16);
@@ -46,8 +54,9 @@ function describeIpv4(view: View, nesting: number): string {
   const missing = totalLength - view.length;
   const complaint = missing > 0 ? `truncated-ip - ${missing} bytes missing! ` : '';
   // Only the first fragment has the header that would tell more.
-  if (fragmentOffset > 0) return `${complaint}${source} > ${destination}: ip-proto-${protocol}`;
-  const payload = describePayload(protocol, view.slice(headerLength, totalLength), nesting);
+  if ((flagsAndOffset & 0x1fff) > 0) return `${complaint}${source} > ${destination}: ip-proto-${protocol}`;
+  const isFragment = (flagsAndOffset & 0x2000) !== 0;
+  const payload = describePayload(protocol, view.slice(headerLength, totalLength), { nesting, isFragment });
   return complaint + betweenAddresses(source, destination, '', payload);
 }
 
@@ -57,8 +66,8 @@ function describeIpv6(view: View, nesting: number): string {
   const destination = view.ipv6(24);
   const missing = 40 + payloadLength - view.length;
   const complaint = missing > 0 ? `truncated-ip6 - ${missing} bytes missing! ` : '';
-  const { text, protocol, rest } = readExtensions(view.u8(6), view.slice(40, 40 + payloadLength));
-  const payload = protocol === null ? plain('') : describePayload(protocol, rest, nesting);
+  const { text, protocol, rest, isFragment } = readExtensions(view.u8(6), view.slice(40, 40 + payloadLength));
+  const payload = protocol === null ? plain('') : describePayload(protocol, rest, { nesting, isFragment });
   return complaint + betweenAddresses(source, destination, text, payload);
 }
 
@@ -75,7 +84,7 @@ function betweenAddresses(
   return `${source}.${ports[0]} > ${destination}.${ports[1]}: ${text}`;
 }
 
-function describePayload(protocol: number, view: View, nesting: number): Payload {
+function describePayload(protocol: number, view: View, { nesting, isFragment }: Place): Payload {
   switch (protocol) {
     case 1:
       return plain(orCutShort('icmp', () => describeIcmp(view)));
@@ -87,7 +96,7 @@ function describePayload(protocol: number, view: View, nesting: number): Payload
     case 6:
       return describeTcp(view);
     case 17:
-      return describeUdp(view);
+      return describeUdp(view, isFragment);
     case 50:
       return plain(orCutShort('esp', () => describeEsp(view)));
     case 58:

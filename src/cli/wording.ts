@@ -1,0 +1,83 @@
+/** The sentences of the tunnel command. */
+import type { TtunError } from '../errors.ts';
+import type { DeviceStats, SocketStats, TunnelStats } from '../stats.ts';
+
+/** What the tunnel is attached to. */
+export function describeAttached({ device, socket }: TunnelStats): string {
+  const deviceOffload = listed({
+    checksum: device.offload.checksum,
+    TSO: device.offload.tso,
+    USO: device.offload.uso,
+  });
+  const socketOffload = listed({ segmentation: socket.segmentsPerSend > 1, GRO: socket.gro });
+  return (
+    `attached to ${device.name} (mtu ${device.mtu}, offload: ${deviceOffload}), ` +
+    `socket ${socket.local} -> ${socket.remote} (offload: ${socketOffload})`
+  );
+}
+
+/** Smallest MTU with which an interface carries IPv6 (RFC 8200, section 5). */
+const IPV6_MINIMUM_MTU = 1280;
+
+/** What to type when full packets of the device do not fit the route to the peer; `null` when they do. */
+export function adviseMtu(device: DeviceStats, socket: SocketStats): string | null {
+  if (socket.pathMtu === null) return null;
+  // Outer IP header and UDP header.
+  const overhead = socket.remote.startsWith('[') ? 40 + 8 : 20 + 8;
+  const fits = socket.pathMtu - overhead;
+  if (device.mtu <= fits) return null;
+  const drawback = fits < IPV6_MINIMUM_MTU ? ' (too small for IPv6 in the tunnel)' : '';
+  return `packets of more than ${fits} bytes travel in fragments; to avoid that: ip link set ${device.name} mtu ${fits}${drawback}`;
+}
+
+export function describeError({ message, hint }: TtunError): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
+}
+
+/** What the tunnel carried, and what it did not. */
+export function summarise({ device, socket, encap, decap, uptimeMs }: TunnelStats): string[] {
+  const lines = [
+    `${device.name} closed after ${(uptimeMs / 1000).toFixed(1)} s`,
+    `out: ${describeDirection(encap)}`,
+    `in: ${describeDirection(decap)}`,
+  ];
+  const fragmented = `${grouped(encap.fragmented)} packets left in fragments`;
+  if (encap.fragmented > 0) lines.push(fragmented);
+  const errors = countsByName(socket.errors);
+  if (errors !== '') lines.push(`socket errors: ${errors}`);
+  if (socket.receiveOverflow > 0) {
+    lines.push(`lost to a full receive buffer: at least ${grouped(socket.receiveOverflow)} datagrams`);
+  }
+  return lines;
+}
+
+interface Direction {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly dropped: number;
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+function describeDirection({ packets, bytes, dropped, drops }: Direction): string {
+  const carried = `${grouped(packets)} packets, ${grouped(bytes)} bytes`;
+  return dropped === 0
+    ? `${carried}, none dropped`
+    : `${carried}, ${grouped(dropped)} dropped: ${countsByName(drops)}`;
+}
+
+function countsByName(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${grouped(count)} ${name}`)
+    .join(', ');
+}
+
+/** `1,234,567`, without loading the tables of Intl for it. */
+export function grouped(count: number): string {
+  return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
+}
+
+function listed(offload: Readonly<Record<string, boolean>>): string {
+  const names = Object.keys(offload).filter((name) => offload[name] === true);
+  return names.length === 0 ? 'none' : names.join(', ');
+}
