@@ -6,8 +6,6 @@ pub(crate) const UDP: u8 = 17;
 
 pub(crate) const IPV4_HEADER_LEN: usize = 20;
 pub(crate) const IPV6_HEADER_LEN: usize = 40;
-pub(crate) const UDP_HEADER_LEN: usize = 8;
-pub(crate) const TCP_MIN_HEADER_LEN: usize = 20;
 
 /// Bits of the IPv4 field that holds flags and fragment offset (RFC 791 section 3.1).
 pub(crate) const IPV4_DONT_FRAGMENT: u16 = 0x4000;
@@ -27,14 +25,6 @@ pub(crate) fn version(packet: &[u8]) -> Option<Version> {
         6 => Some(Version::V6),
         _ => None,
     }
-}
-
-pub(crate) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
-}
-
-pub(crate) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
 /// The length of the packet that `bytes` begin with, at most their own, if the IP header is in order and the

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod checksum;
 mod clamp;
 mod coalesce;
@@ -18,6 +19,7 @@ mod routing_loop;
 mod segment;
 mod source;
 mod tcp;
+mod udp;
 mod validate;
 mod virtio;
 

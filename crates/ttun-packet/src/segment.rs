@@ -9,7 +9,7 @@ mod template;
 use std::ops::Range;
 
 use crate::ip::{self, IPV4_HEADER_LEN, IPV6_HEADER_LEN, Version};
-use crate::{VirtioNetHeader, checksum};
+use crate::{VirtioNetHeader, checksum, udp};
 use template::Template;
 
 /// Upper bound of [`Segments::header_len`], bytes.
@@ -134,8 +134,6 @@ impl Segments {
 /// header that stands in the checksum field, and stores the result there (skb_checksum_help in net/core/dev.c).
 /// Whatever stands before `csum_start` does not matter: it may be options, or the outer headers of a tunnel.
 fn complete_checksum(packet: &mut [u8], virtio: VirtioNetHeader) -> Option<()> {
-    /// Where UDP, and no other protocol that uses this checksum and tells it from "none", has its checksum.
-    const UDP_CHECKSUM: u16 = 6;
     let ip_header_len = match ip::version(packet)? {
         Version::V4 => IPV4_HEADER_LEN,
         Version::V6 => IPV6_HEADER_LEN,
@@ -146,9 +144,11 @@ fn complete_checksum(packet: &mut [u8], virtio: VirtioNetHeader) -> Option<()> {
     }
     let covered = packet.get_mut(start..)?;
     let sum = checksum::sum(covered);
-    let field = covered.get_mut(usize::from(virtio.csum_offset)..)?.first_chunk_mut()?;
-    let completed =
-        if virtio.csum_offset == UDP_CHECKSUM { checksum::finish_udp(sum) } else { checksum::finish(sum) };
-    *field = completed.to_be_bytes();
+    let offset = usize::from(virtio.csum_offset);
+    let field = covered.get_mut(offset..)?.first_chunk_mut()?;
+    // The protocol may be hidden in a tunnel, but of those whose checksum may not be zero only UDP has it there.
+    let checksum =
+        if offset == udp::field::CHECKSUM { checksum::finish_udp(sum) } else { checksum::finish(sum) };
+    *field = checksum.to_be_bytes();
     Some(())
 }

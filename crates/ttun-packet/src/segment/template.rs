@@ -1,10 +1,9 @@
 //! The header of a super-packet, read once, from which the header of each of its packets is made.
 
-use crate::ip::{
-    self, Fragment, IPV4_HEADER_LEN, IPV6_HEADER_LEN, TCP_MIN_HEADER_LEN, UDP_HEADER_LEN, Version,
-};
-use crate::tcp::{field, flag};
-use crate::{VirtioNetHeader, checksum};
+use crate::bytes::{be16, be32, put};
+use crate::ip::{self, Fragment, IPV4_HEADER_LEN, IPV6_HEADER_LEN, Version};
+use crate::tcp::{self, flag};
+use crate::{VirtioNetHeader, checksum, udp};
 
 /// What is the same in all packets: where the headers stand, and the sums of the parts that do not change.
 #[derive(Clone, Copy, Debug)]
@@ -65,29 +64,29 @@ impl Template {
         let (protocol, transport_header_len) = match (virtio.gso(), found.version, found.protocol) {
             (VirtioNetHeader::GSO_TCPV4, Version::V4, ip::TCP)
             | (VirtioNetHeader::GSO_TCPV6, Version::V6, ip::TCP) => {
-                let header: &[u8; TCP_MIN_HEADER_LEN] = transport.first_chunk()?;
-                let header_len = usize::from(header[field::DATA_OFFSET] >> 4) * 4;
-                if header_len < TCP_MIN_HEADER_LEN {
+                let header: &[u8; tcp::MIN_HEADER_LEN] = transport.first_chunk()?;
+                let header_len = usize::from(header[tcp::field::DATA_OFFSET] >> 4) * 4;
+                if header_len < tcp::MIN_HEADER_LEN {
                     return None;
                 }
-                let sequence = ip::be32(header, field::SEQUENCE)?;
-                (Protocol::Tcp { sequence, flags: header[field::FLAGS] }, header_len)
+                let sequence = be32(header, tcp::field::SEQUENCE)?;
+                (Protocol::Tcp { sequence, flags: header[tcp::field::FLAGS] }, header_len)
             }
             (VirtioNetHeader::GSO_UDP_L4, version, ip::UDP) => {
                 // With the checksum left to us the field holds a partial sum, whatever its value.
-                let absent = !virtio.needs_checksum() && ip::be16(transport, 6)? == 0;
+                let absent = !virtio.needs_checksum() && be16(transport, udp::field::CHECKSUM)? == 0;
                 let protocol = if absent && version == Version::V4 {
                     Protocol::UdpWithoutChecksum
                 } else {
                     Protocol::Udp
                 };
-                (protocol, UDP_HEADER_LEN)
+                (protocol, udp::HEADER_LEN)
             }
             _ => return None,
         };
         let transport_header = transport.get(..transport_header_len)?;
         let pseudo_header = if found.source_routed {
-            pseudo_header_sum_in_field(virtio, &protocol, transport)?
+            pseudo_header_sum_in_field(virtio, protocol, transport)?
         } else {
             pseudo_header_sum(ip_header, found.version)? + u64::from(found.protocol)
         };
@@ -95,11 +94,11 @@ impl Template {
             header_len: found.offset + transport_header_len,
             transport: found.offset,
             ip: match found.version {
-                Version::V4 => Ip::V4 { id: ip::be16(ip_header, 4)?, sum: constant_ipv4_sum(ip_header)? },
+                Version::V4 => Ip::V4 { id: be16(ip_header, 4)?, sum: constant_ipv4_sum(ip_header)? },
                 Version::V6 => Ip::V6,
             },
             protocol,
-            transport_sum: pseudo_header + constant_transport_sum(&protocol, transport_header)?,
+            transport_sum: pseudo_header + constant_transport_sum(protocol, transport_header)?,
         })
     }
 
@@ -129,18 +128,20 @@ impl Template {
             Protocol::Tcp { sequence, flags } => {
                 let sequence = sequence.wrapping_add(segment.offset);
                 let flags = segment_flags(flags, segment);
-                put(transport_header, field::SEQUENCE, sequence.to_be_bytes());
-                put(transport_header, field::FLAGS, [flags]);
+                put(transport_header, tcp::field::SEQUENCE, sequence.to_be_bytes());
+                put(transport_header, tcp::field::FLAGS, [flags]);
                 let sum = sum(segment.payload) + u64::from(sequence) + u64::from(flags);
-                put(transport_header, field::CHECKSUM, checksum::finish(sum).to_be_bytes());
+                put(transport_header, tcp::field::CHECKSUM, checksum::finish(sum).to_be_bytes());
             }
             Protocol::Udp => {
-                put(transport_header, 4, transport_len_field.to_be_bytes());
+                put(transport_header, udp::field::LENGTH, transport_len_field.to_be_bytes());
                 // The length stands in the pseudo header and in the header.
                 let sum = sum(segment.payload) + u64::from(transport_len_field);
-                put(transport_header, 6, checksum::finish_udp(sum).to_be_bytes());
+                put(transport_header, udp::field::CHECKSUM, checksum::finish_udp(sum).to_be_bytes());
             }
-            Protocol::UdpWithoutChecksum => put(transport_header, 4, transport_len_field.to_be_bytes()),
+            Protocol::UdpWithoutChecksum => {
+                put(transport_header, udp::field::LENGTH, transport_len_field.to_be_bytes());
+            }
         }
     }
 }
@@ -170,10 +171,10 @@ fn pseudo_header_sum(ip_header: &[u8], version: Version) -> Option<u64> {
 /// The same, and the protocol, taken from the checksum field, where the kernel leaves the sum of the whole pseudo
 /// header for the network card. Needed only where the packet is source-routed: the destination that counts is then the
 /// final one (RFC 8200 section 8.1), and each kind of routing header has that somewhere else.
-fn pseudo_header_sum_in_field(virtio: VirtioNetHeader, protocol: &Protocol, transport: &[u8]) -> Option<u64> {
+fn pseudo_header_sum_in_field(virtio: VirtioNetHeader, protocol: Protocol, transport: &[u8]) -> Option<u64> {
     let at = match protocol {
-        Protocol::Tcp { .. } => field::CHECKSUM,
-        Protocol::Udp => 6,
+        Protocol::Tcp { .. } => tcp::field::CHECKSUM,
+        Protocol::Udp => udp::field::CHECKSUM,
         // Nothing will be summed.
         Protocol::UdpWithoutChecksum => return Some(0),
     };
@@ -181,7 +182,7 @@ fn pseudo_header_sum_in_field(virtio: VirtioNetHeader, protocol: &Protocol, tran
         return None;
     }
     let length_taken_out = !(transport.len() as u16);
-    Some(u64::from(ip::be16(transport, at)?) + u64::from(length_taken_out))
+    Some(u64::from(be16(transport, at)?) + u64::from(length_taken_out))
 }
 
 fn constant_ipv4_sum(ip_header: &[u8]) -> Option<u64> {
@@ -192,22 +193,18 @@ fn constant_ipv4_sum(ip_header: &[u8]) -> Option<u64> {
     Some(checksum::sum(&fixed) + checksum::sum(options))
 }
 
-fn constant_transport_sum(protocol: &Protocol, header: &[u8]) -> Option<u64> {
+fn constant_transport_sum(protocol: Protocol, header: &[u8]) -> Option<u64> {
     match protocol {
         Protocol::Tcp { .. } => {
-            let (fixed, options) = header.split_first_chunk::<TCP_MIN_HEADER_LEN>()?;
+            let (fixed, options) = header.split_first_chunk::<{ tcp::MIN_HEADER_LEN }>()?;
             let mut fixed = *fixed;
-            fixed[field::SEQUENCE..field::SEQUENCE + 4].fill(0);
-            fixed[field::FLAGS] = 0;
-            fixed[field::CHECKSUM..field::CHECKSUM + 2].fill(0);
+            fixed[tcp::field::SEQUENCE..tcp::field::SEQUENCE + 4].fill(0);
+            fixed[tcp::field::FLAGS] = 0;
+            fixed[tcp::field::CHECKSUM..tcp::field::CHECKSUM + 2].fill(0);
             Some(checksum::sum(&fixed) + checksum::sum(options))
         }
-        Protocol::Udp | Protocol::UdpWithoutChecksum => Some(checksum::sum(header.get(..4)?)), // the ports
-    }
-}
-
-fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
-    if let Some(field) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-        *field = value;
+        Protocol::Udp | Protocol::UdpWithoutChecksum => {
+            Some(checksum::sum(header.get(..udp::field::LENGTH)?))
+        } // the ports
     }
 }
