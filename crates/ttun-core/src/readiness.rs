@@ -32,10 +32,14 @@ impl<T: AsRawFd + AsFd> Readiness<T> {
     }
 
     /// Runs a read that does not block. After `WouldBlock`, [`Self::readable`] waits for something new.
-    pub(crate) fn try_read<R>(&self, read: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
-        match self.readable.get() {
-            None => read(&self.inner),
-            Some(registered) => registered.try_io(READ, |inner| read(inner)),
+    pub(crate) fn try_read<R>(&self, mut read: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let Some(registered) = self.readable.get() else { return read(&self.inner) };
+        // Asked one by one: tokio's try_io never finds a combined interest ready (`Interest::mask`).
+        match registered.try_io(Interest::READABLE, |inner| read(inner)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                registered.try_io(Interest::ERROR, |inner| read(inner))
+            }
+            done => done,
         }
     }
 

@@ -100,7 +100,9 @@ fn open(
 fn finished(options: &BindingTunnelOptions) -> std::result::Result<TunnelOptions, BindingError> {
     let allowed_sources = match &options.allowed_sources {
         None => None,
-        Some(prefixes) => Some(prefixes.iter().map(|text| prefix(text)).collect::<std::result::Result<_, _>>()?),
+        Some(prefixes) => {
+            Some(prefixes.iter().map(|text| prefix(text)).collect::<std::result::Result<_, _>>()?)
+        }
     };
     let BindingOffload { virtio_header, checksum, tso, uso, segment, receive } = options.offload;
     Ok(TunnelOptions {

@@ -193,7 +193,8 @@ impl From<&TunnelStats> for BindingTunnelStats {
 
 impl From<&SocketStats> for BindingSocketStats {
     fn from(stats: &SocketStats) -> Self {
-        let errors = stats.errors.iter().map(|&(errno, count)| BindingErrorCount { errno, count: number(count) });
+        let errors =
+            stats.errors.iter().map(|&(errno, count)| BindingErrorCount { errno, count: number(count) });
         Self {
             local: stats.local.to_string(),
             remote: stats.remote.to_string(),
