@@ -8,22 +8,27 @@ import { toTunnelStats } from './stats.ts';
 import type { TunnelStats } from './stats.ts';
 import type { Tunnel, TunnelEnd } from './tunnel.ts';
 
+/** An open tunnel runs on when nobody holds it any more; the binding would close what is collected as garbage. */
+const openTunnels = new Set<OpenTunnel>();
+
 export async function openTunnel(options: TunnelOptions, signal?: AbortSignal): Promise<OpenTunnel> {
   signal?.throwIfAborted();
   const resolved = resolveOptions(options);
-  const { openTunnel: open } = loadBinding();
+  const binding = loadBinding();
 
   const keepAlive = new KeepAlive();
+  const ending = new Ending();
   try {
-    const { error, tunnel } = await open(resolved);
+    const { error, tunnel } = await binding.openTunnel(resolved, ending.settle);
     if (error !== null) throw toTtunError(error);
     if (tunnel === null)
       throw new TtunError('ERR_TTUN_INTERNAL', 'the binding gave neither a tunnel nor an error');
     if (signal?.aborted === true) {
-      await tunnel.close();
+      tunnel.requestClose();
+      await ending.ended;
       signal.throwIfAborted();
     }
-    return new OpenTunnel(tunnel, keepAlive, signal);
+    return new OpenTunnel(tunnel, ending.ended, keepAlive, signal);
   } catch (error) {
     keepAlive.end();
     throw error;
@@ -35,13 +40,20 @@ export class OpenTunnel implements Tunnel {
   readonly #binding: BindingTunnel;
   readonly #keepAlive: KeepAlive;
 
-  constructor(binding: BindingTunnel, keepAlive: KeepAlive, signal: AbortSignal | undefined) {
+  constructor(
+    binding: BindingTunnel,
+    ended: Promise<BindingEnd>,
+    keepAlive: KeepAlive,
+    signal: AbortSignal | undefined,
+  ) {
     this.#binding = binding;
     this.#keepAlive = keepAlive;
     const closeOnAbort = (): void => void this.close();
     signal?.addEventListener('abort', closeOnAbort, { once: true });
-    this.closed = binding.ended().then((end) => {
+    openTunnels.add(this);
+    this.closed = ended.then((end) => {
       signal?.removeEventListener('abort', closeOnAbort);
+      openTunnels.delete(this);
       keepAlive.end();
       return toTunnelEnd(end);
     });
@@ -52,7 +64,9 @@ export class OpenTunnel implements Tunnel {
   }
 
   async close(): Promise<void> {
-    await this.#binding.close();
+    // Whoever waits for the end of an un-ref'd tunnel is to see it.
+    this.#keepAlive.ref();
+    this.#binding.requestClose();
     await this.closed;
   }
 
@@ -89,6 +103,20 @@ export class OpenTunnel implements Tunnel {
 
 function toTunnelEnd({ error }: BindingEnd): TunnelEnd {
   return error === null ? { reason: 'closed' } : { reason: 'failed', error: toTtunError(error) };
+}
+
+/** The end of a tunnel that is not open yet. */
+class Ending {
+  readonly ended: Promise<BindingEnd>;
+  readonly settle: (end: BindingEnd) => void;
+
+  constructor() {
+    let settle: (end: BindingEnd) => void = () => {};
+    this.ended = new Promise((resolve) => {
+      settle = resolve;
+    });
+    this.settle = settle;
+  }
 }
 
 /** Keeps the process alive, as an open socket of Node's own does; the binding's threads do not. */

@@ -130,8 +130,6 @@ export function toTunnelStats(stats: BindingTunnelStats): TunnelStats {
   const errors = stats.socket.errors.map(({ errno, count }) => [getSystemErrorName(-errno), count] as const);
   return {
     ...stats,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the core has these three states, declared as strings
-    state: stats.state as TunnelStats['state'],
     socket: { ...stats.socket, errors: Object.fromEntries(errors) },
   };
 }
