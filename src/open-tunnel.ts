@@ -17,18 +17,21 @@ export async function openTunnel(options: TunnelOptions, signal?: AbortSignal): 
   const binding = loadBinding();
 
   const keepAlive = new KeepAlive();
-  const ending = new Ending();
+  let onEnd: ((end: BindingEnd) => void) | undefined;
+  const ended = new Promise<BindingEnd>((resolve) => {
+    onEnd = resolve;
+  });
   try {
-    const { error, tunnel } = await binding.openTunnel(resolved, ending.settle);
+    const { error, tunnel } = await binding.openTunnel(resolved, (end) => onEnd?.(end));
     if (error !== null) throw toTtunError(error);
     if (tunnel === null)
       throw new TtunError('ERR_TTUN_INTERNAL', 'the binding gave neither a tunnel nor an error');
     if (signal?.aborted === true) {
       tunnel.requestClose();
-      await ending.ended;
+      await ended;
       signal.throwIfAborted();
     }
-    return new OpenTunnel(tunnel, ending.ended, keepAlive, signal);
+    return new OpenTunnel(tunnel, ended, keepAlive, signal);
   } catch (error) {
     keepAlive.end();
     throw error;
@@ -103,20 +106,6 @@ export class OpenTunnel implements Tunnel {
 
 function toTunnelEnd({ error }: BindingEnd): TunnelEnd {
   return error === null ? { reason: 'closed' } : { reason: 'failed', error: toTtunError(error) };
-}
-
-/** The end of a tunnel that is not open yet. */
-class Ending {
-  readonly ended: Promise<BindingEnd>;
-  readonly settle: (end: BindingEnd) => void;
-
-  constructor() {
-    let settle: (end: BindingEnd) => void = () => {};
-    this.ended = new Promise((resolve) => {
-      settle = resolve;
-    });
-    this.settle = settle;
-  }
 }
 
 /** Keeps the process alive, as an open socket of Node's own does; the binding's threads do not. */
