@@ -1,0 +1,13 @@
+//! The crate from outside, against packets built field by field and against a slow, obvious way of doing its work.
+
+mod clamp;
+mod coalesce;
+mod device;
+mod hostile;
+mod model;
+mod never_merge;
+mod round_trip;
+mod segment;
+mod strategy;
+mod traffic;
+mod zero_checksum;

@@ -1,0 +1,441 @@
+//! Every rule that keeps packets apart, one by one: each pair would merge but for the one thing that the test changes.
+
+use crate::device::runs;
+use crate::model::{
+    ACK, CWR, DF, ECE, FIN, Ip, PSH, Packet, RST, SYN, Transport, URG, all_kinds, payload, tcp_over_v4,
+    tcp_over_v6, udp_over_v4, udp_over_v6,
+};
+
+fn neighbours(first: &Packet) -> [Packet; 2] {
+    [first.clone(), first.followed_by(payload(100))]
+}
+
+/// Applies `change` to the second of two neighbours: they must not merge, and only because of the change.
+fn apart_if_second(first: &Packet, change: impl Fn(&mut Packet)) {
+    let [head, mut next] = neighbours(first);
+    assert_eq!(runs(&[head.clone(), next.clone()]), [2], "must merge without the change");
+    change(&mut next);
+    assert_eq!(runs(&[head, next]), [1, 1]);
+}
+
+/// Applies `change` to both neighbours: they must not merge, although they are alike.
+fn apart_if_both(first: &Packet, change: impl Fn(&mut Packet)) {
+    assert_eq!(runs(&neighbours(first)), [2], "must merge without the change");
+    let mut first = first.clone();
+    change(&mut first);
+    assert_eq!(runs(&neighbours(&first)), [1, 1]);
+}
+
+macro_rules! change_v4 {
+    ($field:ident => $change:expr) => {
+        |packet: &mut Packet| {
+            let Ip::V4 { $field, .. } = &mut packet.ip else { unreachable!() };
+            $change
+        }
+    };
+}
+
+macro_rules! change_v6 {
+    ($field:ident => $change:expr) => {
+        |packet: &mut Packet| {
+            let Ip::V6 { $field, .. } = &mut packet.ip else { unreachable!() };
+            $change
+        }
+    };
+}
+
+macro_rules! change_tcp {
+    ($field:ident => $change:expr) => {
+        |packet: &mut Packet| {
+            let Transport::Tcp { $field, .. } = &mut packet.transport else { unreachable!() };
+            $change
+        }
+    };
+}
+
+const V4: fn() -> [Packet; 2] = || [tcp_over_v4(), udp_over_v4()];
+const V6: fn() -> [Packet; 2] = || [tcp_over_v6(), udp_over_v6()];
+const TCP: fn() -> [Packet; 2] = || [tcp_over_v4(), tcp_over_v6()];
+const UDP: fn() -> [Packet; 2] = || [udp_over_v4(), udp_over_v6()];
+
+#[test]
+fn another_address() {
+    for first in V4() {
+        for byte in 0..4 {
+            apart_if_second(&first, change_v4!(source => source[byte] ^= 1));
+            apart_if_second(&first, change_v4!(destination => destination[byte] ^= 1));
+        }
+    }
+    for first in V6() {
+        for byte in 0..16 {
+            apart_if_second(&first, change_v6!(source => source[byte] ^= 1));
+            apart_if_second(&first, change_v6!(destination => destination[byte] ^= 1));
+        }
+    }
+}
+
+#[test]
+fn swapped_addresses() {
+    for first in V4() {
+        apart_if_second(&first, |packet| {
+            let Ip::V4 { source, destination, .. } = &mut packet.ip else { unreachable!() };
+            std::mem::swap(source, destination);
+        });
+    }
+}
+
+#[test]
+fn another_port() {
+    for first in all_kinds() {
+        for port in 0..2 {
+            for bit in [1, 0x0100] {
+                apart_if_second(&first, |packet| match &mut packet.transport {
+                    Transport::Tcp { ports, .. } | Transport::Udp { ports, .. } => ports[port] ^= bit,
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn another_family_or_protocol() {
+    let kinds = all_kinds();
+    for first in &kinds {
+        for second in kinds.iter().filter(|second| *second != first) {
+            apart_if_second(first, |packet| *packet = second.followed_by(payload(100)));
+        }
+    }
+}
+
+#[test]
+fn another_tos_or_traffic_class() {
+    for bit in [0x04, 0x80] {
+        for first in V4() {
+            apart_if_second(&first, change_v4!(tos => *tos ^= bit));
+        }
+        for first in V6() {
+            apart_if_second(&first, change_v6!(traffic_class => *traffic_class ^= bit));
+        }
+    }
+}
+
+#[test]
+fn another_ecn_mark() {
+    for mark in [1, 2, 3] {
+        for first in V4() {
+            apart_if_second(&first, change_v4!(tos => *tos |= mark));
+        }
+        for first in V6() {
+            apart_if_second(&first, change_v6!(traffic_class => *traffic_class |= mark));
+        }
+    }
+}
+
+#[test]
+fn another_ttl_or_hop_limit() {
+    for first in V4() {
+        apart_if_second(&first, change_v4!(ttl => *ttl -= 1));
+    }
+    for first in V6() {
+        apart_if_second(&first, change_v6!(hop_limit => *hop_limit -= 1));
+    }
+}
+
+#[test]
+fn another_flow_label() {
+    for first in V6() {
+        for bit in [1, 0x8_0000] {
+            apart_if_second(&first, change_v6!(flow_label => *flow_label ^= bit));
+        }
+    }
+}
+
+#[test]
+fn df_on_one_only() {
+    for first in V4() {
+        apart_if_second(&first, change_v4!(flags_and_offset => *flags_and_offset = DF));
+        let mut with_df = first.clone();
+        change_v4!(flags_and_offset => *flags_and_offset = DF)(&mut with_df);
+        apart_if_second(&with_df, change_v4!(flags_and_offset => *flags_and_offset = 0));
+    }
+}
+
+#[test]
+fn the_reserved_ip_flag() {
+    for first in V4() {
+        apart_if_both(&first, change_v4!(flags_and_offset => *flags_and_offset = 0x8000));
+        apart_if_both(&first, change_v4!(flags_and_offset => *flags_and_offset = 0x8000 | DF));
+    }
+}
+
+#[test]
+fn ids_that_do_not_count_up_without_df() {
+    for first in V4() {
+        for step in [-2, -1, 1, 255, 256] {
+            apart_if_second(&first, change_v4!(id => *id = id.wrapping_add_signed(step)));
+        }
+    }
+}
+
+#[test]
+fn fragments() {
+    for first in V4() {
+        for fragment in [0x2000, 0x0001, 0x2001, 0x1FFF, DF | 0x2000] {
+            apart_if_both(&first, change_v4!(flags_and_offset => *flags_and_offset = fragment));
+        }
+    }
+    for first in V6() {
+        apart_if_both(&first, change_v6!(extensions => *extensions = vec![(44, vec![0; 8])]));
+    }
+}
+
+#[test]
+fn ipv4_options() {
+    for first in V4() {
+        apart_if_both(&first, change_v4!(options => *options = vec![1; 4]));
+        apart_if_both(&first, change_v4!(options => *options = vec![1; 40]));
+    }
+}
+
+#[test]
+fn ipv6_extension_headers() {
+    for first in V6() {
+        for number in [0, 43, 60, 51, 135] {
+            apart_if_both(&first, change_v6!(extensions => *extensions = vec![(number, vec![0; 8])]));
+        }
+    }
+}
+
+#[test]
+fn a_gap_a_repetition_or_an_overlap_in_the_sequence() {
+    for first in TCP() {
+        for step in [-100, -99, -1, 1, 100, 0x1_0000] {
+            apart_if_second(&first, change_tcp!(sequence => *sequence = sequence.wrapping_add_signed(step)));
+        }
+    }
+}
+
+#[test]
+fn another_acknowledgement_number() {
+    for first in TCP() {
+        for bit in [1, 0x8000_0000] {
+            apart_if_second(&first, change_tcp!(acknowledgement => *acknowledgement ^= bit));
+        }
+    }
+}
+
+#[test]
+fn another_window() {
+    for first in TCP() {
+        for bit in [1, 0x8000] {
+            apart_if_second(&first, change_tcp!(window => *window ^= bit));
+        }
+    }
+}
+
+#[test]
+fn another_urgent_pointer() {
+    for first in TCP() {
+        for bit in [1, 0x8000] {
+            apart_if_second(&first, change_tcp!(urgent => *urgent ^= bit));
+        }
+    }
+}
+
+#[test]
+fn other_tcp_options() {
+    for first in TCP() {
+        for byte in 0..12 {
+            apart_if_second(&first, change_tcp!(options => options[byte] ^= 1));
+        }
+    }
+}
+
+#[test]
+fn more_or_fewer_tcp_options() {
+    for first in TCP() {
+        apart_if_second(&first, change_tcp!(options => options.extend([1; 4])));
+        apart_if_second(&first, change_tcp!(options => options.truncate(8)));
+        apart_if_second(&first, change_tcp!(options => options.clear()));
+    }
+}
+
+#[test]
+fn every_flag_but_ack_and_psh() {
+    for first in TCP() {
+        for flag in [SYN, FIN, RST, URG, ECE, CWR] {
+            apart_if_both(&first, change_tcp!(flags => *flags |= flag));
+            apart_if_second(&first, change_tcp!(flags => *flags |= flag));
+            apart_if_second(&first, change_tcp!(flags => *flags = PSH | ACK | flag));
+        }
+    }
+}
+
+#[test]
+fn no_ack() {
+    for first in TCP() {
+        apart_if_both(&first, change_tcp!(flags => *flags = 0));
+        apart_if_second(&first, change_tcp!(flags => *flags = PSH));
+    }
+}
+
+/// AE was NS (RFC 3540) before RFC 9768.
+#[test]
+fn ae_and_the_reserved_tcp_bits() {
+    for first in TCP() {
+        for bit in [1, 2, 4, 8] {
+            apart_if_both(&first, change_tcp!(reserved => *reserved = bit));
+            apart_if_second(&first, change_tcp!(reserved => *reserved = bit));
+        }
+    }
+}
+
+#[test]
+fn psh_on_the_first() {
+    for first in TCP() {
+        let [mut head, next] = neighbours(&first);
+        change_tcp!(flags => *flags = ACK | PSH)(&mut head);
+        assert_eq!(runs(&[head, next]), [1, 1]);
+    }
+}
+
+#[test]
+fn no_payload() {
+    for first in all_kinds() {
+        apart_if_second(&first, |packet| packet.payload.clear());
+        apart_if_both(
+            &Packet { payload: vec![], ..first.followed_by(payload(100)) }.followed_by(payload(100)),
+            |packet| {
+                packet.payload.clear();
+            },
+        );
+    }
+}
+
+#[test]
+fn pure_acks() {
+    for first in TCP() {
+        let ack = Packet { payload: vec![], ..first };
+        assert_eq!(runs(&[ack.clone(), ack.followed_by(vec![])]), [1, 1]);
+    }
+}
+
+#[test]
+fn a_longer_payload_than_the_first() {
+    for first in all_kinds() {
+        apart_if_second(&first, |packet| packet.payload.push(0));
+    }
+}
+
+#[test]
+fn a_wrong_transport_checksum() {
+    for first in all_kinds() {
+        for error in [0x0001, 0x8000] {
+            apart_if_second(&first, |packet| packet.checksum_error = error);
+            let [mut head, next] = neighbours(&first);
+            head.checksum_error = error;
+            assert_eq!(runs(&[head, next]), [1, 1]);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_ipv4_header_checksum() {
+    for first in V4() {
+        for error in [0x0001, 0x8000] {
+            apart_if_second(&first, change_v4!(checksum_error => *checksum_error = error));
+            let [mut head, next] = neighbours(&first);
+            change_v4!(checksum_error => *checksum_error = error)(&mut head);
+            assert_eq!(runs(&[head, next]), [1, 1]);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_checksum_late_in_a_run() {
+    for first in all_kinds() {
+        let mut packets = vec![first];
+        for i in 0..5 {
+            packets.push(packets[i].followed_by(payload(100)));
+        }
+        packets[4].checksum_error = 0x0400;
+        assert_eq!(runs(&packets), [4, 1, 1]);
+    }
+}
+
+#[test]
+fn udp_without_checksum() {
+    for first in UDP() {
+        let without = |packet: &mut Packet| {
+            packet.transport = Transport::Udp { ports: [40_000, 5201], checksum: false }
+        };
+        apart_if_both(&first, without);
+        apart_if_second(&first, without);
+    }
+}
+
+#[test]
+fn udp_that_is_shorter_than_its_packet() {
+    for first in UDP() {
+        let [head, next] = neighbours(&first).map(|packet| packet.bytes());
+        // The last two payload bytes become something behind the datagram; the checksum is put right again.
+        let shorten = |packet: &[u8]| {
+            let mut packet = packet.to_vec();
+            let transport = first.transport_start();
+            let len = packet.len();
+            packet[transport + 5] -= 2;
+            // The length counted twice, so four less: as two bytes of payload, which also no longer count.
+            packet[len - 2..].copy_from_slice(&[0, 4]);
+            packet
+        };
+        let writes = crate::device::write(crate::device::BOTH, &[shorten(&head), shorten(&next)]);
+        assert_eq!(writes.len(), 2);
+    }
+}
+
+#[test]
+fn udp_of_known_tunnels_in_either_direction() {
+    for first in UDP() {
+        for tunnel in [1701, 2152, 3544, 4341, 4754, 4789, 4790, 4791, 5247, 6080, 6081, 6635, 8472] {
+            for tunnel_ports in [[40_000, tunnel], [tunnel, 40_000], [tunnel, tunnel]] {
+                apart_if_both(&first, |packet| {
+                    packet.transport = Transport::Udp { ports: tunnel_ports, checksum: true };
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn udp_that_carries_ip_packets_on_any_port() {
+    for first in UDP() {
+        for inner in all_kinds() {
+            apart_if_both(&first, |packet| packet.payload = inner.bytes());
+            let outer = Packet { payload: inner.bytes(), ..first.clone() };
+            assert_eq!(runs(&[outer.clone(), outer.followed_by(inner.bytes())]), [1, 1]);
+        }
+    }
+}
+
+#[test]
+fn other_protocols() {
+    for first in all_kinds() {
+        for protocol in [1, 2, 33, 47, 50, 58, 132, 136] {
+            let at = if matches!(first.ip, Ip::V4 { .. }) { 9 } else { 6 };
+            let packets = neighbours(&first).map(|packet| {
+                let mut bytes = packet.bytes();
+                bytes[at] = protocol;
+                bytes
+            });
+            assert_eq!(crate::device::write(crate::device::BOTH, &packets).len(), 2);
+        }
+    }
+}
+
+#[test]
+fn bytes_behind_the_packet() {
+    for first in all_kinds() {
+        let packets = neighbours(&first).map(|packet| [packet.bytes(), vec![0; 2]].concat());
+        assert_eq!(crate::device::write(crate::device::BOTH, &packets).len(), 2);
+    }
+}
