@@ -87,10 +87,9 @@ function missingArguments(positionals: readonly string[]): UsageError {
 function refuseJoinedEndpoint(positionals: readonly string[]): void {
   for (const text of positionals) {
     const parts = /^\[?(?<address>[^[\]]+)\]?:(?<port>\d+)$/.exec(text)?.groups;
-    const address = parts?.['address'] ?? '';
-    if (isIP(address) === 0 || isIPv6(text)) continue;
-    throw new UsageError(
-      `'${text}' is address and port in one; type them apart: ${address} ${parts?.['port']}`,
-    );
+    if (parts === undefined || isIPv6(text)) continue;
+    const { address = '', port } = parts;
+    if (isIP(address) === 0) continue;
+    throw new UsageError(`'${text}' is address and port in one; type them apart: ${address} ${port}`);
   }
 }

@@ -1,0 +1,215 @@
+import test from 'ava';
+import { TtunError } from '../../src/errors.ts';
+import { resolveOptions } from '../../src/options.ts';
+import type { TunnelOptions } from '../../src/options.ts';
+
+const GOOD = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
+
+/** Options as a JavaScript program may give them: the types would not let these through. */
+function refusal(options: unknown): TtunError {
+  try {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the point is what happens without the help of types
+    resolveOptions(options as TunnelOptions);
+  } catch (error) {
+    if (error instanceof TtunError) return error;
+    throw error;
+  }
+  throw new Error('the options were accepted');
+}
+
+test('three options are enough, and all offloads are used', (t) => {
+  t.deepEqual(resolveOptions(GOOD), {
+    ...GOOD,
+    allowedSources: null,
+    clampMss: true,
+    offload: { checksum: true, tso: true, uso: true, segment: true, receive: true, virtioHeader: true },
+  });
+});
+
+test('every option is passed on', (t) => {
+  const options = {
+    ...GOOD,
+    allowedSources: ['10.0.2.0/24', 'fd00:2::/64'],
+    clampMss: false,
+    offload: { checksum: false, tso: false, uso: false, segment: false, receive: false, virtioHeader: false },
+  };
+  t.deepEqual(resolveOptions(options), options);
+});
+
+test('an offload that is not named stays on', (t) => {
+  t.like(resolveOptions({ ...GOOD, offload: { tso: false } }), { offload: { tso: false, uso: true } });
+});
+
+test('an option that is undefined stands for its default', (t) => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- exactOptionalPropertyTypes forbids it, JavaScript does not
+  const options = { ...GOOD, clampMss: undefined, offload: undefined } as unknown as TunnelOptions;
+  t.deepEqual(resolveOptions(options), resolveOptions(GOOD));
+});
+
+test('IPv6 ends are spelt canonically, zones by their index', (t) => {
+  const ends = { local: '[FE80:0::1%3]:8000', remote: '[fe80::2%3]:8000' };
+  t.like(resolveOptions({ ...GOOD, ...ends }), { local: '[fe80::1%3]:8000', remote: '[fe80::2%3]:8000' });
+});
+
+test('the local address may be left to the routing table', (t) => {
+  t.is(resolveOptions({ ...GOOD, local: '0.0.0.0:8000' }).local, '0.0.0.0:8000');
+});
+
+test('an address without prefix length among the allowed sources stands for itself', (t) => {
+  const { allowedSources } = resolveOptions({ ...GOOD, allowedSources: ['10.0.2.7', 'FD00:2::7'] });
+  t.deepEqual(allowedSources, ['10.0.2.7/32', 'fd00:2::7/128']);
+});
+
+const WRONG: readonly (readonly [what: string, options: unknown, message: string, hint: string])[] = [
+  ['a missing device', { ...GOOD, device: undefined }, 'device: is missing', "give a string such as 'tun0'"],
+  [
+    'a device that is a number',
+    { ...GOOD, device: 0 },
+    'device: 0 is not a string',
+    "give a string such as 'tun0'",
+  ],
+  [
+    'a device name of 16 bytes',
+    { ...GOOD, device: 'abcdefghijklmnop' },
+    "device: 'abcdefghijklmnop' is longer than the 15 bytes that an interface's name may have",
+    'give the name of a TUN device, as shown by: ip tuntap',
+  ],
+  [
+    'a device name with a slash',
+    { ...GOOD, device: '../tun0' },
+    'device: "../tun0" is not a name that an interface can have',
+    'give the name of a TUN device, as shown by: ip tuntap',
+  ],
+  [
+    'an end without port',
+    { ...GOOD, local: '192.0.2.1' },
+    "local: '192.0.2.1' has no port",
+    "write it as '192.0.2.1:8000'",
+  ],
+  [
+    'an IPv6 end without brackets',
+    { ...GOOD, local: '2001:db8::1:8000' },
+    "local: '2001:db8::1:8000' has no port, or no brackets round its address",
+    "write it as '[2001:db8::1]:8000'",
+  ],
+  [
+    'an IPv4 end in brackets',
+    { ...GOOD, local: '[192.0.2.1]:8000' },
+    "local: '[192.0.2.1]:8000' has an IPv4 address in brackets",
+    "write '192.0.2.1:8000'",
+  ],
+  [
+    'a port of 65536',
+    { ...GOOD, remote: '192.0.2.2:65536' },
+    "remote: '65536' is not a UDP port",
+    'give a number from 1 to 65535',
+  ],
+  [
+    'a host name',
+    { ...GOOD, remote: 'gateway.example:8000' },
+    "remote: 'gateway.example' is not a numeric IP address, and names are not looked up",
+    'find its address with: getent hosts gateway.example',
+  ],
+  [
+    'ends of different families',
+    { ...GOOD, remote: '[2001:db8::2]:8000' },
+    'remote: 192.0.2.1 is IPv4 but 2001:db8::2 is IPv6',
+    'give two IPv4 or two IPv6 addresses',
+  ],
+  [
+    'a tunnel to itself',
+    { ...GOOD, remote: '192.0.2.1:8000' },
+    'remote: the local and the remote end are both 192.0.2.1:8000',
+    'give the address and port of the other host as the remote end',
+  ],
+  [
+    'a remote end that is no host',
+    { ...GOOD, remote: '0.0.0.0:8000' },
+    'remote: 0.0.0.0 stands for no host',
+    "give the other host's own address",
+  ],
+  [
+    'a multicast group as the remote end',
+    { ...GOOD, local: '[2001:db8::1]:8000', remote: '[ff0e::1]:8000' },
+    'remote: ff0e::1 is a multicast address',
+    'give the address of one host',
+  ],
+  [
+    'all hosts as the remote end',
+    { ...GOOD, remote: '255.255.255.255:8000' },
+    'remote: 255.255.255.255 is a broadcast address',
+    'give the address of one host',
+  ],
+  [
+    'an IPv4 address in the form of IPv6',
+    { ...GOOD, remote: '[::ffff:192.0.2.2]:8000' },
+    "remote: '::ffff:192.0.2.2' is an IPv4 address in IPv6 clothing",
+    'write it as 192.0.2.2',
+  ],
+  [
+    'a link-local address without its interface',
+    { ...GOOD, local: '[fe80::1]:8000', remote: '[fe80::2%3]:8000' },
+    'local: fe80::1 is link-local and exists on every link',
+    'name the interface: fe80::1%eth0',
+  ],
+  [
+    'a zone that does not exist',
+    { ...GOOD, local: '[fe80::1%nowhere]:8000', remote: '[fe80::2%3]:8000' },
+    "local: no interface 'nowhere' has a link-local address",
+    'see which ones do with: ip -6 address show scope link',
+  ],
+  [
+    'no allowed source at all',
+    { ...GOOD, allowedSources: [] },
+    'allowedSources: an empty list would let no packet in',
+    'name a network, or leave the option out to accept all',
+  ],
+  [
+    'a prefix that is too long',
+    { ...GOOD, allowedSources: ['10.0.2.0/33'] },
+    "allowedSources: '10.0.2.0/33' has no prefix length from 0 to 32",
+    "write it as '10.0.2.0/32'",
+  ],
+  [
+    'a switch that is a string',
+    { ...GOOD, clampMss: 'no' },
+    'clampMss: "no" is not a boolean',
+    'give true or false',
+  ],
+  [
+    'an unknown option',
+    { ...GOOD, mtu: 1400 },
+    'mtu: unknown option',
+    'the options are device, local, remote, allowedSources, clampMss, offload',
+  ],
+  [
+    'an unknown offload',
+    { ...GOOD, offload: { gso: true } },
+    'offload.gso: unknown option',
+    'the options are checksum, tso, uso, segment, receive, virtioHeader',
+  ],
+  [
+    'an offload that is not an object',
+    { ...GOOD, offload: true },
+    'offload: true is not an object',
+    'give an object of options',
+  ],
+];
+
+for (const [what, options, message, hint] of WRONG) {
+  test(`${what} is refused with what would be right`, (t) => {
+    const error = refusal(options);
+    t.is(error.code, 'ERR_TTUN_INVALID_OPTIONS');
+    t.is(error.message, message);
+    t.is(error.hint, hint);
+  });
+}
+
+test('everything that is wrong is told at once', (t) => {
+  const { message } = refusal({ device: 'tun0', local: 'here', remote: '192.0.2.2:8000', clampMss: 1 });
+  t.regex(message, /^local: .*; clampMss: 1 is not a boolean$/);
+});
+
+test('options that are no object are refused', (t) => {
+  t.regex(refusal(undefined).message, /^options: undefined is not an object; device: is missing; /);
+});

@@ -1,0 +1,110 @@
+import test from 'ava';
+import { parseCommandLine } from '../../src/cli/command-line.ts';
+import { UsageError } from '../../src/cli/usage-error.ts';
+
+const SEED = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9001'];
+
+test("the seed's five arguments are device, local end and remote end", (t) => {
+  t.deepEqual(parseCommandLine(SEED), {
+    name: 'tunnel',
+    device: 'tun0',
+    local: '10.0.1.1:9000',
+    remote: '10.0.1.2:9001',
+    output: 'some-packets',
+  });
+});
+
+test('IPv6 addresses are taken without brackets and spelt canonically', (t) => {
+  t.like(parseCommandLine(['tun0', '2001:DB8:0::1', '9000', 'fe80::2%7', '9000']), {
+    local: '[2001:db8::1]:9000',
+    remote: '[fe80::2%7]:9000',
+  });
+});
+
+for (const [options, output] of [
+  [['-q'], 'nothing'],
+  [['--quiet'], 'nothing'],
+  [['-v'], 'all-packets'],
+  [['--verbose'], 'all-packets'],
+  [['--json'], 'json'],
+] as const) {
+  test(`${options.join(' ')} makes the output ${output}, wherever it stands`, (t) => {
+    t.like(parseCommandLine([...options, ...SEED]), { output });
+    t.like(parseCommandLine([...SEED, ...options]), { output });
+  });
+}
+
+test('help and version need no other argument', (t) => {
+  t.is(parseCommandLine(['--help']).name, 'help');
+  t.is(parseCommandLine(['-h']).name, 'help');
+  t.is(parseCommandLine(['--version']).name, 'version');
+  t.is(parseCommandLine(['-V']).name, 'version');
+});
+
+test('what follows -- is no option', (t) => {
+  t.like(parseCommandLine(['--', '-tun', ...SEED.slice(1)]), { device: '-tun' });
+});
+
+const WRONG: readonly (readonly [args: string, message: string])[] = [
+  ['', 'the arguments are missing; type: ttun <tun> <local-ip> <local-port> <remote-ip> <remote-port>'],
+  [
+    'tun0',
+    '<local-ip> <local-port> <remote-ip> <remote-port> are missing; type: ttun tun0 <local-ip> <local-port> <remote-ip> <remote-port>',
+  ],
+  [
+    'tun0 10.0.1.1 9000 10.0.1.2',
+    '<remote-port> is missing; type: ttun tun0 10.0.1.1 9000 10.0.1.2 <remote-port>',
+  ],
+  [
+    'tun0 10.0.1.1 10.0.1.2 9000',
+    '<local-port> is missing; type: ttun tun0 10.0.1.1 <local-port> 10.0.1.2 9000',
+  ],
+  ['10.0.1.1 9000 10.0.1.2 9000', '<tun> is missing; type: ttun <tun> 10.0.1.1 9000 10.0.1.2 9000'],
+  ['tun0 a b', '<remote-ip> <remote-port> are missing; type: ttun tun0 a b <remote-ip> <remote-port>'],
+  [
+    'tun0 10.0.1.1 9000 10.0.1.2 9000 more',
+    "'more' is one argument too many; type: ttun <tun> <local-ip> <local-port> <remote-ip> <remote-port>",
+  ],
+  [
+    'tun0 10.0.1.1:9000 10.0.1.2:9000',
+    "'10.0.1.1:9000' is address and port in one; type them apart: 10.0.1.1 9000",
+  ],
+  [
+    'tun0 [fd00::1]:9000 [fd00::2]:9000',
+    "'[fd00::1]:9000' is address and port in one; type them apart: fd00::1 9000",
+  ],
+  [
+    'tun0 10.0.1.256 9000 10.0.1.2 9000',
+    "<local-ip>: '10.0.1.256' is not an IPv4 address; write four numbers from 0 to 255, as in 192.0.2.1",
+  ],
+  [
+    'tun0 10.0.1.1 9000 gateway.example 9000',
+    "<remote-ip>: 'gateway.example' is not a numeric IP address, and names are not looked up; find its address with: getent hosts gateway.example",
+  ],
+  ['tun0 10.0.1.1 9000 [fd00::2] 9000', "<remote-ip>: '[fd00::2]' has brackets; write it as fd00::2"],
+  ['tun0 10.0.1.1 0 10.0.1.2 9000', "<local-port>: '0' is not a UDP port; give a number from 1 to 65535"],
+  [
+    'tun0 10.0.1.1 9000 10.0.1.2 65536',
+    "<remote-port>: '65536' is not a UDP port; give a number from 1 to 65535",
+  ],
+  [
+    'tun0 10.0.1.1 http 10.0.1.2 9000',
+    "<local-port>: 'http' is not a UDP port; give a number from 1 to 65535",
+  ],
+  [
+    'tun0 fe80::1 9000 fe80::2 9000',
+    '<local-ip>: fe80::1 is link-local and exists on every link; name the interface: fe80::1%eth0',
+  ],
+  ['--fast tun0', "Unknown option '--fast'"],
+  ['--json=yes tun0', "Option '--json' does not take an argument"],
+  ['-qv tun0', '--quiet and --verbose exclude each other; give one of them'],
+];
+
+for (const [args, message] of WRONG) {
+  test(`'ttun ${args}' is answered with what is wrong and what to type`, (t) => {
+    const error = t.throws(() => parseCommandLine(args.split(' ').filter(Boolean)), {
+      instanceOf: UsageError,
+    });
+    t.is(error.message, message);
+  });
+}
