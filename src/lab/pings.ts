@@ -4,11 +4,12 @@ import type { PingFinding } from './findings.ts';
 import type { Lab } from './lab.ts';
 import { directions } from './sites.ts';
 import type { Site } from './sites.ts';
+import type { TunnelProcess } from './tunnel-process.ts';
 import { isOnPath } from './tools.ts';
 
 const limit = 10_000;
 
-/** Packets of a ping that each ttun is to show. */
+/** Packets of a ping that each ttun prints. */
 const requestAndReply = 2;
 
 /** Before ttun runs: the sites reach each other over the cable, but not through the TUN devices. */
@@ -17,7 +18,7 @@ export async function pingBefore(lab: Lab): Promise<void> {
     'Pings before the tunnel',
     'Over the cable the sites reach each other. Between the TUN devices nothing carries packets yet.',
   );
-  for (const [from, to] of directions) await expectAnswer(lab, from, to, 'cable', 1);
+  for (const [from, to] of directions) await expectAnswer(lab, from, to, 'cable');
   for (const [from, to] of directions) await expectSilence(lab, from, to);
 }
 
@@ -27,14 +28,11 @@ export async function pingThrough(lab: Lab): Promise<void> {
     'The same pings through the tunnel',
     'The kernel sends the packet to the TUN device; ttun reads it there and sends it to the other ttun as one UDP datagram.',
   );
-  for (const [from, to] of directions) {
-    for (const tunnel of lab.tunnels) tunnel.showPackets(requestAndReply);
-    await expectAnswer(lab, from, to, 'tunnel', 2);
-  }
+  for (const [from, to] of directions) await expectAnswer(lab, from, to, 'tunnel');
 }
 
-async function expectAnswer(lab: Lab, from: Site, to: Site, over: PingFinding['over'], count: number) {
-  const { answered, roundTripMs, address } = await ping(lab, from, to, over, count);
+async function expectAnswer(lab: Lab, from: Site, to: Site, over: PingFinding['over']) {
+  const { answered, roundTripMs, address } = await ping(lab, from, to, over);
   lab.story.expect(
     answered,
     `${to.name} answers${roundTripMs === null ? '' : ` after ${roundTripMs} ms`}`,
@@ -43,7 +41,7 @@ async function expectAnswer(lab: Lab, from: Site, to: Site, over: PingFinding['o
 }
 
 async function expectSilence(lab: Lab, from: Site, to: Site): Promise<void> {
-  const { answered, address } = await ping(lab, from, to, 'tunnel', 1);
+  const { answered, address } = await ping(lab, from, to, 'tunnel');
   lab.story.expect(
     !answered,
     'no answer, as it should be',
@@ -52,15 +50,16 @@ async function expectSilence(lab: Lab, from: Site, to: Site): Promise<void> {
 }
 
 async function ping(
-  { story, commands, findings, tunnels }: Lab,
+  { story, commands, findings, tunnels, json }: Lab,
   from: Site,
   to: Site,
   over: PingFinding['over'],
-  count: number,
 ): Promise<PingFinding> {
   const address = over === 'cable' ? to.cableAddress : to.tunnelAddress;
-  const { by, commandLine, remark } = isOnPath('ping') ? byPing(address, count) : byKnock(from, address);
+  const { by, commandLine, remark } = isOnPath('ping') ? byPing(address) : byKnock(from, address);
+  const seen = json || over === 'cable' ? null : watchPackets(tunnels);
   const { ending, stdout } = await commands.observe(inSite(from, commandLine), { limit, remark });
+  if (seen) story.output(await seen());
   story.output(stdout.filter((line) => tellingLine.test(line)));
 
   const answered = ending.exitCode === 0;
@@ -78,17 +77,32 @@ async function ping(
   return finding;
 }
 
+/** What both ttun print of a ping, in the order of time: the way of the packet there and back. */
+function watchPackets(tunnels: readonly TunnelProcess[]): () => Promise<string[]> {
+  const noted = tunnels.map((tunnel) => ({ tunnel, packets: tunnel.notePackets(requestAndReply) }));
+  return async () => {
+    const lines = await Promise.all(
+      noted.map(async ({ tunnel, packets }) =>
+        (await packets()).map((line) => ({ line, site: tunnel.site.name })),
+      ),
+    );
+    return lines
+      .flat()
+      .sort((one, other) => (one.line < other.line ? -1 : 1))
+      .map(({ line, site }) => `${site} | ${line}`);
+  };
+}
+
 interface Probe {
   by: PingFinding['by'];
   commandLine: CommandLine;
   remark: string;
 }
 
-function byPing(address: string, count: number): Probe {
-  const interval = count > 1 ? ' -i 0.2' : '';
+function byPing(address: string): Probe {
   return {
     by: 'ping',
-    commandLine: system(`ping -c ${count}${interval} -W 1 ${address}`),
+    commandLine: system(`ping -c 1 -W 1 ${address}`),
     remark: '',
   };
 }
@@ -102,12 +116,10 @@ function byKnock(from: Site, address: string): Probe {
   };
 }
 
-/** Of what ping prints, the answers and the count; of what a knock prints, its only line. */
+/** Of what ping prints, the answer and the count; of what a knock prints, its only line. */
 const tellingLine = /bytes from|packets transmitted|answer/;
 
-/** The average that ping gives at the end, or the time of the only answer. */
 function roundTripOf(output: string): number | null {
-  const [, average] =
-    /(?:rtt|round-trip) .* = [\d.]+\/([\d.]+)\//.exec(output) ?? /time=([\d.]+) ms/.exec(output) ?? [];
-  return average === undefined ? null : Number(average);
+  const [, time] = /time=([\d.]+) ms/.exec(output) ?? [];
+  return time === undefined ? null : Number(time);
 }

@@ -19,7 +19,7 @@ export interface LabReport extends Findings {
 
 interface Row {
   name: string;
-  value: string;
+  lines: readonly string[];
   ok: boolean;
 }
 
@@ -33,11 +33,11 @@ export function tellSummary(story: Story, report: LabReport): void {
     ...(hello === null ? [] : [helloRow(hello)]),
     ...throughput.map(({ from, to, bitsPerSecond, by }) => ({
       name: `TCP ${from} → ${to}`,
-      value: `${formatRate(bitsPerSecond)} (${programs[by]})`,
+      lines: [`${formatRate(bitsPerSecond)} (${programs[by]})`],
       ok: true,
     })),
-    ...tunnels.flatMap(tunnelRows),
-    { name: 'removed again', value: removed ? 'everything' : 'not everything: see above', ok: removed },
+    ...tunnels.map(tunnelRow),
+    { name: 'removed again', lines: [removed ? 'everything' : 'not everything: see above'], ok: removed },
   ]);
   story.line();
   story.title(ok ? 'The tunnel works.' : `The lab did not get through: ${failure}.`);
@@ -53,7 +53,7 @@ function pingRow(pings: PingFinding[], from: string, to: string): Row[] {
   return [
     {
       name: `${after.by === 'ping' ? 'ping' : 'TCP knock'} ${from} → ${to}`,
-      value: `without ttun ${outcome(before)}, with ttun ${outcome(after)}`,
+      lines: [`without ttun ${outcome(before)}, with ttun ${outcome(after)}`],
       ok: !before.answered && after.answered,
     },
   ];
@@ -66,13 +66,12 @@ function outcome({ answered, roundTripMs }: PingFinding): string {
 
 function helloRow(hello: string): Row {
   const ok = hello === greeting;
-  return { name: `"${greeting}" through TCP`, value: ok ? 'arrived' : `came as "${hello}"`, ok };
+  return { name: `"${greeting}" through TCP`, lines: [ok ? 'arrived' : `came as "${hello}"`], ok };
 }
 
-/** A row for each line of its summary. */
-function tunnelRows({ site, exitCode, signal, summary }: TunnelFinding): Row[] {
+function tunnelRow({ site, exitCode, signal, summary }: TunnelFinding): Row {
   const ok = exitCode === 0 && summary.length > 0;
   const lines =
     summary.length > 0 ? summary : [`ended with ${signal ?? `exit code ${exitCode}`}, and no summary`];
-  return lines.map((value, index) => ({ name: index === 0 ? `ttun in ${site}` : '', value, ok }));
+  return { name: `ttun in ${site}`, lines, ok };
 }

@@ -41,7 +41,7 @@ export class Story {
 
   constructor(stream: WriteStream) {
     this.#stream = stream;
-    this.#coloured = stream.isTTY && !process.env['NO_COLOR'];
+    this.#coloured = stream.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
   }
 
   title(text: string): void {
@@ -90,11 +90,14 @@ export class Story {
     this.succeeded(right);
   }
 
-  /** A table of two columns and a mark. */
-  table(rows: readonly { name: string; value: string; ok: boolean }[]): void {
+  /** A table of a mark and two columns; a value may have several lines. */
+  table(rows: readonly { name: string; lines: readonly string[]; ok: boolean }[]): void {
     const width = Math.max(...rows.map(({ name }) => name.length));
-    for (const { name, value, ok } of rows) {
-      this.#print(`    ${this.#mark(ok)} ${name.padEnd(width)}   ${value}`);
+    for (const { name, lines, ok } of rows) {
+      for (const [index, line] of lines.entries()) {
+        const head = index === 0 ? `${this.#mark(ok)} ${name.padEnd(width)}` : ' '.repeat(width + 2);
+        this.#print(`    ${head}   ${line}`);
+      }
     }
   }
 

@@ -5,11 +5,14 @@ import { LabFailure } from './failure.ts';
 import type { TunnelFinding } from './findings.ts';
 import type { Lab } from './lab.ts';
 import { Program, describeEnding } from './program.ts';
-import { peerOf, tunDevice, tunnelPort } from './sites.ts';
+import { peerOf, sites, tunDevice, tunnelPort } from './sites.ts';
 import type { Site } from './sites.ts';
 
 /** ms for ttun to attach, and for it to end. */
 const patience = 5000;
+
+/** ms within which a packet that passes is printed, even if ttun is slow to print. */
+const packetPatience = 2000;
 
 /** How to tell packets that were left out from talk about the tunnel itself. */
 const aboutLeftOut = /more packets/;
@@ -26,7 +29,7 @@ export class TunnelProcess {
   /** What it said so far about itself. */
   #talk: string[] = [];
   #lastOutput = '';
-  #packetsToShow = 0;
+  #onPacket: (line: string) => void = ignore;
   #state: 'starting' | 'attached' | 'told-to-end' = 'starting';
 
   constructor(lab: Lab, site: Site) {
@@ -52,9 +55,19 @@ export class TunnelProcess {
     this.#lab.story.record({ command: this.#commandLine.shown, exitCode: null, output: [...this.#talk] });
   }
 
-  /** Shows the next packets that it prints, at most `count`. */
-  showPackets(count: number): void {
-    this.#packetsToShow = count;
+  /**
+   * Notes the packets between the two sites that it prints from now on, at most `count`; returns what waits for them.
+   * Each line begins with the time.
+   */
+  notePackets(count: number): () => Promise<string[]> {
+    const lines: string[] = [];
+    this.#onPacket = (line) => lines.push(line);
+    const limit = AbortSignal.timeout(packetPatience);
+    return async () => {
+      while (lines.length < count && !limit.aborted) await delay(5);
+      this.#onPacket = ignore;
+      return lines.slice(0, count);
+    };
   }
 
   /** Whether it ended by itself, which the lab has heard of then. */
@@ -89,7 +102,8 @@ export class TunnelProcess {
     if (stream === 'stderr') this.#onTalk(line);
     else {
       this.#lastOutput = line;
-      this.#showPacket(line);
+      // IPv6 has things to say of its own when a device comes up.
+      if (sites.every(({ tunnelAddress }) => line.includes(tunnelAddress))) this.#onPacket(line);
     }
   }
 
@@ -99,13 +113,9 @@ export class TunnelProcess {
     this.#talk.push(said);
     this.#lab.story.output([said]);
   }
-
-  #showPacket(line: string): void {
-    if (this.#packetsToShow === 0) return;
-    this.#packetsToShow -= 1;
-    this.#lab.story.output([`${this.site.name} | ${line}`]);
-  }
 }
+
+function ignore(): void {}
 
 function commandLineFor(site: Site, json: boolean): CommandLine {
   const port = String(tunnelPort);
