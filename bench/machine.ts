@@ -1,6 +1,6 @@
 /** What the figures were measured on. */
 import { readFile } from 'node:fs/promises';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { runToEnd } from '../testbed/exec.ts';
 
 export interface Machine {
@@ -9,7 +9,9 @@ export interface Machine {
   readonly memoryBytes: number;
   readonly kernel: string;
   readonly node: string;
-  /** New namespaces inherit it, and it shapes every TCP figure. */
+  /** Processes that were ready to run before the bench began, mean over a minute; anything but 0 spoils the figures. */
+  readonly load: number;
+  /** The default of TCP, which new namespaces inherit. It shapes every TCP figure. */
   readonly congestionControl: string;
   /** Commit of this checkout, with `+` when files differ from it; `null` outside of git. */
   readonly commit: string | null;
@@ -24,6 +26,7 @@ export async function describeMachine(): Promise<Machine> {
     memoryBytes: totalmem(),
     kernel: release(),
     node: process.version,
+    load: loadavg()[0] ?? 0,
     congestionControl: congestionControl.trim(),
     commit: await currentCommit(),
   };

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { chooseContenders } from './contenders/index.ts';
 import { describeMachine } from './machine.ts';
-import { HELP, parseOptions } from './options.ts';
+import { HELP, OptionError, parseOptions } from './options.ts';
 import type { Options } from './options.ts';
 import { report } from './report.ts';
 import { measureAll } from './rounds.ts';
@@ -12,22 +12,27 @@ import type { Sample } from './rounds.ts';
 // Exiting by itself gives the test bed the chance to remove its namespaces.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
-const options = readOptions();
-if (options === null) process.stdout.write(HELP);
-else process.exitCode = await bench(options);
+/** Load average from which on other programs compete with the bench. */
+const BUSY = 0.5;
 
-function readOptions(): Options | null {
-  try {
-    return parseOptions(process.argv.slice(2));
-  } catch (error) {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-    return process.exit(2);
-  }
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === null) process.stdout.write(HELP);
+  else process.exitCode = await bench(options);
+} catch (error) {
+  if (!(error instanceof OptionError)) throw error;
+  process.stderr.write(`bench: ${error.message}\n\n${HELP}`);
+  process.exitCode = 2;
 }
 
 /** Resolves to the exit code. */
 async function bench(chosen: Options): Promise<number> {
   const machine = await describeMachine();
+  if (machine.load > BUSY) {
+    say(
+      `the machine is busy (load ${machine.load.toFixed(1)}): only the ratios mean something, and not much`,
+    );
+  }
   const { contenders, absent } = await chooseContenders(chosen);
   if (absent.length > 0) say(`not installed, so left out: ${absent.join(', ')}`);
   const samples: Sample[] = [];

@@ -5,7 +5,7 @@ import type { Contender } from './contenders/contender.ts';
 import { bringUp } from './ends.ts';
 import { Iperf } from './figures/iperf.ts';
 import { processorSeconds, residentBytes } from './figures/processor-time.ts';
-import type { Link } from './options.ts';
+import type { Link, Options } from './options.ts';
 import { median, quantile } from './statistics.ts';
 
 const SMALL_PAYLOAD = 64;
@@ -45,14 +45,18 @@ export interface Figures {
   readonly retransmits: number;
 }
 
-export async function measure(contender: Contender, link: Link, seconds: number): Promise<Figures> {
+export async function measure(
+  contender: Contender,
+  link: Link,
+  { seconds, congestion }: Options,
+): Promise<Figures> {
   await using sites = await createSites({ link, tunMtu: contender.tunMtu });
   await contender.prepare?.(sites);
   const ends = await bringUp(contender, sites);
   const pids = ends === null ? [] : [ends.a.pid, ends.b.pid];
   const { a, b } = sites;
   const address = contender.addresses(b).ipv4;
-  const iperf = await Iperf.start(a, b, address);
+  const iperf = await Iperf.start(a, b, address, congestion);
   const udpSeconds = Math.ceil((seconds * 2) / 3);
   const before = await processorSeconds(pids);
   const there = await iperf.tcp({ seconds });

@@ -10,6 +10,7 @@ Compares ttun with other ways of joining two sites, in network namespaces on thi
   --only NAME          this contender only (repeatable, or separated by commas)
   --rounds N           rounds, in each of which every contender has its turn (default 3)
   --seconds N          length of a TCP run; UDP runs take two thirds of it (default 3)
+  --congestion NAME    congestion control of TCP (default: the machine's own)
   --quick              one round of one second, without the contenders that no target mentions
   --ttun LABEL=DIR     one more ttun, from another checkout that is built (repeatable)
   --json FILE          where the single results go (default bench/results/<time>.json)
@@ -30,26 +31,19 @@ export interface Options {
   readonly only: readonly string[];
   readonly rounds: number;
   readonly seconds: number;
+  /** `null`: the machine's own. */
+  readonly congestion: string | null;
   readonly quick: boolean;
   readonly checkouts: readonly Checkout[];
   readonly json: string;
 }
 
+/** The command line asks for something that there is not; the message is for whoever typed it. */
+export class OptionError extends Error {}
+
 /** `null`: help was asked for. */
 export function parseOptions(args: readonly string[]): Options | null {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      link: { type: 'string', multiple: true, default: [...LINKS] },
-      only: { type: 'string', multiple: true, default: [] },
-      rounds: { type: 'string' },
-      seconds: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      ttun: { type: 'string', multiple: true, default: [] },
-      json: { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
+  const values = readValues(args);
   if (values.help) return null;
   const usual = values.quick ? 1 : 3;
   const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
@@ -58,22 +52,44 @@ export function parseOptions(args: readonly string[]): Options | null {
     only: values.only.flatMap((names) => names.split(',')),
     rounds: positive('--rounds', values.rounds, usual),
     seconds: positive('--seconds', values.seconds, usual),
+    congestion: values.congestion ?? null,
     quick: values.quick,
     checkouts: values.ttun.map(parseCheckout),
     json: resolve(values.json ?? `bench/results/${time}.json`),
   };
 }
 
+function readValues(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        link: { type: 'string', multiple: true, default: [...LINKS] },
+        only: { type: 'string', multiple: true, default: [] },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        congestion: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        ttun: { type: 'string', multiple: true, default: [] },
+        json: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new OptionError(error instanceof Error ? error.message : String(error));
+  }
+}
+
 function parseLink(link: string): Link {
   const known = LINKS.find((candidate) => candidate === link);
-  if (known === undefined) throw new Error(`--link ${link}: must be one of ${LINKS.join(', ')}`);
+  if (known === undefined) throw new OptionError(`--link ${link}: must be one of ${LINKS.join(', ')}`);
   return known;
 }
 
 function parseCheckout(argument: string): Checkout {
   const [, label, directory] = /^([\w.]+)=(.+)$/.exec(argument) ?? [];
   if (label === undefined || directory === undefined || label === 'ttun') {
-    throw new Error(`--ttun ${argument}: must be LABEL=DIRECTORY, with another label than ttun`);
+    throw new OptionError(`--ttun ${argument}: must be LABEL=DIRECTORY, with another label than ttun`);
   }
   return { label, directory: resolve(directory) };
 }
@@ -81,7 +97,7 @@ function parseCheckout(argument: string): Checkout {
 function positive(option: string, text: string | undefined, usual: number): number {
   const value = text === undefined ? usual : Number(text);
   if (!Number.isSafeInteger(value) || value < 1) {
-    throw new Error(`${option} ${text}: must be a whole number from 1`);
+    throw new OptionError(`${option} ${text}: must be a whole number from 1`);
   }
   return value;
 }

@@ -18,7 +18,7 @@ export function report(
   samples: readonly Sample[],
   contenders: readonly Contender[],
   machine: Machine,
-  { rounds, seconds, checkouts }: Options,
+  { rounds, seconds, congestion, checkouts }: Options,
 ): string {
   const names = new Set(contenders.map(({ name }) => name));
   const links = LINKS.filter((link) => samples.some((sample) => sample.link === link));
@@ -34,7 +34,7 @@ export function report(
   ]);
   const ours = OURS.filter((name) => names.has(name));
   return [
-    `${machine.cores} × ${machine.processor}, Linux ${machine.kernel}, Node ${machine.node}, TCP ${machine.congestionControl}, commit ${machine.commit ?? 'unknown'}`,
+    `${machine.cores} × ${machine.processor}, Linux ${machine.kernel}, Node ${machine.node}, TCP ${congestion ?? machine.congestionControl}, commit ${machine.commit ?? 'unknown'}`,
     `${rounds} rounds, TCP runs of ${seconds} s; medians (least–most); ratios are taken within each round`,
     contenders.map(({ name, description }) => `- ${name}: ${description}`).join('\n'),
     ...sections,

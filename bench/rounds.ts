@@ -20,12 +20,12 @@ export interface Sample {
  */
 export async function* measureAll(
   contenders: readonly Contender[],
-  { links, rounds, seconds }: Options,
+  options: Options,
 ): AsyncGenerator<Sample> {
-  for (const link of links) {
-    for (let round = 1; round <= rounds; round += 1) {
+  for (const link of options.links) {
+    for (let round = 1; round <= options.rounds; round += 1) {
       for (const contender of rotate(contenders, round - 1)) {
-        yield { link, round, contender: contender.name, ...(await attempt(contender, link, seconds)) };
+        yield { link, round, contender: contender.name, ...(await attempt(contender, link, options)) };
       }
     }
   }
@@ -34,9 +34,9 @@ export async function* measureAll(
 type Outcome = Pick<Sample, 'figures' | 'error'>;
 
 /** One contender's failure leaves the others in the race. */
-async function attempt(contender: Contender, link: Link, seconds: number): Promise<Outcome> {
+async function attempt(contender: Contender, link: Link, options: Options): Promise<Outcome> {
   try {
-    return { figures: await measure(contender, link, seconds), error: null };
+    return { figures: await measure(contender, link, options), error: null };
   } catch (error) {
     return { figures: null, error: error instanceof Error ? error.message : String(error) };
   }

@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { OptionError } from '../options.ts';
 import type { Options } from '../options.ts';
 import { bare } from './bare.ts';
 import type { Contender } from './contender.ts';
@@ -29,7 +30,7 @@ export async function chooseContenders({ only, quick, checkouts }: Options): Pro
   const known = [bare, vxlan, ...ours, ...others, socat, ...extras];
   const unknown = only.find((name) => known.every((contender) => contender.name !== name));
   if (unknown !== undefined) {
-    throw new Error(`--only ${unknown}: must be among ${known.map(({ name }) => name).join(', ')}`);
+    throw new OptionError(`--only ${unknown}: must be among ${known.map(({ name }) => name).join(', ')}`);
   }
   const wanted = known.filter(({ name }) => only.length === 0 || only.includes(name));
   const there = await Promise.all(wanted.map(({ programs }) => allOnPath(programs)));

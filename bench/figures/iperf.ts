@@ -36,24 +36,33 @@ export class Iperf {
   readonly #client: Site;
   readonly #server: BackgroundProcess;
   readonly #address: string;
+  readonly #congestion: readonly string[];
 
-  private constructor(client: Site, server: BackgroundProcess, address: string) {
+  private constructor(client: Site, server: BackgroundProcess, address: string, congestion: string | null) {
     this.#client = client;
     this.#server = server;
     this.#address = address;
+    this.#congestion = congestion === null ? [] : ['--congestion', congestion];
   }
 
-  static async start(client: Site, serverSite: Site, address: string): Promise<Iperf> {
+  /** `congestion`: the congestion control of TCP; `null` for the machine's own. */
+  static async start(
+    client: Site,
+    serverSite: Site,
+    address: string,
+    congestion: string | null = null,
+  ): Promise<Iperf> {
     const server = serverSite.start(['iperf3', '--server', '--bind', address, '--forceflush']);
     await server.waitForLine(LISTENING);
-    return new Iperf(client, server, address);
+    return new Iperf(client, server, address, congestion);
   }
 
   /** `reverse`: from the server to the client. */
   async tcp(options: { seconds: number; streams?: number; reverse?: boolean }): Promise<TcpRun> {
     const { seconds, streams = 1, reverse = false } = options;
     const direction = reverse ? ['--reverse'] : [];
-    const { end } = await this.#run(seconds, ['--parallel', `${streams}`, ...direction]);
+    const load = ['--parallel', `${streams}`, ...direction, ...this.#congestion];
+    const { end } = await this.#run(seconds, load);
     const { bits_per_second: bitsPerSecond, bytes } = end.sum_received;
     return { bitsPerSecond, bytes, retransmits: end.sum_sent.retransmits ?? 0 };
   }
