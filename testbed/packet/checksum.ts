@@ -1,0 +1,20 @@
+/** The Internet checksum, the slow and obvious way (RFC 1071): what the tests hold the tunnel's against. */
+
+/** The ones' complement sum of 16-bit words; a last odd byte counts as if a zero followed. */
+export function onesComplementSum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let index = 0; index < bytes.length; index += 2) {
+    sum += (bytes[index] ?? 0) * 256 + (bytes[index + 1] ?? 0);
+    if (sum > 0xffff) sum -= 0xffff;
+  }
+  return sum;
+}
+
+export function internetChecksum(bytes: Uint8Array): number {
+  return 0xffff - onesComplementSum(bytes);
+}
+
+/** As UDP sends it: zero means "none" there, so a sum that comes to zero is sent in its other form (RFC 768). */
+export function udpChecksum(bytes: Uint8Array): number {
+  return internetChecksum(bytes) || 0xffff;
+}

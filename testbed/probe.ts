@@ -1,0 +1,135 @@
+/** What Node cannot do, by `ttun-probe` (crates/ttun-testkit): raw packets into and out of a device, and segmented UDP sends. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { BackgroundProcess } from './exec.ts';
+import type { Unfinished } from './packet/split.ts';
+import { split } from './packet/split.ts';
+import type { Site } from './site.ts';
+import { waitFor } from './wait.ts';
+
+/** Has a device send packets exactly as they are: by a TUN device, whoever is attached reads them. */
+export async function inject(site: Site, device: string, packets: readonly Uint8Array[]): Promise<void> {
+  await site.run([probe(), 'inject', device], {
+    input: packets.map((packet) => `${hex(packet)}\n`).join(''),
+  });
+}
+
+/** One UDP send: a datagram, or a run that the kernel cuts into datagrams of `segmentSize` bytes. */
+export interface UdpSend {
+  readonly bytes: Uint8Array;
+  readonly segmentSize?: number;
+}
+
+/** Sends datagrams with any content from any local address and port, each `10.0.1.1:9000` or `[fd00:1::1]:9000`. */
+export async function sendDatagrams(
+  site: Site,
+  local: string,
+  remote: string,
+  sends: readonly UdpSend[],
+): Promise<void> {
+  const lines = sends.map(({ bytes, segmentSize }) => {
+    return `${segmentSize === undefined ? '' : `${segmentSize} `}${hex(bytes)}\n`;
+  });
+  await site.run([probe(), 'send', local, remote], { input: lines.join('') });
+}
+
+/** Leaves virtio-net headers of so many bytes, and all offloads, set on a TUN device to which nobody is attached. */
+export async function leaveDevice(site: Site, device: string, virtioHeaderLength: number): Promise<void> {
+  await site.run([probe(), 'leave-device', device, `${virtioHeaderLength}`]);
+}
+
+export interface CapturedPacket extends Unfinished {
+  /** `out`: the kernel sent it by the device; `in`: it came in there, from the program behind a TUN device. */
+  readonly direction: 'in' | 'out';
+}
+
+/** Everything that passes a device from `start` on, in order. */
+export class Capture implements AsyncDisposable {
+  readonly #process: BackgroundProcess;
+  readonly #packets: CapturedPacket[] = [];
+  #linesRead = 0;
+
+  private constructor(started: BackgroundProcess) {
+    this.#process = started;
+  }
+
+  static async start(site: Site, device: string): Promise<Capture> {
+    const started = site.start([probe(), 'capture', device]);
+    await started.waitForLine('ready');
+    return new Capture(started);
+  }
+
+  /** What has passed so far. */
+  packets(direction: 'in' | 'out'): readonly CapturedPacket[] {
+    for (const line of this.#process.lines.slice(this.#linesRead)) {
+      this.#linesRead += 1;
+      if (line !== 'ready') this.#packets.push(parse(line));
+    }
+    return this.#packets.filter((packet) => packet.direction === direction);
+  }
+
+  /** Waits until `last` has passed, alone or merged with others, and resolves to all up to then as single packets. */
+  async until(direction: 'in' | 'out', last: Uint8Array): Promise<readonly Buffer[]> {
+    return waitFor('the last packet in the capture', () => {
+      const single = this.packets(direction).flatMap(split);
+      return single.some((packet) => packet.equals(last)) ? single : null;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+  }
+}
+
+/** The UDP datagrams that arrive at an address, in order. */
+export class Receiver implements AsyncDisposable {
+  readonly #process: BackgroundProcess;
+
+  private constructor(started: BackgroundProcess) {
+    this.#process = started;
+  }
+
+  static async start(site: Site, local: string): Promise<Receiver> {
+    const started = site.start([probe(), 'receive', local]);
+    await started.waitForLine('ready');
+    return new Receiver(started);
+  }
+
+  /** Resolves to the payloads when there are `count` of them. */
+  async first(count: number): Promise<readonly Buffer[]> {
+    return waitFor(`${count} datagrams`, () => {
+      const lines = this.#process.lines.slice(1);
+      return lines.length >= count && lines.map((line) => Buffer.from(line.split(' ')[1] ?? '', 'hex'));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+  }
+}
+
+function parse(line: string): CapturedPacket {
+  const fields = /^(in|out) [\d.]+ (\d+) (\d+) (\d+|-) (\d+|-) ([\da-f]*)$/.exec(line);
+  if (fields === null) throw new Error(`the capture printed: ${line}`);
+  const [, direction, gsoType, gsoSize, start, offset, bytes = ''] = fields;
+  return {
+    direction: direction === 'in' ? 'in' : 'out',
+    gsoType: Number(gsoType),
+    gsoSize: Number(gsoSize),
+    checksum: start === '-' ? null : { start: Number(start), offset: Number(offset) },
+    bytes: Buffer.from(bytes, 'hex'),
+  };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** Where cargo puts it. */
+function probe(): string {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const path = resolve(root, process.env['CARGO_TARGET_DIR'] ?? 'target', 'debug', 'ttun-probe');
+  if (!existsSync(path)) throw new Error(`there is no ${path}; to build it: cargo build -p ttun-testkit`);
+  return path;
+}
