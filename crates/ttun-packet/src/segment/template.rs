@@ -66,9 +66,6 @@ impl Template {
             | (VirtioNetHeader::GSO_TCPV6, Version::V6, ip::TCP) => {
                 let header: &[u8; tcp::MIN_HEADER_LEN] = transport.first_chunk()?;
                 let header_len = usize::from(header[tcp::field::DATA_OFFSET] >> 4) * 4;
-                if header_len < tcp::MIN_HEADER_LEN {
-                    return None;
-                }
                 let sequence = be32(header, tcp::field::SEQUENCE)?;
                 (Protocol::Tcp { sequence, flags: header[tcp::field::FLAGS] }, header_len)
             }
@@ -193,6 +190,7 @@ fn constant_ipv4_sum(ip_header: &[u8]) -> Option<u64> {
     Some(checksum::sum(&fixed) + checksum::sum(options))
 }
 
+/// `None` if a TCP header claims to be shorter than it can be.
 fn constant_transport_sum(protocol: Protocol, header: &[u8]) -> Option<u64> {
     match protocol {
         Protocol::Tcp { .. } => {

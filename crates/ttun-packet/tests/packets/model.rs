@@ -33,6 +33,8 @@ pub(crate) enum Ip {
         options: Vec<u8>,
         /// XORed into the right header checksum.
         checksum_error: u16,
+        /// The destination in the pseudo header, where a source route makes it another.
+        final_destination: Option<[u8; 4]>,
     },
     V6 {
         traffic_class: u8,
@@ -98,6 +100,7 @@ fn v4() -> Ip {
         destination: [10, 0, 2, 2],
         options: vec![],
         checksum_error: 0,
+        final_destination: None,
     }
 }
 
@@ -157,7 +160,9 @@ impl Ip {
     /// All IP headers of a packet with `len` bytes behind them.
     fn bytes(&self, protocol: u8, len: usize) -> Vec<u8> {
         match self {
-            Self::V4 { tos, id, flags_and_offset, ttl, source, destination, options, checksum_error } => {
+            Self::V4 {
+                tos, id, flags_and_offset, ttl, source, destination, options, checksum_error, ..
+            } => {
                 let header_len = 20 + options.len();
                 let mut bytes = vec![0x40 | (header_len / 4) as u8, *tos];
                 bytes.extend(((header_len + len) as u16).to_be_bytes());
@@ -191,7 +196,9 @@ impl Ip {
 
     pub(crate) fn pseudo_header_sum(&self, protocol: u8, len: usize) -> u64 {
         let addresses = match self {
-            Self::V4 { source, destination, .. } => sum(source) + sum(destination),
+            Self::V4 { source, destination, final_destination, .. } => {
+                sum(source) + sum(&final_destination.unwrap_or(*destination))
+            }
             Self::V6 { source, destination, final_destination, .. } => {
                 sum(source) + sum(&final_destination.unwrap_or(*destination))
             }

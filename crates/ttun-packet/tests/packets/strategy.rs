@@ -26,6 +26,7 @@ fn any_v4() -> BoxedStrategy<Ip> {
             destination,
             options,
             checksum_error: 0,
+            final_destination: None,
         })
         .boxed()
 }
