@@ -1,6 +1,7 @@
 /** npm test: installs what the tests need, builds, and runs every test of both languages. */
 import { constants, accessSync } from 'node:fs';
 import { build, ensureDependencies } from './lib/build.mjs';
+import { pack } from './lib/pack.mjs';
 import { outputOf, run } from './lib/run.mjs';
 import { Stop, runScript } from './lib/stop.mjs';
 import { checkCompilers, requireTool } from './lib/tools.mjs';
@@ -26,6 +27,7 @@ await runScript(() => {
   checkNamespaces();
   ensureDependencies();
   build();
+  pack();
   run('cargo', ['test', '--workspace', '--locked', '--quiet']);
   run('npx', ['ava', ...process.argv.slice(2)]);
   return 0;
