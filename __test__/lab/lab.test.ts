@@ -147,15 +147,17 @@ for (const [signal, moment] of [
   });
 }
 
-test.serial('a lab that is killed is tidied up after', async (t) => {
-  const lab = new LabRun();
-  await lab.untilPrinted('How fast?');
-  lab.child.kill('SIGKILL');
-  await lab.ended;
+for (const moment of ['$ ip netns add siteA', '$ ip netns exec siteA ip link', 'How fast?']) {
+  test.serial(`a lab that is killed at "${moment}" is tidied up after`, async (t) => {
+    const lab = new LabRun();
+    await lab.untilPrinted(moment);
+    lab.child.kill('SIGKILL');
+    await lab.ended;
 
-  await until('its processes are gone', () => lab.family().length === 0);
-  t.deepEqual(traces(), []);
-});
+    await until('its processes are gone', () => lab.family().length === 0);
+    t.deepEqual(traces(), []);
+  });
+}
 
 test.serial('a ttun that is killed ends the lab, which says so and removes everything', async (t) => {
   const lab = new LabRun();

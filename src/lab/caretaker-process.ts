@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CaretakerMessage } from './caretaker.ts';
 import { findMarked } from './marked.ts';
@@ -8,16 +9,18 @@ import { namespaceIdentity } from './namespaces.ts';
 const [, , labMark = ''] = process.argv;
 const owned = new Map<string, number | null>();
 
-process.on('message', (message: CaretakerMessage) => {
-  if ('owned' in message) owned.set(message.owned, message.identity);
-  else owned.delete(message.removed);
-});
-process.on('disconnect', () => void removeWhatIsLeft());
 // Only the end of the lab ends its caretaker.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
 
+for await (const line of createInterface({ input: process.stdin })) {
+  const message: CaretakerMessage = JSON.parse(line);
+  if ('owned' in message) owned.set(message.owned, message.identity);
+  else owned.delete(message.removed);
+}
+if (owned.size > 0) await removeWhatIsLeft();
+process.exit();
+
 async function removeWhatIsLeft(): Promise<void> {
-  if (owned.size === 0) process.exit();
   await letIpFinish();
   for (const pid of findMarked(labMark)) kill(pid);
   for (const [name, identity] of owned) {
@@ -26,7 +29,6 @@ async function removeWhatIsLeft(): Promise<void> {
       spawnSync('ip', ['netns', 'delete', name]);
     }
   }
-  process.exit();
 }
 
 /** An `ip netns add` killed half-way would leave a name without a namespace behind. */

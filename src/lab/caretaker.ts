@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { mark } from './marked.ts';
@@ -8,32 +8,34 @@ export type CaretakerMessage = { owned: string; identity: number | null } | { re
 
 /**
  * A process that outlives the lab just long enough to remove what the lab could not remove itself, because it was killed
- * (SIGKILL, out of memory) or crashed. It sleeps until its channel to the lab closes, and costs nothing until then.
+ * (SIGKILL, out of memory) or crashed. It reads a pipe that only the lab writes to, and sleeps until that ends.
  */
 export class Caretaker {
   readonly #child: ChildProcess;
   readonly #gone: Promise<void>;
 
   constructor() {
-    this.#child = fork(fileURLToPath(new URL('./caretaker-process.js', import.meta.url)), [mark], {
+    const program = fileURLToPath(new URL('./caretaker-process.js', import.meta.url));
+    this.#child = spawn(process.execPath, [program, mark], {
+      // Away from the lab's session, so that what ends the lab does not end its caretaker with it.
       detached: true,
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      stdio: ['pipe', 'ignore', 'ignore'],
     });
+    // Without a caretaker the lab still works, and still removes everything itself unless it is killed.
+    this.#child.stdin?.on('error', () => undefined);
     this.#gone = new Promise((resolve) => {
       this.#child.on('exit', () => resolve());
-      // Without a caretaker the lab still works, and still removes everything itself unless it is killed.
       this.#child.on('error', () => resolve());
     });
   }
 
   tell(message: CaretakerMessage): void {
-    if (this.#child.connected) this.#child.send(message, () => undefined);
+    this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
   }
 
   /** Lets it go; it ends at once when nothing is left in its care. */
   async dismiss(): Promise<void> {
-    if (this.#child.connected) this.#child.disconnect();
+    this.#child.stdin?.end();
     await this.#gone;
   }
 }
