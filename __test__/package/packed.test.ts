@@ -11,8 +11,8 @@ const PACKED = join(ROOT, 'packed');
 
 /** An empty folder where both tarballs were installed, and nothing on the PATH but Node, npm and a shell. */
 interface Installed {
-  inside(command: readonly string[]): Promise<string>;
-  write(name: string, text: string): Promise<void>;
+  readonly inside: (command: readonly string[]) => Promise<string>;
+  readonly write: (name: string, text: string) => Promise<void>;
 }
 
 async function install(t: ExecutionContext): Promise<Installed> {
