@@ -18,6 +18,8 @@ interface Target {
   readonly aim: number | null;
 }
 
+const NOT_MEASURED = 'not measured';
+
 const tcp = { title: 'TCP, one stream', figure: 'tcp', better: 'higher' } as const;
 const processor = { title: 'CPU per GB', figure: 'processorPerGigabyte', better: 'lower' } as const;
 
@@ -66,19 +68,21 @@ const TARGETS: readonly Target[] = [
   },
 ];
 
-/** One row for each target and link of which there are samples, one column for each of our contenders. */
+/** One row for each target and link that was measured, one column for each of our contenders. */
 export function targetsTable(samples: readonly Sample[], contenders: readonly string[]): string {
   const links = LINKS.filter((link) => samples.some((sample) => sample.link === link));
   const rows = links.flatMap((link) =>
-    TARGETS.filter((target) => target.links.includes(link)).map((target) => [
-      link,
-      target.reference === null ? target.title : `${target.title} × ${target.reference}`,
-      limit(target, target.required),
-      target.aim === null ? '–' : limit(target, target.aim),
-      ...contenders.map((name) => result(samples, link, name, target)),
-    ]),
+    TARGETS.filter((target) => target.links.includes(link)).map((target) => ({
+      title: [link, target.reference === null ? target.title : `${target.title} × ${target.reference}`],
+      limits: [target.required, target.aim].map((value) => (value === null ? '–' : limit(target, value))),
+      results: contenders.map((name) => result(samples, link, name, target)),
+    })),
   );
-  return table(['link', 'figure', 'required', 'aim', ...contenders], rows);
+  const measured = rows.filter(({ results }) => results.some((cell) => cell !== NOT_MEASURED));
+  return table(
+    ['link', 'figure', 'required', 'aim', ...contenders],
+    measured.map(({ title, limits, results }) => [...title, ...limits, ...results]),
+  );
 }
 
 function limit(target: Target, value: number): string {
@@ -90,7 +94,7 @@ function result(samples: readonly Sample[], link: Link, contender: string, targe
     target.reference === null
       ? absolute(samples, link, contender, target.figure)
       : relative(samples, link, contender, target.reference, target.figure);
-  if (measured === null) return 'not measured';
+  if (measured === null) return NOT_MEASURED;
   return `${format(target, measured.median)} ${judge(measured.median, target)}`;
 }
 
