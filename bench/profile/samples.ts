@@ -23,8 +23,8 @@ const LIMIT_MS = 120_000;
 const KERNEL = /^\[/;
 /** Where system calls enter the kernel, on x86 and Arm; the function called next is the call's own. */
 const ENTRY = /^(do_syscall_64|x64_sys_call|invoke_syscall)$/;
-/** `__x64_sys_sendmsg`, `ksys_read`, `do_writev`: the compiler leaves one or the other. */
-const CALL_PREFIX = /^(__[a-z\d]+_sys_|ksys_|do_)/;
+/** `__x64_sys_epoll_wait`, `__sys_sendmsg`, `ksys_read`, `do_writev`: the compiler leaves one or the other. */
+const CALL_PREFIX = /^(__([a-z\d]+_)?sys_|ksys_|do_)/;
 const SOFTIRQ = /^(handle_softirqs|__do_softirq)$/;
 
 export async function readSamples(recording: string): Promise<readonly Sample[]> {
