@@ -12,6 +12,7 @@ export const PROTOCOL = {
   fragment: 44,
   gre: 47,
   icmpv6: 58,
+  noNextHeader: 59,
   destinationOptions: 60,
   sctp: 132,
   /** Set aside for experiments (RFC 3692). */

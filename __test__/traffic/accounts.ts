@@ -1,0 +1,58 @@
+/** That no packet is lost without being counted: what every test of traffic asks at its end. */
+import type { ExecutionContext } from 'ava';
+import type { TunnelStats } from '../../src/index.ts';
+import type { RemoteTunnel } from '../../testbed/tunnel.ts';
+import { waitFor } from '../../testbed/wait.ts';
+
+export interface Accounts {
+  readonly a: TunnelStats;
+  readonly b: TunnelStats;
+}
+
+/**
+ * Waits until all that one end sent has arrived at the other, closes both, and checks that each packet read was forwarded or
+ * is counted under its reason. Nothing may have been lost between the two ends.
+ */
+export async function closeAndAccount(
+  t: ExecutionContext,
+  a: RemoteTunnel,
+  b: RemoteTunnel,
+): Promise<Accounts> {
+  await waitFor('what was sent to arrive', async () => {
+    const [atA, atB] = await Promise.all([a.stats(), b.stats()]);
+    return arrived(atA, atB) && arrived(atB, atA);
+  });
+  const accounts = { a: await closeAlone(t, a), b: await closeAlone(t, b) };
+  t.is(accounts.b.decap.received, accounts.a.encap.packets, 'from a to b');
+  t.is(accounts.a.decap.received, accounts.b.encap.packets, 'from b to a');
+  t.is(accounts.a.socket.receiveOverflow, 0);
+  t.is(accounts.b.socket.receiveOverflow, 0);
+  return accounts;
+}
+
+/** Closes one end and checks its own account. */
+export async function closeAlone(t: ExecutionContext, tunnel: RemoteTunnel): Promise<TunnelStats> {
+  await tunnel.close();
+  const stats = await tunnel.stats();
+  for (const [direction, { received, packets, dropped, drops }] of [
+    ['encap', stats.encap],
+    ['decap', stats.decap],
+  ] as const) {
+    const reasons = Object.values(drops).reduce((sum, count) => sum + count, 0);
+    t.is(dropped, reasons, `${direction}: the sum of the reasons`);
+    t.is(received, packets + dropped, `${direction}: forwarded or dropped`);
+  }
+  return stats;
+}
+
+/** Checks that neither end dropped a packet. */
+export function nothingDropped(t: ExecutionContext, { a, b }: Accounts): void {
+  for (const [end, stats] of Object.entries({ a, b })) {
+    t.is(stats.encap.dropped, 0, `${end} encap: ${JSON.stringify(stats.encap.drops)}`);
+    t.is(stats.decap.dropped, 0, `${end} decap: ${JSON.stringify(stats.decap.drops)}`);
+  }
+}
+
+function arrived(sender: TunnelStats, receiver: TunnelStats): boolean {
+  return receiver.decap.received === sender.encap.packets;
+}
