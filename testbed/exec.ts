@@ -211,7 +211,7 @@ function collect(stream: Readable | null): () => string {
 
 function exitOf(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => {
+    child.on('error', (error) => {
       // 'error' also reports a message or signal that could not be sent, after which the program still ends by itself.
       if (child.pid === undefined) reject(error);
     });

@@ -7,7 +7,7 @@
  * The underlay and the TUN devices carry IPv4 and IPv6, and nothing that the kernel would send of its own accord
  * (router solicitation, duplicate address detection, multicast reports), so that packets can be counted exactly.
  */
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { run } from './exec.ts';
 import { Site } from './site.ts';
 import type { Addresses } from './site.ts';
@@ -179,10 +179,10 @@ async function addTun(site: Site, { tunMtu = 1452, multiQueue, owner }: SitesOpt
   await addressAndRaise(site, site.tun, site.inner, tunMtu);
 }
 
-/** At the exit of this process nothing can be waited for any more, but nothing may stay behind either. */
+/** At the exit of this process nothing can be waited for or reported any more, but nothing may stay behind either. */
 function removeAtOnce(): void {
   for (const site of [...alive].flatMap((sites) => sites.all)) {
     site.killStarted();
-    execFileSync('ip', ['netns', 'delete', site.namespace]);
+    spawnSync('ip', ['netns', 'delete', site.namespace]);
   }
 }
