@@ -81,11 +81,12 @@ export class Commands {
 
   /** Waits for a program to end; kills it after `limit` ms, or when the lab is to stop. */
   async #letEnd(program: Program, limit: number): Promise<void> {
-    const cut = AbortSignal.any([this.#signal, AbortSignal.timeout(limit)]);
     const kill = () => program.kill('SIGKILL');
-    cut.addEventListener('abort', kill);
+    const timer = setTimeout(kill, limit);
+    this.#signal.addEventListener('abort', kill);
     await program.ended;
-    cut.removeEventListener('abort', kill);
+    this.#signal.removeEventListener('abort', kill);
+    clearTimeout(timer);
   }
 
   #record(shown: string, { ending, stdout, stderr }: Finished): void {

@@ -1,4 +1,4 @@
-import { listenForInterruption } from './interruption.ts';
+import { endIfTerminalIsGone, listenForInterruption } from './interruption.ts';
 import { labHelp, parseLabOptions } from './options.ts';
 import type { LabOptions } from './options.ts';
 import { findGround } from './requirements.ts';
@@ -31,6 +31,7 @@ export async function runLab(args: string[]): Promise<number> {
     return await (mode === 'root' ? playLab(options, mode, signal) : playInUserNamespace(args, signal));
   } finally {
     stopListening();
+    endIfTerminalIsGone(signal);
   }
 }
 

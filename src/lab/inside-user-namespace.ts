@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
-import { listenForInterruption } from './interruption.ts';
+import { endIfTerminalIsGone, listenForInterruption } from './interruption.ts';
 import { nameDirectory } from './namespaces.ts';
 import { parseLabOptions } from './options.ts';
 import { playLab } from './scenario.ts';
@@ -9,6 +9,7 @@ if (hideNamespaceNames()) {
   const { signal, stopListening } = listenForInterruption();
   process.exitCode = await playLab(parseLabOptions(process.argv.slice(2)), 'user-namespace', signal);
   stopListening();
+  endIfTerminalIsGone(signal);
 } else process.exitCode = 1;
 // The channel to the parent would keep this process alive.
 if (process.connected) process.disconnect();

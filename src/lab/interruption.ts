@@ -9,11 +9,12 @@ const ways: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export function listenForInterruption(): { signal: AbortSignal; stopListening: () => void } {
   const controller = new AbortController();
   const stopBy = (signal: NodeJS.Signals) => controller.abort(new Interruption(signal));
-  const onOutputLost = () => stopBy('SIGPIPE');
+  // EPIPE is a reader that went away (`ttun lab | head`), anything else a terminal that did.
+  const onOutputLost = (error: NodeJS.ErrnoException) =>
+    stopBy(error.code === 'EPIPE' ? 'SIGPIPE' : 'SIGHUP');
   const onParentLost = () => stopBy('SIGHUP');
 
   for (const signal of ways) process.on(signal, stopBy);
-  // The reader of our output went away (`ttun lab | head`), or the terminal did.
   process.stdout.on('error', onOutputLost);
   process.stderr.on('error', onOutputLost);
   // Inside a user namespace the lab is a child; its parent may be killed without a chance to tell.
@@ -26,4 +27,13 @@ export function listenForInterruption(): { signal: AbortSignal; stopListening: (
       process.off('disconnect', onParentLost);
     },
   };
+}
+
+/**
+ * To be called when all is tidied up and nothing listens for signals any more. Node resets the terminal as it ends, and aborts with
+ * a core dump where the terminal has gone: then ending by the signal itself, as programs without a handler do, is the clean way.
+ */
+export function endIfTerminalIsGone(interruption: AbortSignal): void {
+  const hungUp = interruption.reason instanceof Interruption && interruption.reason.signal === 'SIGHUP';
+  if (hungUp && (process.stdout.isTTY || process.stderr.isTTY)) process.kill(process.pid, 'SIGHUP');
 }
