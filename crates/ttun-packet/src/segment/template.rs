@@ -115,8 +115,8 @@ impl Template {
                 put(ip_header, 10, checksum.to_be_bytes());
             }
             Ip::V6 => {
-                let payload_len =
-                    (ip_header.len() - IPV6_HEADER_LEN.min(ip_header.len()) + transport_len) as u16;
+                let extensions_len = ip_header.len().saturating_sub(IPV6_HEADER_LEN);
+                let payload_len = (extensions_len + transport_len) as u16;
                 put(ip_header, 4, payload_len.to_be_bytes());
             }
         }
@@ -202,7 +202,8 @@ fn constant_transport_sum(protocol: Protocol, header: &[u8]) -> Option<u64> {
             Some(checksum::sum(&fixed) + checksum::sum(options))
         }
         Protocol::Udp | Protocol::UdpWithoutChecksum => {
-            Some(checksum::sum(header.get(..udp::field::LENGTH)?))
-        } // the ports
+            let ports = header.get(..udp::field::LENGTH)?;
+            Some(checksum::sum(ports))
+        }
     }
 }

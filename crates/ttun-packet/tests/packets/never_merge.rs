@@ -1,9 +1,12 @@
 //! Every rule that keeps packets apart, one by one: each pair would merge but for the one thing that the test changes.
+//! Here those of IP and those for all; TCP and UDP have files of their own.
 
-use crate::device::runs;
+mod tcp;
+mod udp;
+
+use crate::device::{BOTH, runs, write};
 use crate::model::{
-    ACK, CWR, DF, ECE, FIN, Ip, PSH, Packet, RST, SYN, Transport, URG, all_kinds, payload, tcp_over_v4,
-    tcp_over_v6, udp_over_v4, udp_over_v6,
+    DF, Ip, Packet, Transport, all_kinds, payload, tcp_over_v4, tcp_over_v6, udp_over_v4, udp_over_v6,
 };
 
 fn neighbours(first: &Packet) -> [Packet; 2] {
@@ -44,19 +47,8 @@ macro_rules! change_v6 {
     };
 }
 
-macro_rules! change_tcp {
-    ($field:ident => $change:expr) => {
-        |packet: &mut Packet| {
-            let Transport::Tcp { $field, .. } = &mut packet.transport else { unreachable!() };
-            $change
-        }
-    };
-}
-
 const V4: fn() -> [Packet; 2] = || [tcp_over_v4(), udp_over_v4()];
 const V6: fn() -> [Packet; 2] = || [tcp_over_v6(), udp_over_v6()];
-const TCP: fn() -> [Packet; 2] = || [tcp_over_v4(), tcp_over_v6()];
-const UDP: fn() -> [Packet; 2] = || [udp_over_v4(), udp_over_v6()];
 
 #[test]
 fn another_address() {
@@ -207,99 +199,6 @@ fn ipv6_extension_headers() {
 }
 
 #[test]
-fn a_gap_a_repetition_or_an_overlap_in_the_sequence() {
-    for first in TCP() {
-        for step in [-100, -99, -1, 1, 100, 0x1_0000] {
-            apart_if_second(&first, change_tcp!(sequence => *sequence = sequence.wrapping_add_signed(step)));
-        }
-    }
-}
-
-#[test]
-fn another_acknowledgement_number() {
-    for first in TCP() {
-        for bit in [1, 0x8000_0000] {
-            apart_if_second(&first, change_tcp!(acknowledgement => *acknowledgement ^= bit));
-        }
-    }
-}
-
-#[test]
-fn another_window() {
-    for first in TCP() {
-        for bit in [1, 0x8000] {
-            apart_if_second(&first, change_tcp!(window => *window ^= bit));
-        }
-    }
-}
-
-#[test]
-fn another_urgent_pointer() {
-    for first in TCP() {
-        for bit in [1, 0x8000] {
-            apart_if_second(&first, change_tcp!(urgent => *urgent ^= bit));
-        }
-    }
-}
-
-#[test]
-fn other_tcp_options() {
-    for first in TCP() {
-        for byte in 0..12 {
-            apart_if_second(&first, change_tcp!(options => options[byte] ^= 1));
-        }
-    }
-}
-
-#[test]
-fn more_or_fewer_tcp_options() {
-    for first in TCP() {
-        apart_if_second(&first, change_tcp!(options => options.extend([1; 4])));
-        apart_if_second(&first, change_tcp!(options => options.truncate(8)));
-        apart_if_second(&first, change_tcp!(options => options.clear()));
-    }
-}
-
-#[test]
-fn every_flag_but_ack_and_psh() {
-    for first in TCP() {
-        for flag in [SYN, FIN, RST, URG, ECE, CWR] {
-            apart_if_both(&first, change_tcp!(flags => *flags |= flag));
-            apart_if_second(&first, change_tcp!(flags => *flags |= flag));
-            apart_if_second(&first, change_tcp!(flags => *flags = PSH | ACK | flag));
-        }
-    }
-}
-
-#[test]
-fn no_ack() {
-    for first in TCP() {
-        apart_if_both(&first, change_tcp!(flags => *flags = 0));
-        apart_if_second(&first, change_tcp!(flags => *flags = PSH));
-    }
-}
-
-/// AE was NS (RFC 3540) before RFC 9768.
-#[test]
-fn ae_and_the_reserved_tcp_bits() {
-    for first in TCP() {
-        for bit in [1, 2, 4, 8] {
-            apart_if_both(&first, change_tcp!(reserved => *reserved = bit));
-            apart_if_second(&first, change_tcp!(reserved => *reserved = bit));
-        }
-    }
-}
-
-#[test]
-fn psh_on_the_first() {
-    for first in TCP() {
-        let [mut head, next] = neighbours(&first);
-        change_tcp!(flags => *flags = ACK | PSH)(&mut head);
-        assert_eq!(runs(&[head, next]), [1, 1]);
-    }
-}
-
-#[test]
 fn no_payload() {
     for first in all_kinds() {
         apart_if_second(&first, |packet| packet.payload.clear());
@@ -309,14 +208,6 @@ fn no_payload() {
                 packet.payload.clear();
             },
         );
-    }
-}
-
-#[test]
-fn pure_acks() {
-    for first in TCP() {
-        let ack = Packet { payload: vec![], ..first };
-        assert_eq!(runs(&[ack.clone(), ack.followed_by(vec![])]), [1, 1]);
     }
 }
 
@@ -364,60 +255,6 @@ fn a_wrong_checksum_late_in_a_run() {
 }
 
 #[test]
-fn udp_without_checksum() {
-    for first in UDP() {
-        let without = |packet: &mut Packet| {
-            packet.transport = Transport::Udp { ports: [40_000, 5201], checksum: false }
-        };
-        apart_if_both(&first, without);
-        apart_if_second(&first, without);
-    }
-}
-
-#[test]
-fn udp_that_is_shorter_than_its_packet() {
-    for first in UDP() {
-        let [head, next] = neighbours(&first).map(|packet| packet.bytes());
-        // The last two payload bytes become something behind the datagram; the checksum is put right again.
-        let shorten = |packet: &[u8]| {
-            let mut packet = packet.to_vec();
-            let transport = first.transport_start();
-            let len = packet.len();
-            packet[transport + 5] -= 2;
-            // The length counted twice, so four less: as two bytes of payload, which also no longer count.
-            packet[len - 2..].copy_from_slice(&[0, 4]);
-            packet
-        };
-        let writes = crate::device::write(crate::device::BOTH, &[shorten(&head), shorten(&next)]);
-        assert_eq!(writes.len(), 2);
-    }
-}
-
-#[test]
-fn udp_of_known_tunnels_in_either_direction() {
-    for first in UDP() {
-        for tunnel in [1701, 2152, 3544, 4341, 4754, 4789, 4790, 4791, 5247, 6080, 6081, 6635, 8472] {
-            for tunnel_ports in [[40_000, tunnel], [tunnel, 40_000], [tunnel, tunnel]] {
-                apart_if_both(&first, |packet| {
-                    packet.transport = Transport::Udp { ports: tunnel_ports, checksum: true };
-                });
-            }
-        }
-    }
-}
-
-#[test]
-fn udp_that_carries_ip_packets_on_any_port() {
-    for first in UDP() {
-        for inner in all_kinds() {
-            apart_if_both(&first, |packet| packet.payload = inner.bytes());
-            let outer = Packet { payload: inner.bytes(), ..first.clone() };
-            assert_eq!(runs(&[outer.clone(), outer.followed_by(inner.bytes())]), [1, 1]);
-        }
-    }
-}
-
-#[test]
 fn other_protocols() {
     for first in all_kinds() {
         for protocol in [1, 2, 33, 47, 50, 58, 132, 136] {
@@ -427,7 +264,7 @@ fn other_protocols() {
                 bytes[at] = protocol;
                 bytes
             });
-            assert_eq!(crate::device::write(crate::device::BOTH, &packets).len(), 2);
+            assert_eq!(write(BOTH, &packets).len(), 2);
         }
     }
 }
@@ -436,6 +273,6 @@ fn other_protocols() {
 fn bytes_behind_the_packet() {
     for first in all_kinds() {
         let packets = neighbours(&first).map(|packet| [packet.bytes(), vec![0; 2]].concat());
-        assert_eq!(crate::device::write(crate::device::BOTH, &packets).len(), 2);
+        assert_eq!(write(BOTH, &packets).len(), 2);
     }
 }
