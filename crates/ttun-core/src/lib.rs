@@ -29,6 +29,8 @@ mod shutdown;
 mod socket;
 mod stats;
 mod system;
+#[cfg(test)]
+mod tests;
 mod tunnel;
 mod watch;
 

@@ -1,0 +1,16 @@
+//! Whole tunnels in memory, and the system calls below them over loopback sockets.
+
+mod allocations;
+mod back_pressure;
+mod batching;
+mod data_path;
+mod device_faults;
+mod fairness;
+mod fake;
+mod hostile;
+mod packet;
+mod path_mtu;
+mod random_faults;
+mod read_buffer;
+mod site;
+mod socket_faults;

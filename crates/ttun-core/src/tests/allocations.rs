@@ -1,0 +1,184 @@
+//! No allocation per packet, in either direction.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use tokio::runtime::Builder;
+use ttun_packet::{CoalesceOptions, VirtioNetHeader};
+
+use super::packet::{Read, tcp_super_packet, udp};
+use super::site::context;
+use crate::decap::Decap;
+use crate::encap::Encap;
+use crate::seam::{DatagramSocket, Datagrams, DeviceRead, PacketDevice};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting for each thread how often it is asked.
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: passes each call on to the system's allocator as it is. The counter neither allocates nor has a
+// destructor, so it can be used at any time of a thread's life.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the promises of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: `block` is from `alloc` above, and so from `System`.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// Calls that bring something, before the counting and while it goes on.
+const WARM_UP: usize = 1_000;
+const CALLS: usize = 10_000;
+
+/// A device and a socket that bring the same things over and over, and forget what they are given.
+#[derive(Clone)]
+struct Treadmill {
+    reads: Rc<[Read]>,
+    receives: Rc<[(Vec<u8>, usize)]>,
+    calls: Rc<Cell<usize>>,
+    given: Rc<Cell<usize>>,
+    /// What was allocated by the end of the warm-up, and by the end.
+    allocations: Rc<Cell<[usize; 2]>>,
+    at_end: Rc<dyn Fn()>,
+}
+
+impl Treadmill {
+    /// Now and then there is nothing, so that waiting is counted too.
+    fn next(&self) -> io::Result<usize> {
+        let call = self.calls.get() + 1;
+        self.calls.set(call);
+        let [before, _] = self.allocations.get();
+        match call {
+            WARM_UP => self.allocations.set([ALLOCATIONS.get(), 0]),
+            CALLS => {
+                self.allocations.set([before, ALLOCATIONS.get()]);
+                (self.at_end)();
+            }
+            _ => {}
+        }
+        if call.is_multiple_of(100) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(call) }
+    }
+
+    fn take(&self, pieces: &[IoSlice<'_>]) {
+        self.given.set(self.given.get() + pieces.iter().map(|piece| piece.len()).sum::<usize>());
+    }
+}
+
+impl PacketDevice for Treadmill {
+    fn try_recv(&self, packet: &mut [u8]) -> io::Result<DeviceRead> {
+        let call = self.next()?;
+        let (virtio, bytes) = &self.reads[call % self.reads.len()];
+        packet[..bytes.len()].copy_from_slice(bytes);
+        Ok(DeviceRead { virtio: *virtio, len: bytes.len() })
+    }
+
+    fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
+        self.take(pieces);
+        Ok(())
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl DatagramSocket for Treadmill {
+    fn try_send(&self, pieces: &[IoSlice<'_>], _segment_len: Option<u16>) -> io::Result<()> {
+        self.take(pieces);
+        Ok(())
+    }
+
+    fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
+        let call = self.next()?;
+        let (bytes, stride) = &self.receives[call % self.receives.len()];
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        Ok(Datagrams { len: bytes.len(), stride: *stride, truncated: false, overflow: None })
+    }
+
+    fn path_mtu(&self) -> Option<usize> {
+        Some(1500)
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs one pump until its calls are used up; says how often it allocated since the warm-up, and how many
+/// bytes it moved.
+fn ran(start: impl AsyncFnOnce(Treadmill, &crate::pumps::Context)) -> (usize, usize) {
+    let (tcp, tcp_packets) = tcp_super_packet(60_000, 1400);
+    let small = (VirtioNetHeader::NONE, udp(0, 100));
+    let reads = [tcp, small.clone(), small.clone(), small, (VirtioNetHeader::NONE, udp(1, 2000))];
+    let receives = [
+        (tcp_packets.concat(), tcp_packets[0].len()),
+        (udp(0, 100).repeat(64), 100),
+        (udp(1, 1400), 1400),
+        (vec![0x15; 300], 100),
+    ];
+    let context = Rc::new(context());
+    let treadmill = Treadmill {
+        reads: Rc::new(reads),
+        receives: Rc::new(receives),
+        calls: Rc::default(),
+        given: Rc::default(),
+        allocations: Rc::default(),
+        at_end: Rc::new({
+            let context = Rc::clone(&context);
+            move || context.shutdown.request()
+        }),
+    };
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(start(treadmill.clone(), &context));
+    let [before, after] = treadmill.allocations.get();
+    (after - before, treadmill.given.get())
+}
+
+#[test]
+fn the_counter_sees_allocations_of_this_thread() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![1_u8; 100]));
+    assert_eq!(ALLOCATIONS.get(), before + 1);
+}
+
+#[test]
+fn packets_go_out_without_allocation() {
+    let (allocations, bytes) = ran(async |treadmill, context| {
+        Encap::new(treadmill.clone(), treadmill, 64, context).run().await.unwrap();
+    });
+    assert!(bytes > CALLS * 1000, "packets were moved");
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn packets_come_in_without_allocation() {
+    let (allocations, bytes) = ran(async |treadmill, context| {
+        let coalesce = CoalesceOptions { tcp: true, udp: true };
+        Decap::new(treadmill.clone(), treadmill, coalesce, context).run().await.unwrap();
+    });
+    assert!(bytes > CALLS * 1000, "packets were moved");
+    assert_eq!(allocations, 0);
+}

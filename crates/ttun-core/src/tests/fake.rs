@@ -1,0 +1,12 @@
+//! The outside world in memory, at the two seams and nowhere else.
+
+mod device;
+mod faults;
+mod gate;
+mod lane;
+mod socket;
+
+pub(super) use device::FakeDevice;
+pub(super) use faults::Faults;
+pub(super) use lane::Lane;
+pub(super) use socket::FakeSocket;

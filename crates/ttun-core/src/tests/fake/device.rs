@@ -1,0 +1,149 @@
+//! A TUN device in memory.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use ttun_packet::{Segments, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
+
+use super::{faults::Faults, gate::Gate};
+use crate::seam::{DeviceRead, PacketDevice};
+use crate::tests::packet::Read;
+
+/// The longest that a read can be. All of this room must be free, so all of it is written to.
+const LONGEST_READ: usize = 65_535;
+
+/// A device whose kernel side is the test.
+#[derive(Clone, Default)]
+pub(in crate::tests) struct FakeDevice(Rc<State>);
+
+#[derive(Default)]
+struct State {
+    reads: RefCell<VecDeque<Read>>,
+    read: Cell<usize>,
+    writes: RefCell<Vec<Vec<Vec<u8>>>>,
+    refuses_super_packets: Cell<bool>,
+    read_faults: Faults,
+    write_faults: Faults,
+    reader: Gate,
+    writer: Gate,
+}
+
+impl FakeDevice {
+    /// Hands over ordinary packets, one a read.
+    pub(in crate::tests) fn hand_over(&self, packets: &[Vec<u8>]) {
+        self.hand_over_reads(packets.iter().map(|packet| (VirtioNetHeader::NONE, packet.clone())));
+    }
+
+    /// Hands over packets with things left to do.
+    pub(in crate::tests) fn hand_over_reads(&self, reads: impl IntoIterator<Item = Read>) {
+        self.0.reads.borrow_mut().extend(reads);
+        self.0.reader.changed();
+    }
+
+    /// Packets that wait to be read.
+    pub(in crate::tests) fn waiting(&self) -> usize {
+        self.0.reads.borrow().len()
+    }
+
+    /// Reads that brought something, so far.
+    pub(in crate::tests) fn reads(&self) -> usize {
+        self.0.read.get()
+    }
+
+    /// All packets that were written, super-packets cut as the kernel does.
+    pub(in crate::tests) fn taken(&self) -> Vec<Vec<u8>> {
+        self.0.writes.borrow().concat()
+    }
+
+    /// How many packets each write brought.
+    pub(in crate::tests) fn writes(&self) -> Vec<usize> {
+        self.0.writes.borrow().iter().map(Vec::len).collect()
+    }
+
+    /// Takes single packets only from now on.
+    pub(in crate::tests) fn refuse_super_packets(&self) {
+        self.0.refuses_super_packets.set(true);
+    }
+
+    pub(in crate::tests) fn read_faults(&self) -> &Faults {
+        self.0.reader.changed();
+        &self.0.read_faults
+    }
+
+    pub(in crate::tests) fn write_faults(&self) -> &Faults {
+        &self.0.write_faults
+    }
+
+    /// Every read fails with `errno` until `None` is given.
+    pub(in crate::tests) fn fail_reads(&self, errno: Option<i32>) {
+        self.0.read_faults.last(errno);
+        self.0.reader.changed();
+    }
+
+    /// Every write fails with `errno` until `None` is given.
+    pub(in crate::tests) fn fail_writes(&self, errno: Option<i32>) {
+        self.0.write_faults.last(errno);
+        self.0.writer.changed();
+    }
+
+    pub(in crate::tests) fn is_reader_parked(&self) -> bool {
+        self.0.reader.is_parked()
+    }
+
+    pub(in crate::tests) fn is_writer_parked(&self) -> bool {
+        self.0.writer.is_parked()
+    }
+}
+
+impl PacketDevice for FakeDevice {
+    fn try_recv(&self, packet: &mut [u8]) -> io::Result<DeviceRead> {
+        self.0.read_faults.strike()?;
+        let Some((virtio, bytes)) = self.0.reads.borrow_mut().pop_front() else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        self.0.read.set(self.0.read.get() + 1);
+        packet[..LONGEST_READ].fill(0xEE);
+        packet[..bytes.len()].copy_from_slice(&bytes);
+        Ok(DeviceRead { virtio, len: bytes.len() })
+    }
+
+    fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
+        self.0.write_faults.strike()?;
+        let written = pieces.iter().map(|piece| &**piece).collect::<Vec<_>>().concat();
+        let (header, packet) = written.split_first_chunk::<VIRTIO_NET_HEADER_LEN>().unwrap();
+        let virtio = VirtioNetHeader::decode(header);
+        if virtio.gso_type != VirtioNetHeader::GSO_NONE && self.0.refuses_super_packets.get() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        let packets = cut(virtio, packet).ok_or(io::Error::from_raw_os_error(libc::EINVAL))?;
+        self.0.writes.borrow_mut().push(packets);
+        Ok(())
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        let State { reads, read_faults, reader, .. } = &*self.0;
+        let something = || !reads.borrow().is_empty() || read_faults.is_pending();
+        reader.wait(|| !read_faults.blocks() && something()).await;
+        Ok(())
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        self.0.writer.wait(|| !self.0.write_faults.blocks()).await;
+        Ok(())
+    }
+}
+
+/// The packets that a write stands for; `None` where it is no packet at all.
+fn cut(virtio: VirtioNetHeader, packet: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut packet = packet.to_vec();
+    let segments = Segments::new(virtio, &mut packet).ok()?;
+    let whole = |index| {
+        let mut bytes = vec![0; segments.header_len()];
+        segments.write_header(index, &packet, &mut bytes);
+        bytes.extend(&packet[segments.payload(index)]);
+        bytes
+    };
+    Some((0..segments.count()).map(whole).collect())
+}

@@ -1,0 +1,47 @@
+//! One direction of the wire: datagrams in the order in which they were sent. It loses nothing.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::gate::Gate;
+
+/// Datagrams on their way from one socket to the other.
+#[derive(Default)]
+pub(in crate::tests) struct Lane {
+    datagrams: RefCell<VecDeque<Vec<u8>>>,
+    /// How many it holds before a sender must wait; `None` for any number.
+    room: Cell<Option<usize>>,
+    pub(super) reader: Gate,
+    pub(super) writer: Gate,
+}
+
+impl Lane {
+    pub(super) fn push(&self, datagrams: impl IntoIterator<Item = Vec<u8>>) {
+        self.datagrams.borrow_mut().extend(datagrams);
+        self.reader.changed();
+    }
+
+    pub(super) fn pop(&self) -> Option<Vec<u8>> {
+        let datagram = self.datagrams.borrow_mut().pop_front();
+        self.writer.changed();
+        datagram
+    }
+
+    pub(super) fn front_len(&self) -> Option<usize> {
+        self.datagrams.borrow().front().map(Vec::len)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.datagrams.borrow().len()
+    }
+
+    pub(super) fn limit(&self, room: Option<usize>) {
+        self.room.set(room);
+        self.writer.changed();
+    }
+
+    /// As a socket buffer does, it takes a whole send while there is any room.
+    pub(super) fn has_room(&self) -> bool {
+        self.room.get().is_none_or(|room| self.len() < room)
+    }
+}

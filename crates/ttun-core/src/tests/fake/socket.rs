@@ -1,0 +1,247 @@
+//! A connected UDP socket in memory, with segmentation offload both ways.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use super::{faults::Faults, gate::Gate, lane::Lane};
+use crate::seam::{DatagramSocket, Datagrams};
+
+/// What IPv4 lets a datagram carry, bytes.
+const LONGEST_DATAGRAM: usize = 65_507;
+
+/// Outer IPv4 and UDP headers, bytes.
+const OVERHEAD: usize = 28;
+
+/// Most datagrams in one send, and in one receive.
+const MOST_SEGMENTS: usize = 64;
+
+/// A socket whose network is the test or another of its kind.
+#[derive(Clone)]
+pub(in crate::tests) struct FakeSocket(Rc<State>);
+
+struct State {
+    outgoing: Rc<Lane>,
+    incoming: Rc<Lane>,
+    path_mtu: Cell<Option<usize>>,
+    /// What the kernel says of a segment that is too long for the route.
+    refusal: Cell<i32>,
+    segments: Cell<bool>,
+    joins: Cell<bool>,
+    overflow: Cell<Option<u32>>,
+    sends: RefCell<Vec<usize>>,
+    bytes_sent: Cell<usize>,
+    fragmented: Cell<usize>,
+    receives: Cell<usize>,
+    received: Cell<usize>,
+    send_faults: Faults,
+    receive_faults: Faults,
+}
+
+impl FakeSocket {
+    pub(in crate::tests) fn new(outgoing: Rc<Lane>, incoming: Rc<Lane>) -> Self {
+        Self(Rc::new(State {
+            outgoing,
+            incoming,
+            path_mtu: Cell::new(Some(1500)),
+            refusal: Cell::new(libc::EMSGSIZE),
+            segments: Cell::new(true),
+            joins: Cell::new(true),
+            overflow: Cell::new(None),
+            sends: RefCell::default(),
+            bytes_sent: Cell::new(0),
+            fragmented: Cell::new(0),
+            receives: Cell::new(0),
+            received: Cell::new(0),
+            send_faults: Faults::default(),
+            receive_faults: Faults::default(),
+        }))
+    }
+
+    /// Datagrams come from the peer.
+    pub(in crate::tests) fn arrive(&self, datagrams: &[Vec<u8>]) {
+        self.0.incoming.push(datagrams.iter().cloned());
+    }
+
+    /// Datagrams that wait to be received.
+    pub(in crate::tests) fn waiting(&self) -> usize {
+        self.0.incoming.len()
+    }
+
+    /// Takes what was sent off the wire.
+    pub(in crate::tests) fn sent(&self) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.0.outgoing.pop()).collect()
+    }
+
+    /// How many datagrams each send brought.
+    pub(in crate::tests) fn sends(&self) -> Vec<usize> {
+        self.0.sends.borrow().clone()
+    }
+
+    /// Bytes of all datagrams sent.
+    pub(in crate::tests) fn bytes_sent(&self) -> usize {
+        self.0.bytes_sent.get()
+    }
+
+    /// Datagrams that were longer than the route's MTU.
+    pub(in crate::tests) fn fragmented(&self) -> usize {
+        self.0.fragmented.get()
+    }
+
+    /// Receives that brought something.
+    pub(in crate::tests) fn receives(&self) -> usize {
+        self.0.receives.get()
+    }
+
+    /// Datagrams received.
+    pub(in crate::tests) fn received(&self) -> usize {
+        self.0.received.get()
+    }
+
+    /// Lets no more than `room` datagrams wait on the wire.
+    pub(in crate::tests) fn limit(&self, room: Option<usize>) {
+        self.0.outgoing.limit(room);
+    }
+
+    pub(in crate::tests) fn set_path_mtu(&self, mtu: Option<usize>) {
+        self.0.path_mtu.set(mtu);
+    }
+
+    /// Refuses segments that are too long for the route with `errno`.
+    pub(in crate::tests) fn refuse_long_segments_with(&self, errno: i32) {
+        self.0.refusal.set(errno);
+    }
+
+    /// The interface can't segment from now on.
+    pub(in crate::tests) fn lose_segmentation(&self) {
+        self.0.segments.set(false);
+    }
+
+    /// Each receive brings one datagram from now on.
+    pub(in crate::tests) fn receive_singly(&self) {
+        self.0.joins.set(false);
+    }
+
+    /// Tells of `count` datagrams lost so far to a full buffer.
+    pub(in crate::tests) fn set_overflow(&self, count: u32) {
+        self.0.overflow.set(Some(count));
+    }
+
+    pub(in crate::tests) fn send_faults(&self) -> &Faults {
+        &self.0.send_faults
+    }
+
+    pub(in crate::tests) fn receive_faults(&self) -> &Faults {
+        self.0.incoming.reader.changed();
+        &self.0.receive_faults
+    }
+
+    /// Every send fails with `errno` until `None` is given.
+    pub(in crate::tests) fn fail_sends(&self, errno: Option<i32>) {
+        self.0.send_faults.last(errno);
+        self.writer().changed();
+    }
+
+    /// Every receive fails with `errno` until `None` is given.
+    pub(in crate::tests) fn fail_receives(&self, errno: Option<i32>) {
+        self.0.receive_faults.last(errno);
+        self.reader().changed();
+    }
+
+    pub(in crate::tests) fn is_reader_parked(&self) -> bool {
+        self.reader().is_parked()
+    }
+
+    pub(in crate::tests) fn is_writer_parked(&self) -> bool {
+        self.writer().is_parked()
+    }
+
+    fn reader(&self) -> &Gate {
+        &self.0.incoming.reader
+    }
+
+    fn writer(&self) -> &Gate {
+        &self.0.outgoing.writer
+    }
+
+    /// What the kernel checks before it cuts a send into segments (udp_send_skb in net/ipv4/udp.c).
+    fn check_segments(&self, len: usize, segment_len: usize) -> Result<(), i32> {
+        let route_takes = self.0.path_mtu.get().unwrap_or(usize::MAX) - OVERHEAD;
+        if !self.0.segments.get() {
+            Err(libc::EIO)
+        } else if segment_len == 0 || len.div_ceil(segment_len) > MOST_SEGMENTS {
+            Err(libc::EINVAL)
+        } else if segment_len > route_takes {
+            Err(self.0.refusal.get())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl DatagramSocket for FakeSocket {
+    fn try_send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> io::Result<()> {
+        self.0.send_faults.strike()?;
+        if !self.0.outgoing.has_room() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let bytes = pieces.iter().map(|piece| &**piece).collect::<Vec<_>>().concat();
+        if bytes.len() > LONGEST_DATAGRAM {
+            return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
+        }
+        let stride = match segment_len.map(usize::from) {
+            Some(stride) => {
+                self.check_segments(bytes.len(), stride).map_err(io::Error::from_raw_os_error)?;
+                stride
+            }
+            None => bytes.len().max(1),
+        };
+        let datagrams: Vec<_> = bytes.chunks(stride).map(<[u8]>::to_vec).collect();
+        let route_takes = self.0.path_mtu.get().map_or(usize::MAX, |mtu| mtu - OVERHEAD);
+        let fragmented = datagrams.iter().filter(|datagram| datagram.len() > route_takes).count();
+        self.0.fragmented.set(self.0.fragmented.get() + fragmented);
+        self.0.bytes_sent.set(self.0.bytes_sent.get() + bytes.len());
+        self.0.sends.borrow_mut().push(datagrams.len());
+        self.0.outgoing.push(datagrams);
+        Ok(())
+    }
+
+    fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
+        self.0.receive_faults.strike()?;
+        let Some(first) = self.0.incoming.pop() else { return Err(io::ErrorKind::WouldBlock.into()) };
+        let stride = first.len();
+        let mut count = 1;
+        let mut bytes = first;
+        // As the kernel joins them: equal ones, the last may be shorter (udp_gro_receive_segment).
+        while self.0.joins.get() && count < MOST_SEGMENTS && bytes.len() == count * stride {
+            let Some(next) = self.0.incoming.front_len() else { break };
+            if next == 0 || next > stride || bytes.len() + next > LONGEST_DATAGRAM {
+                break;
+            }
+            bytes.extend(self.0.incoming.pop().unwrap_or_default());
+            count += 1;
+        }
+        self.0.receives.set(self.0.receives.get() + 1);
+        self.0.received.set(self.0.received.get() + count);
+        let len = bytes.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&bytes[..len]);
+        let truncated = len < bytes.len();
+        Ok(Datagrams { len, stride: stride.min(len), truncated, overflow: self.0.overflow.get() })
+    }
+
+    fn path_mtu(&self) -> Option<usize> {
+        self.0.path_mtu.get()
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        let State { incoming, receive_faults, .. } = &*self.0;
+        let something = || incoming.len() > 0 || receive_faults.is_pending();
+        self.reader().wait(|| !receive_faults.blocks() && something()).await;
+        Ok(())
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        self.writer().wait(|| !self.0.send_faults.blocks() && self.0.outgoing.has_room()).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Packets that do not fit the route to the peer, and how TCP is kept from sending them.
+
+use super::packet::{has_right_checksums, mss, syn, tcp_super_packet, udp, udp_flow};
+use super::site::{Site, running};
+
+/// What fits a route of 1500 bytes behind outer IPv4 and UDP.
+const FITS: usize = 1472;
+
+#[test]
+fn packets_that_fit_go_out_together_and_longer_ones_alone_to_be_fragmented() {
+    let site = Site::alone();
+    let packets = [udp_flow(3, FITS), udp_flow(3, FITS + 1)].concat();
+    let [ended] = running([&site], async {
+        site.device.hand_over(&packets);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sent(), packets);
+    assert_eq!(site.socket.sends(), [3, 1, 1, 1]);
+    assert_eq!(site.context.encap.fragmented.get(), 3);
+    assert!(site.context.errors.occurred().is_empty());
+}
+
+#[test]
+fn a_route_that_has_become_narrower_costs_no_packet() {
+    for refusal in [libc::EMSGSIZE, libc::EINVAL] {
+        let site = Site::alone();
+        site.socket.refuse_long_segments_with(refusal);
+        let (read, packets) = tcp_super_packet(30 * 1400, 1400);
+        let [ended] = running([&site], async {
+            site.device.hand_over_reads([read.clone()]);
+            site.settled().await;
+            site.socket.set_path_mtu(Some(1280));
+            site.device.hand_over_reads([read.clone()]);
+            site.settled().await;
+        });
+        assert!(ended.is_ok());
+        assert_eq!(site.socket.sent(), vec![packets; 2].concat());
+        assert_eq!(site.context.encap.fragmented.get(), 30);
+        assert_eq!(site.context.errors.occurred(), [(refusal, 1)], "one attempt is enough to learn from");
+    }
+}
+
+#[test]
+fn segmentation_goes_on_for_what_fits_the_narrower_route() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.socket.set_path_mtu(Some(1280));
+        site.device.hand_over(&udp_flow(10, 1400));
+        site.settled().await;
+        site.device.hand_over(&udp_flow(10, 1252));
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sends().last(), Some(&10));
+}
+
+#[test]
+fn a_route_that_has_become_wider_is_used_in_full_again() {
+    let site = Site::alone();
+    site.socket.set_path_mtu(Some(1280));
+    let [ended] = running([&site], async {
+        site.device.hand_over(&udp_flow(4, 1400));
+        site.settled().await;
+        site.socket.set_path_mtu(Some(1500));
+        site.device.hand_over(&udp_flow(10, 1400));
+        site.settled().await;
+        site.device.hand_over(&udp_flow(10, 1400));
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.context.encap.fragmented.get(), 4);
+    assert_eq!(site.socket.sends().last(), Some(&10));
+}
+
+#[test]
+fn packets_are_sent_as_they_are_while_the_route_is_not_known() {
+    let site = Site::alone();
+    site.socket.set_path_mtu(None);
+    let packets = [vec![syn(1460)], udp_flow(3, 1400)].concat();
+    let [ended] = running([&site], async {
+        site.device.hand_over(&packets);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sent(), packets);
+}
+
+#[test]
+fn a_packet_longer_than_a_datagram_is_dropped_as_too_big() {
+    let site = Site::alone();
+    let good = udp(1, 65_507);
+    let [ended] = running([&site], async {
+        site.device.hand_over(&[udp(0, 65_508), good.clone()]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sent(), [good]);
+    assert_eq!(site.encap_drops(crate::EncapDrop::TooBig), 1);
+}
+
+#[test]
+fn the_mss_of_connections_is_lowered_to_what_fits_in_both_directions() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.device.hand_over(&[syn(1460)]);
+        site.socket.arrive(&[syn(1460)]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    for packet in [&site.socket.sent()[0], &site.device.taken()[0]] {
+        assert_eq!(mss(packet), FITS as u16 - 40);
+        assert!(has_right_checksums(packet));
+    }
+}
+
+#[test]
+fn the_mss_is_left_alone_where_it_fits_or_clamping_is_off() {
+    for (clamp_mss, mss) in [(true, 1432), (true, 536), (false, 1460)] {
+        let mut site = Site::alone();
+        site.context.clamp_mss = clamp_mss;
+        let [ended] = running([&site], async {
+            site.device.hand_over(&[syn(mss)]);
+            site.socket.arrive(&[syn(mss)]);
+            site.settled().await;
+        });
+        assert!(ended.is_ok());
+        assert_eq!(site.socket.sent(), [syn(mss)]);
+        assert_eq!(site.device.taken(), [syn(mss)]);
+    }
+}
+
+#[test]
+fn the_mss_follows_the_route() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.socket.set_path_mtu(Some(1280));
+        site.device.hand_over(&[syn(1460)]);
+        site.socket.arrive(&[syn(1460)]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(mss(&site.socket.sent()[0]), 1280 - 28 - 40);
+    assert_eq!(mss(&site.device.taken()[0]), 1280 - 28 - 40);
+}

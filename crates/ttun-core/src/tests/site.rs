@@ -1,0 +1,186 @@
+//! One end of a tunnel in memory: both pumps between a fake device and a fake socket.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use ttun_packet::CoalesceOptions;
+
+use super::fake::{FakeDevice, FakeSocket, Lane};
+use crate::clock::Clock;
+use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
+use crate::decap::Decap;
+use crate::encap::Encap;
+use crate::error::Error;
+use crate::pumps::Context;
+use crate::shutdown::Shutdown;
+use crate::{DecapDrop, EncapDrop};
+
+/// No test comes near it; one that does has stalled.
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub(super) struct Site {
+    pub(super) device: FakeDevice,
+    pub(super) socket: FakeSocket,
+    pub(super) context: Context,
+    pub(super) coalesce: CoalesceOptions,
+    pub(super) segments_per_send: usize,
+    ended: Cell<bool>,
+}
+
+impl Site {
+    /// One end; the test is its network.
+    pub(super) fn alone() -> Self {
+        Self::between(Rc::default(), Rc::default())
+    }
+
+    /// Both ends of a tunnel.
+    pub(super) fn pair() -> (Self, Self) {
+        let (there, back) = (Rc::<Lane>::default(), Rc::<Lane>::default());
+        (Self::between(Rc::clone(&there), Rc::clone(&back)), Self::between(back, there))
+    }
+
+    fn between(outgoing: Rc<Lane>, incoming: Rc<Lane>) -> Self {
+        Self {
+            device: FakeDevice::default(),
+            socket: FakeSocket::new(outgoing, incoming),
+            context: context(),
+            coalesce: CoalesceOptions { tcp: true, udp: true },
+            segments_per_send: 64,
+            ended: Cell::new(false),
+        }
+    }
+
+    /// How many packets were dropped on the way out for `reason`.
+    pub(super) fn encap_drops(&self, reason: EncapDrop) -> u64 {
+        self.context.encap.drops()[reason as usize]
+    }
+
+    /// How many packets were dropped on the way in for `reason`.
+    pub(super) fn decap_drops(&self, reason: DecapDrop) -> u64 {
+        self.context.decap.drops()[reason as usize]
+    }
+
+    /// Until nothing moves any more: everything was read, or is held up by what the test has set.
+    pub(super) async fn settled(&self) {
+        while !self.is_settled() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let encap_waits = self.device.is_reader_parked() || self.socket.is_writer_parked();
+        let decap_waits = self.socket.is_reader_parked() || self.device.is_writer_parked();
+        self.ended.get() || !self.context.shutdown.is_requested() && encap_waits && decap_waits
+    }
+
+    /// Both pumps in one thread, as the tunnel runs them.
+    async fn run(&self) -> Result<(), Error> {
+        let (device, socket) = (self.device.clone(), self.socket.clone());
+        let mut encap = Encap::new(device, socket, self.segments_per_send, &self.context);
+        let (device, socket) = (self.device.clone(), self.socket.clone());
+        let mut decap = Decap::new(device, socket, self.coalesce, &self.context);
+        let (out, back) = tokio::join!(self.ending(encap.run()), self.ending(decap.run()));
+        self.ended.set(true);
+        out.and(back)
+    }
+
+    /// When one pump ends, the other has nothing to live for.
+    async fn ending(&self, pump: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+        let ended = pump.await;
+        self.context.shutdown.request();
+        ended
+    }
+
+    /// What must be true of every tunnel that has ended, whatever went wrong.
+    fn assert_accounted(&self) {
+        let (encap, decap) = (&self.context.encap, &self.context.decap);
+        let sends = self.socket.sends();
+        assert_eq!(
+            encap.received.get(),
+            encap.packets.get() + encap.drops().iter().sum::<u64>(),
+            "lost on the way out"
+        );
+        assert_eq!(encap.packets.get(), sends.iter().sum::<usize>() as u64, "packets sent");
+        assert_eq!(encap.bytes.get(), self.socket.bytes_sent() as u64, "bytes sent");
+        assert_eq!(encap.sends.get(), sends.len() as u64, "sends");
+        assert_eq!(encap.reads.get(), self.device.reads() as u64, "reads");
+        assert_eq!(encap.fragmented.get(), self.socket.fragmented() as u64, "fragmented");
+
+        let taken = self.device.taken();
+        assert_eq!(
+            decap.received.get(),
+            decap.packets.get() + decap.drops().iter().sum::<u64>(),
+            "lost on the way in"
+        );
+        assert_eq!(decap.received.get(), self.socket.received() as u64, "datagrams received");
+        assert_eq!(decap.packets.get(), taken.len() as u64, "packets written");
+        assert_eq!(decap.bytes.get(), taken.iter().map(Vec::len).sum::<usize>() as u64, "bytes written");
+        assert_eq!(decap.receives.get(), self.socket.receives() as u64, "receives");
+        assert_eq!(decap.writes.get(), self.device.writes().len() as u64, "writes");
+    }
+}
+
+/// Runs the tunnels of `sites` while `story` goes on, then closes them and checks that each packet is
+/// accounted for. Says how each tunnel ended.
+pub(super) fn running<const N: usize>(
+    sites: [&Site; N],
+    story: impl Future<Output = ()>,
+) -> [Result<(), Error>; N] {
+    let all = async {
+        let mut tunnels = sites.map(|site| Box::pin(site.run()) as Pin<Box<dyn Future<Output = _>>>);
+        let closing = async {
+            story.await;
+            for site in sites {
+                site.context.shutdown.request();
+            }
+        };
+        tokio::join!(joined(&mut tunnels), closing).0
+    };
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let ended =
+        runtime.block_on(async { tokio::time::timeout(LIMIT, all).await }).expect("the tunnel stalled");
+    for site in sites {
+        site.assert_accounted();
+    }
+    ended
+}
+
+/// The results of all `futures`, which go on side by side.
+async fn joined<T, const N: usize>(futures: &mut [Pin<Box<dyn Future<Output = T> + '_>>; N]) -> [T; N] {
+    let mut results = [const { None }; N];
+    poll_fn(|context| {
+        for (future, result) in futures.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *result = Some(value);
+            }
+        }
+        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.map(Option::unwrap)
+}
+
+pub(super) fn context() -> Context {
+    Context {
+        device: "tun0".to_owned(),
+        remote: "192.0.2.2:8000".parse().unwrap(),
+        allowed_sources: None,
+        clamp_mss: true,
+        encap: EncapCounters::default(),
+        decap: DecapCounters::default(),
+        errors: ErrnoCounters::default(),
+        receive_overflow: AtomicU32::new(0),
+        clock: Clock::start(),
+        watch: Arc::default(),
+        shutdown: Shutdown::default(),
+    }
+}

@@ -1,0 +1,168 @@
+//! Every error that the socket may give, one at a time.
+//!
+//! Errors of a connected socket belong to datagrams sent earlier as often as to the call that tells them.
+
+use super::packet::{udp, udp_flow};
+use super::site::{Site, running};
+use crate::{DecapDrop, EncapDrop};
+
+/// All of Linux's error numbers.
+const ERRNOS: std::ops::RangeInclusive<i32> = 1..=133;
+
+/// Errors that only say that the call should be made again.
+const AGAIN: [i32; 2] = [libc::EAGAIN, libc::EINTR];
+
+/// Hands `packets` to a tunnel whose next sends fail as `script` says; says what was sent.
+fn sent(site: &Site, packets: &[Vec<u8>], script: &[i32]) -> Vec<Vec<u8>> {
+    let [ended] = running([site], async {
+        site.socket.send_faults().next(script.iter().copied().map(Some));
+        site.device.hand_over(packets);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    site.socket.sent()
+}
+
+#[test]
+fn one_error_before_a_batch_does_not_cost_a_packet() {
+    let packets = udp_flow(30, 1000);
+    for errno in ERRNOS {
+        let site = Site::alone();
+        assert_eq!(sent(&site, &packets, &[errno]), packets, "errno {errno}");
+        let counted = if AGAIN.contains(&errno) { vec![] } else { vec![(errno, 1)] };
+        assert_eq!(site.context.errors.occurred(), counted);
+    }
+}
+
+#[test]
+fn one_error_before_a_single_packet_does_not_cost_it() {
+    for errno in ERRNOS {
+        assert_eq!(sent(&Site::alone(), &[udp(0, 1000)], &[errno]), [udp(0, 1000)], "errno {errno}");
+    }
+}
+
+#[test]
+fn a_batch_that_fails_twice_is_sent_packet_by_packet() {
+    let packets = udp_flow(30, 1000);
+    for errno in ERRNOS.filter(|errno| !AGAIN.contains(errno)) {
+        let site = Site::alone();
+        assert_eq!(sent(&site, &packets, &[errno; 2]), packets, "errno {errno}");
+        assert_eq!(site.socket.sends(), [1; 30]);
+    }
+}
+
+#[test]
+fn only_the_packet_that_fails_again_and_again_is_lost() {
+    let packets = udp_flow(30, 1000);
+    for errno in ERRNOS.filter(|errno| !AGAIN.contains(errno)) {
+        let site = Site::alone();
+        let sent = sent(&site, &packets, &[errno; 4]);
+        // The last try of the first packet is spared where a batch is not tried twice.
+        assert!(sent == packets[1..] || sent == packets, "errno {errno}");
+    }
+}
+
+#[test]
+fn while_every_send_fails_packets_are_counted_as_lost_and_then_they_flow_again() {
+    for errno in ERRNOS.filter(|errno| !AGAIN.contains(errno)) {
+        let site = Site::alone();
+        let [ended] = running([&site], async {
+            site.socket.fail_sends(Some(errno));
+            site.device.hand_over(&udp_flow(10, 1000));
+            site.settled().await;
+            assert_eq!(site.context.encap.drops().iter().sum::<u64>(), 10);
+            site.socket.fail_sends(None);
+            site.device.hand_over(&udp_flow(10, 1000));
+            site.settled().await;
+        });
+        assert!(ended.is_ok());
+        assert_eq!(site.socket.sent(), udp_flow(10, 1000), "errno {errno}");
+    }
+}
+
+#[test]
+fn lost_packets_are_counted_under_the_reason_that_the_error_tells() {
+    use EncapDrop::{NoBufferSpace, PeerUnreachable, SendError, TooBig};
+    let reasons = [
+        (libc::ECONNREFUSED, PeerUnreachable),
+        (libc::EHOSTUNREACH, PeerUnreachable),
+        (libc::ENETUNREACH, PeerUnreachable),
+        (libc::EHOSTDOWN, PeerUnreachable),
+        (libc::EMSGSIZE, TooBig),
+        (libc::ENOBUFS, NoBufferSpace),
+        (libc::ENOMEM, NoBufferSpace),
+        (libc::EPERM, SendError),
+        (libc::EINVAL, SendError),
+        (libc::EADDRNOTAVAIL, SendError),
+    ];
+    for (errno, reason) in reasons {
+        let site = Site::alone();
+        assert!(sent(&site, &[udp(0, 1000)], &[errno; 2]).is_empty());
+        assert_eq!(site.encap_drops(reason), 1, "errno {errno}");
+    }
+}
+
+#[test]
+fn an_interface_that_cannot_segment_is_sent_single_packets_from_then_on() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.socket.lose_segmentation();
+        site.device.hand_over(&udp_flow(30, 1000));
+        site.settled().await;
+        site.device.hand_over(&udp_flow(30, 1000));
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sent(), vec![udp_flow(30, 1000); 2].concat());
+    assert_eq!(site.context.errors.occurred(), [(libc::EIO, 1)], "segmentation was tried once");
+}
+
+#[test]
+fn an_error_in_place_of_a_receive_costs_no_datagram() {
+    let packets = udp_flow(30, 1000);
+    for errno in ERRNOS {
+        let site = Site::alone();
+        let [ended] = running([&site], async {
+            site.socket.receive_faults().next([Some(errno), Some(errno), None, Some(errno)]);
+            site.socket.arrive(&packets);
+            site.settled().await;
+            site.socket.arrive(&packets);
+            site.settled().await;
+        });
+        assert!(ended.is_ok(), "errno {errno}");
+        assert_eq!(site.device.taken(), vec![packets.clone(); 2].concat(), "errno {errno}");
+    }
+}
+
+#[test]
+fn while_every_receive_fails_the_tunnel_still_sends_and_then_receives_again() {
+    for errno in ERRNOS.filter(|&errno| errno != libc::EAGAIN) {
+        let site = Site::alone();
+        let [ended] = running([&site], async {
+            site.socket.fail_receives(Some(errno));
+            site.socket.arrive(&udp_flow(10, 100));
+            site.device.hand_over(&udp_flow(10, 1000));
+            while site.socket.bytes_sent() < 10_000 {
+                tokio::task::yield_now().await;
+            }
+            site.socket.fail_receives(None);
+            site.settled().await;
+        });
+        assert!(ended.is_ok(), "errno {errno}");
+        assert_eq!(site.device.taken(), udp_flow(10, 100));
+        assert_eq!(site.decap_drops(DecapDrop::Closed), 0);
+    }
+}
+
+#[test]
+fn errors_are_counted_by_number() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.socket.receive_faults().next([Some(libc::ECONNREFUSED), Some(libc::EHOSTUNREACH)]);
+        site.socket.send_faults().next([Some(libc::ECONNREFUSED)]);
+        site.device.hand_over(&[udp(0, 100)]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.context.errors.occurred(), [(libc::ECONNREFUSED, 2), (libc::EHOSTUNREACH, 1)]);
+}
