@@ -30,15 +30,18 @@ fn sent(site: &Site, packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
 
 /// 100 bytes that are no packet, in many ways.
 fn malformed() -> Vec<Vec<u8>> {
-    let good = udp(0, 100);
     let with = |at: usize, bytes: &[u8]| {
-        let other_versions = (0..16).filter(|version| ![4, 6].contains(version));
+        let mut bad = udp(0, 100);
+        bad[at..at + bytes.len()].copy_from_slice(bytes);
+        bad
+    };
+    let other_versions = (0..16).filter(|version| ![4, 6].contains(version));
     let lies = [
         with(2, &[0, 0]),                 // total length of nothing,
         with(2, &[0, 19]),                // of less than the header,
-        with(2, &[0, 101]),               // of more than there is
+        with(2, &[0, 101]),               // of more than there is;
         with(0, &[0x44]),                 // header shorter than it may be,
-        with(0, &[0x4F, 0, 0, 59]),       // longer than the packet
+        with(0, &[0x4F, 0, 0, 59]),       // longer than the packet;
         with(0, &[0x60, 0, 0, 0, 0, 61]), // IPv6 payload longer than there is
     ];
     other_versions.map(|version| with(0, &[version << 4 | 5])).chain(lies).collect()
