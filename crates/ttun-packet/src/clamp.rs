@@ -5,7 +5,7 @@ use crate::checksum;
 use crate::ip::{self, Fragment, IPV4_HEADER_LEN, IPV6_HEADER_LEN, Version};
 use crate::tcp::{self, flag, option};
 
-/// No MSS is lowered further: Linux takes a smaller one for an attack and ignores it
+/// No MSS is lowered further, because Linux sends no smaller segments whatever it is asked for
 /// (`TCP_MIN_SND_MSS` in include/net/tcp.h).
 const MIN_MSS: usize = 48;
 

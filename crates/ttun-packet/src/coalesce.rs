@@ -40,8 +40,8 @@ pub struct Run<'p> {
 impl<'p> Run<'p> {
     /// The most packets in a run.
     ///
-    /// A TUN device refuses a UDP super-packet of more segments than a socket may send (`UDP_MAX_SEGMENTS`, 64 before
-    /// Linux 6.9; include/linux/virtio_net.h), and one receive with `UDP_GRO` brings no more than 64 datagrams.
+    /// A TUN device refuses a UDP super-packet of more segments than a socket may send (`UDP_MAX_SEGMENTS` in
+    /// include/linux/virtio_net.h; 64, more in newer kernels), and one receive with `UDP_GRO` brings at most 64 datagrams.
     pub const MAX_PACKETS: usize = 64;
 
     /// An empty run.

@@ -174,7 +174,7 @@ fn a_header_longer_than_the_packet_is_left_alone() {
 }
 
 #[test]
-fn a_tiny_mtu_leaves_the_least_that_linux_accepts() {
+fn a_tiny_mtu_leaves_the_least_that_linux_sends() {
     for mtu in [0, 1, 39, 40, 60, 87, 88] {
         assert_eq!(clamped(&syn(tcp_over_v4(), &mss(1460)), mtu), Some(syn(tcp_over_v4(), &mss(48)).bytes()));
     }
