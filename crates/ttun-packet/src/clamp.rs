@@ -19,7 +19,8 @@ pub fn is_tcp_syn(packet: &[u8]) -> bool {
 /// Returns whether the packet has changed. All other packets stay as they are.
 ///
 /// The checksum must be complete (see [`Segments::new`](crate::Segments::new)). It is adjusted, not computed, so a
-/// wrong one stays wrong.
+/// wrong one stays wrong. Super-packets are not for this: theirs is not complete, and
+/// [`Segments`](crate::Segments) has already summed their options.
 pub fn clamp_mss(packet: &mut [u8], inner_mtu: usize) -> bool {
     let Some((version, transport)) = find_syn(packet) else { return false };
     let Some(segment) = packet.get_mut(transport..) else { return false };
