@@ -21,7 +21,7 @@ everything else to standard error. When standard output is closed, the tunnel go
 Colour on terminals only, and never when NO_COLOR is set.
 
 Ctrl-C ends the tunnel with a summary of what it carried; a second one ends it at once.
-Exit code 0 after SIGINT, SIGTERM or SIGHUP, 1 when the tunnel cannot be opened or fails, 2 when the arguments are wrong.
+Exit code 0 after SIGINT, SIGTERM or SIGHUP, 1 when the tunnel cannot be opened or fails, 2 for wrong arguments.
 
 Example, on the host 192.0.2.1 and with the addresses exchanged on the host 192.0.2.2
   ip tuntap add dev tun0 mode tun

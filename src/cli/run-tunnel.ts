@@ -11,6 +11,7 @@ import { adviseMtu, describeAttached, describeError, summarise } from './wording
 
 export async function runTunnel({ device, local, remote, output }: TunnelCommand): Promise<number> {
   const signal = abortOnSignals();
+  const loadingShow = loadShow(output);
   let tunnel;
   try {
     tunnel = await openTunnel({ device, local, remote }, signal);
@@ -18,10 +19,12 @@ export async function runTunnel({ device, local, remote, output }: TunnelCommand
     if (signal.aborted) return 0;
     return reportFailureToOpen(error);
   }
+  const show = await loadingShow;
+  // Shown from before the tunnel is said to be attached, so that all that comes after that is shown or counted.
+  const endShow = show(tunnel);
   reportAttached(tunnel);
-  const stopShowing = await show(tunnel, output);
   const end = await tunnel.closed;
-  stopShowing(end);
+  endShow(end);
   // Output that nobody takes must not hold up the end of the process.
   setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
   if (end.reason === 'failed') {
@@ -49,13 +52,13 @@ function reportAttached(tunnel: OpenTunnel): void {
   if (advice !== null) say(advice);
 }
 
-/** Starts what goes to standard output; returns what ends it. */
-async function show(tunnel: OpenTunnel, output: Output): Promise<(end: TunnelEnd) => void> {
-  if (output === 'nothing') return () => {};
-  if (output === 'json') {
-    const { startEvents } = await import('./events.ts');
-    return startEvents(tunnel);
-  }
+/** Starts to show on standard output what a tunnel does; returns what ends that. */
+type Show = (tunnel: OpenTunnel) => (end: TunnelEnd) => void;
+
+/** Loads what shows it, while the tunnel is being opened. */
+async function loadShow(output: Output): Promise<Show> {
+  if (output === 'nothing') return () => () => {};
+  if (output === 'json') return (await import('./events.ts')).startEvents;
   const { startPacketLines } = await import('./packet-lines.ts');
-  return startPacketLines(tunnel, output === 'all-packets' ? 'all' : 'some');
+  return (tunnel) => startPacketLines(tunnel, output === 'all-packets' ? 'all' : 'some');
 }

@@ -1,0 +1,247 @@
+import { once } from 'node:events';
+import test from 'ava';
+import { run } from '../../testbed/exec.ts';
+import type { BackgroundProcess } from '../../testbed/exec.ts';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { BIN, startTtun } from '../../testbed/tunnel.ts';
+import { waitFor } from '../../testbed/wait.ts';
+
+const AT_A = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
+const AT_B = ['tun0', '10.0.1.2', '9000', '10.0.1.1', '9000'];
+const PACKET_LINE = /^\d\d:\d\d:\d\d\.\d{6} (?:Out|In ) IP6? /;
+
+let sites: Sites;
+test.before(async () => {
+  // As in the seed's own steps.
+  sites = await createSites({ tunMtu: 1500 });
+});
+test.after.always(() => sites[Symbol.asyncDispose]());
+
+/** Both ends of a tunnel; what the one in site A prints is looked at. */
+class Pair implements AsyncDisposable {
+  readonly a: BackgroundProcess;
+  readonly #b: BackgroundProcess;
+
+  constructor(a: BackgroundProcess, b: BackgroundProcess) {
+    this.a = a;
+    this.#b = b;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.a[Symbol.asyncDispose](), this.#b[Symbol.asyncDispose]()]);
+  }
+}
+
+async function startPair(...options: string[]): Promise<Pair> {
+  const b = startTtun(sites.b, ['-q', ...AT_B]);
+  await b.waitForLine('attached to tun0');
+  const a = startTtun(sites.a, [...options, ...AT_A]);
+  await a.waitForLine(options.includes('--json') ? '"attached"' : 'ip link set tun0 mtu');
+  return new Pair(a, b);
+}
+
+async function ping(count: number, ...options: string[]): Promise<void> {
+  const { stdout } = await sites.a.run(['ping', '-c', `${count}`, ...options, sites.b.inner.ipv4], {
+    timeoutMs: 30_000,
+  });
+  if (!stdout.includes(' 0% packet loss')) throw new Error(stdout);
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\n').filter(Boolean);
+}
+
+/** Packets that went both ways, by the closing summary. */
+function packetsCarried(stderr: string): number {
+  const [out, back] = ['out', 'in'].map(
+    (way) => new RegExp(`^ttun: ${way}: ([\\d,]+) packets`, 'm').exec(stderr)?.[1],
+  );
+  return toNumber(out) + toNumber(back);
+}
+
+/** Packets that were said not to be printed. */
+function packetsLeftOut(stderr: string): number {
+  const counts = [...stderr.matchAll(/^ttun: ([\d,]+) (?:more packets|packets passed too fast)/gm)];
+  return counts.reduce((sum, [, count]) => sum + toNumber(count), 0);
+}
+
+function toNumber(grouped = ''): number {
+  return Number(grouped.replaceAll(',', ''));
+}
+
+test.serial(
+  'it says what it attached to and what MTU would be better, shows a ping, and sums up on Ctrl-C',
+  async (t) => {
+    await using pair = await startPair();
+    const { a } = pair;
+    await ping(1);
+    await a.waitForLine('ICMP echo reply');
+
+    t.deepEqual(await a.stop('SIGINT'), { status: 0, signal: null });
+    const [request, reply, ...others] = linesOf(a.stdout);
+    t.regex(
+      request ?? '',
+      /^\d\d:\d\d:\d\d\.\d{6} Out IP 10\.0\.2\.1 > 10\.0\.2\.2: ICMP echo request, id \d+, seq 1, length 64$/,
+    );
+    t.regex(
+      reply ?? '',
+      /^\d\d:\d\d:\d\d\.\d{6} In {2}IP 10\.0\.2\.2 > 10\.0\.2\.1: ICMP echo reply, id \d+, seq 1, length 64$/,
+    );
+    t.deepEqual(others, []);
+    const [attached, advice, closed, ...rest] = linesOf(a.stderr);
+    t.regex(
+      attached ?? '',
+      /^ttun: attached to tun0 \(mtu 1500, offload: .+\), socket 10\.0\.1\.1:9000 -> 10\.0\.1\.2:9000 \(offload: .+\)$/,
+    );
+    t.is(
+      advice,
+      'ttun: packets of more than 1472 bytes travel in fragments; to avoid that: ip link set tun0 mtu 1472',
+    );
+    t.regex(closed ?? '', /^ttun: tun0 closed after \d+\.\d s$/);
+    t.deepEqual(rest, [
+      'ttun: out: 1 packets, 84 bytes, none dropped',
+      'ttun: in: 1 packets, 84 bytes, none dropped',
+    ]);
+  },
+);
+
+for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
+  test.serial(`${signal} ends it as Ctrl-C does`, async (t) => {
+    await using tunnel = startTtun(sites.a, AT_A);
+    await tunnel.waitForLine('attached to tun0');
+    t.deepEqual(await tunnel.stop(signal), { status: 0, signal: null });
+    t.regex(tunnel.stderr, /^ttun: tun0 closed after/m);
+  });
+}
+
+test.serial('bulk traffic shows at most ten packets a second, and the others are counted', async (t) => {
+  await using pair = await startPair();
+  const { a } = pair;
+  const begin = performance.now();
+  await ping(3000, '-f');
+  const seconds = Math.ceil((performance.now() - begin) / 1000);
+  await a.waitForLine(/\d more packets \(-v prints all\)$/);
+  await a.stop('SIGINT');
+
+  const printed = linesOf(a.stdout);
+  t.true(printed.every((line) => PACKET_LINE.test(line)));
+  t.true(printed.length <= 10 * (seconds + 1), `${printed.length} lines in ${seconds} s`);
+  t.is(packetsCarried(a.stderr), 6000);
+  t.is(printed.length + packetsLeftOut(a.stderr), 6000);
+});
+
+test.serial('-v prints every packet, and counts those that it could not', async (t) => {
+  await using pair = await startPair('-v');
+  const { a } = pair;
+  await ping(100, '-i', '0.002');
+  await a.waitForLine(/echo reply, id \d+, seq 100,/);
+  await a.stop('SIGINT');
+
+  const printed = linesOf(a.stdout);
+  t.true(printed.every((line) => PACKET_LINE.test(line)));
+  t.is(packetsCarried(a.stderr), 200);
+  t.is(printed.length + packetsLeftOut(a.stderr), 200);
+});
+
+test.serial('-q prints no packets', async (t) => {
+  await using pair = await startPair('-q');
+  const { a } = pair;
+  await ping(5, '-i', '0.01');
+  await a.stop('SIGINT');
+  t.is(a.stdout, '');
+  t.is(packetsCarried(a.stderr), 10);
+});
+
+test.serial('--json tells the beginning and the end on standard output', async (t) => {
+  await using pair = await startPair('--json');
+  const { a } = pair;
+  await ping(2, '-i', '0.01');
+  await a.stop('SIGINT');
+  const events = linesOf(a.stdout).map((line): unknown => JSON.parse(line));
+  t.is(events.length, 2);
+  t.like(events[0], { event: 'attached', stats: { state: 'waiting', device: { name: 'tun0', mtu: 1500 } } });
+  t.like(events[1], {
+    event: 'closed',
+    stats: { state: 'closed', encap: { packets: 2 }, decap: { packets: 2 } },
+  });
+});
+
+test.serial('when nobody reads the packets any more, the tunnel goes on', async (t) => {
+  await using pair = await startPair();
+  const { a } = pair;
+  a.child.stdout?.destroy();
+  await ping(3, '-i', '0.01');
+  await a.waitForLine('nobody reads the packets any more');
+  await ping(3, '-i', '0.01');
+  t.deepEqual(await a.stop('SIGINT'), { status: 0, signal: null });
+  t.is(packetsCarried(a.stderr), 12);
+});
+
+test.serial('a reader that has stopped reading holds up neither the tunnel nor its end', async (t) => {
+  await using pair = await startPair('-v');
+  const { a } = pair;
+  a.child.stdout?.pause();
+  await ping(5000, '-f');
+  const exited = once(a.child, 'exit');
+  a.kill('SIGINT');
+  t.deepEqual(await exited, [0, null]);
+  a.child.stdout?.resume();
+  await a.exited;
+  t.is(packetsCarried(a.stderr), 10_000);
+  t.true(packetsLeftOut(a.stderr) > 0);
+});
+
+test.serial('two ends over link-local addresses name the interface', async (t) => {
+  for (const [site, address] of [
+    [sites.a, 'fe80::1'],
+    [sites.b, 'fe80::2'],
+  ] as const) {
+    await site.ip('address', 'add', `${address}/64`, 'dev', site.veth, 'nodad');
+  }
+  await using b = startTtun(sites.b, ['-q', 'tun0', 'fe80::2%veth0', '9000', 'fe80::1%veth0', '9000']);
+  await b.waitForLine('attached to tun0');
+  await using a = startTtun(sites.a, ['-q', 'tun0', 'fe80::1%veth0', '9000', 'fe80::2%veth0', '9000']);
+  await a.waitForLine(/socket \[fe80::1%\d+\]:9000 -> \[fe80::2%\d+\]:9000/);
+  await t.notThrowsAsync(ping(3, '-i', '0.01'));
+});
+
+test.serial('the device is left as it was', async (t) => {
+  const look = (): Promise<string> => sites.a.ip('address', 'show', 'dev', 'tun0');
+  const before = await look();
+  await using tunnel = startTtun(sites.a, AT_A);
+  await tunnel.waitForLine('attached to tun0');
+  await tunnel.stop('SIGINT');
+  t.is(await waitFor('the carrier to go', async () => (await look()) === before && before), before);
+});
+
+test.serial('a deleted device ends it with one line and exit code 1', async (t) => {
+  await using deleted = await createSites();
+  await using tunnel = startTtun(deleted.a, AT_A);
+  await tunnel.waitForLine('attached to tun0');
+  await deleted.a.ip('link', 'delete', 'tun0');
+  t.deepEqual(await tunnel.exited, { status: 1, signal: null });
+  t.regex(tunnel.stderr, /^ttun: attached[^\n]+\nttun: the device tun0 was deleted; [^\n]+\n$/);
+});
+
+test('a second signal ends the process at once, as a shell expects it', async (t) => {
+  const signals = new URL('../../dist/cli/signals.js', import.meta.url).href;
+  const program = `
+    import { abortOnSignals } from '${signals}';
+    const signal = abortOnSignals();
+    setInterval(() => {}, 1000);
+    signal.addEventListener('abort', () => process.kill(process.pid, 'SIGTERM'));
+    process.kill(process.pid, 'SIGINT');
+  `;
+  const error = await t.throwsAsync(run([process.execPath, '--input-type=module', '-e', program]));
+  t.regex(error.message, /exit status 143$/);
+});
+
+test('--help and --version print to standard output', async (t) => {
+  const help = await run([process.execPath, BIN, '--help']);
+  t.regex(help.stdout, /^ {2}ttun \[options\] <tun> <local-ip> <local-port> <remote-ip> <remote-port>$/m);
+  t.true(linesOf(help.stdout).every((line) => line.length <= 120));
+  const version = await run([process.execPath, BIN, '--version']);
+  t.regex(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  t.is(help.stderr + version.stderr, '');
+});
