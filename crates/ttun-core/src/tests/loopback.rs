@@ -1,0 +1,266 @@
+//! The real socket, over loopback: what the kernel does with segmented sends and joined receives, with
+//! errors and with a full buffer.
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::options::Offload;
+use crate::seam::{DatagramSocket, Datagrams};
+use crate::socket::{self, PeerSocket, SocketHandle};
+use crate::system::datagram;
+
+/// Nothing on loopback takes as long.
+const LIMIT: Duration = Duration::from_secs(10);
+
+const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
+
+/// A tunnel's socket, and a plain one that it is connected to.
+struct Link {
+    runtime: Runtime,
+    socket: Arc<PeerSocket>,
+    handle: SocketHandle,
+    peer: UdpSocket,
+}
+
+impl Link {
+    fn new(loopback: &str, offload: Offload) -> Self {
+        let peer = UdpSocket::bind(loopback).expect("this host has loopback addresses of both families");
+        let local = loopback.parse().unwrap();
+        let socket = Arc::new(socket::open(local, peer.local_addr().unwrap(), offload).unwrap());
+        peer.connect(socket.local()).unwrap();
+        peer.set_read_timeout(Some(LIMIT)).unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        Self { runtime, handle: SocketHandle::new(Arc::clone(&socket)), socket, peer }
+    }
+
+    /// What comes next, waited for: bytes, and what is known of them.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
+        let receiving = async {
+            loop {
+                match self.handle.try_recv(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.handle.readable().await?,
+                    done => return done,
+                }
+            }
+        };
+        self.runtime.block_on(async { tokio::time::timeout(LIMIT, receiving).await }).expect("nothing came")
+    }
+
+    /// The datagrams that come to the peer next.
+    fn arrived(&self, count: usize) -> Vec<Vec<u8>> {
+        let next = || {
+            let mut buffer = vec![0; 65_536];
+            let len = self.peer.recv(&mut buffer).expect("a datagram arrives");
+            buffer.truncate(len);
+            buffer
+        };
+        (0..count).map(|_| next()).collect()
+    }
+}
+
+/// Datagrams of `len` bytes and a shorter one, each telling its place.
+fn datagrams(count: u8, len: usize) -> Vec<Vec<u8>> {
+    let lens = (0..count).map(|index| if index + 1 == count { len / 3 } else { len });
+    (0..count).zip(lens).map(|(index, len)| vec![index; len]).collect()
+}
+
+#[test]
+fn a_segmented_send_arrives_as_datagrams_in_order() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        let datagrams = datagrams(40, 1000);
+        let bytes = datagrams.concat();
+        // Pieces that end within datagrams, as headers and payloads do.
+        let pieces: Vec<_> = bytes.chunks(333).map(IoSlice::new).collect();
+        link.handle.try_send(&pieces, Some(1000)).unwrap();
+        assert_eq!(link.arrived(40), datagrams);
+    }
+}
+
+#[test]
+fn a_send_without_segments_arrives_as_one_datagram() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        link.handle.try_send(&[IoSlice::new(b"Hello "), IoSlice::new(b"World")], None).unwrap();
+        assert_eq!(link.arrived(1), [b"Hello World"]);
+    }
+}
+
+#[test]
+fn datagrams_sent_together_are_received_together_with_their_stride() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        let datagrams = datagrams(40, 1000);
+        let bytes = datagrams.concat();
+        datagram::send(link.peer.as_fd(), &[IoSlice::new(&bytes)], Some(1000)).unwrap();
+        let mut buffer = vec![0; 65_536];
+        let received = link.receive(&mut buffer).unwrap();
+        assert_eq!((received.len, received.stride, received.truncated), (bytes.len(), 1000, false));
+        assert!(buffer[..received.len] == bytes);
+    }
+}
+
+#[test]
+fn datagrams_are_received_one_by_one_where_joining_is_off() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload { receive: false, ..Offload::ALL });
+        let datagrams = datagrams(40, 1000);
+        datagram::send(link.peer.as_fd(), &[IoSlice::new(&datagrams.concat())], Some(1000)).unwrap();
+        let mut buffer = vec![0; 65_536];
+        for datagram in datagrams {
+            let received = link.receive(&mut buffer).unwrap();
+            assert_eq!((received.len, received.stride), (datagram.len(), datagram.len()));
+            assert!(buffer[..received.len] == datagram);
+        }
+    }
+}
+
+#[test]
+fn datagrams_that_the_peer_sends_one_by_one_all_arrive_in_order() {
+    let link = Link::new("127.0.0.1:0", Offload::ALL);
+    for index in 0..200 {
+        link.peer.send(&[index; 100]).unwrap();
+    }
+    let mut arrived = vec![];
+    let mut buffer = vec![0; 65_536];
+    while arrived.len() < 200 * 100 {
+        let received = link.receive(&mut buffer).unwrap();
+        assert_eq!(received.stride, 100);
+        arrived.extend_from_slice(&buffer[..received.len]);
+    }
+    assert!(arrived.chunks(100).zip(0..200).all(|(datagram, index)| datagram == [index; 100]));
+}
+
+#[test]
+fn an_empty_datagram_is_received_as_such() {
+    let link = Link::new("127.0.0.1:0", Offload::ALL);
+    link.peer.send(&[]).unwrap();
+    let received = link.receive(&mut [0; 100]).unwrap();
+    assert_eq!((received.len, received.truncated), (0, false));
+}
+
+#[test]
+fn a_datagram_longer_than_the_buffer_is_reported_as_truncated() {
+    let link = Link::new("127.0.0.1:0", Offload::ALL);
+    link.peer.send(&[7; 300]).unwrap();
+    link.peer.send(&[8; 100]).unwrap();
+    let received = link.receive(&mut [0; 299]).unwrap();
+    assert_eq!((received.len, received.truncated), (299, true));
+    let received = link.receive(&mut [0; 299]).unwrap();
+    assert_eq!((received.len, received.truncated), (100, false));
+}
+
+#[test]
+fn what_a_full_receive_buffer_loses_is_counted() {
+    let link = Link::new("127.0.0.1:0", Offload { receive: false, ..Offload::ALL });
+    SockRef::from(&link.socket).set_recv_buffer_size(20_000).unwrap();
+    let sent = 300_u32;
+    for _ in 0..sent {
+        link.peer.send(&[1; 1000]).unwrap();
+    }
+    let mut buffer = vec![0; 65_536];
+    let mut arrived = 0;
+    while link.handle.try_recv(&mut buffer).is_ok() {
+        arrived += 1;
+    }
+    assert!((1..sent).contains(&arrived), "the buffer overflows");
+    link.peer.send(b"after").unwrap();
+    assert_eq!(link.receive(&mut buffer).unwrap().overflow, Some(sent - arrived));
+}
+
+#[test]
+fn a_peer_that_is_not_there_refuses_the_next_send_and_not_the_one_after() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        let address = link.peer.local_addr().unwrap();
+        drop(link.peer);
+        let send = || link.handle.try_send(&[IoSlice::new(b"anybody?")], None);
+        assert!(send().is_ok(), "the kernel takes it");
+        assert_eq!(send().unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
+        let peer = UdpSocket::bind(address).unwrap();
+        peer.set_read_timeout(Some(LIMIT)).unwrap();
+        assert!(send().is_ok());
+        let mut buffer = [0; 100];
+        assert_eq!(peer.recv(&mut buffer).unwrap(), 8);
+    }
+}
+
+#[test]
+fn a_refusal_wakes_who_waits_for_datagrams() {
+    for loopback in LOOPBACKS {
+        let Link { runtime, socket, handle, peer } = Link::new(loopback, Offload::ALL);
+        drop(peer);
+        let mut buffer = [0; 100];
+        assert_eq!(handle.try_recv(&mut buffer).map(|_| ()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let refused = runtime.block_on(async {
+            let waiting = async {
+                loop {
+                    handle.readable().await.unwrap();
+                    match handle.try_recv(&mut buffer) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        done => return done.map(|_| ()),
+                    }
+                }
+            };
+            let sending = async {
+                tokio::task::yield_now().await;
+                datagram::send(socket.as_fd(), &[IoSlice::new(b"anybody?")], None).unwrap();
+            };
+            tokio::time::timeout(LIMIT, async { tokio::join!(waiting, sending).0 })
+                .await
+                .expect("nothing came")
+        });
+        assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
+    }
+}
+
+#[test]
+fn datagrams_from_another_port_are_not_received() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        let stranger = UdpSocket::bind(loopback).unwrap();
+        stranger.send_to(b"stranger", link.socket.local()).unwrap();
+        link.peer.send(b"peer").unwrap();
+        let mut buffer = [0; 100];
+        let received = link.receive(&mut buffer).unwrap();
+        assert_eq!(&buffer[..received.len], b"peer");
+        assert!(link.handle.try_recv(&mut buffer).is_err());
+    }
+}
+
+#[test]
+fn the_mtu_of_the_route_is_known() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        // 65,536 bytes, of which IPv4 uses no more than its total length can tell.
+        assert!(link.handle.path_mtu().is_some_and(|mtu| mtu >= 65_535), "{:?}", link.handle.path_mtu());
+    }
+}
+
+#[test]
+fn a_datagram_longer_than_ipv4_can_carry_is_refused_and_the_socket_goes_on() {
+    let link = Link::new("127.0.0.1:0", Offload::ALL);
+    let bytes = vec![0; 65_508];
+    let refused = link.handle.try_send(&[IoSlice::new(&bytes)], None).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(libc::EMSGSIZE));
+    link.handle.try_send(&[IoSlice::new(&bytes[1..])], None).unwrap();
+    assert_eq!(link.arrived(1)[0].len(), 65_507);
+}
+
+#[test]
+fn what_was_granted_is_told() {
+    let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let all = Link::new("127.0.0.1:0", Offload::ALL).socket;
+    assert_ne!(all.local().port(), local.port());
+    assert_eq!((all.segments_per_send(), all.gro()), (64, true));
+    let (receive, send) = all.buffer_sizes();
+    assert!(receive > 100_000 && send > 100_000, "{receive}, {send}");
+    let none = Link::new("127.0.0.1:0", Offload { segment: false, receive: false, ..Offload::ALL }).socket;
+    assert_eq!((none.segments_per_send(), none.gro()), (1, false));
+}

@@ -1,0 +1,57 @@
+//! What keeps the socket from opening, and what to do about it.
+
+use std::net::UdpSocket;
+
+use crate::options::Offload;
+use crate::socket;
+use crate::{Error, ErrorKind};
+
+fn refused(local: &str, remote: &str) -> Error {
+    match socket::open(local.parse().unwrap(), remote.parse().unwrap(), Offload::ALL) {
+        Ok(_) => panic!("{local} to {remote} opens"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn an_address_of_another_host_is_refused() {
+    for (local, remote) in [("192.0.2.1:0", "127.0.0.1:8000"), ("[2001:db8::1]:0", "[::1]:8000")] {
+        let error = refused(local, remote);
+        assert_eq!(error.kind(), ErrorKind::AddressNotLocal);
+        assert_eq!((error.syscall(), error.errno()), (Some("bind"), Some(libc::EADDRNOTAVAIL)));
+        assert!(error.hint().unwrap().contains("ip -brief addr"));
+    }
+}
+
+#[test]
+fn a_port_in_use_is_refused() {
+    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    let error = refused(&format!("127.0.0.1:{port}"), "127.0.0.1:8000");
+    assert_eq!(error.kind(), ErrorKind::PortInUse);
+    assert_eq!((error.syscall(), error.errno()), (Some("bind"), Some(libc::EADDRINUSE)));
+    assert!(error.message().contains(&port.to_string()) && error.hint().unwrap().contains("ss -ulnp"));
+}
+
+#[test]
+fn addresses_of_two_families_are_refused() {
+    for (local, remote) in [("127.0.0.1:0", "[::1]:8000"), ("[::1]:0", "127.0.0.1:8000")] {
+        assert_eq!(refused(local, remote).kind(), ErrorKind::InvalidOptions);
+    }
+}
+
+#[test]
+fn what_is_no_single_host_is_refused_as_a_peer() {
+    for (local, remote) in [
+        ("127.0.0.1:0", "0.0.0.0:8000"),
+        ("127.0.0.1:0", "224.0.0.1:8000"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("[::1]:0", "[::]:8000"),
+        ("[::1]:0", "[ff02::1]:8000"),
+        ("[::1]:0", "[::1]:0"),
+    ] {
+        let error = refused(local, remote);
+        assert_eq!(error.kind(), ErrorKind::InvalidOptions, "{remote}");
+        assert!(error.hint().is_some());
+    }
+}

@@ -1,0 +1,86 @@
+//! Waiting for a real descriptor: readiness comes after `WouldBlock`, and not before.
+
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+
+use crate::readiness::Readiness;
+
+/// Nothing between two sockets of one process takes as long.
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn pair() -> (Readiness<UnixDatagram>, UnixDatagram) {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    (Readiness::new(Arc::new(ours)), theirs)
+}
+
+fn running<T>(story: impl Future<Output = T>) -> T {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LIMIT, story).await }).expect("readiness never came")
+}
+
+async fn received(ours: &Readiness<UnixDatagram>) -> Vec<u8> {
+    let mut buffer = [0; 100];
+    loop {
+        match ours.try_read(|socket| socket.recv(&mut buffer)) {
+            Ok(len) => return buffer[..len].to_vec(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ours.readable().await.unwrap(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn what_was_there_before_the_first_wait_is_read() {
+    let (ours, theirs) = pair();
+    theirs.send(b"early").unwrap();
+    assert_eq!(running(received(&ours)), b"early");
+}
+
+#[test]
+fn what_comes_between_would_block_and_the_wait_is_not_missed() {
+    let (ours, theirs) = pair();
+    running(async {
+        for round in 0..100 {
+            assert!(ours.try_read(|socket| socket.recv(&mut [0; 100])).is_err());
+            theirs.send(&[round]).unwrap();
+            assert_eq!(received(&ours).await, [round]);
+        }
+    });
+}
+
+#[test]
+fn reading_goes_on_without_waiting_until_nothing_is_left() {
+    let (ours, theirs) = pair();
+    running(async {
+        theirs.send(b"first").unwrap();
+        assert_eq!(received(&ours).await, b"first");
+        assert!(ours.try_read(|socket| socket.recv(&mut [0; 100])).is_err());
+        theirs.send(b"second").unwrap();
+        theirs.send(b"third").unwrap();
+        assert_eq!(received(&ours).await, b"second");
+        assert_eq!(ours.try_read(|socket| socket.recv(&mut [0; 100])).unwrap(), 5);
+    });
+}
+
+#[test]
+fn room_to_write_is_waited_for_again_and_again() {
+    let (ours, theirs) = pair();
+    running(async {
+        for _ in 0..10 {
+            while ours.get().send(&[0; 1000]).is_ok() {}
+            let making_room = async {
+                tokio::task::yield_now().await;
+                while theirs.recv(&mut [0; 1000]).is_ok() {}
+            };
+            let (ready, ()) = tokio::join!(ours.writable(), making_room);
+            ready.unwrap();
+            assert!(ours.get().send(&[0; 1000]).is_ok());
+        }
+    });
+}
