@@ -39,9 +39,9 @@ impl Clock {
         self.ended.store(self.now() + 1, Ordering::Release);
     }
 
-    /// How long the tunnel has run or ran, ms.
-    pub(crate) fn uptime(&self) -> u64 {
-        read(&self.ended).unwrap_or_else(|| self.now())
+    /// How long the tunnel has run or ran.
+    pub(crate) fn uptime(&self) -> Duration {
+        Duration::from_millis(read(&self.ended).unwrap_or_else(|| self.now()))
     }
 
     pub(crate) fn state(&self) -> TunnelState {

@@ -147,10 +147,13 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             counters.drop(EncapDrop::RoutingLoop, count);
             return;
         }
-        if context.clamp_mss && is_tcp_syn(packet) {
-            if let Some(inner_mtu) = self.socket.path_mtu().map(|mtu| context.inner_mtu(mtu)) {
-                clamp_mss(packet, inner_mtu);
-            }
+        // A super-packet's headers have been read already; the kernel makes none of a SYN.
+        let may_clamp = context.clamp_mss && segments.header_len() == 0;
+        if may_clamp
+            && is_tcp_syn(packet)
+            && let Some(path_mtu) = self.socket.path_mtu()
+        {
+            clamp_mss(packet, context.inner_mtu(path_mtu));
         }
         let watched =
             if context.watch.is_active() { context.watch.admit(count, context.clock.now()) } else { 0 };

@@ -79,10 +79,10 @@ impl Error {
 
     /// A system call failed in a way that has no kind of its own.
     pub(crate) fn system(syscall: &'static str, cause: &io::Error, doing: &str) -> Self {
-        Self::new(ErrorKind::System, format!("{doing}: {cause}")).from_call(syscall, cause)
+        Self::new(ErrorKind::System, format!("{doing}: {cause}")).caused_by(syscall, cause)
     }
 
-    pub(crate) fn from_call(mut self, syscall: &'static str, cause: &io::Error) -> Self {
+    pub(crate) fn caused_by(mut self, syscall: &'static str, cause: &io::Error) -> Self {
         self.syscall = Some(syscall);
         self.errno = cause.raw_os_error();
         self

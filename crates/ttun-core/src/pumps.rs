@@ -42,7 +42,7 @@ impl Context {
         let name = &self.device;
         Error::new(ErrorKind::DeviceGone, format!("the device {name} was deleted"))
             .with_hint(format!("make it again and restart: ip tuntap add dev {name} mode tun"))
-            .from_call(syscall, cause)
+            .caused_by(syscall, cause)
     }
 }
 

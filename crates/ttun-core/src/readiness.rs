@@ -44,12 +44,11 @@ impl<T: AsRawFd + AsFd> Readiness<T> {
     }
 
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        let registered = match self.readable.get() {
-            Some(registered) => registered,
-            None => {
-                let registered = register(Arc::clone(&self.inner), READ)?;
-                self.readable.get_or_init(|| registered)
-            }
+        let registered = if let Some(registered) = self.readable.get() {
+            registered
+        } else {
+            let registered = register(Arc::clone(&self.inner), READ)?;
+            self.readable.get_or_init(|| registered)
         };
         registered.ready(READ).await?.retain_ready();
         Ok(())

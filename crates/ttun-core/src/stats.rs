@@ -41,7 +41,7 @@ pub struct DeviceStats {
     pub name: String,
     /// Its interface index.
     pub index: u32,
-    /// Its MTU now, bytes; 0 once it is gone.
+    /// Its MTU now, or when the tunnel ended, bytes; 0 if the device was deleted.
     pub mtu: u32,
     /// What it leaves to, and takes from, this program.
     pub offload: OffloadStats,

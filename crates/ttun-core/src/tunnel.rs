@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::SystemTime;
 
@@ -42,6 +42,7 @@ struct Shared {
     facts: Facts,
     /// Alive as long as the tunnel: what can be asked of the kernel while it runs.
     socket: Weak<PeerSocket>,
+    last_mtus: OnceLock<Mtus>,
     ending: Mutex<Ending>,
     ended: Condvar,
 }
@@ -55,6 +56,13 @@ struct Facts {
     gro: bool,
     receive_buffer: usize,
     send_buffer: usize,
+}
+
+/// What may change while the tunnel runs; kept when it ends.
+#[derive(Clone, Copy, Default)]
+struct Mtus {
+    device: u32,
+    path: Option<usize>,
 }
 
 type EndListener = Box<dyn FnOnce(&End) + Send>;
@@ -106,6 +114,7 @@ impl Tunnel {
                 send_buffer,
             },
             socket: Arc::downgrade(&socket),
+            last_mtus: OnceLock::new(),
             ending: Mutex::new(Ending::Running(Vec::new())),
             ended: Condvar::new(),
         });
@@ -115,9 +124,10 @@ impl Tunnel {
             .name(format!("ttun-{}", options.device))
             .spawn(move || {
                 let ran = catch_unwind(AssertUnwindSafe(|| pumps::run(&device, &socket, &theirs.context)));
+                let _ = theirs.last_mtus.set(theirs.mtus());
                 // Both descriptors are closed before anybody hears of the end.
                 drop((device, socket));
-                theirs.end(match ran {
+                theirs.end(&match ran {
                     Ok(Ok(())) => End::Closed,
                     Ok(Err(error)) => End::Failed(error),
                     Err(panic) => End::Failed(panicked(panic.as_ref())),
@@ -181,13 +191,13 @@ impl Drop for Tunnel {
 }
 
 impl Shared {
-    fn end(&self, end: End) {
+    fn end(&self, end: &End) {
         self.context.clock.mark_ended();
         let before = std::mem::replace(&mut *self.ending(), Ending::Ended(end.clone()));
         self.ended.notify_all();
         if let Ending::Running(listeners) = before {
             for listener in listeners {
-                listener(&end);
+                listener(end);
             }
         }
     }
@@ -196,20 +206,26 @@ impl Shared {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn mtus(&self) -> Mtus {
+        let Some(socket) = self.socket.upgrade() else {
+            return self.last_mtus.get().copied().unwrap_or_default();
+        };
+        // A device that was deleted has none.
+        let device = system::tun::interface_mtu(socket.as_fd(), &self.context.device).unwrap_or(0);
+        Mtus { device, path: socket.path_mtu() }
+    }
+
     fn stats(&self) -> TunnelStats {
         let Self { context, facts, .. } = self;
-        let socket = self.socket.upgrade();
-        let mtu = socket
-            .as_ref()
-            .and_then(|socket| system::tun::interface_mtu(socket.as_fd(), &context.device).ok());
+        let mtus = self.mtus();
         TunnelStats {
             timestamp: epoch_ms(SystemTime::now()),
-            uptime_ms: context.clock.uptime() as f64,
+            uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
             state: context.clock.state(),
             device: DeviceStats {
                 name: context.device.clone(),
                 index: facts.index,
-                mtu: mtu.unwrap_or(0),
+                mtu: mtus.device,
                 offload: facts.offload,
             },
             socket: SocketStats {
@@ -220,7 +236,7 @@ impl Shared {
                 receive_buffer: facts.receive_buffer,
                 send_buffer: facts.send_buffer,
                 receive_overflow: context.receive_overflow.load(Ordering::Relaxed),
-                path_mtu: socket.and_then(|socket| socket.path_mtu()),
+                path_mtu: mtus.path,
                 errors: context.errors.occurred(),
             },
             encap: EncapStats {

@@ -63,15 +63,15 @@ type EndFunction = ThreadsafeFunction<BindingEnd, (), BindingEnd, Status, false,
 
 /// Opens a tunnel; `onEnd` is called once when it ends, whatever ends it.
 #[napi(catch_unwind, ts_return_type = "Promise<BindingOpenResult>")]
-pub fn open_tunnel<'env>(
-    env: &'env Env,
+pub fn open_tunnel(
+    env: &Env,
     options: BindingTunnelOptions,
     #[napi(ts_arg_type = "(end: BindingEnd) => void")] on_end: EndFunction,
-) -> Result<Object<'env>> {
-    let registry = Registry::of(env)?;
+) -> Result<Object<'_>> {
+    let registry = Registry::of(*env)?;
     let (deferred, promise) = env.create_deferred()?;
-    let opener = thread::Builder::new().name("ttun-open".to_owned());
-    let spawned = opener.spawn(move || {
+    let thread = thread::Builder::new().name("ttun-open".to_owned());
+    let spawned = thread.spawn(move || {
         let opened = open(&options, on_end, &registry);
         deferred.resolve(move |_| {
             Ok(match opened {

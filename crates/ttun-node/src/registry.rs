@@ -21,7 +21,7 @@ struct Tunnels {
 
 impl Registry {
     /// The registry of the environment that is running.
-    pub(crate) fn of(env: &Env) -> Result<Self> {
+    pub(crate) fn of(env: Env) -> Result<Self> {
         Ok(env.get_instance_data::<Self>()?.cloned().unwrap_or_default())
     }
 
@@ -66,7 +66,6 @@ impl Registry {
 
 /// Runs once for each environment that loads this library.
 #[napi(module_exports)]
-#[expect(clippy::needless_pass_by_value, reason = "the signature that napi calls")]
 pub fn init(_exports: Object<'_>, env: Env) -> Result<()> {
     let registry = Registry::default();
     env.set_instance_data(registry.clone(), (), |_| {})?;

@@ -200,8 +200,8 @@ impl From<&SocketStats> for BindingSocketStats {
             remote: stats.remote.to_string(),
             segments_per_send: stats.segments_per_send as u32,
             gro: stats.gro,
-            receive_buffer: stats.receive_buffer as f64,
-            send_buffer: stats.send_buffer as f64,
+            receive_buffer: number(stats.receive_buffer as u64),
+            send_buffer: number(stats.send_buffer as u64),
             receive_overflow: f64::from(stats.receive_overflow),
             path_mtu: stats.path_mtu.map(|mtu| mtu as u32),
             errors: errors.collect(),
@@ -263,6 +263,6 @@ impl From<&DecapStats> for BindingDecapStats {
 
 /// A count as a JavaScript number: exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "documented: numbers are exact up to 2^53")]
-fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }

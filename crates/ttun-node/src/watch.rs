@@ -6,6 +6,8 @@ use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use ttun_core::{Direction, WatchOptions, Watched};
 
+use crate::stats::number;
+
 /// How much of the traffic to copy.
 #[napi(object, object_to_js = false, use_nullable = true)]
 pub struct BindingWatchOptions {
@@ -57,6 +59,6 @@ impl From<Watched> for BindingWatched {
             length: packet.len as u32,
             data: packet.data.into(),
         });
-        Self { packets: packets.collect(), left_out: watched.left_out as f64 }
+        Self { packets: packets.collect(), left_out: number(watched.left_out) }
     }
 }

@@ -72,7 +72,7 @@ fn check_driver() -> Result<(), Error> {
         _ => Error::new(ErrorKind::TunMissing, format!("{PATH} can't be opened: {cause}"))
             .with_hint("load the driver: modprobe tun"),
     };
-    Err(error.from_call("open", &cause))
+    Err(error.caused_by("open", &cause))
 }
 
 /// A device that does not exist would silently be created by attaching as root, so it is looked up first.
@@ -110,7 +110,7 @@ fn refused(name: &str, link: &Link, cause: &io::Error) -> Error {
         Some(libc::EPERM) => not_owner(name, link),
         _ => return Error::system("ioctl", cause, &format!("attaching to {name}")),
     };
-    error.from_call("ioctl", cause)
+    error.caused_by("ioctl", cause)
 }
 
 /// Without `CAP_NET_ADMIN` only the owner, or a member of the group, may attach (`tun_not_capable`).
@@ -147,12 +147,12 @@ fn check_same(name: &str, link: &Link, attached: &SyncDevice) -> Result<(), Erro
 
 /// The header's presence and size live in the device: another program may have left something else there.
 fn settle_framing(device: &SyncDevice) -> io::Result<()> {
-    const LEN: libc::c_int = VIRTIO_NET_HEADER_LEN as libc::c_int;
+    let wanted = libc::c_int::from(VIRTIO_NET_HEADER_LEN as u8);
     if system::tun::flags(device.as_fd())? & libc::IFF_VNET_HDR == 0 {
         return Err(io::Error::other("the kernel did not take IFF_VNET_HDR"));
     }
-    if system::tun::virtio_header_len(device.as_fd())? != LEN {
-        system::tun::set_virtio_header_len(device.as_fd(), LEN)?;
+    if system::tun::virtio_header_len(device.as_fd())? != wanted {
+        system::tun::set_virtio_header_len(device.as_fd(), wanted)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::system::socket_option::IntOption;
 
 /// Bytes of socket buffer asked for each way: a burst of some sixty super-packets. Buffers of this size
 /// were worth 29 % of throughput to other tunnels; the kernel may grant less (`net.core.rmem_max`).
-const BUFFER_LEN: usize = 4 << 20;
+const BUFFER_LEN: u32 = 4 << 20;
 
 /// Datagrams that one `UDP_SEGMENT` send may carry (`UDP_MAX_SEGMENTS` of linux/udp.h until 6.8; then 128,
 /// of which a send of 64 KiB could use the second half only with datagrams of under 1,024 bytes).
@@ -79,7 +79,7 @@ fn bind_refused(local: SocketAddr, cause: &io::Error) -> Error {
         }
         _ => return Error::system("bind", cause, &format!("binding UDP to {local}")),
     };
-    error.from_call("bind", cause)
+    error.caused_by("bind", cause)
 }
 
 fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
@@ -87,7 +87,7 @@ fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
             Error::new(ErrorKind::NoRoute, format!("there is no route to {}", remote.ip()))
                 .with_hint(format!("look at: ip route get {}", remote.ip()))
-                .from_call("connect", cause)
+                .caused_by("connect", cause)
         }
         _ => Error::system("connect", cause, &format!("connecting UDP to {remote}")),
     }
@@ -95,12 +95,12 @@ fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
 
 /// Beyond the system's limit where we may, up to it otherwise; what was granted is in the stats.
 fn grow_buffers(socket: &Socket) {
-    let len = BUFFER_LEN as libc::c_int;
+    let len = BUFFER_LEN.cast_signed();
     if IntOption::RECEIVE_BUFFER_FORCE.set(socket.as_fd(), len).is_err() {
-        let _ = SockRef::from(socket).set_recv_buffer_size(BUFFER_LEN);
+        let _ = SockRef::from(socket).set_recv_buffer_size(BUFFER_LEN as usize);
     }
     if IntOption::SEND_BUFFER_FORCE.set(socket.as_fd(), len).is_err() {
-        let _ = SockRef::from(socket).set_send_buffer_size(BUFFER_LEN);
+        let _ = SockRef::from(socket).set_send_buffer_size(BUFFER_LEN as usize);
     }
 }
 

@@ -56,7 +56,9 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<R
         overflow: None,
     };
     // The kernel has set `msg_controllen` to what it wrote.
-    let written = control.0.get(..message.msg_controllen as usize).unwrap_or(&[]);
+    #[allow(clippy::unnecessary_cast, reason = "the type differs between C libraries")]
+    let written_len = message.msg_controllen as usize;
+    let written = control.0.get(..written_len).unwrap_or(&[]);
     for (level, kind, value) in control_messages(written) {
         match (level, kind) {
             // A C int, unlike the u16 that goes the other way (udp_cmsg_recv in include/linux/udp.h).
