@@ -69,6 +69,14 @@ export class Capture implements AsyncDisposable {
     return this.#packets.filter((packet) => packet.direction === direction);
   }
 
+  /** Waits until so many have passed, and resolves to all of them. */
+  async first(direction: 'in' | 'out', count: number): Promise<readonly CapturedPacket[]> {
+    return waitFor(`${count} captured packets`, () => {
+      const packets = this.packets(direction);
+      return packets.length >= count && packets;
+    });
+  }
+
   /** Waits until `last` has passed, alone or merged with others, and resolves to all up to then as single packets. */
   async until(direction: 'in' | 'out', last: Uint8Array): Promise<readonly Buffer[]> {
     return waitFor('the last packet in the capture', () => {

@@ -65,21 +65,25 @@ export interface PairOptions {
   readonly port?: number;
   /** Further options of both tunnels. */
   readonly options?: Partial<TunnelOptions>;
+  /** Further options of one end. */
+  readonly onlyA?: Partial<TunnelOptions>;
+  readonly onlyB?: Partial<TunnelOptions>;
 }
 
 /** Opens both ends of a tunnel between the sites. */
 export async function openPair(
   sites: Sites,
-  { outer = 'ipv4', port = 9000, options = {} }: PairOptions = {},
+  { outer = 'ipv4', port = 9000, options = {}, onlyA = {}, onlyB = {} }: PairOptions = {},
 ): Promise<readonly [a: RemoteTunnel, b: RemoteTunnel]> {
-  const open = (near: Site, far: Site): Promise<RemoteTunnel> =>
+  const open = (near: Site, far: Site, only: Partial<TunnelOptions>): Promise<RemoteTunnel> =>
     RemoteTunnel.open(near, {
       device: near.tun,
       local: socketAddress(near.outer[outer], port),
       remote: socketAddress(far.outer[outer], port),
       ...options,
+      ...only,
     });
-  return Promise.all([open(sites.a, sites.b), open(sites.b, sites.a)]);
+  return Promise.all([open(sites.a, sites.b, onlyA), open(sites.b, sites.a, onlyB)]);
 }
 
 /** `192.0.2.1:9000` or `[2001:db8::1]:9000` */
