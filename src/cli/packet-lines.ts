@@ -42,7 +42,8 @@ class PacketLines {
     this.#share = share;
     process.stdout.on('error', () => this.#onReaderGone());
     process.stdout.on('drain', () => this.#take());
-    tunnel.watch(WATCH[share], () => this.#take());
+    // Not at once: under load the next call would follow before timers and signals get their turn.
+    tunnel.watch(WATCH[share], () => setImmediate(() => this.#take()));
   }
 
   /** Prints what is still there, and nothing after that. */
