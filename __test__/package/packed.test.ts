@@ -50,7 +50,7 @@ test('the tarballs installed in an empty folder, with no Rust about, run and emb
     );
   `;
   // The native part answers: it has looked the device up.
-  const answer = 'true ERR_TTUN_DEVICE_NOT_FOUND ip tuntap add dev ttun-no-such mode tun\n';
+  const answer = 'true ERR_TTUN_DEVICE_NOT_FOUND make it: ip tuntap add dev ttun-no-such mode tun\n';
   await write('embed.mjs', `import { createTunnel, TtunError } from 'ttun';\n${embed}`);
   t.is(await inside(['node', 'embed.mjs']), answer);
   await write('embed.cjs', `const { createTunnel, TtunError } = require('ttun');\n${embed}`);

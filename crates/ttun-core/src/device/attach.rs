@@ -86,14 +86,15 @@ fn find_tun(name: &str) -> Result<(Link, bool), Error> {
             ErrorKind::DeviceIsTap,
             format!("{name} is a TAP device: it carries Ethernet frames, not IP packets"),
         )
-        .with_hint(format!("ip tuntap del dev {name} mode tap && {}", creation(name)))),
+        .with_hint(format!("replace it: ip tuntap del dev {name} mode tap && {}", creation(name)))),
         LinkKind::Other => Err(Error::new(ErrorKind::DeviceNotTun, format!("{name} is not a TUN device"))
             .with_hint("choose another name; ip tuntap lists the TUN devices")),
     }
 }
 
 fn not_found(name: &str) -> Error {
-    Error::new(ErrorKind::DeviceNotFound, format!("there is no device {name}")).with_hint(creation(name))
+    Error::new(ErrorKind::DeviceNotFound, format!("there is no device {name}"))
+        .with_hint(format!("make it: {}", creation(name)))
 }
 
 /// The command line that makes the device.

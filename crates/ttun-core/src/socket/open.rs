@@ -43,7 +43,11 @@ pub(crate) fn open(local: SocketAddr, remote: SocketAddr, allowed: Offload) -> R
     let gro = allowed.receive && IntOption::UDP_GRO.set(socket.as_fd(), 1).is_ok();
 
     let inner = UdpSocket::from(socket);
+    // Where no address was given, connecting has settled it.
     let local = inner.local_addr().unwrap_or(local);
+    if local == remote {
+        return Err(not_a_peer(remote).with_hint("give the address of another host, or another port"));
+    }
     Ok(PeerSocket { inner, local, remote, segments_per_send, gro })
 }
 
@@ -56,10 +60,13 @@ fn check_addresses(local: SocketAddr, remote: SocketAddr) -> Result<(), Error> {
         .with_hint("give two IPv4 or two IPv6 addresses"));
     }
     if remote.ip().is_unspecified() || remote.ip().is_multicast() || remote.port() == 0 {
-        return Err(Error::new(ErrorKind::InvalidOptions, format!("{remote} can't be a peer"))
-            .with_hint("give the address of one host and a port from 1 to 65535"));
+        return Err(not_a_peer(remote).with_hint("give the address of one host and a port from 1 to 65535"));
     }
     Ok(())
+}
+
+fn not_a_peer(remote: SocketAddr) -> Error {
+    Error::new(ErrorKind::InvalidOptions, format!("{remote} can't be the peer"))
 }
 
 fn bind_refused(local: SocketAddr, cause: &io::Error) -> Error {
@@ -88,6 +95,10 @@ fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
             Error::new(ErrorKind::NoRoute, format!("there is no route to {}", remote.ip()))
                 .with_hint(format!("look at: ip route get {}", remote.ip()))
                 .caused_by("connect", cause)
+        }
+        // A broadcast address (ip(7): EACCES without SO_BROADCAST).
+        Some(libc::EACCES) => {
+            not_a_peer(remote).with_hint("give the address of one host").caused_by("connect", cause)
         }
         _ => Error::system("connect", cause, &format!("connecting UDP to {remote}")),
     }
