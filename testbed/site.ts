@@ -19,8 +19,13 @@ export interface As {
 
 const OXC_REGISTER = fileURLToPath(import.meta.resolve('@oxc-node/core/register'));
 
-/** setpriv(1) wants the group by name or number, and a user's group may be called otherwise than the user. */
-const BECOME_USER = 'exec setpriv --reuid "$0" --regid "$(id -g "$0")" --init-groups "$@"';
+/**
+ * `ip netns exec` has given the program a mount namespace of its own, so this /dev/net/tun, which any user may open, is there
+ * for nobody else. setpriv(1) wants the group by name or number, and a user's group may be called otherwise than the user.
+ */
+const BECOME_USER = `
+  mount -t tmpfs tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200 &&
+  exec setpriv --reuid "$0" --regid "$(id -g "$0")" --init-groups "$@"`;
 
 export class Site implements AsyncDisposable {
   readonly namespace: string;

@@ -68,21 +68,27 @@ export interface PairOptions {
   /** Further options of one end. */
   readonly onlyA?: Partial<TunnelOptions>;
   readonly onlyB?: Partial<TunnelOptions>;
+  /** As whom both are run. */
+  readonly as?: As;
 }
 
 /** Opens both ends of a tunnel between the sites. */
 export async function openPair(
   sites: Sites,
-  { outer = 'ipv4', port = 9000, options = {}, onlyA = {}, onlyB = {} }: PairOptions = {},
+  { outer = 'ipv4', port = 9000, options = {}, onlyA = {}, onlyB = {}, as = {} }: PairOptions = {},
 ): Promise<readonly [a: RemoteTunnel, b: RemoteTunnel]> {
   const open = (near: Site, far: Site, only: Partial<TunnelOptions>): Promise<RemoteTunnel> =>
-    RemoteTunnel.open(near, {
-      device: near.tun,
-      local: socketAddress(near.outer[outer], port),
-      remote: socketAddress(far.outer[outer], port),
-      ...options,
-      ...only,
-    });
+    RemoteTunnel.open(
+      near,
+      {
+        device: near.tun,
+        local: socketAddress(near.outer[outer], port),
+        remote: socketAddress(far.outer[outer], port),
+        ...options,
+        ...only,
+      },
+      as,
+    );
   return Promise.all([open(sites.a, sites.b, onlyA), open(sites.b, sites.a, onlyB)]);
 }
 
