@@ -79,9 +79,14 @@ export class Capture implements AsyncDisposable {
 
   /** Waits until `last` has passed, alone or merged with others, and resolves to all up to then as single packets. */
   async until(direction: 'in' | 'out', last: Uint8Array): Promise<readonly Buffer[]> {
+    const single: Buffer[] = [];
+    let seen = 0;
     return waitFor('the last packet in the capture', () => {
-      const single = this.packets(direction).flatMap(split);
-      return single.some((packet) => packet.equals(last)) ? single : null;
+      for (const packet of this.packets(direction).slice(seen)) {
+        single.push(...split(packet));
+        seen += 1;
+      }
+      return single.some((packet) => packet.equals(last)) && single;
     });
   }
 
