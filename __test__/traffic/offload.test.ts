@@ -61,7 +61,7 @@ const MIXED = [
 
 for (const { what, a: ofA, b: ofB } of MIXED) {
   test.serial(`the same data passes with ${what}`, async (t) => {
-    await using sites = await createSites();
+    await using sites = await createSites({ link: 'wire' });
     const [a, b] = await openPair(sites, { onlyA: { offload: ofA }, onlyB: { offload: ofB } });
     await exchange(t, sites, a, b);
   });
