@@ -1,5 +1,6 @@
 /** Runs other programs: to their end, or in the background. Everything here is bounded in time. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { DEFAULT_TIMEOUT_MS, withLimit } from './wait.ts';
@@ -199,9 +200,15 @@ function startChild(command: Command, env: NodeJS.ProcessEnv | undefined, ipc: b
     stdio: ['pipe', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
     // Errors, bigints and typed arrays survive the channel.
     serialization: 'advanced',
-    env: { ...process.env, ...env },
+    env: { ...process.env, PATH: SYSTEM_PATH, ...env },
   });
 }
+
+/** npm puts node_modules/.bin in front, where a package that has nothing to do with nftables has an `nft`. */
+const SYSTEM_PATH = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .filter((folder) => !folder.endsWith(join('node_modules', '.bin')))
+  .join(delimiter);
 
 function collect(stream: Readable | null): () => string {
   const chunks: Buffer[] = [];

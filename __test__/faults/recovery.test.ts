@@ -46,7 +46,13 @@ test.serial('the device goes down and comes up at the sending end', async (t) =>
   nothingDropped(t, await closeAndAccount(t, a, b));
 });
 
-const ROUTES: readonly {
+const FIREWALL = [
+  'add table inet forbidding',
+  'add chain inet forbidding output { type filter hook output priority 0; }',
+  'add rule inet forbidding output udp dport 9000 drop',
+].join('; ');
+
+const WAYS_LOST: readonly {
   readonly what: string;
   readonly family: Family;
   readonly spoil: (site: Site, peer: string) => Promise<unknown>;
@@ -81,9 +87,16 @@ const ROUTES: readonly {
     mend: (site, peer) => site.ip('route', 'delete', 'prohibit', peer),
     error: 'EACCES',
   },
+  {
+    what: 'a firewall forbids it',
+    family: 'ipv4',
+    spoil: (site) => site.run(['nft', FIREWALL]),
+    mend: (site) => site.run(['nft', 'delete', 'table', 'inet', 'forbidding']),
+    error: 'EPERM',
+  },
 ];
 
-for (const { what, family, spoil, mend, error } of ROUTES) {
+for (const { what, family, spoil, mend, error } of WAYS_LOST) {
   test.serial(`${what} for a while (${family})`, async (t) => {
     await using sites = await createSites();
     const [a, b] = await openPair(sites, { outer: family });
