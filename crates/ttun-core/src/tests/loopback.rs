@@ -47,6 +47,7 @@ impl Link {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.handle.readable().await?,
                     done => return done,
                 }
+                tokio::task::yield_now().await;
             }
         };
         self.runtime.block_on(async { tokio::time::timeout(LIMIT, receiving).await }).expect("nothing came")
@@ -202,6 +203,7 @@ fn a_refusal_wakes_who_waits_for_datagrams() {
             let waiting = async {
                 loop {
                     handle.readable().await.unwrap();
+                    tokio::task::yield_now().await;
                     match handle.try_recv(&mut buffer) {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         done => return done.map(|_| ()),

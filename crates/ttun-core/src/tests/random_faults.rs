@@ -62,7 +62,7 @@ fn is_subsequence(some: &[Vec<u8>], all: &[Vec<u8>]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn every_packet_arrives_in_order_or_is_counted(there in load(), back in load()) {

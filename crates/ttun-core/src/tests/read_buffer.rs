@@ -13,6 +13,8 @@ use super::site::{Site, running};
 enum Step {
     /// Equal packets, which wait for each other.
     Run { count: u16, len: usize },
+    /// Equal packets, each with so many bytes behind it that belong to no packet.
+    Padded { count: u16, len: usize, padding: usize },
     /// A packet that is dropped, of this many bytes.
     Malformed { len: usize },
     /// A super-packet, the end of which may wait for what comes next.
@@ -23,6 +25,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1..80_u16, prop_oneof![40..200_usize, 1000..1473_usize]).prop_map(|(count, len)| Step::Run { count, len }),
         1 => (1..4_u16, 1473..65_507_usize).prop_map(|(count, len)| Step::Run { count, len }),
+        2 => (1..9_u16, 40..1000_usize, prop_oneof![0..100_usize, 50_000..64_000_usize])
+            .prop_map(|(count, len, padding)| Step::Padded { count, len, padding }),
         1 => (0..65_535_usize).prop_map(|len| Step::Malformed { len }),
         3 => (1..65_000_usize, 500..1432_usize)
             .prop_map(|(payload_len, segment_len)| Step::Super { payload_len, segment_len }),
@@ -37,6 +41,13 @@ fn reads(steps: &[Step]) -> (Vec<Read>, Vec<Vec<u8>>) {
                 for number in 0..count {
                     let packet = udp(number.wrapping_add(index as u16 * 101), len);
                     reads.push((VirtioNetHeader::NONE, packet.clone()));
+                    packets.push(packet);
+                }
+            }
+            Step::Padded { count, len, padding } => {
+                for number in 0..count {
+                    let packet = udp(number.wrapping_add(index as u16 * 103), len);
+                    reads.push((VirtioNetHeader::NONE, [&packet[..], &vec![0x77; padding]].concat()));
                     packets.push(packet);
                 }
             }

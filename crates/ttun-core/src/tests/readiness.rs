@@ -32,6 +32,7 @@ async fn received(ours: &Readiness<UnixDatagram>) -> Vec<u8> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ours.readable().await.unwrap(),
             Err(error) => panic!("{error}"),
         }
+        tokio::task::yield_now().await;
     }
 }
 

@@ -22,6 +22,8 @@ pub(in crate::tests) struct FakeDevice(Rc<State>);
 struct State {
     reads: RefCell<VecDeque<Read>>,
     read: Cell<usize>,
+    read_at_last_write: Cell<usize>,
+    longest_without_write: Cell<usize>,
     writes: RefCell<Vec<Vec<Vec<u8>>>>,
     refuses_super_packets: Cell<bool>,
     read_faults: Faults,
@@ -50,6 +52,11 @@ impl FakeDevice {
     /// Reads that brought something, so far.
     pub(in crate::tests) fn reads(&self) -> usize {
         self.0.read.get()
+    }
+
+    /// Most reads between one write and the next.
+    pub(in crate::tests) fn longest_without_write(&self) -> usize {
+        self.0.longest_without_write.get()
     }
 
     /// All packets that were written, super-packets cut as the kernel does.
@@ -118,6 +125,8 @@ impl PacketDevice for FakeDevice {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         let packets = cut(virtio, packet).ok_or(io::Error::from_raw_os_error(libc::EINVAL))?;
+        let since_last = self.0.read.get() - self.0.read_at_last_write.replace(self.0.read.get());
+        self.0.longest_without_write.set(self.0.longest_without_write.get().max(since_last));
         self.0.writes.borrow_mut().push(packets);
         Ok(())
     }

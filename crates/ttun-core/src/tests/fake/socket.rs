@@ -34,6 +34,8 @@ struct State {
     fragmented: Cell<usize>,
     receives: Cell<usize>,
     received: Cell<usize>,
+    received_at_last_send: Cell<usize>,
+    longest_without_send: Cell<usize>,
     send_faults: Faults,
     receive_faults: Faults,
 }
@@ -53,6 +55,8 @@ impl FakeSocket {
             fragmented: Cell::new(0),
             receives: Cell::new(0),
             received: Cell::new(0),
+            received_at_last_send: Cell::new(0),
+            longest_without_send: Cell::new(0),
             send_faults: Faults::default(),
             receive_faults: Faults::default(),
         }))
@@ -96,6 +100,11 @@ impl FakeSocket {
     /// Datagrams received.
     pub(in crate::tests) fn received(&self) -> usize {
         self.0.received.get()
+    }
+
+    /// Most datagrams received between one send and the next.
+    pub(in crate::tests) fn longest_without_send(&self) -> usize {
+        self.0.longest_without_send.get()
     }
 
     /// Lets no more than `room` datagrams wait on the wire.
@@ -201,6 +210,8 @@ impl DatagramSocket for FakeSocket {
         let fragmented = datagrams.iter().filter(|datagram| datagram.len() > route_takes).count();
         self.0.fragmented.set(self.0.fragmented.get() + fragmented);
         self.0.bytes_sent.set(self.0.bytes_sent.get() + bytes.len());
+        let since_last = self.0.received.get() - self.0.received_at_last_send.replace(self.0.received.get());
+        self.0.longest_without_send.set(self.0.longest_without_send.get().max(since_last));
         self.0.sends.borrow_mut().push(datagrams.len());
         self.0.outgoing.push(datagrams);
         Ok(())
