@@ -23,20 +23,24 @@ const GRANTED = { checksum: true, tso: true, uso: true };
 const NOTHING_GRANTED = { checksum: false, tso: false, uso: false };
 
 const COMBINATIONS = [
-  { without: 'nothing', a: ALL, device: GRANTED },
-  { without: 'virtio-net headers', a: { virtioHeader: false }, device: NOTHING_GRANTED },
-  { without: 'checksum offload', a: { checksum: false }, device: NOTHING_GRANTED },
-  { without: 'TSO', a: { tso: false }, device: { ...GRANTED, tso: false } },
-  { without: 'USO', a: { uso: false }, device: { ...GRANTED, uso: false } },
-  { without: 'TSO and USO', a: { tso: false, uso: false }, device: { ...GRANTED, tso: false, uso: false } },
-  { without: 'UDP_SEGMENT', a: { segment: false }, device: GRANTED },
-  { without: 'UDP_GRO', a: { receive: false }, device: GRANTED },
-  { without: 'UDP_SEGMENT and UDP_GRO', a: { segment: false, receive: false }, device: GRANTED },
-  { without: 'any of them', a: NONE, device: NOTHING_GRANTED },
+  { how: 'with all offloads', offload: ALL, device: GRANTED },
+  { how: 'without virtio-net headers', offload: { virtioHeader: false }, device: NOTHING_GRANTED },
+  { how: 'without checksum offload', offload: { checksum: false }, device: NOTHING_GRANTED },
+  { how: 'without TSO', offload: { tso: false }, device: { ...GRANTED, tso: false } },
+  { how: 'without USO', offload: { uso: false }, device: { ...GRANTED, uso: false } },
+  {
+    how: 'without TSO and USO',
+    offload: { tso: false, uso: false },
+    device: { ...GRANTED, tso: false, uso: false },
+  },
+  { how: 'without UDP_SEGMENT', offload: { segment: false }, device: GRANTED },
+  { how: 'without UDP_GRO', offload: { receive: false }, device: GRANTED },
+  { how: 'without UDP_SEGMENT and UDP_GRO', offload: { segment: false, receive: false }, device: GRANTED },
+  { how: 'without any offload', offload: NONE, device: NOTHING_GRANTED },
 ];
 
-for (const { without, a: offload, device } of COMBINATIONS) {
-  test.serial(`the same data passes without ${without}`, async (t) => {
+for (const { how, offload, device } of COMBINATIONS) {
+  test.serial(`the same data passes ${how}`, async (t) => {
     await using sites = await createSites();
     const [a, b] = await openPair(sites, { options: { offload } });
     for (const end of [a, b]) await checkGranted(t, end, offload, device);
