@@ -25,7 +25,7 @@ test.serial('the device goes down and comes up at the receiving end', async (t) 
   await sites.b.ip('link', 'set', sites.b.tun, 'up');
   await inject(sites.a, sites.a.tun, udp(conversation, LATER));
 
-  const accounts = await closeAndAccount(t, a, b);
+  const accounts = await closeAndAccount(t, a, b, { sentAtA: LOST + LATER });
   t.is(accounts.a.encap.packets, LOST + LATER);
   t.is(accounts.b.decap.drops['device-down'], LOST);
   t.is(accounts.b.decap.packets, LATER);
@@ -112,7 +112,7 @@ for (const { what, family, spoil, mend, error } of WAYS_LOST) {
     await mend(sites.a, peer);
     await inject(sites.a, sites.a.tun, udp(conversation, LATER));
 
-    const accounts = await closeAndAccount(t, a, b);
+    const accounts = await closeAndAccount(t, a, b, { sentAtA: LOST + 2 * LATER });
     t.is(accounts.a.encap.drops['peer-unreachable'], LOST);
     t.is(accounts.b.decap.packets, 2 * LATER);
     t.deepEqual(Object.keys(accounts.a.socket.errors), [error]);
@@ -132,7 +132,7 @@ for (const outer of ['ipv4', 'ipv6'] as const) {
     const fitting = [ofLength(LARGEST[outer]), ofLength(9000), conversation.udp()];
     await inject(sites.a, sites.a.tun, [...tooBig, ...fitting]);
 
-    const accounts = await closeAndAccount(t, a, b);
+    const accounts = await closeAndAccount(t, a, b, { sentAtA: tooBig.length + fitting.length });
     t.is(accounts.a.encap.received, tooBig.length + fitting.length);
     t.is(accounts.a.encap.drops['too-big'], tooBig.length);
     t.is(accounts.a.encap.fragmented, 2);

@@ -11,16 +11,18 @@ export interface Accounts {
 
 /**
  * Waits until all that one end sent has arrived at the other, closes both, and checks that each packet read was forwarded or
- * is counted under its reason. Nothing may have been lost between the two ends.
+ * is counted under its reason. Nothing may have been lost between the two ends. `sentAtA` packets were put into the device at
+ * `a`, which may not have been read yet.
  */
 export async function closeAndAccount(
   t: ExecutionContext,
   a: RemoteTunnel,
   b: RemoteTunnel,
+  { sentAtA = 0 }: { readonly sentAtA?: number } = {},
 ): Promise<Accounts> {
   await waitFor('what was sent to arrive', async () => {
     const [atA, atB] = await Promise.all([a.stats(), b.stats()]);
-    return arrived(atA, atB) && arrived(atB, atA);
+    return settled(atA, sentAtA) && arrived(atA, atB) && arrived(atB, atA);
   });
   const accounts = { a: await closeAlone(t, a), b: await closeAlone(t, b) };
   t.is(accounts.b.decap.received, accounts.a.encap.packets, 'from a to b');
@@ -51,6 +53,10 @@ export function nothingDropped(t: ExecutionContext, { a, b }: Accounts): void {
     t.is(stats.encap.dropped, 0, `${end} encap: ${JSON.stringify(stats.encap.drops)}`);
     t.is(stats.decap.dropped, 0, `${end} decap: ${JSON.stringify(stats.decap.drops)}`);
   }
+}
+
+function settled({ encap: { received, packets, dropped } }: TunnelStats, sent: number): boolean {
+  return received >= sent && received === packets + dropped;
 }
 
 function arrived(sender: TunnelStats, receiver: TunnelStats): boolean {

@@ -4,6 +4,7 @@ import type { Family, Site } from '../../testbed/site.ts';
 import { createSites } from '../../testbed/sites.ts';
 import { openPair } from '../../testbed/tunnel.ts';
 import { ping } from '../../testbed/traffic/ping.ts';
+import { waitFor } from '../../testbed/wait.ts';
 import { closeAndAccount, nothingDropped } from './accounts.ts';
 import { ALL_FAMILIES, inWords } from './matrix.ts';
 
@@ -48,10 +49,10 @@ for (const families of ALL_FAMILIES) {
       sentBy.a += bothWays[0].sent;
       sentBy.b += bothWays[1].sent;
     }
+    await answered(sites.a, inner, sentBy.a);
+    await answered(sites.b, inner, sentBy.b);
     const accounts = await closeAndAccount(t, a, b);
     nothingDropped(t, accounts);
-    t.is(await answersAt(sites.a, inner), sentBy.a);
-    t.is(await answersAt(sites.b, inner), sentBy.b);
     for (const { encap, decap } of [accounts.a, accounts.b]) {
       t.deepEqual({ packets: encap.packets, bytes: encap.bytes }, expected);
       t.deepEqual({ packets: decap.packets, bytes: decap.bytes }, expected);
@@ -69,16 +70,16 @@ for (const families of ALL_FAMILIES) {
       timeoutMs: 60_000,
     });
     t.is(received, count);
+    await answered(sites.a, inner, sent);
     const accounts = await closeAndAccount(t, a, b);
     nothingDropped(t, accounts);
     t.is(accounts.a.encap.packets, sent);
     t.is(accounts.b.encap.packets, sent);
-    t.is(await answersAt(sites.a, inner), sent);
   });
 }
 
-/** How many echo replies the site's kernel has received. */
-async function answersAt(site: Site, family: Family): Promise<number | undefined> {
-  const counters = await protocolCounters(site);
-  return counters.get({ ipv4: 'IcmpInEchoReps', ipv6: 'Icmp6InEchoReplies' }[family]);
+/** Resolves when the site's kernel has received exactly so many echo replies. */
+async function answered(site: Site, family: Family, count: number): Promise<void> {
+  const name = { ipv4: 'IcmpInEchoReps', ipv6: 'Icmp6InEchoReplies' }[family];
+  await waitFor(`${count} answers`, async () => (await protocolCounters(site)).get(name) === count);
 }
