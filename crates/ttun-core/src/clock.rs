@@ -57,10 +57,10 @@ impl Clock {
         }
     }
 
-    /// When the peer was last heard from, ms since the epoch.
-    pub(crate) fn received_at(&self) -> Option<f64> {
+    /// When the peer was last heard from, on the clock that shows `timestamp` now (ms since the epoch).
+    pub(crate) fn received_at(&self, timestamp: f64) -> Option<f64> {
         let ago = Duration::from_millis(self.now().saturating_sub(read(&self.received)?));
-        Some(epoch_ms(SystemTime::now()) - ago.as_secs_f64() * 1e3)
+        Some(timestamp - ago.as_secs_f64() * 1e3)
     }
 }
 

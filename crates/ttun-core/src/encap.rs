@@ -4,6 +4,7 @@ mod batch;
 mod send;
 
 use std::io;
+use std::sync::atomic::Ordering;
 
 use ttun_packet::{Segments, clamp_mss, is_routing_loop, is_tcp_syn};
 
@@ -54,7 +55,7 @@ enum Drained {
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
-    pub(crate) fn new(device: D, socket: S, segments_per_send: usize, context: &'t Context) -> Self {
+    pub(crate) fn new(device: D, socket: S, context: &'t Context) -> Self {
         let mut encap = Self {
             device,
             socket,
@@ -62,7 +63,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
             read_at: 0,
             batch: Batch::new(),
-            segments_per_send,
+            segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
             unfragmented_len: 0,
             backoff: Backoff::default(),
         };
@@ -118,9 +119,10 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         Ok(Drained::Budget)
     }
 
-    /// Finds room for one read, over nothing that still waits to be sent.
+    /// Finds room for one read, over nothing that still waits to be sent. What was used last is used again as soon as
+    /// it may be: it is in the processor's cache.
     async fn make_room(&mut self) {
-        if self.read_at + MAX_READ > self.buffer.len() {
+        if self.batch.packets() == 0 || self.read_at + MAX_READ > self.buffer.len() {
             self.read_at = 0;
         }
         let room = self.read_at..self.read_at + MAX_READ;
@@ -160,7 +162,9 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let header_len = segments.header_len();
         for index in 0..count {
             let len = segments.packet_len(index);
-            let most = if len > self.unfragmented_len { 1 } else { self.segments_per_send };
+            // Segments are never fragmented, so what is too long for the route goes alone.
+            let longest = len.max(self.batch.segment_len());
+            let most = if longest > self.unfragmented_len { 1 } else { self.segments_per_send };
             if !self.batch.fits(len, most) {
                 self.flush().await;
             }

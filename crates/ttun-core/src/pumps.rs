@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use tokio::runtime::{Builder, Runtime};
 use ttun_packet::{CoalesceOptions, SourceFilter, outer_overhead};
@@ -26,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) encap: EncapCounters,
     pub(crate) decap: DecapCounters,
     pub(crate) errors: ErrnoCounters,
+    /// Datagrams that one send may carry; 1 where the kernel, or the interface, can't segment.
+    pub(crate) segments_per_send: AtomicUsize,
     pub(crate) receive_overflow: AtomicU32,
     pub(crate) clock: Clock,
     pub(crate) watch: Arc<WatchPost>,
@@ -52,7 +54,7 @@ pub(crate) fn run(device: &Arc<TunDevice>, socket: &Arc<PeerSocket>, context: &C
     let coalesce = CoalesceOptions { tcp: offload.tso, udp: offload.uso };
     let encap = || {
         let (device, peer) = (DeviceHandle::new(Arc::clone(device)), SocketHandle::new(Arc::clone(socket)));
-        Encap::new(device, peer, socket.segments_per_send(), context)
+        Encap::new(device, peer, context)
     };
     let decap = || {
         let (device, peer) = (DeviceHandle::new(Arc::clone(device)), SocketHandle::new(Arc::clone(socket)));

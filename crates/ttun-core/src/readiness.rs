@@ -9,6 +9,7 @@ use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -55,7 +56,11 @@ impl<T: AsRawFd + AsFd> Readiness<T> {
     }
 
     pub(crate) async fn writable(&self) -> io::Result<()> {
-        let duplicate = self.inner.as_fd().try_clone_to_owned()?;
+        let Ok(duplicate) = self.inner.as_fd().try_clone_to_owned() else {
+            // The process has no descriptor left to wait with; looking again soon does as well.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            return Ok(());
+        };
         register(duplicate, Interest::WRITABLE)?.writable().await?.retain_ready();
         Ok(())
     }

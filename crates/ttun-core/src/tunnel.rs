@@ -4,7 +4,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::SystemTime;
@@ -52,7 +52,6 @@ struct Facts {
     index: u32,
     offload: OffloadStats,
     local: SocketAddr,
-    segments_per_send: usize,
     gro: bool,
     receive_buffer: usize,
     send_buffer: usize,
@@ -99,6 +98,7 @@ impl Tunnel {
                 encap: EncapCounters::default(),
                 decap: DecapCounters::default(),
                 errors: ErrnoCounters::default(),
+                segments_per_send: AtomicUsize::new(socket.segments_per_send()),
                 receive_overflow: AtomicU32::new(0),
                 clock: Clock::start(),
                 watch: Arc::default(),
@@ -108,7 +108,6 @@ impl Tunnel {
                 index: device.index(),
                 offload: device.offload(),
                 local: socket.local(),
-                segments_per_send: socket.segments_per_send(),
                 gro: socket.gro(),
                 receive_buffer,
                 send_buffer,
@@ -218,8 +217,9 @@ impl Shared {
     fn stats(&self) -> TunnelStats {
         let Self { context, facts, .. } = self;
         let mtus = self.mtus();
+        let timestamp = epoch_ms(SystemTime::now());
         TunnelStats {
-            timestamp: epoch_ms(SystemTime::now()),
+            timestamp,
             uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
             state: context.clock.state(),
             device: DeviceStats {
@@ -231,7 +231,7 @@ impl Shared {
             socket: SocketStats {
                 local: facts.local,
                 remote: context.remote,
-                segments_per_send: facts.segments_per_send,
+                segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
                 gro: facts.gro,
                 receive_buffer: facts.receive_buffer,
                 send_buffer: facts.send_buffer,
@@ -255,7 +255,7 @@ impl Shared {
                 receives: context.decap.receives.get(),
                 writes: context.decap.writes.get(),
                 drops: context.decap.drops(),
-                last_at: context.clock.received_at(),
+                last_at: context.clock.received_at(timestamp),
             },
         }
     }

@@ -63,6 +63,7 @@ impl Batch {
         self.bytes
     }
 
+    /// Length of each packet but the last, bytes; 0 while there is none.
     pub(super) fn segment_len(&self) -> usize {
         self.segment_len
     }
@@ -173,6 +174,7 @@ impl Batch {
         self.headers_len = 0;
         self.packets = 0;
         self.bytes = 0;
+        self.segment_len = 0;
         self.full = false;
     }
 

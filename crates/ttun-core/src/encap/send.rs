@@ -6,6 +6,7 @@
 //! must not be lost to an error that belongs to one of its packets, or to none of them.
 
 use std::io::{self, IoSlice};
+use std::sync::atomic::Ordering;
 
 use super::Encap;
 use super::batch::MAX_PIECES;
@@ -63,6 +64,7 @@ impl<D: PacketDevice, S: DatagramSocket> Encap<'_, D, S> {
                         // The interface can't take segments, having no checksum offload (udp(7)).
                         Some(libc::EIO) => {
                             self.segments_per_send = 1;
+                            self.context.segments_per_send.store(1, Ordering::Relaxed);
                             break;
                         }
                         _ => {}

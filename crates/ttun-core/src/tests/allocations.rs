@@ -167,7 +167,7 @@ fn the_counter_sees_allocations_of_this_thread() {
 #[test]
 fn packets_go_out_without_allocation() {
     let (allocations, bytes) = ran(async |treadmill, context| {
-        Encap::new(treadmill.clone(), treadmill, 64, context).run().await.unwrap();
+        Encap::new(treadmill.clone(), treadmill, context).run().await.unwrap();
     });
     assert!(bytes > CALLS * 1000, "packets were moved");
     assert_eq!(allocations, 0);

@@ -143,3 +143,16 @@ fn the_mss_follows_the_route() {
     assert_eq!(mss(&site.socket.sent()[0]), 1280 - 28 - 40);
     assert_eq!(mss(&site.device.taken()[0]), 1280 - 28 - 40);
 }
+
+#[test]
+fn a_packet_too_long_for_the_route_is_not_joined_by_shorter_ones() {
+    let site = Site::alone();
+    let (read, packets) = tcp_super_packet(10 * 1460 + 500, 1460);
+    let [ended] = running([&site], async {
+        site.device.hand_over_reads([read]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sent(), packets);
+    assert!(site.context.errors.occurred().is_empty());
+}

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -83,7 +83,8 @@ impl Site {
     /// Both pumps in one thread, as the tunnel runs them.
     async fn run(&self) -> Result<(), Error> {
         let (device, socket) = (self.device.clone(), self.socket.clone());
-        let mut encap = Encap::new(device, socket, self.segments_per_send, &self.context);
+        self.context.segments_per_send.store(self.segments_per_send, Ordering::Relaxed);
+        let mut encap = Encap::new(device, socket, &self.context);
         let (device, socket) = (self.device.clone(), self.socket.clone());
         let mut decap = Decap::new(device, socket, self.coalesce, &self.context);
         let (out, back) = tokio::join!(self.ending(encap.run()), self.ending(decap.run()));
@@ -178,6 +179,7 @@ pub(super) fn context() -> Context {
         encap: EncapCounters::default(),
         decap: DecapCounters::default(),
         errors: ErrnoCounters::default(),
+        segments_per_send: AtomicUsize::new(64),
         receive_overflow: AtomicU32::new(0),
         clock: Clock::start(),
         watch: Arc::default(),

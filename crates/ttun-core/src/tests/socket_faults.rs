@@ -4,6 +4,8 @@
 
 use super::packet::{udp, udp_flow};
 use super::site::{Site, running};
+use std::sync::atomic::Ordering;
+
 use crate::{DecapDrop, EncapDrop};
 
 /// All of Linux's error numbers.
@@ -115,6 +117,7 @@ fn an_interface_that_cannot_segment_is_sent_single_packets_from_then_on() {
     assert!(ended.is_ok());
     assert_eq!(site.socket.sent(), vec![udp_flow(30, 1000); 2].concat());
     assert_eq!(site.context.errors.occurred(), [(libc::EIO, 1)], "segmentation was tried once");
+    assert_eq!(site.context.segments_per_send.load(Ordering::Relaxed), 1, "and is told to be off");
 }
 
 #[test]

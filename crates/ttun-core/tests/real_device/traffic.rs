@@ -151,3 +151,16 @@ fn packets_still_arrive_when_the_route_becomes_narrower() {
         assert_eq!((encap.packets, encap.fragmented), (20, 10));
     });
 }
+
+#[test]
+fn the_peer_was_not_heard_from_in_the_future() {
+    isolated(|| {
+        let site = Site::new(Offload::ALL);
+        for _ in 0..200 {
+            site.peer.send(&answer(b"Hello World")).unwrap();
+            assert_eq!(site.inbound(), b"Hello World");
+            let stats = site.tunnel.stats();
+            assert!(stats.decap.last_at.is_none_or(|at| at <= stats.timestamp));
+        }
+    });
+}
