@@ -2,10 +2,10 @@
 //!
 //! Errors of a connected socket belong to datagrams sent earlier as often as to the call that tells them.
 
-use super::packet::{udp, udp_flow};
-use super::site::{Site, running};
 use std::sync::atomic::Ordering;
 
+use super::packet::{udp, udp_flow};
+use super::site::{Site, running};
 use crate::{DecapDrop, EncapDrop};
 
 /// All of Linux's error numbers.
