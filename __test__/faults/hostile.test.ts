@@ -9,6 +9,7 @@ import { RemoteTunnel, socketAddress } from '../../testbed/tunnel.ts';
 import { waitFor } from '../../testbed/wait.ts';
 import { closeAlone } from '../traffic/accounts.ts';
 import { Conversation } from '../traffic/conversation.ts';
+import { inHex } from '../traffic/in-hex.ts';
 import { lies, packetLength, randomDatagrams } from './lies.ts';
 
 const PORT = 9000;
@@ -126,8 +127,4 @@ async function receive(t: ExecutionContext, outer: Family, sent: readonly Sent[]
   t.is(socket.receiveOverflow, 0);
   t.is(encap.received, 0, 'nothing was answered');
   return decap;
-}
-
-function inHex(packets: readonly Buffer[]): string[] {
-  return packets.map((packet) => packet.toString('hex'));
 }

@@ -6,6 +6,7 @@ import { createSites } from '../../testbed/sites.ts';
 import { openPair } from '../../testbed/tunnel.ts';
 import { closeAndAccount, nothingDropped } from './accounts.ts';
 import { Conversation } from './conversation.ts';
+import { inHex } from './in-hex.ts';
 
 const TIMESTAMPS = Buffer.from([1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]);
 const SHORT = Buffer.alloc(7, 0x11);
@@ -79,8 +80,4 @@ function withoutId(packet: Buffer): Buffer {
   copy.fill(0, 4, 6);
   copy.fill(0, 10, 12);
   return copy;
-}
-
-function inHex(packets: readonly Buffer[]): string[] {
-  return packets.map((packet) => packet.toString('hex'));
 }

@@ -8,6 +8,7 @@ import { createSites } from '../../testbed/sites.ts';
 import { transferUdp } from '../../testbed/traffic/udp.ts';
 import { openPair, socketAddress } from '../../testbed/tunnel.ts';
 import { closeAndAccount, nothingDropped } from './accounts.ts';
+import { inHex } from './in-hex.ts';
 import { ALL_FAMILIES, inWords } from './matrix.ts';
 
 /** Taken in turn: runs of tiny and of full datagrams, every mixture, and datagrams of many fragments. */
@@ -126,8 +127,4 @@ function flowBetween(from: Site, to: Site, family: Family): Flow {
 
 function endpoints(flow: Flow): readonly [from: string, to: string] {
   return [socketAddress(flow.source, flow.sourcePort), socketAddress(flow.destination, flow.destinationPort)];
-}
-
-function inHex(bytes: readonly Buffer[]): string[] {
-  return bytes.map((each) => each.toString('hex'));
 }

@@ -8,6 +8,7 @@ import { createSites } from '../../testbed/sites.ts';
 import { openPair } from '../../testbed/tunnel.ts';
 import { closeAndAccount, nothingDropped } from './accounts.ts';
 import { Conversation } from './conversation.ts';
+import { inHex } from './in-hex.ts';
 import { ALL_FAMILIES, inWords } from './matrix.ts';
 import type { Families } from './matrix.ts';
 import { NEVER_MERGED, NOT_MERGED_AMONG_OTHERS } from './oddities.ts';
@@ -85,10 +86,6 @@ async function passThrough(
     { packets: all.length, bytes },
   );
   return capture.packets('in');
-}
-
-function inHex(packets: readonly Buffer[]): string[] {
-  return packets.map((packet) => packet.toString('hex'));
 }
 
 for (const families of ALL_FAMILIES) {

@@ -5,6 +5,7 @@ import { createSites } from '../../testbed/sites.ts';
 import { RemoteTunnel, socketAddress } from '../../testbed/tunnel.ts';
 import { closeAlone } from './accounts.ts';
 import { Conversation } from './conversation.ts';
+import { inHex } from './in-hex.ts';
 
 for (const outer of ['ipv4', 'ipv6'] as const) {
   test.serial(`one packet is one datagram with nothing added, in order (${outer})`, async (t) => {
@@ -26,10 +27,7 @@ for (const outer of ['ipv4', 'ipv6'] as const) {
     await whilePaused(a.process, () => inject(sites.a, sites.a.tun, packets));
 
     const datagrams = await receiver.first(packets.length);
-    t.deepEqual(
-      datagrams.map((datagram) => datagram.toString('hex')),
-      packets.map((packet) => packet.toString('hex')),
-    );
+    t.deepEqual(inHex(datagrams), inHex(packets));
     const { encap } = await closeAlone(t, a);
     t.is(encap.packets, packets.length);
     t.true(encap.sends < packets.length, 'several were sent at once all the same');
