@@ -39,7 +39,7 @@ for (const outer of OUTER) {
 
       await using b = await openB(sites, outer);
       const { sent, received } = await ping(sites.a, sites.b.inner.ipv4, { count: 10 });
-      t.is(received, 10);
+      t.true(received >= 10, `${received} of ${sent}`);
       await waitFor('the pings to arrive', async () => (await b.stats()).decap.received === sent);
 
       const [ofA, ofB] = [await closeAlone(t, a), await closeAlone(t, b)];

