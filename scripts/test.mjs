@@ -29,6 +29,8 @@ await runScript(() => {
   build();
   pack();
   run('cargo', ['test', '--workspace', '--locked', '--quiet']);
+  // The ava tests send and capture raw packets by it.
+  run('cargo', ['build', '--locked', '--quiet', '--package', 'ttun-testkit']);
   run('npx', ['ava', ...process.argv.slice(2)]);
   return 0;
 });

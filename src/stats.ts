@@ -5,10 +5,10 @@ import type { BindingTunnelStats } from '../binding.cjs';
 /**
  * Why a packet from the device was not sent.
  *
- * - `peer-unreachable`: the kernel had no way to the peer, or a firewall of this host forbade it
+ * - `peer-unreachable`: the kernel had no way to the peer, or the network said that there is none
  * - `too-big`: larger than any datagram to the peer can be
  * - `no-buffer-space`: the kernel had no memory for it
- * - `send-error`: any other error of the send
+ * - `send-error`: the send failed in another way; `socket.errors` says how: `EPERM` is a firewall of this host
  * - `routing-loop`: the tunnel's own datagrams, routed into its own device
  * - `malformed`: not an IPv4 or IPv6 packet whose lengths agree
  * - `closed`: read when the tunnel was being closed

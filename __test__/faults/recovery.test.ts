@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { EncapDropReason } from '../../src/index.ts';
 import { whilePaused } from '../../testbed/paused.ts';
 import { inject } from '../../testbed/probe.ts';
 import type { Family, Site } from '../../testbed/site.ts';
@@ -58,6 +59,7 @@ const WAYS_LOST: readonly {
   readonly spoil: (site: Site, peer: string) => Promise<unknown>;
   readonly mend: (site: Site, peer: string) => Promise<unknown>;
   readonly error: string;
+  readonly reason: EncapDropReason;
 }[] = [
   {
     what: 'the route is removed',
@@ -65,6 +67,7 @@ const WAYS_LOST: readonly {
     spoil: (site) => site.ip('route', 'delete', '10.0.1.0/24', 'dev', site.veth),
     mend: (site) => site.ip('route', 'add', '10.0.1.0/24', 'dev', site.veth, 'src', site.outer.ipv4),
     error: 'ENETUNREACH',
+    reason: 'peer-unreachable',
   },
   {
     what: 'the route is removed',
@@ -72,6 +75,7 @@ const WAYS_LOST: readonly {
     spoil: (site) => site.ip('route', 'delete', 'fd00:1::/64', 'dev', site.veth),
     mend: (site) => site.ip('route', 'add', 'fd00:1::/64', 'dev', site.veth),
     error: 'ENETUNREACH',
+    reason: 'peer-unreachable',
   },
   {
     what: 'the peer is made unreachable',
@@ -79,6 +83,7 @@ const WAYS_LOST: readonly {
     spoil: (site, peer) => site.ip('route', 'add', 'unreachable', peer),
     mend: (site, peer) => site.ip('route', 'delete', 'unreachable', peer),
     error: 'EHOSTUNREACH',
+    reason: 'peer-unreachable',
   },
   {
     what: 'the peer is prohibited',
@@ -86,6 +91,7 @@ const WAYS_LOST: readonly {
     spoil: (site, peer) => site.ip('route', 'add', 'prohibit', peer),
     mend: (site, peer) => site.ip('route', 'delete', 'prohibit', peer),
     error: 'EACCES',
+    reason: 'peer-unreachable',
   },
   {
     what: 'a firewall forbids it',
@@ -93,10 +99,11 @@ const WAYS_LOST: readonly {
     spoil: (site) => site.run(['nft', FIREWALL]),
     mend: (site) => site.run(['nft', 'delete', 'table', 'inet', 'forbidding']),
     error: 'EPERM',
+    reason: 'send-error',
   },
 ];
 
-for (const { what, family, spoil, mend, error } of WAYS_LOST) {
+for (const { what, family, spoil, mend, error, reason } of WAYS_LOST) {
   test.serial(`${what} for a while (${family})`, async (t) => {
     await using sites = await createSites();
     const [a, b] = await openPair(sites, { outer: family });
@@ -113,7 +120,7 @@ for (const { what, family, spoil, mend, error } of WAYS_LOST) {
     await inject(sites.a, sites.a.tun, udp(conversation, LATER));
 
     const accounts = await closeAndAccount(t, a, b, { sentAtA: LOST + 2 * LATER });
-    t.is(accounts.a.encap.drops['peer-unreachable'], LOST);
+    t.is(accounts.a.encap.drops[reason], LOST);
     t.is(accounts.b.decap.packets, 2 * LATER);
     t.deepEqual(Object.keys(accounts.a.socket.errors), [error]);
   });

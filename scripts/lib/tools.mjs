@@ -5,9 +5,13 @@ import { outputOf, run } from './run.mjs';
 import { Stop } from './stop.mjs';
 import { isAtLeast, minimumNode, minimumRust } from './versions.mjs';
 
-/** Whether a program can be started by its name. */
+/**
+ * Whether a program can be started by its name. What npm has put on the PATH does not count: packages bring commands of
+ * the same names (nft, for one).
+ */
 export function hasTool(name) {
-  return process.env.PATH.split(delimiter).some((folder) => isExecutable(join(folder, name)));
+  const folders = process.env.PATH.split(delimiter).filter((folder) => !folder.includes('node_modules'));
+  return folders.some((folder) => isExecutable(join(folder, name)));
 }
 
 /** Stops with the line to type where a tool is missing. */

@@ -1,10 +1,10 @@
-//! Running the two pumps: what they share, and the threads that carry them.
+//! Running the two pumps: what they share, and the thread that carries them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use ttun_packet::{CoalesceOptions, SourceFilter, outer_overhead};
 
 use crate::clock::Clock;
@@ -48,31 +48,26 @@ impl Context {
     }
 }
 
-/// Carries packets both ways until the tunnel is closed or can't go on.
+/// Carries packets both ways, on this thread, until the tunnel is closed or can't go on.
+///
+/// One thread for both directions: two were measured, always and only under load, and lost in every figure on two
+/// processors (docs/performance.md).
 pub(crate) fn run(device: &Arc<TunDevice>, socket: &Arc<PeerSocket>, context: &Context) -> Result<(), Error> {
-    let offload = device.offload();
-    let coalesce = CoalesceOptions { tcp: offload.tso, udp: offload.uso };
-    let encap = || {
-        let (device, peer) = (DeviceHandle::new(Arc::clone(device)), SocketHandle::new(Arc::clone(socket)));
-        Encap::new(device, peer, context)
-    };
-    let decap = || {
-        let (device, peer) = (DeviceHandle::new(Arc::clone(device)), SocketHandle::new(Arc::clone(socket)));
-        Decap::new(device, peer, coalesce, context)
-    };
-    if std::env::var_os("TTUN_TWO").is_none() {
-        return runtime()?.block_on(async {
-            let (out, back) = tokio::join!(
-                ending(context, async { encap().run().await }),
-                ending(context, async { decap().run().await })
-            );
-            out.and(back)
-        });
-    }
-    std::thread::scope(|scope| {
-        let back = scope.spawn(|| runtime()?.block_on(ending(context, async { decap().run().await })));
-        let out = runtime()?.block_on(ending(context, async { encap().run().await }));
-        out.and(back.join().unwrap_or(Ok(())))
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|cause| Error::system("epoll_create1", &cause, "starting the tunnel's event loop"))?;
+    let handles = || (DeviceHandle::new(Arc::clone(device)), SocketHandle::new(Arc::clone(socket)));
+    runtime.block_on(async {
+        let (to_read, to_send) = handles();
+        let mut encap = Encap::new(to_read, to_send, context);
+        let (to_write, to_receive) = handles();
+        let offload = device.offload();
+        let coalesce = CoalesceOptions { tcp: offload.tso, udp: offload.uso };
+        let mut decap = Decap::new(to_write, to_receive, coalesce, context);
+        let (out, back) = tokio::join!(ending(context, encap.run()), ending(context, decap.run()));
+        out.and(back)
     })
 }
 
@@ -81,12 +76,4 @@ async fn ending(context: &Context, pump: impl Future<Output = Result<(), Error>>
     let ended = pump.await;
     context.shutdown.request();
     ended
-}
-
-fn runtime() -> Result<Runtime, Error> {
-    Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(|cause| Error::system("epoll_create1", &cause, "starting the tunnel's event loop"))
 }
