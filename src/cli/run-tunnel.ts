@@ -4,6 +4,7 @@ import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import type { Output, TunnelCommand } from './command-line.ts';
+import { endByHangUp } from './hang-up.ts';
 import { abortOnSignals } from './signals.ts';
 import { say, sayError } from './talk.ts';
 import { UsageError } from './usage-error.ts';
@@ -32,6 +33,7 @@ export async function runTunnel({ device, local, remote, output }: TunnelCommand
     return 1;
   }
   for (const line of summarise(tunnel.stats())) say(line);
+  if (signal.reason === 'SIGHUP') endByHangUp();
   return 0;
 }
 

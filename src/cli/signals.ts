@@ -3,13 +3,13 @@ import { constants } from 'node:os';
 /** SIGHUP is here because closing a terminal would otherwise kill the process, and leave the device with its offloads on. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Is aborted by the first signal that asks this process to end. A second one ends it at once. */
+/** Is aborted, with its name as the reason, by the first signal that asks this process to end. A second one ends it at once. */
 export function abortOnSignals(): AbortSignal {
   const controller = new AbortController();
   const onSignal = (signal: (typeof SIGNALS)[number]): void => {
     // What a shell reports for a program that a signal ended.
     if (controller.signal.aborted) process.exit(128 + constants.signals[signal]);
-    controller.abort();
+    controller.abort(signal);
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   return controller.signal;

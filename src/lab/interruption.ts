@@ -1,3 +1,4 @@
+import { endByHangUp } from '../cli/hang-up.ts';
 import { Interruption } from './failure.ts';
 
 const ways: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -29,11 +30,7 @@ export function listenForInterruption(): { signal: AbortSignal; stopListening: (
   };
 }
 
-/**
- * To be called when all is tidied up and nothing listens for signals any more. Node resets the terminal as it ends, and aborts with
- * a core dump where the terminal has gone: then ending by the signal itself, as programs without a handler do, is the clean way.
- */
+/** To be called when all is tidied up and nothing listens for signals any more. */
 export function endIfTerminalIsGone(interruption: AbortSignal): void {
-  const hungUp = interruption.reason instanceof Interruption && interruption.reason.signal === 'SIGHUP';
-  if (hungUp && (process.stdout.isTTY || process.stderr.isTTY)) process.kill(process.pid, 'SIGHUP');
+  if (interruption.reason instanceof Interruption && interruption.reason.signal === 'SIGHUP') endByHangUp();
 }
