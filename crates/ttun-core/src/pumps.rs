@@ -50,7 +50,7 @@ impl Context {
 
 /// Carries packets both ways, on this thread, until the tunnel is closed or can't go on.
 ///
-/// One thread for both directions: two were measured, always and only under load, and lost in every figure on two
+/// One thread for both directions: two were measured, always and only under load, and lost in most figures on two
 /// processors (docs/performance.md).
 pub(crate) fn run(device: &Arc<TunDevice>, socket: &Arc<PeerSocket>, context: &Context) -> Result<(), Error> {
     let runtime = Builder::new_current_thread()
