@@ -35,10 +35,10 @@ function asTyped(command: string): string {
 }
 
 const PRELUDE = `
-  set -euo pipefail
+  set -meuo pipefail # -m: each job is a process group, which can be ended as a whole
   mkdir -p /run/netns && mount -t tmpfs none /run/netns
   until_true() { for _ in $(seq 400); do if "$@"; then return; fi; sleep 0.05; done; echo "never: $*" >&2; return 1; }
-  end_what_runs() { local jobs; jobs=$(jobs -p); [ -z "$jobs" ] || kill $jobs 2>/dev/null || true; wait || true; }
+  end_what_runs() { for job in $(jobs -p); do kill -- "-$job" || true; done 2>ended.log; wait || true; }
   trap end_what_runs EXIT
 `;
 
