@@ -12,6 +12,7 @@ use ttun_packet::{CoalesceOptions, Run};
 use crate::backoff::Backoff;
 use crate::counters::DecapDrop;
 use crate::error::Error;
+use crate::pump::{self, Drained, Pump};
 use crate::pumps::Context;
 use crate::seam::{DatagramSocket, Datagrams, PacketDevice};
 
@@ -34,14 +35,6 @@ pub(crate) struct Decap<'t, D, S> {
     backoff: Backoff,
 }
 
-/// Why draining the socket stopped.
-enum Drained {
-    /// Nothing is left to receive.
-    All,
-    /// The other direction has its turn.
-    Budget,
-}
-
 impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
     pub(crate) fn new(device: D, socket: S, coalesce: CoalesceOptions, context: &'t Context) -> Self {
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
@@ -51,42 +44,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
 
     /// Runs until the tunnel is closed (`Ok`) or the device is gone (`Err`).
     pub(crate) async fn run(&mut self) -> Result<(), Error> {
-        let shutdown = self.context.shutdown.requested();
-        tokio::pin!(shutdown);
-        while !self.context.shutdown.is_requested() {
-            match self.drain().await? {
-                Drained::Budget => tokio::task::yield_now().await,
-                Drained::All => tokio::select! {
-                    biased;
-                    ready = self.socket.readable() => {
-                        ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the socket"))?;
-                    }
-                    () = &mut shutdown => {}
-                },
-            }
-        }
-        Ok(())
-    }
-
-    async fn drain(&mut self) -> Result<Drained, Error> {
-        for _ in 0..BUDGET {
-            match self.socket.try_recv(&mut self.buffer) {
-                Ok(datagrams) => {
-                    self.backoff.succeeded();
-                    self.deliver(&datagrams).await?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::All),
-                Err(error) => {
-                    // Most often an ICMP answer to something sent earlier; it moved nothing.
-                    self.context.errors.count(&error);
-                    self.backoff.failed().await;
-                }
-            }
-            if self.context.shutdown.is_requested() {
-                break;
-            }
-        }
-        Ok(Drained::Budget)
+        pump::run(self, self.context).await
     }
 
     /// Hands the good packets of one receive to the device.
@@ -114,5 +72,33 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
             left = rest;
         }
         self.outlet.write(&mut run).await
+    }
+}
+
+impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
+    async fn drain(&mut self) -> Result<Drained, Error> {
+        for _ in 0..BUDGET {
+            match self.socket.try_recv(&mut self.buffer) {
+                Ok(datagrams) => {
+                    self.backoff.succeeded();
+                    self.deliver(&datagrams).await?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::All),
+                Err(error) => {
+                    // Most often an ICMP answer to something sent earlier; it moved nothing.
+                    self.context.errors.count(&error);
+                    self.backoff.failed().await;
+                }
+            }
+            if self.context.shutdown.is_requested() {
+                break;
+            }
+        }
+        Ok(Drained::Budget)
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        let ready = self.socket.readable().await;
+        ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the socket"))
     }
 }

@@ -11,6 +11,7 @@ use ttun_packet::{Segments, clamp_mss, is_routing_loop, is_tcp_syn};
 use crate::backoff::{Backoff, is_gone};
 use crate::counters::EncapDrop;
 use crate::error::Error;
+use crate::pump::{self, Drained, Pump};
 use crate::pumps::Context;
 use crate::seam::{DatagramSocket, DeviceRead, PacketDevice};
 use crate::watch::Direction;
@@ -46,14 +47,6 @@ pub(crate) struct Encap<'t, D, S> {
     backoff: Backoff,
 }
 
-/// Why draining the device stopped.
-enum Drained {
-    /// Nothing is left to read.
-    All,
-    /// The other direction has its turn.
-    Budget,
-}
-
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
     pub(crate) fn new(device: D, socket: S, context: &'t Context) -> Self {
         let mut encap = Self {
@@ -73,50 +66,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
 
     /// Runs until the tunnel is closed (`Ok`) or the device is gone (`Err`).
     pub(crate) async fn run(&mut self) -> Result<(), Error> {
-        let shutdown = self.context.shutdown.requested();
-        tokio::pin!(shutdown);
-        while !self.context.shutdown.is_requested() {
-            match self.drain().await? {
-                Drained::Budget => tokio::task::yield_now().await,
-                Drained::All => tokio::select! {
-                    biased;
-                    ready = self.device.readable() => {
-                        ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the device"))?;
-                    }
-                    () = &mut shutdown => {}
-                },
-            }
-        }
-        Ok(())
-    }
-
-    async fn drain(&mut self) -> Result<Drained, Error> {
-        let mut bytes = 0;
-        for _ in 0..BUDGET_READS {
-            self.make_room().await;
-            let room = self.buffer.get_mut(self.read_at..).unwrap_or(&mut []);
-            match self.device.try_recv(room) {
-                Ok(read) => {
-                    self.backoff.succeeded();
-                    bytes += read.len;
-                    self.take(&read).await;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.flush().await;
-                    return Ok(Drained::All);
-                }
-                Err(error) if is_gone(&error) => {
-                    self.flush().await;
-                    return Err(self.context.device_gone("readv", &error));
-                }
-                Err(_) => self.backoff.failed().await,
-            }
-            if bytes >= BUDGET_BYTES || self.context.shutdown.is_requested() {
-                break;
-            }
-        }
-        self.flush().await;
-        Ok(Drained::Budget)
+        pump::run(self, self.context).await
     }
 
     /// Finds room for one read, over nothing that still waits to be sent. What was used last is used again as soon as
@@ -177,5 +127,41 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             }
         }
         self.read_at = start + read.len;
+    }
+}
+
+impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
+    async fn drain(&mut self) -> Result<Drained, Error> {
+        let mut bytes = 0;
+        for _ in 0..BUDGET_READS {
+            self.make_room().await;
+            let room = self.buffer.get_mut(self.read_at..).unwrap_or(&mut []);
+            match self.device.try_recv(room) {
+                Ok(read) => {
+                    self.backoff.succeeded();
+                    bytes += read.len;
+                    self.take(&read).await;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.flush().await;
+                    return Ok(Drained::All);
+                }
+                Err(error) if is_gone(&error) => {
+                    self.flush().await;
+                    return Err(self.context.device_gone("readv", &error));
+                }
+                Err(_) => self.backoff.failed().await,
+            }
+            if bytes >= BUDGET_BYTES || self.context.shutdown.is_requested() {
+                break;
+            }
+        }
+        self.flush().await;
+        Ok(Drained::Budget)
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        let ready = self.device.readable().await;
+        ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the device"))
     }
 }

@@ -22,6 +22,7 @@ mod device;
 mod encap;
 mod error;
 mod options;
+mod pump;
 mod pumps;
 mod readiness;
 mod seam;
