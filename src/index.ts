@@ -1,6 +1,6 @@
 export { TtunError } from './errors.ts';
 export type { TtunErrorCode, TtunErrorDetails } from './errors.ts';
-export type { OffloadOptions, TunnelOptions } from './options.ts';
+export type { InterfaceOptions, OffloadOptions, TunnelOptions } from './options.ts';
 export type {
   DecapDropReason,
   DecapStats,

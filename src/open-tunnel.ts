@@ -1,9 +1,16 @@
 /** The tunnel as this package itself holds it: over the binding, with what its users do not see. */
-import type { BindingEnd, BindingTunnel, BindingWatched, BindingWatchOptions } from '../binding.cjs';
+import type {
+  BindingEnd,
+  BindingInterfaceOptions,
+  BindingTunnel,
+  BindingTunnelOptions,
+  BindingWatch,
+  BindingWatchOptions,
+} from '../binding.cjs';
+import { formatEndpoint } from './address.ts';
 import { TtunError } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
-import { resolveOptions } from './options.ts';
-import type { TunnelOptions } from './options.ts';
+import type { ResolvedInterface, ResolvedOptions } from './options.ts';
 import { toTunnelStats } from './stats.ts';
 import type { TunnelStats } from './stats.ts';
 import type { Tunnel, TunnelEnd } from './tunnel.ts';
@@ -11,9 +18,8 @@ import type { Tunnel, TunnelEnd } from './tunnel.ts';
 /** An open tunnel runs on when nobody holds it any more; the binding would close what is collected as garbage. */
 const openTunnels = new Set<OpenTunnel>();
 
-export async function openTunnel(options: TunnelOptions, signal?: AbortSignal): Promise<OpenTunnel> {
+export async function openTunnel(options: ResolvedOptions, signal?: AbortSignal): Promise<OpenTunnel> {
   signal?.throwIfAborted();
-  const resolved = resolveOptions(options);
   const binding = loadBinding();
 
   const keepAlive = new KeepAlive();
@@ -22,7 +28,7 @@ export async function openTunnel(options: TunnelOptions, signal?: AbortSignal): 
     onEnd = resolve;
   });
   try {
-    const { error, tunnel } = await binding.openTunnel(resolved, (end) => onEnd?.(end));
+    const { error, tunnel } = await binding.openTunnel(toBindingOptions(options), (end) => onEnd?.(end));
     if (error !== null) throw toTtunError(error);
     if (tunnel === null)
       throw new TtunError('ERR_TTUN_INTERNAL', 'the binding gave neither a tunnel nor an error');
@@ -88,20 +94,40 @@ export class OpenTunnel implements Tunnel {
   }
 
   /**
-   * Starts to copy packets that pass into a bounded ring, from which `takeWatched` takes them. `wake` is called, from time
-   * to time and not for each packet, when there is something to take.
+   * Starts to copy packets that pass into a bounded ring, from which the watch's `take` takes them. `wake` is called, from
+   * time to time and not for each packet, when there is something to take. Several may watch at once.
    */
-  watch(options: BindingWatchOptions, wake: () => void): void {
-    this.#binding.watch(options, wake);
+  watch(options: BindingWatchOptions, wake: () => void): BindingWatch {
+    return this.#binding.watch(options, wake);
   }
+}
 
-  takeWatched(): BindingWatched {
-    return this.#binding.takeWatched();
-  }
+function toBindingOptions(options: ResolvedOptions): BindingTunnelOptions {
+  const { local, remote } = options;
+  if (remote.address === undefined)
+    throw new TtunError('ERR_TTUN_INTERNAL', `${remote.name} is not resolved`);
+  const anyAddress = {
+    family: remote.address.family,
+    text: remote.address.family === 4 ? '0.0.0.0' : '::',
+    scopeId: null,
+  };
+  return {
+    ...options,
+    local: formatEndpoint({ address: local.address ?? anyAddress, port: local.port }),
+    remote: formatEndpoint(remote),
+    allowedSources: options.allowedSources === null ? null : [...options.allowedSources],
+    interface: options.interface === null ? null : toBindingInterface(options.interface),
+  };
+}
 
-  unwatch(): void {
-    this.#binding.unwatch();
-  }
+function toBindingInterface({ mtu, addresses, routes, ...rest }: ResolvedInterface): BindingInterfaceOptions {
+  return {
+    ...rest,
+    addresses: [...addresses],
+    routes: [...routes],
+    mtu: mtu === 'auto' ? null : mtu,
+    mtuAuto: mtu === 'auto',
+  };
 }
 
 function toTunnelEnd({ error }: BindingEnd): TunnelEnd {

@@ -1,28 +1,32 @@
 /** The options of a tunnel: their meaning, their defaults, and what is wrong with them. */
 import { inspect } from 'node:util';
-import type { BindingTunnelOptions } from '../binding.cjs';
 import {
   checkEndpointPair,
   checkRemoteAddress,
   checkUnicast,
-  formatEndpoint,
   InvalidValue,
   parseEndpoint,
   parseIpAddress,
 } from './address.ts';
-import type { Endpoint } from './address.ts';
+import type { Endpoint, IpAddress } from './address.ts';
 import { TtunError } from './errors.ts';
 
-/** What a tunnel is made of. Every property is checked; one that is not known is an error. */
+/**
+ * What a tunnel is made of; the same names in TypeScript, TOML and JSON. Every property is checked; one that is not known is
+ * an error.
+ */
 export interface TunnelOptions {
-  /** Name of an existing TUN device. It is attached to as it is: its addresses, MTU and up/down state stay. */
+  /** Name of a TUN device. One that exists is attached to as it is: its addresses, MTU and up/down state stay. */
   readonly device: string;
   /**
    * Address and port to which the UDP socket is bound: `192.0.2.1:8000`, `[2001:db8::1]:8000`, or `[fe80::1%eth0]:8000`.
-   * Numeric: names are not looked up. `0.0.0.0` and `[::]` leave the choice of the address to the routing table.
+   * Numeric. `:8000` leaves the address to the routing table.
    */
   readonly local: string;
-  /** Address and port of the peer, of the same family. Datagrams from any other address or port are not received. */
+  /**
+   * Address and port of the peer, of the same family. Datagrams from any other address or port are not received. In place of
+   * the address a name may stand (`gateway.example:8000`): it is resolved, and again whenever the peer falls silent.
+   */
   readonly remote: string;
   /**
    * Networks such as `10.0.2.0/24` from which inner packets of the peer may come; others are dropped and counted as
@@ -34,8 +38,44 @@ export interface TunnelOptions {
    * segments fit the route to the peer. Default `true`; `false` leaves packets as they are.
    */
   readonly clampMss?: boolean;
+  /** Interface by which alone the tunnel's datagrams leave and come, whatever the routing table says (`SO_BINDTODEVICE`). */
+  readonly bindDevice?: string;
+  /** Mark of the tunnel's datagrams, for policy routing and firewalls (`SO_MARK`): 1 to 4,294,967,295. */
+  readonly fwmark?: number;
+  /** Wait for a deleted device to come back rather than end. Default `false`, in `ttun up` `true`. */
+  readonly reattach?: boolean;
+  /** What to set up of the device. Absent: it is used as it is. */
+  readonly interface?: InterfaceOptions;
   /** What may be used at most of the kernel's offloads. */
   readonly offload?: OffloadOptions;
+}
+
+/**
+ * What to set up of the device; needs root (CAP_NET_ADMIN). Only what is named is changed, and it is put back when the tunnel
+ * ends.
+ */
+export interface InterfaceOptions {
+  /** Make the device if it is not there; it vanishes when the tunnel ends, also by a crash. Default `false`. */
+  readonly create?: boolean;
+  /** Leave a device that was made, as it was set up, when the tunnel ends. Default `false`. */
+  readonly persist?: boolean;
+  /** User, by name or number, who may attach to a device that is made. Default: only root. */
+  readonly owner?: string | number;
+  /** Group, by name or number, whose members may attach to a device that is made. */
+  readonly group?: string | number;
+  /** Make the device for several queues (`IFF_MULTI_QUEUE`). Default `false`. */
+  readonly multiQueue?: boolean;
+  /** Addresses of the device with their prefix lengths: `10.0.2.1/24`, `fd00:2::1/64`. */
+  readonly addresses?: readonly string[];
+  /** Networks to route into the tunnel: `10.9.0.0/16`. */
+  readonly routes?: readonly string[];
+  /**
+   * MTU of the device in bytes, or `'auto'`: that of the route to the peer less the outer headers (28 bytes in IPv4, 48 in
+   * IPv6), and not under 1280 where the inside speaks IPv6. Default: as it is.
+   */
+  readonly mtu?: number | 'auto';
+  /** Bring the device up or down. Default: up when it is made, otherwise as it is. */
+  readonly up?: boolean;
 }
 
 /**
@@ -57,6 +97,46 @@ export interface OffloadOptions {
   readonly virtioHeader?: boolean;
 }
 
+/** Options that were checked, with their defaults filled in. */
+export interface ResolvedOptions {
+  readonly device: string;
+  readonly local: LocalEndpoint;
+  readonly remote: RemoteEndpoint;
+  /** As `address/prefix length`; `null` accepts all. */
+  readonly allowedSources: readonly string[] | null;
+  readonly clampMss: boolean;
+  readonly bindDevice: string | null;
+  readonly fwmark: number | null;
+  readonly reattach: boolean;
+  readonly interface: ResolvedInterface | null;
+  readonly offload: Readonly<Required<OffloadOptions>>;
+}
+
+/** Where the tunnel's own socket is; `null` leaves the address to the routing table. */
+export interface LocalEndpoint {
+  readonly address: IpAddress | null;
+  readonly port: number;
+}
+
+/** Where the peer is: an address, or a name that is still to be resolved. */
+export type RemoteEndpoint =
+  | { readonly address: IpAddress; readonly name?: undefined; readonly port: number }
+  | { readonly name: string; readonly address?: undefined; readonly port: number };
+
+export interface ResolvedInterface {
+  readonly create: boolean;
+  readonly persist: boolean;
+  readonly owner: string | null;
+  readonly group: string | null;
+  readonly multiQueue: boolean;
+  /** As `address/prefix length`. */
+  readonly addresses: readonly string[];
+  /** As `address/prefix length`. */
+  readonly routes: readonly string[];
+  readonly mtu: number | 'auto' | null;
+  readonly up: boolean | null;
+}
+
 const OFFLOAD_KEYS = ['checksum', 'tso', 'uso', 'segment', 'receive', 'virtioHeader'] as const;
 const TUNNEL_KEYS = ['device', 'local', 'remote', 'allowedSources', 'clampMss', 'offload'] as const;
 
@@ -65,7 +145,7 @@ const TUNNEL_KEYS = ['device', 'local', 'remote', 'allowedSources', 'clampMss', 
  *
  * @throws TtunError with code `ERR_TTUN_INVALID_OPTIONS` that names everything that is wrong at once
  */
-export function resolveOptions(options: TunnelOptions): BindingTunnelOptions {
+export function resolveOptions(options: TunnelOptions): ResolvedOptions {
   const problems = new Problems();
   const table = new OptionTable(options, TUNNEL_KEYS, '', problems);
   const device = table.required('device', parseDeviceName);
@@ -99,10 +179,14 @@ export function resolveOptions(options: TunnelOptions): BindingTunnelOptions {
   }
   return {
     device,
-    local: formatEndpoint(local),
-    remote: formatEndpoint(remote),
+    local,
+    remote,
     allowedSources,
     clampMss,
+    bindDevice: null,
+    fwmark: null,
+    reattach: false,
+    interface: null,
     offload,
   };
 }

@@ -1,6 +1,7 @@
 /** The tunnel as users of the package hold it. */
 import type { TtunError } from './errors.ts';
 import { openTunnel } from './open-tunnel.ts';
+import { resolveOptions } from './options.ts';
 import type { TunnelOptions } from './options.ts';
 import type { TunnelStats } from './stats.ts';
 
@@ -16,8 +17,12 @@ export interface CreateTunnelSettings {
  * Rejects with a `TtunError` that says why the tunnel cannot be opened, or with the signal's reason when it is aborted
  * before the tunnel is open; nothing is left open in either case.
  */
-export function createTunnel(options: TunnelOptions, settings: CreateTunnelSettings = {}): Promise<Tunnel> {
-  return openTunnel(options, settings.signal);
+export async function createTunnel(
+  options: TunnelOptions,
+  { signal }: CreateTunnelSettings = {},
+): Promise<Tunnel> {
+  signal?.throwIfAborted();
+  return openTunnel(resolveOptions(options), signal);
 }
 
 /**

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { TtunError } from '../../src/errors.ts';
+import { parseEndpoint } from '../../src/address.ts';
 import { resolveOptions } from '../../src/options.ts';
 import type { TunnelOptions } from '../../src/options.ts';
 
@@ -20,8 +21,14 @@ function refusal(options: unknown): TtunError {
 test('three options are enough, and all offloads are used', (t) => {
   t.deepEqual(resolveOptions(GOOD), {
     ...GOOD,
+    local: parseEndpoint(GOOD.local),
+    remote: parseEndpoint(GOOD.remote),
     allowedSources: null,
     clampMss: true,
+    bindDevice: null,
+    fwmark: null,
+    reattach: false,
+    interface: null,
     offload: { checksum: true, tso: true, uso: true, segment: true, receive: true, virtioHeader: true },
   });
 });
@@ -33,7 +40,11 @@ test('every option is passed on', (t) => {
     clampMss: false,
     offload: { checksum: false, tso: false, uso: false, segment: false, receive: false, virtioHeader: false },
   };
-  t.deepEqual(resolveOptions(options), options);
+  t.like(resolveOptions(options), {
+    ...options,
+    local: parseEndpoint(GOOD.local),
+    remote: parseEndpoint(GOOD.remote),
+  });
 });
 
 test('an offload that is not named stays on', (t) => {
@@ -48,11 +59,15 @@ test('an option that is undefined stands for its default', (t) => {
 
 test('IPv6 ends are spelt canonically, zones by their index', (t) => {
   const ends = { local: '[FE80:0::1%3]:8000', remote: '[fe80::2%3]:8000' };
-  t.like(resolveOptions({ ...GOOD, ...ends }), { local: '[fe80::1%3]:8000', remote: '[fe80::2%3]:8000' });
+  t.like(resolveOptions({ ...GOOD, ...ends }), {
+    local: parseEndpoint('[fe80::1%3]:8000'),
+    remote: parseEndpoint('[fe80::2%3]:8000'),
+  });
 });
 
 test('the local address may be left to the routing table', (t) => {
-  t.is(resolveOptions({ ...GOOD, local: '0.0.0.0:8000' }).local, '0.0.0.0:8000');
+  const { local } = resolveOptions({ ...GOOD, local: '0.0.0.0:8000' });
+  t.deepEqual(local, parseEndpoint('0.0.0.0:8000'));
 });
 
 test('an address without prefix length among the allowed sources stands for itself', (t) => {

@@ -1,5 +1,6 @@
 /** The command line: finds out what is asked for, and loads only what that needs. */
 import { isIP } from 'node:net';
+import { COMMANDS } from './commands/index.ts';
 import { parseCommandLine } from './command-line.ts';
 import type { Command } from './command-line.ts';
 import { sayError } from './talk.ts';
@@ -12,17 +13,16 @@ import { UsageError } from './usage-error.ts';
  * @returns the exit code: 0 for a good end, 1 for any other, 2 when the arguments make no sense
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const [first, second = ''] = args;
-  // A device may be called lab, and then an address follows.
-  if (first === 'lab' && isIP(second) === 0) {
-    const { runLab } = await import('../lab/index.ts');
-    return runLab(args.slice(1));
-  }
+  const [first = '', second = ''] = args;
+  // A device may have the name of a command, and then an address follows.
+  const load = isIP(second) === 0 ? COMMANDS.get(first) : undefined;
   try {
-    return await run(parseCommandLine(args));
+    if (load === undefined) return await run(parseCommandLine(args));
+    const command = await load();
+    return await command.run(args.slice(1));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    sayError(`${error.message} (see ttun --help)`);
+    sayError(`${error.message} (see ttun ${load === undefined ? '' : `${first} `}--help)`);
     return 2;
   }
 }

@@ -1,5 +1,5 @@
 /** Prints packets as they pass, one a line. */
-import type { BindingPacket } from '../../binding.cjs';
+import type { BindingPacket, BindingWatch } from '../../binding.cjs';
 import { describePacket } from '../decode/packet.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import { styleFor } from './style.ts';
@@ -13,8 +13,8 @@ const SNAP_LENGTH = 128;
 
 /** How many packets are copied: so many that bulk traffic costs nothing, or all, as far as the ring has room for them. */
 const WATCH = {
-  some: { snapLength: SNAP_LENGTH, capacity: 64, packetsPerSecond: 10 },
-  all: { snapLength: SNAP_LENGTH, capacity: 4096, packetsPerSecond: null },
+  some: { snapLength: SNAP_LENGTH, capacity: 64, packetsPerSecond: 10, outbound: null },
+  all: { snapLength: SNAP_LENGTH, capacity: 4096, packetsPerSecond: null, outbound: null },
 } as const;
 
 /** How often it is said how many packets were left out, in ms. */
@@ -27,7 +27,7 @@ export function startPacketLines(tunnel: OpenTunnel, share: Share): () => void {
 }
 
 class PacketLines {
-  readonly #tunnel: OpenTunnel;
+  readonly #watch: BindingWatch;
   readonly #share: Share;
   readonly #style = styleFor(process.stdout);
   #isStopped = false;
@@ -38,12 +38,11 @@ class PacketLines {
   #reports: NodeJS.Timeout | undefined;
 
   constructor(tunnel: OpenTunnel, share: Share) {
-    this.#tunnel = tunnel;
     this.#share = share;
     process.stdout.on('error', () => this.#onReaderGone());
     process.stdout.on('drain', () => this.#take());
     // Not at once: under load the next call would follow before timers and signals get their turn.
-    tunnel.watch(WATCH[share], () => setImmediate(() => this.#take()));
+    this.#watch = tunnel.watch(WATCH[share], () => setImmediate(() => this.#take()));
   }
 
   /** Prints what is still there, and nothing after that. */
@@ -51,7 +50,7 @@ class PacketLines {
     if (this.#isStopped) return;
     this.#take();
     // When the reader is too slow even now.
-    const { packets, leftOut } = this.#tunnel.takeWatched();
+    const { packets, leftOut } = this.#watch.take();
     this.#leftOut += packets.length + leftOut;
     this.#sayLeftOut();
     this.#end();
@@ -60,7 +59,7 @@ class PacketLines {
   #take(): void {
     // A slow reader costs no memory: the ring fills up, and what does not fit is counted.
     if (this.#isStopped || process.stdout.writableNeedDrain) return;
-    const { packets, leftOut } = this.#tunnel.takeWatched();
+    const { packets, leftOut } = this.#watch.take();
     if (packets.length === 0 && leftOut === 0) return;
     this.#leftOut += leftOut;
     this.#isActive = true;
@@ -98,7 +97,7 @@ class PacketLines {
   #end(): void {
     this.#isStopped = true;
     clearInterval(this.#reports);
-    this.#tunnel.unwatch();
+    this.#watch.end();
   }
 
   /** `12:34:56.789012 Out IP …`: local time, and the direction as seen by the host's own stack. */

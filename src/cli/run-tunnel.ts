@@ -2,6 +2,7 @@
 import { TtunError } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
+import { resolveOptions } from '../options.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import type { Output, TunnelCommand } from './command-line.ts';
 import { endByHangUp } from './hang-up.ts';
@@ -15,7 +16,7 @@ export async function runTunnel({ device, local, remote, output }: TunnelCommand
   const loadingShow = loadShow(output);
   let tunnel;
   try {
-    tunnel = await openTunnel({ device, local, remote }, signal);
+    tunnel = await openTunnel(resolveOptions({ device, local, remote }), signal);
   } catch (error) {
     if (signal.aborted) return 0;
     return reportFailureToOpen(error);

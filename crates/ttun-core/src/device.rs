@@ -1,7 +1,6 @@
 //! The TUN device: attached by tun-rs, checked by us, read and written packet by packet.
 
 mod attach;
-mod link;
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};

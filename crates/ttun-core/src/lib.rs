@@ -37,7 +37,7 @@ mod watch;
 
 pub use counters::{DecapDrop, EncapDrop};
 pub use error::{Error, ErrorKind};
-pub use options::{Offload, TunnelOptions};
+pub use options::{InterfaceOptions, MtuChoice, Offload, TunnelOptions};
 pub use stats::{DecapStats, DeviceStats, EncapStats, OffloadStats, SocketStats, TunnelState, TunnelStats};
 pub use tunnel::{End, Tunnel};
 pub use watch::{Direction, Watch, WatchOptions, Watched, WatchedPacket};

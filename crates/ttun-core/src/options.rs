@@ -17,6 +17,49 @@ pub struct TunnelOptions {
     pub clamp_mss: bool,
     /// What may be used at most of the kernel's offloads.
     pub offload: Offload,
+    /// Interface that the socket's datagrams leave and come by, whatever the routing table says (`SO_BINDTODEVICE`).
+    pub bind_device: Option<String>,
+    /// Mark of the socket's datagrams, for policy routing and firewalls (`SO_MARK`).
+    pub fwmark: Option<u32>,
+    /// Whether to wait for a deleted device to come back rather than to end.
+    pub reattach: bool,
+    /// What to set up of the device; `None` uses it as it is.
+    pub interface: Option<InterfaceOptions>,
+}
+
+/// What to set up of the device. What was there before is put back when the tunnel ends.
+#[derive(Clone, Debug, Default)]
+pub struct InterfaceOptions {
+    /// Make the device if it is not there.
+    pub create: bool,
+    /// Leave it, as it was set up, when the tunnel ends.
+    pub persist: bool,
+    /// User who may attach to a device that is made, by name or number.
+    pub owner: Option<String>,
+    /// Group that may attach to a device that is made, by name or number.
+    pub group: Option<String>,
+    /// Make the device for several queues.
+    pub multi_queue: bool,
+    /// Addresses to give it, with their prefix lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Networks to route into it.
+    pub routes: Vec<(IpAddr, u8)>,
+    /// Its MTU.
+    pub mtu: MtuChoice,
+    /// Bring it up, or down; `None`: up if it was made here, otherwise left as it is.
+    pub up: Option<bool>,
+}
+
+/// How the MTU of the device is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MtuChoice {
+    /// It stays as it is.
+    #[default]
+    Unchanged,
+    /// What fits the route to the peer, and never under 1280 where the inside speaks IPv6.
+    Auto,
+    /// This many bytes.
+    Bytes(u32),
 }
 
 /// The kernel offloads that may be used. What the kernel lacks is done without in any case.

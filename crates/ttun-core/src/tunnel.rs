@@ -142,6 +142,15 @@ impl Tunnel {
         self.shared.stats()
     }
 
+    /// Makes `remote`, of the same address family, the peer from now on.
+    ///
+    /// # Errors
+    /// Why it can't be the peer; the tunnel goes on with the one it had.
+    pub fn set_remote(&self, remote: SocketAddr) -> Result<(), Error> {
+        let _ = remote;
+        Err(Error::new(ErrorKind::Internal, "the peer can't be changed yet"))
+    }
+
     /// Wishes the tunnel to end and returns at once.
     pub fn request_close(&self) {
         self.shared.context.shutdown.request();

@@ -14,6 +14,8 @@ pub struct WatchOptions {
     pub capacity: usize,
     /// Packets copied in any one second at most; `None` copies all.
     pub packets_per_second: Option<u32>,
+    /// Only packets that pass this way; `None` copies both.
+    pub direction: Option<Direction>,
 }
 
 /// Which way a packet passed.

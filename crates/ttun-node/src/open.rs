@@ -8,7 +8,7 @@ use napi::Status;
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use ttun_core::{ErrorKind, Offload, Tunnel, TunnelOptions};
+use ttun_core::{ErrorKind, InterfaceOptions, MtuChoice, Offload, Tunnel, TunnelOptions};
 
 use crate::error::{BindingEnd, BindingError};
 use crate::registry::Registry;
@@ -29,6 +29,40 @@ pub struct BindingTunnelOptions {
     pub clamp_mss: bool,
     /// What may be used at most of the kernel's offloads.
     pub offload: BindingOffload,
+    /// Interface that the socket is bound to.
+    pub bind_device: Option<String>,
+    /// Mark of the socket's datagrams.
+    pub fwmark: Option<u32>,
+    /// Whether to wait for a deleted device to come back.
+    pub reattach: bool,
+    /// What to set up of the device; null uses it as it is.
+    pub interface: Option<BindingInterfaceOptions>,
+}
+
+/// What to set up of the device.
+#[napi(object, object_to_js = false, use_nullable = true)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each named")]
+pub struct BindingInterfaceOptions {
+    /// Make the device if it is not there.
+    pub create: bool,
+    /// Leave it, as it was set up, when the tunnel ends.
+    pub persist: bool,
+    /// User who may attach to a device that is made, by name or number.
+    pub owner: Option<String>,
+    /// Group that may attach to a device that is made, by name or number.
+    pub group: Option<String>,
+    /// Make the device for several queues.
+    pub multi_queue: bool,
+    /// Addresses to give it, as `address/prefix length`.
+    pub addresses: Vec<String>,
+    /// Networks to route into it, as `address/prefix length`.
+    pub routes: Vec<String>,
+    /// Its MTU, bytes; null leaves it, unless `mtuAuto` is set.
+    pub mtu: Option<u32>,
+    /// Choose the MTU by the route to the peer.
+    pub mtu_auto: bool,
+    /// Bring it up or down; null: up if it was made here, otherwise left as it is.
+    pub up: Option<bool>,
 }
 
 /// What may be used at most of the kernel's offloads.
@@ -98,12 +132,8 @@ fn open(
 }
 
 fn finished(options: &BindingTunnelOptions) -> std::result::Result<TunnelOptions, BindingError> {
-    let allowed_sources = match &options.allowed_sources {
-        None => None,
-        Some(prefixes) => {
-            Some(prefixes.iter().map(|text| prefix(text)).collect::<std::result::Result<_, _>>()?)
-        }
-    };
+    let allowed_sources = options.allowed_sources.as_deref().map(prefixes).transpose()?;
+    let interface = options.interface.as_ref().map(interface).transpose()?;
     let BindingOffload { virtio_header, checksum, tso, uso, segment, receive } = options.offload;
     Ok(TunnelOptions {
         device: options.device.clone(),
@@ -112,14 +142,40 @@ fn finished(options: &BindingTunnelOptions) -> std::result::Result<TunnelOptions
         allowed_sources,
         clamp_mss: options.clamp_mss,
         offload: Offload { virtio_header, checksum, tso, uso, segment, receive },
+        bind_device: options.bind_device.clone(),
+        fwmark: options.fwmark,
+        reattach: options.reattach,
+        interface,
     })
 }
 
-fn address(text: &str) -> std::result::Result<SocketAddr, BindingError> {
+fn interface(options: &BindingInterfaceOptions) -> std::result::Result<InterfaceOptions, BindingError> {
+    Ok(InterfaceOptions {
+        create: options.create,
+        persist: options.persist,
+        owner: options.owner.clone(),
+        group: options.group.clone(),
+        multi_queue: options.multi_queue,
+        addresses: prefixes(&options.addresses)?,
+        routes: prefixes(&options.routes)?,
+        mtu: match options.mtu {
+            _ if options.mtu_auto => MtuChoice::Auto,
+            Some(bytes) => MtuChoice::Bytes(bytes),
+            None => MtuChoice::Unchanged,
+        },
+        up: options.up,
+    })
+}
+
+pub(crate) fn address(text: &str) -> std::result::Result<SocketAddr, BindingError> {
     text.parse().map_err(|_| {
         let message = format!("\"{}\" is not a numeric address and port", text.escape_debug());
         BindingError::new(ErrorKind::InvalidOptions, message, "write 192.0.2.1:8000 or [2001:db8::1]:8000")
     })
+}
+
+fn prefixes(texts: &[String]) -> std::result::Result<Vec<(IpAddr, u8)>, BindingError> {
+    texts.iter().map(|text| prefix(text)).collect()
 }
 
 fn prefix(text: &str) -> std::result::Result<(IpAddr, u8), BindingError> {

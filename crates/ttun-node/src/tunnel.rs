@@ -7,6 +7,8 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use ttun_core::{Tunnel, Watch};
 
+use crate::error::BindingError;
+use crate::open::address;
 use crate::stats::BindingTunnelStats;
 use crate::watch::{BindingWatchOptions, BindingWatched};
 
@@ -14,6 +16,11 @@ use crate::watch::{BindingWatchOptions, BindingWatched};
 #[napi]
 pub struct BindingTunnel {
     tunnel: Arc<Tunnel>,
+}
+
+/// Somebody watches packets pass. Garbage collection ends it.
+#[napi]
+pub struct BindingWatch {
     watch: Option<Watch>,
 }
 
@@ -23,7 +30,7 @@ type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 #[napi]
 impl BindingTunnel {
     pub(crate) fn new(tunnel: Arc<Tunnel>) -> Self {
-        Self { tunnel, watch: None }
+        Self { tunnel }
     }
 
     /// Everything the tunnel counts and knows about itself, now; still answers after the end.
@@ -39,29 +46,42 @@ impl BindingTunnel {
         self.tunnel.request_close();
     }
 
+    /// Makes `remote`, a numeric address and port of the same family, the peer from now on.
+    #[napi(catch_unwind)]
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
+    pub fn set_remote(&self, remote: String) -> Option<BindingError> {
+        let set = |remote| self.tunnel.set_remote(remote).map_err(|error| BindingError::from(&error));
+        address(&remote).and_then(set).err()
+    }
+
     /// Starts to copy passing packets; `wake` is called when there is something to take.
     #[napi(catch_unwind)]
+    #[must_use]
     pub fn watch(
-        &mut self,
+        &self,
         options: BindingWatchOptions,
         #[napi(ts_arg_type = "() => void")] wake: WakeFunction,
-    ) {
+    ) -> BindingWatch {
         let wake = move || {
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         };
-        self.watch = Some(self.tunnel.watch(options.into(), wake));
+        BindingWatch { watch: Some(self.tunnel.watch(options.into(), wake)) }
     }
+}
 
-    /// What was copied since the last time; nothing when nobody watches.
+#[napi]
+impl BindingWatch {
+    /// What was copied since the last time; nothing after `end`.
     #[napi(catch_unwind)]
     #[must_use]
-    pub fn take_watched(&self) -> BindingWatched {
+    pub fn take(&self) -> BindingWatched {
         self.watch.as_ref().map(Watch::take).unwrap_or_default().into()
     }
 
     /// Ends watching.
     #[napi(catch_unwind)]
-    pub fn unwatch(&mut self) {
+    pub fn end(&mut self) {
         self.watch = None;
     }
 }

@@ -17,6 +17,8 @@ pub struct BindingWatchOptions {
     pub capacity: u32,
     /// Packets copied in any one second at most; null copies all.
     pub packets_per_second: Option<u32>,
+    /// True copies only packets from the device, false only those from the network; null both.
+    pub outbound: Option<bool>,
 }
 
 impl From<BindingWatchOptions> for WatchOptions {
@@ -25,6 +27,9 @@ impl From<BindingWatchOptions> for WatchOptions {
             snap_length: options.snap_length as usize,
             capacity: options.capacity as usize,
             packets_per_second: options.packets_per_second,
+            direction: options
+                .outbound
+                .map(|outbound| if outbound { Direction::Outbound } else { Direction::Inbound }),
         }
     }
 }

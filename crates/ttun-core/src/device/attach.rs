@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
+use ttun_link::{Link, LinkKind};
 use ttun_packet::VIRTIO_NET_HEADER_LEN;
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use super::TunDevice;
-use super::link::{self, Link, LinkKind};
 use crate::error::{Error, ErrorKind};
 use crate::options::Offload;
 use crate::stats::OffloadStats;
@@ -77,7 +77,7 @@ fn check_driver() -> Result<(), Error> {
 
 /// A device that does not exist would silently be created by attaching as root, so it is looked up first.
 fn find_tun(name: &str) -> Result<(Link, bool), Error> {
-    let found = link::find(name)
+    let found = ttun_link::find(name)
         .map_err(|cause| Error::system("recvmsg", &cause, &format!("looking up device {name}")))?;
     let Some(link) = found else { return Err(not_found(name)) };
     match link.kind {

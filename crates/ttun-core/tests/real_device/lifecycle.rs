@@ -9,7 +9,7 @@ use crate::site::{HEADERS, Site, answer, end_of, make_device, options};
 use crate::tun::{LIMIT, OtherProgram, eventually};
 
 const EVERYTHING: WatchOptions =
-    WatchOptions { snap_length: 65_535, capacity: 100, packets_per_second: None };
+    WatchOptions { snap_length: 65_535, capacity: 100, packets_per_second: None, direction: None };
 
 #[test]
 fn closing_frees_device_and_port_at_once() {

@@ -21,6 +21,10 @@ pub(crate) fn options(device: &str) -> TunnelOptions {
         allowed_sources: None,
         clamp_mss: true,
         offload: Offload::ALL,
+        bind_device: None,
+        fwmark: None,
+        reattach: false,
+        interface: None,
     }
 }
 

@@ -11,14 +11,16 @@ use netlink_sys::{Socket, SocketAddr};
 
 /// An interface of this network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Link {
-    pub(super) index: u32,
-    pub(super) kind: LinkKind,
+pub struct Link {
+    /// The kernel's number of the interface.
+    pub index: u32,
+    /// What it carries.
+    pub kind: LinkKind,
 }
 
 /// What kind of interface it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LinkKind {
+pub enum LinkKind {
     /// Carries IP packets.
     Tun {
         /// Whether it was made for several queues; attaching must ask for the same.
@@ -35,7 +37,10 @@ pub(super) enum LinkKind {
 }
 
 /// Looks up the interface called `name`; `None` when there is none.
-pub(super) fn find(name: &str) -> io::Result<Option<Link>> {
+///
+/// # Errors
+/// Whatever the kernel answers but that there is no such interface.
+pub fn find(name: &str) -> io::Result<Option<Link>> {
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::IfName(name.to_owned()));
     match ask(RouteNetlinkMessage::GetLink(request)) {
