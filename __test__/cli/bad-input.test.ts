@@ -85,7 +85,7 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
     2,
     /^ttun: device: 'a-very-long-name' is longer than the 15 bytes /,
   ],
-  ['an unknown option', ['--fast', ...SEED], 2, /^ttun: Unknown option '--fast' \(see ttun --help\)$/],
+  ['an unknown option', ['--fast', ...SEED], 2, /^ttun: there is no option --fast \(see ttun --help\)$/],
   [
     'a missing device',
     ['tun9', ...SEED.slice(1)],

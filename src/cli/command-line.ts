@@ -1,10 +1,12 @@
-/** What the arguments ask for. */
-import { parseArgs } from 'node:util';
+/** What the arguments ask for, where they name no command. */
+import { parseOptions } from './parse.ts';
+import type { Values } from './parse.ts';
+import { PROGRAM } from './program-spec.ts';
 import { parseSeedArguments } from './seed-arguments.ts';
 import type { SeedArguments } from './seed-arguments.ts';
 import { UsageError } from './usage-error.ts';
 
-export type Command = { readonly name: 'help' } | { readonly name: 'version' } | TunnelCommand;
+export type CommandLine = { readonly name: 'version' } | TunnelCommand;
 
 export interface TunnelCommand extends SeedArguments {
   readonly name: 'tunnel';
@@ -15,15 +17,14 @@ export interface TunnelCommand extends SeedArguments {
 export type Output = 'some-packets' | 'all-packets' | 'nothing' | 'json';
 
 /** @throws UsageError */
-export function parseCommandLine(args: readonly string[]): Command {
-  const { values, positionals } = parseOptions(args);
-  if (values.help === true) return { name: 'help' };
+export function parseCommandLine(args: readonly string[]): CommandLine {
+  const { values, operands } = parseOptions(PROGRAM, args);
   if (values.version === true) return { name: 'version' };
   const output = chooseOutput(values);
-  return { name: 'tunnel', ...parseSeedArguments(positionals), output };
+  return { name: 'tunnel', ...parseSeedArguments(operands), output };
 }
 
-function chooseOutput(values: { quiet?: boolean; verbose?: boolean; json?: boolean }): Output {
+function chooseOutput(values: Values<typeof PROGRAM>): Output {
   const [first, second] = OUTPUT_OPTIONS.filter(([option]) => values[option] === true);
   if (second !== undefined) {
     throw new UsageError(`--${first?.[0]} and --${second[0]} exclude each other; give one of them`);
@@ -36,25 +37,3 @@ const OUTPUT_OPTIONS = [
   ['verbose', 'all-packets'],
   ['json', 'json'],
 ] as const;
-
-// The result's type is that of parseArgs itself, which spells out the options.
-function parseOptions(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean', short: 'V' },
-        quiet: { type: 'boolean', short: 'q' },
-        verbose: { type: 'boolean', short: 'v' },
-        json: { type: 'boolean' },
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    // What follows the first sentence explains something else than what is wrong.
-    const [problem = ''] = error.message.split('. ', 1);
-    throw new UsageError(problem);
-  }
-}

@@ -1,31 +1,97 @@
-export const HELP = `Joins a TUN device to a UDP socket: each IP packet travels as one datagram. Two of them make a tunnel.
+/** The help of commands, in one form for all, made from their specs. */
+import { exitCodesOf } from './exit-codes.ts';
+import type { CommandSpec, OptionSpec } from './spec.ts';
+import { styleFor } from './style.ts';
+import { wrap, wrapRows } from './wrap.ts';
 
-  ttun [options] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
-  ttun lab [--help]        tries it out between two sites made on this machine
+/** What the help is printed on. */
+export interface Page {
+  readonly width: number;
+  readonly heading: (text: string) => string;
+}
 
-  <tun>                    an existing TUN device: ip tuntap add dev tun0 mode tun [user <name>]
-  <local-ip> <local-port>  where this host receives datagrams
-  <remote-ip> <remote-port>  where the other host does; nobody else's datagrams are received
-                           Two IPv4 or two IPv6 addresses; link-local ones as fe80::1%eth0.
+/** What `ttun <command> --help` prints. */
+export function formatHelp(spec: CommandSpec, page: Page = pageFor(process.stdout)): string {
+  return join([usage([spec]), ...description(spec, page), ...details(spec, page)]);
+}
 
-Options
-  -q, --quiet    do not print packets
-  -v, --verbose  print every packet; those that pass too fast for that are counted
-      --json     print no packets, but lines of JSON: {"event":"attached","stats":{…}} at the start, and at the end
-                 {"event":"closed","stats":{…}} or {"event":"failed","error":{…},"stats":{…}}
-  -h, --help     print this
-  -V, --version  print the version
+/** What `ttun --help` prints: how to run one tunnel, and which commands there are. */
+export function formatProgramHelp(
+  program: CommandSpec,
+  commands: readonly CommandSpec[],
+  page: Page = pageFor(process.stdout),
+): string {
+  const [summary = '', ...rest] = program.description;
+  const list = section(
+    'Commands',
+    wrapRows(
+      commands.map(({ name, summary: does }) => [name, does] as const),
+      page.width - INDENT.length,
+    ),
+    page,
+  );
+  const more = `  ttun <command> --help tells more of each.`;
+  return join([
+    wrap(summary, page.width),
+    [...usage([program]), '       ttun <command> [arguments]'],
+    ...rest.map((paragraph) => wrap(paragraph, page.width)),
+    [...list, more],
+    ...details(program, page),
+  ]);
+}
 
-Prints packets as they pass, in the manner of tcpdump, at most ten a second. Packets and JSON go to standard output,
-everything else to standard error. When standard output is closed, the tunnel goes on without printing.
-Colour on terminals only, and never when NO_COLOR is set.
+const INDENT = '  ';
+const TERMINAL_WIDTHS = { least: 40, most: 100 };
+const WIDTH_ELSEWHERE = 80;
 
-Ctrl-C ends the tunnel with a summary of what it carried; a second one ends it at once.
-Exit code 0 after SIGINT, SIGTERM or SIGHUP, 1 when the tunnel cannot be opened or fails, 2 for wrong arguments.
+/** As wide as the terminal, as far as that can be read well. */
+export function pageFor(stream: NodeJS.WriteStream): Page {
+  const { least, most } = TERMINAL_WIDTHS;
+  const width = stream.isTTY ? Math.min(Math.max(stream.columns, least), most) : WIDTH_ELSEWHERE;
+  const style = styleFor(stream);
+  return { width, heading: (text) => style('bold', text) };
+}
 
-Example, on the host 192.0.2.1 and with the addresses exchanged on the host 192.0.2.2
-  ip tuntap add dev tun0 mode tun
-  ip addr add 10.0.2.1/24 dev tun0
-  ip link set dev tun0 up
-  ttun tun0 192.0.2.1 8000 192.0.2.2 8000
-`;
+function usage(specs: readonly CommandSpec[]): string[] {
+  const forms = specs.flatMap(({ name, usage: forms_ }) =>
+    forms_.map((form) => ['ttun', name, form].filter((part) => part !== '').join(' ')),
+  );
+  return forms.map((form, index) => `${index === 0 ? 'Usage: ' : '       '}${form}`);
+}
+
+function description(spec: CommandSpec, page: Page): string[][] {
+  return spec.description.map((paragraph) => wrap(paragraph, page.width));
+}
+
+function details(spec: CommandSpec, page: Page): string[][] {
+  const width = page.width - INDENT.length;
+  const operands = spec.operands.map((operand) => [operand.label, operand.description] as const);
+  const options = Object.entries(spec.options).map(
+    ([name, option]) => [optionLabel(name, option), option.description] as const,
+  );
+  const examples = spec.examples.flatMap(({ does, command }) => [
+    ...wrap(`${does}:`, width),
+    ...command.split('\n').map((line) => INDENT + line),
+  ]);
+  const exitCodes = exitCodesOf(spec).map(([code, meaning]) => [String(code), meaning] as const);
+  return [
+    section('Arguments', wrapRows(operands, width), page),
+    section('Options', wrapRows([...options, ['-h, --help', 'print this help']], width), page),
+    section('Examples', examples, page),
+    section('Exit codes', wrapRows(exitCodes, width), page),
+  ].filter((lines) => lines.length > 0);
+}
+
+/** `-w, --write <file>`; the dashes of all long options stand below each other. */
+function optionLabel(name: string, { short, value }: OptionSpec): string {
+  const long = value === undefined ? `--${name}` : `--${name} ${value}`;
+  return short === undefined ? `    ${long}` : `-${short}, ${long}`;
+}
+
+function section(heading: string, lines: readonly string[], page: Page): string[] {
+  return lines.length === 0 ? [] : [page.heading(heading), ...lines.map((line) => INDENT + line)];
+}
+
+function join(blocks: readonly (readonly string[])[]): string {
+  return blocks.map((lines) => `${lines.join('\n')}\n`).join('\n');
+}

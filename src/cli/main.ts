@@ -2,7 +2,6 @@
 import { isIP } from 'node:net';
 import { COMMANDS } from './commands/index.ts';
 import { parseCommandLine } from './command-line.ts';
-import type { Command } from './command-line.ts';
 import { sayError } from './talk.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -13,31 +12,41 @@ import { UsageError } from './usage-error.ts';
  * @returns the exit code: 0 for a good end, 1 for any other, 2 when the arguments make no sense
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const [first = '', second = ''] = args;
-  // A device may have the name of a command, and then an address follows.
-  const load = isIP(second) === 0 ? COMMANDS.get(first) : undefined;
+  const name = commandIn(args);
   try {
-    if (load === undefined) return await run(parseCommandLine(args));
-    const command = await load();
-    return await command.run(args.slice(1));
+    if (asksForHelp(args)) {
+      const { printHelp } = await import('./print-help.ts');
+      await printHelp(name);
+      return 0;
+    }
+    if (name === undefined) return await runProgram(args);
+    const command = await COMMANDS.get(name)?.run();
+    return (await command?.run(args.slice(1))) ?? 2;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    sayError(`${error.message} (see ttun ${load === undefined ? '' : `${first} `}--help)`);
+    sayError(`${error.message} (see ttun ${name === undefined ? '' : `${name} `}--help)`);
     return 2;
   }
 }
 
-async function run(command: Command): Promise<number> {
-  if (command.name === 'tunnel') {
+/** A device may have the name of a command, and then an address follows. */
+function commandIn([first = '', second = '']: readonly string[]): string | undefined {
+  return isIP(second) === 0 && COMMANDS.has(first) ? first : undefined;
+}
+
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  const options = end === -1 ? args : args.slice(0, end);
+  return options.includes('--help') || options.includes('-h');
+}
+
+async function runProgram(args: readonly string[]): Promise<number> {
+  const commandLine = parseCommandLine(args);
+  if (commandLine.name === 'tunnel') {
     const { runTunnel } = await import('./run-tunnel.ts');
-    return runTunnel(command);
+    return runTunnel(commandLine);
   }
-  if (command.name === 'help') {
-    const { HELP } = await import('./help.ts');
-    process.stdout.write(HELP);
-  } else {
-    const { packageVersion } = await import('./version.ts');
-    process.stdout.write(`${packageVersion()}\n`);
-  }
+  const { packageVersion } = await import('./version.ts');
+  process.stdout.write(`${packageVersion()}\n`);
   return 0;
 }

@@ -36,8 +36,8 @@ export interface OptionSpec {
   readonly completes?: Completes;
 }
 
-/** What a shell offers for a word: files, TUN devices, names of running tunnels, or one of these words. */
-export type Completes = 'file' | 'device' | 'tunnel' | readonly string[];
+/** What a shell offers for a word: files, TUN devices, names of running tunnels, commands, or one of these words. */
+export type Completes = 'file' | 'device' | 'tunnel' | 'command' | readonly string[];
 
 export interface Example {
   readonly does: string;

@@ -1,14 +1,21 @@
-/** Colour, for terminals alone and never against the user's will (https://no-color.org). */
+/** Colour and bold type, for terminals alone and never against the user's will (https://no-color.org). */
 
-export type Colour = 'cyan' | 'green' | 'red';
+export type Style = 'bold' | 'cyan' | 'green' | 'red';
 
-/** How to colour text that goes to `stream`. */
-export function styleFor(stream: { readonly isTTY?: boolean }): (colour: Colour, text: string) => string {
+/** How to style text that goes to `stream`. */
+export function styleFor(stream: { readonly isTTY?: boolean }): (style: Style, text: string) => string {
   const unwanted = (process.env['NO_COLOR'] ?? '') !== '' || process.env['TERM'] === 'dumb';
-  if (stream.isTTY !== true || unwanted) return (_colour, text) => text;
-  return (colour, text) => `\u001B[${CODES[colour]}m${text}\u001B[${DEFAULT_COLOUR}m`;
+  if (stream.isTTY !== true || unwanted) return (_style, text) => text;
+  return (style, text) => {
+    const [on, off] = CODES[style];
+    return `\u001B[${on}m${text}\u001B[${off}m`;
+  };
 }
 
-/** Select graphic rendition (ECMA-48, section 8.3.117). */
-const CODES: Readonly<Record<Colour, number>> = { red: 31, green: 32, cyan: 36 };
-const DEFAULT_COLOUR = 39;
+/** Select graphic rendition (ECMA-48, section 8.3.117): what begins a style, and what ends it. */
+const CODES: Readonly<Record<Style, readonly [on: number, off: number]>> = {
+  bold: [1, 22],
+  red: [31, 39],
+  green: [32, 39],
+  cyan: [36, 39],
+};

@@ -1,5 +1,4 @@
 import { endIfTerminalIsGone, listenForInterruption } from './interruption.ts';
-import { labHelp, parseLabOptions } from './options.ts';
 import type { LabOptions } from './options.ts';
 import { findGround } from './requirements.ts';
 import { playLab } from './scenario.ts';
@@ -9,16 +8,9 @@ import { playInUserNamespace } from './user-namespace.ts';
 /**
  * `ttun lab`: the two-site experiment on one machine.
  *
- * @param args what follows `lab` on the command line
  * @returns the exit code
  */
-export async function runLab(args: string[]): Promise<number> {
-  const options = readOptions(args);
-  if (!options) return 2;
-  if (options.help) {
-    process.stdout.write(labHelp);
-    return 0;
-  }
+export async function runLab(options: LabOptions): Promise<number> {
   const { mode, missing } = findGround();
   if (mode === null) return refuse(missing);
   // In a user namespace of its own, the lab sees no names but its own.
@@ -28,21 +20,10 @@ export async function runLab(args: string[]): Promise<number> {
   }
   const { signal, stopListening } = listenForInterruption();
   try {
-    return await (mode === 'root' ? playLab(options, mode, signal) : playInUserNamespace(args, signal));
+    return await (mode === 'root' ? playLab(options, mode, signal) : playInUserNamespace(options, signal));
   } finally {
     stopListening();
     endIfTerminalIsGone(signal);
-  }
-}
-
-function readOptions(args: string[]): LabOptions | null {
-  try {
-    return parseLabOptions(args);
-  } catch (error) {
-    process.stderr.write(
-      `ttun lab: ${error instanceof Error ? error.message : String(error)}\nTry: ttun lab --help\n`,
-    );
-    return null;
   }
 }
 

@@ -2,12 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { endIfTerminalIsGone, listenForInterruption } from './interruption.ts';
 import { nameDirectory } from './namespaces.ts';
-import { parseLabOptions } from './options.ts';
+import type { LabOptions } from './options.ts';
 import { playLab } from './scenario.ts';
 
 if (hideNamespaceNames()) {
   const { signal, stopListening } = listenForInterruption();
-  process.exitCode = await playLab(parseLabOptions(process.argv.slice(2)), 'user-namespace', signal);
+  // From playInUserNamespace.
+  const options: LabOptions = JSON.parse(process.argv[2] ?? '');
+  process.exitCode = await playLab(options, 'user-namespace', signal);
   stopListening();
   endIfTerminalIsGone(signal);
 } else process.exitCode = 1;

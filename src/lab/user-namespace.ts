@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Interruption } from './failure.ts';
+import type { LabOptions } from './options.ts';
 import { unshareOptions } from './requirements.ts';
 
 const program = fileURLToPath(new URL('./inside-user-namespace.js', import.meta.url));
@@ -12,8 +13,9 @@ const program = fileURLToPath(new URL('./inside-user-namespace.js', import.meta.
  *
  * @returns the exit code
  */
-export function playInUserNamespace(args: string[], interruption: AbortSignal): Promise<number> {
-  const child = spawn('unshare', [...unshareOptions, process.execPath, program, ...args], {
+export function playInUserNamespace(options: LabOptions, interruption: AbortSignal): Promise<number> {
+  const argv = [...unshareOptions, process.execPath, program, JSON.stringify(options)];
+  const child = spawn('unshare', argv, {
     // Ctrl-C reaches only this process, which passes it on; the channel tells the child when this process is gone.
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

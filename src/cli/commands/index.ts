@@ -1,8 +1,16 @@
-/** The commands by name. Nothing of a command is loaded before it is asked for. */
+/** The commands by name, in the order in which the help lists them. Nothing of a command is loaded before it is asked for. */
+import type { CommandSpec } from '../spec.ts';
+
+export interface CommandModules {
+  /** What the command takes. */
+  readonly spec: () => Promise<{ readonly SPEC: CommandSpec }>;
+  /** What it does. */
+  readonly run: () => Promise<Command>;
+}
 
 export interface Command {
   /**
-   * Runs the command.
+   * Runs the command. `--help` never gets here.
    *
    * @param args what follows the command's name
    * @returns the exit code
@@ -11,6 +19,12 @@ export interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
-export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
-  ['lab', () => import('./lab/run.ts')],
+export const COMMANDS: ReadonlyMap<string, CommandModules> = new Map<string, CommandModules>([
+  ['lab', { spec: () => import('./lab/spec.ts'), run: () => import('./lab/run.ts') }],
+  ['help', { spec: () => import('./help/spec.ts'), run: () => import('./help/run.ts') }],
 ]);
+
+/** The specs of all commands, in the same order. */
+export function loadSpecs(): Promise<CommandSpec[]> {
+  return Promise.all([...COMMANDS.values()].map(async ({ spec }) => (await spec()).SPEC));
+}

@@ -1,5 +1,8 @@
 import { runLab } from '../../../lab/index.ts';
+import { parseArguments } from '../../parse.ts';
+import { SPEC } from './spec.ts';
 
 export function run(args: readonly string[]): Promise<number> {
-  return runLab([...args]);
+  const { keep = false, json = false } = parseArguments(SPEC, args).values;
+  return runLab({ keep, json });
 }
