@@ -49,7 +49,7 @@ impl BindingTunnel {
     /// Makes `remote`, a numeric address and port of the same family, the peer from now on.
     #[napi(catch_unwind)]
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
+    #[allow(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
     pub fn set_remote(&self, remote: String) -> Option<BindingError> {
         let set = |remote| self.tunnel.set_remote(remote).map_err(|error| BindingError::from(&error));
         address(&remote).and_then(set).err()

@@ -1,4 +1,4 @@
-//! `ttun-probe`: sends and captures packets for the tests of whole tunnels. Bytes are written as hex, one item a line.
+//! `ttun-probe`: what the tests of whole tunnels need and Node can't do. Bytes are written as hex, one item a line.
 //!
 //! ```text
 //! ttun-probe inject INTERFACE           each line of input is one packet that the interface sends
@@ -6,15 +6,17 @@
 //! ttun-probe send LOCAL REMOTE          each line of input is one UDP send: HEX, or SIZE HEX to have it cut into datagrams
 //! ttun-probe receive LOCAL              prints each UDP datagram that arrives
 //! ttun-probe leave-device TUN SIZE      leaves a TUN device with virtio-net headers of SIZE bytes and all offloads on
+//! ttun-probe notify-socket ADDRESS      prints what is told to the service manager, as sd_notify(3) does
 //! ```
 //!
-//! `capture` and `receive` print `ready` when nothing can be missed any more, and run until they are killed. The others
-//! end with their input. Whatever fails is said on standard error, with exit status 1.
+//! `capture`, `receive` and `notify-socket` print `ready` when nothing can be missed any more, and run until they are
+//! killed. The others end with their input. Whatever fails is said on standard error, with exit status 1.
 
 mod capture;
 mod hex;
 mod inject;
 mod leave_device;
+mod notify_socket;
 mod packet_socket;
 mod receive;
 mod send;
@@ -42,6 +44,7 @@ fn run(arguments: &[&str]) -> io::Result<()> {
         ["send", local, remote] => send::send(address(local)?, address(remote)?, io::stdin().lock()),
         ["receive", local] => receive::receive(address(local)?, &mut io::stdout().lock()),
         ["leave-device", tun, size] => leave_device::leave_device(tun, number(size)?),
+        ["notify-socket", address] => notify_socket::notify_socket(address, &mut io::stdout().lock()),
         _ => Err(io::Error::other("unknown command, or not its number of arguments")),
     }
 }
