@@ -18,6 +18,8 @@ const TOOLS = {
   socat: 'socat',
   unshare: 'util-linux',
   ps: 'procps',
+  promtool: 'prometheus',
+  chromium: 'chromium',
 };
 
 await runScript(() => {

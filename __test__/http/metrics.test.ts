@@ -1,0 +1,156 @@
+import test from 'ava';
+import { formatMetrics } from '../../src/http/metrics/format.ts';
+import { PROCESS_METRICS } from '../../src/http/metrics/process-metrics.ts';
+import { TUNNEL_METRICS } from '../../src/http/metrics/tunnel-metrics.ts';
+import type { ProcessFacts } from '../../src/http/process-facts.ts';
+import type { TunnelReport } from '../../src/service/host.ts';
+import { run } from '../../testbed/exec.ts';
+import { OPEN, RETRYING, STATS } from './reports.ts';
+
+const FACTS: ProcessFacts = {
+  version: '1.2.3',
+  node: '20.19.0',
+  pid: 42,
+  host: 'gateway',
+  timestamp: 1_700_000_100_000,
+  startedAt: 1_700_000_000_500,
+  uptimeMs: 99_500,
+  cpuSeconds: 1.25,
+  residentBytes: 49_000_000,
+};
+
+/** Each sample by its name and labels as written. */
+function samplesOf(...reports: readonly TunnelReport[]): ReadonlyMap<string, string> {
+  const lines = formatMetrics(reports, FACTS).split('\n');
+  return new Map(
+    lines
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => [line.slice(0, line.lastIndexOf(' ')), line.slice(line.lastIndexOf(' ') + 1)]),
+  );
+}
+
+test('promtool finds nothing to criticise', async (t) => {
+  for (const reports of [[OPEN, RETRYING], [OPEN], [RETRYING], []]) {
+    const { stdout, stderr } = await run(['promtool', 'check', 'metrics'], {
+      input: formatMetrics(reports, FACTS),
+    });
+    t.is(stdout + stderr, '');
+  }
+});
+
+test('each figure of a tunnel is exported under its name, in base units', (t) => {
+  const samples = samplesOf(OPEN);
+  const expected: Readonly<Record<string, string>> = {
+    'ttun_up{tunnel="office"}': '1',
+    'ttun_uptime_seconds{tunnel="office"}': '61.5',
+    'ttun_received_packets_total{tunnel="office",direction="encap"}': '1032',
+    'ttun_received_packets_total{tunnel="office",direction="decap"}': '2098',
+    'ttun_packets_total{tunnel="office",direction="encap"}': '1004',
+    'ttun_packets_total{tunnel="office",direction="decap"}': '2000',
+    'ttun_bytes_total{tunnel="office",direction="encap"}': '1400000',
+    'ttun_bytes_total{tunnel="office",direction="decap"}': '2800000',
+    'ttun_fragmented_packets_total{tunnel="office"}': '5',
+    'ttun_syscalls_total{tunnel="office",call="read"}': '101',
+    'ttun_syscalls_total{tunnel="office",call="send"}': '102',
+    'ttun_syscalls_total{tunnel="office",call="receive"}': '103',
+    'ttun_syscalls_total{tunnel="office",call="write"}': '104',
+    'ttun_socket_errors_total{tunnel="office",errno="ECONNREFUSED"}': '3',
+    'ttun_receive_overflow_total{tunnel="office"}': '9',
+    'ttun_last_received_timestamp_seconds{tunnel="office"}': '1700000099.25',
+    'ttun_device_mtu_bytes{tunnel="office"}': '1472',
+    'ttun_path_mtu_bytes{tunnel="office"}': '1500',
+    'ttun_receive_buffer_bytes{tunnel="office"}': '8388608',
+    'ttun_send_buffer_bytes{tunnel="office"}': '4194304',
+    'ttun_offload{tunnel="office",offload="checksum"}': '1',
+    'ttun_offload{tunnel="office",offload="tso"}': '1',
+    'ttun_offload{tunnel="office",offload="uso"}': '0',
+    'ttun_offload{tunnel="office",offload="segmentation"}': '1',
+    'ttun_offload{tunnel="office",offload="gro"}': '1',
+    'ttun_tunnel_info{tunnel="office",device="tun0",local="192.0.2.1:8000",remote="gateway.example:8000",remote_address="192.0.2.2:8000"}':
+      '1',
+  };
+  for (const [sample, value] of Object.entries(expected)) t.is(samples.get(sample), value, sample);
+  for (const direction of ['encap', 'decap'] as const) {
+    for (const [reason, count] of Object.entries(STATS[direction].drops)) {
+      const sample = `ttun_dropped_packets_total{tunnel="office",direction="${direction}",reason="${reason}"}`;
+      t.is(samples.get(sample), String(count), sample);
+    }
+  }
+});
+
+test('the process is told of under the names that all exporters use', (t) => {
+  const samples = samplesOf();
+  t.is(samples.get('ttun_build_info{version="1.2.3",node="20.19.0"}'), '1');
+  t.is(samples.get('process_start_time_seconds'), '1700000000.5');
+  t.is(samples.get('process_cpu_seconds_total'), '1.25');
+  t.is(samples.get('process_resident_memory_bytes'), '49000000');
+  t.is(samples.size, 4);
+});
+
+test('a tunnel that is not open is still there, with its state and its problem', (t) => {
+  const samples = samplesOf(OPEN, RETRYING);
+  t.is(samples.get('ttun_up{tunnel="branch"}'), '0');
+  t.is(samples.get('ttun_state{tunnel="branch",state="retrying"}'), '1');
+  t.is(samples.get('ttun_state{tunnel="office",state="retrying"}'), '0');
+  t.is(samples.get('ttun_problem{tunnel="branch",code="ERR_TTUN_DEVICE_NOT_FOUND"}'), '1');
+  t.false([...samples.keys()].some((sample) => /^ttun_(?:packets|uptime|path).*"branch"/.test(sample)));
+});
+
+test('exactly one state is 1', (t) => {
+  const states: readonly (readonly [expected: string, report: TunnelReport])[] = [
+    ['opening', { ...OPEN, phase: 'opening', stats: null }],
+    ['waiting', { ...OPEN, stats: { ...STATS, state: 'waiting' } }],
+    ['up', OPEN],
+    // It has ended, and who runs it has not noticed yet.
+    ['closed', { ...OPEN, stats: { ...STATS, state: 'closed' } }],
+    ['retrying', { ...OPEN, phase: 'retrying', problem: RETRYING.problem }],
+    ['closed', { ...OPEN, phase: 'closed' }],
+  ];
+  for (const [expected, report] of states) {
+    const samples = [...samplesOf(report)].filter(([name]) => name.startsWith('ttun_state{'));
+    t.is(samples.length, 5);
+    t.deepEqual(
+      samples.filter(([, value]) => value === '1').map(([name]) => name),
+      [`ttun_state{tunnel="office",state="${expected}"}`],
+    );
+    t.is(samplesOf(report).get('ttun_up{tunnel="office"}'), expected === 'up' ? '1' : '0');
+  }
+});
+
+test('what is not known has no sample, rather than a wrong one', (t) => {
+  const unheard = {
+    ...OPEN,
+    stats: { ...STATS, socket: { ...STATS.socket, pathMtu: null }, decap: { ...STATS.decap, lastAt: null } },
+  };
+  const names = [...samplesOf(unheard).keys()].join('\n');
+  t.notRegex(names, /ttun_last_received|ttun_path_mtu|ttun_problem/);
+});
+
+test('names are escaped, whatever they hold', async (t) => {
+  const remote = 'a"b\\c\nd{e}=1';
+  const samples = formatMetrics([{ ...OPEN, remote }], FACTS);
+  t.true(samples.includes('remote="a\\"b\\\\c\\nd{e}=1"'));
+  const { stdout, stderr } = await run(['promtool', 'check', 'metrics'], { input: samples });
+  t.is(stdout + stderr, '');
+});
+
+test('the largest counts are written in full', (t) => {
+  const stats = { ...STATS, encap: { ...STATS.encap, bytes: Number.MAX_SAFE_INTEGER } };
+  t.is(
+    samplesOf({ ...OPEN, stats }).get('ttun_bytes_total{tunnel="office",direction="encap"}'),
+    '9007199254740991',
+  );
+});
+
+test('all samples of a metric stand together, after its one description', (t) => {
+  const lines = formatMetrics([OPEN, RETRYING, { ...OPEN, name: 'third' }], FACTS)
+    .trimEnd()
+    .split('\n');
+  const names = lines.map((line) => /^(?:# (?:HELP|TYPE) )?(?<name>\w+)/.exec(line)?.groups?.['name']);
+  const runs = names.filter((name, index) => name !== names[index - 1]);
+  t.deepEqual(
+    runs,
+    [...TUNNEL_METRICS, ...PROCESS_METRICS].map(({ name }) => name),
+  );
+  t.is(lines.filter((line) => line.startsWith('# TYPE')).length, runs.length);
+});

@@ -1,0 +1,86 @@
+/** Tunnels that are only told of. */
+import type { TunnelHost, TunnelReport } from '../../src/service/host.ts';
+import type { TunnelStats } from '../../src/stats.ts';
+
+/** Each figure is another, so that none can stand for its neighbour unnoticed. */
+export const STATS: TunnelStats = {
+  timestamp: 1_700_000_100_000,
+  uptimeMs: 61_500,
+  state: 'up',
+  device: { name: 'tun0', index: 4, mtu: 1472, offload: { checksum: true, tso: true, uso: false } },
+  socket: {
+    local: '192.0.2.1:8000',
+    remote: '192.0.2.2:8000',
+    pathMtu: 1500,
+    segmentsPerSend: 64,
+    gro: true,
+    receiveBuffer: 8_388_608,
+    sendBuffer: 4_194_304,
+    receiveOverflow: 9,
+    errors: { ECONNREFUSED: 3 },
+  },
+  encap: {
+    received: 1032,
+    packets: 1004,
+    bytes: 1_400_000,
+    reads: 101,
+    sends: 102,
+    fragmented: 5,
+    dropped: 28,
+    drops: {
+      'peer-unreachable': 1,
+      'too-big': 2,
+      'no-buffer-space': 3,
+      'send-error': 4,
+      'routing-loop': 5,
+      malformed: 6,
+      closed: 7,
+    },
+  },
+  decap: {
+    received: 2098,
+    packets: 2000,
+    bytes: 2_800_000,
+    receives: 103,
+    writes: 104,
+    dropped: 98,
+    drops: {
+      malformed: 11,
+      empty: 12,
+      truncated: 13,
+      'source-not-allowed': 14,
+      'device-down': 15,
+      'device-error': 16,
+      closed: 17,
+    },
+    lastAt: 1_700_000_099_250,
+  },
+};
+
+export const OPEN: TunnelReport = {
+  name: 'office',
+  device: 'tun0',
+  local: '192.0.2.1:8000',
+  remote: 'gateway.example:8000',
+  phase: 'open',
+  problem: null,
+  stats: STATS,
+};
+
+export const RETRYING: TunnelReport = {
+  name: 'branch',
+  device: 'tun1',
+  local: ':8001',
+  remote: '198.51.100.7:8001',
+  phase: 'retrying',
+  problem: {
+    code: 'ERR_TTUN_DEVICE_NOT_FOUND',
+    message: 'there is no device tun1',
+    hint: 'make it: ip tuntap add dev tun1 mode tun',
+  },
+  stats: null,
+};
+
+export function hostOf(...reports: readonly TunnelReport[]): TunnelHost {
+  return { reports: () => reports, find: () => undefined };
+}

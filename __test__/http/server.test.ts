@@ -1,0 +1,288 @@
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { TtunError } from '../../src/errors.ts';
+import { isOwnHost } from '../../src/http/host-check.ts';
+import { startHttpServer } from '../../src/http/server.ts';
+import type { HttpServer } from '../../src/http/server.ts';
+import type { TunnelHost } from '../../src/service/host.ts';
+import { withLimit } from '../../testbed/wait.ts';
+import { hostOf, OPEN, RETRYING } from './reports.ts';
+
+async function serve(
+  t: ExecutionContext,
+  listen = '127.0.0.1:0',
+  host: TunnelHost = hostOf(OPEN, RETRYING),
+): Promise<HttpServer> {
+  const server = await startHttpServer(listen, host);
+  t.teardown(() => server.close());
+  return server;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** Unlike fetch, sends any Host header. */
+async function ask(
+  { url }: HttpServer,
+  path: string,
+  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const { port } = new URL(url);
+  const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false }).end();
+  const [response] = await once(request, 'response');
+  return { status: response.statusCode, headers: response.headers, body: await text(response) };
+}
+
+/** A connection on which a test speaks HTTP itself. */
+async function dial(t: ExecutionContext, { url }: HttpServer): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  t.teardown(() => socket.destroy());
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+test('/stats is what the process and all its tunnels tell, as JSON', async (t) => {
+  const server = await serve(t);
+  const { status, headers, body } = await ask(server, '/stats');
+  t.is(status, 200);
+  t.is(headers['content-type'], 'application/json; charset=utf-8');
+  const document = JSON.parse(body);
+  t.deepEqual(document.tunnels, [OPEN, RETRYING]);
+  t.is(document.process.pid, process.pid);
+  t.is(document.process.node, process.versions.node);
+  t.true(document.process.residentBytes > 1e6 && document.process.cpuSeconds > 0);
+  t.true(document.process.timestamp >= document.process.startedAt + document.process.uptimeMs - 1000);
+});
+
+test('each answer is of the instant of its question', async (t) => {
+  let name = 'first';
+  const server = await serve(t, '127.0.0.1:0', { ...hostOf(), reports: () => [{ ...OPEN, name }] });
+  t.regex((await ask(server, '/metrics')).body, /ttun_up\{tunnel="first"\} 1/);
+  name = 'second';
+  const { headers, body } = await ask(server, '/metrics?when=now');
+  t.regex(body, /ttun_up\{tunnel="second"\} 1/);
+  t.is(headers['cache-control'], 'no-store');
+  t.is(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+});
+
+test('HEAD is answered as GET is, without the content', async (t) => {
+  const server = await serve(t);
+  const { status, headers, body } = await ask(server, '/metrics', { method: 'HEAD' });
+  t.is(status, 200);
+  t.true(Number(headers['content-length']) > 1000);
+  t.is(body, '');
+});
+
+test('nothing can be written', async (t) => {
+  const server = await serve(t);
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+    const { status, headers, body } = await ask(server, '/stats', { method });
+    t.is(status, 405, method);
+    t.is(headers.allow, 'GET, HEAD');
+    t.regex(body, /can only be read/);
+  }
+});
+
+test('a path that is not there says which ones are', async (t) => {
+  const server = await serve(t);
+  for (const path of [
+    '/nothing',
+    '/metrics/',
+    '/../package.json',
+    '/page/../../package.json',
+    '/%2e%2e/package.json',
+    '//',
+  ]) {
+    const { status, headers, body } = await ask(server, path);
+    t.is(status, 404, path);
+    t.is(headers['content-type'], 'text/plain; charset=utf-8');
+    t.regex(body, /\/metrics \/stats/);
+  }
+});
+
+test('a name that a stranger may have pointed here is not answered; addresses and localhost are', async (t) => {
+  const server = await serve(t);
+  const { port } = new URL(server.url);
+  for (const host of [
+    'attacker.example',
+    `attacker.example:${port}`,
+    '127.0.0.1.attacker.example',
+    'localhost.example',
+    '[::1',
+    '1',
+  ]) {
+    const { status, body } = await ask(server, '/stats', { headers: { Host: host } });
+    t.is(status, 421, `'${host}'`);
+    t.false(body.includes('office'));
+  }
+  for (const host of [
+    '127.0.0.1',
+    `127.0.0.1:${port}`,
+    'localhost',
+    `LOCALHOST:${port}`,
+    `[::1]:${port}`,
+    '192.0.2.1:80',
+  ]) {
+    t.is((await ask(server, '/stats', { headers: { Host: host } })).status, 200, host);
+  }
+});
+
+test('without a Host header nothing is told', async (t) => {
+  const socket = await dial(t, await serve(t));
+  socket.write('GET /stats HTTP/1.0\r\n\r\n');
+  t.regex(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 421/);
+});
+
+test('the name at which it was told to listen is its own', (t) => {
+  t.true(isOwnHost('gateway.lan:9750', 'gateway.lan'));
+  t.true(isOwnHost('Gateway.LAN', 'gateway.lan'));
+  t.false(isOwnHost('gateway.lan.attacker.example:9750', 'gateway.lan'));
+  t.false(isOwnHost('gateway.lan:9750', null));
+});
+
+test('answers tell browsers to run, store and share nothing of it', async (t) => {
+  const server = await serve(t);
+  for (const path of ['/metrics', '/stats', '/nothing']) {
+    const { headers } = await ask(server, path, { headers: { Origin: 'http://attacker.example' } });
+    const policy = String(headers['content-security-policy']);
+    t.regex(policy, /^default-src 'none';/);
+    t.notRegex(policy, /unsafe|https?:|\*/);
+    t.is(headers['x-content-type-options'], 'nosniff');
+    t.is(headers['referrer-policy'], 'no-referrer');
+    t.is(headers['cache-control'], 'no-store');
+    t.is(headers['access-control-allow-origin'], undefined);
+  }
+});
+
+test('close() ends connections that are kept open, and may be called twice', async (t) => {
+  const server = await serve(t);
+  const socket = await dial(t, server);
+  socket.write('GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(socket, 'data');
+  const gone = once(socket, 'close');
+  await Promise.all([server.close(), server.close()]);
+  await server.close();
+  await withLimit(gone, 2000, () => 'the connection to end');
+  await t.throwsAsync(fetch(server.url));
+});
+
+test('who sends no request is cut off, and others are answered meanwhile', async (t) => {
+  const server = await serve(t);
+  const slow = await dial(t, server);
+  slow.write('GET /stats HTTP/1.1\r\nHost: loc');
+  slow.resume();
+  const gone = once(slow, 'close');
+  t.is((await ask(server, '/stats')).status, 200);
+  await withLimit(gone, 10_000, () => 'the slow connection to end');
+  t.is((await ask(server, '/stats')).status, 200);
+});
+
+test('what is no HTTP, and connections broken off, leave the server as it was', async (t) => {
+  const server = await serve(t);
+  for (const nonsense of [
+    '\0\u0001\u0002\r\n\r\n',
+    'GET\r\n\r\n',
+    `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+    'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n',
+  ]) {
+    const socket = await dial(t, server);
+    socket.resume();
+    const gone = once(socket, 'close');
+    socket.write(nonsense);
+    await withLimit(gone, 5000, () => `the end of the connection after ${nonsense.slice(0, 20)}`);
+  }
+  const hasty = await dial(t, server);
+  hasty.write('GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  hasty.resetAndDestroy();
+  t.is((await ask(server, '/stats')).status, 200);
+});
+
+test('no more than 64 connections are held at once', async (t) => {
+  const server = await serve(t);
+  const sockets = await Promise.all(Array.from({ length: 64 }, () => dial(t, server)));
+  const extra = await dial(t, server);
+  extra.resume();
+  await withLimit(once(extra, 'close'), 2000, () => 'the 65th connection to be refused');
+  const [first] = sockets;
+  first?.write('GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  t.regex(String((await once(first ?? extra, 'data'))[0]), /^HTTP\/1.1 404/);
+});
+
+test('a host that fails is an error of that request alone', async (t) => {
+  let fails = true;
+  const server = await serve(t, '127.0.0.1:0', {
+    ...hostOf(),
+    reports() {
+      if (fails) throw new Error('no figures');
+      return [OPEN];
+    },
+  });
+  const { status, body } = await ask(server, '/metrics');
+  t.is(status, 500);
+  t.regex(body, /no figures/);
+  fails = false;
+  t.is((await ask(server, '/metrics')).status, 200);
+});
+
+test('a hundred tunnels are told of without holding up the event loop', async (t) => {
+  const reports = Array.from({ length: 100 }, (_, index) => ({ ...OPEN, name: `t${index}` }));
+  const server = await serve(t, '127.0.0.1:0', hostOf(...reports));
+  const { body } = await ask(server, '/metrics');
+  t.is(body.match(/^ttun_dropped_packets_total\{/gm)?.length, 1400);
+  t.is(JSON.parse((await ask(server, '/stats')).body).tunnels.length, 100);
+});
+
+const REFUSED: readonly (readonly [listen: string, code: string, message: RegExp, hint: RegExp])[] = [
+  ['203.0.113.1:9750', 'ERR_TTUN_ADDRESS_NOT_LOCAL', /203\.0\.113\.1:9750: no interface/, /ip address/],
+  ['[2001:db8::1]:9750', 'ERR_TTUN_ADDRESS_NOT_LOCAL', /\[2001:db8::1\]:9750/, /ip address/],
+  ['127.0.0.1', 'ERR_TTUN_INVALID_OPTIONS', /'127\.0\.0\.1' is not a TCP port/, /127\.0\.0\.1:9750/],
+  ['127.0.0.1:http', 'ERR_TTUN_INVALID_OPTIONS', /'http' is not a TCP port/, /9750/],
+  ['127.0.0.1:65536', 'ERR_TTUN_INVALID_OPTIONS', /'65536'/, /65535/],
+  ['::1', 'ERR_TTUN_INVALID_OPTIONS', /no port, or no brackets/, /\[::1\]:9750/],
+  ['1.2.3.4.5:80', 'ERR_TTUN_INVALID_OPTIONS', /1\.2\.3\.4\.5:80/, /9750/],
+  ['300.1.1.1:80', 'ERR_TTUN_INVALID_OPTIONS', /300\.1\.1\.1:80/, /9750/],
+  ['http://127.0.0.1:80', 'ERR_TTUN_INVALID_OPTIONS', /http:/, /9750/],
+  ['a b:80', 'ERR_TTUN_INVALID_OPTIONS', /a b/, /9750/],
+  ['', 'ERR_TTUN_INVALID_OPTIONS', /''/, /9750/],
+];
+
+for (const [listen, code, message, hint] of REFUSED) {
+  test(`listening at '${listen}' is refused with what would be right`, async (t) => {
+    const error = await t.throwsAsync<TtunError>(startHttpServer(listen, hostOf()), { code, message });
+    t.true(error instanceof TtunError);
+    t.regex(error?.hint ?? '', hint);
+  });
+}
+
+test('a port that is taken is an error that says how to find who has it', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => other.close());
+  await once(other, 'listening');
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server's address is this
+  const { port } = other.address() as AddressInfo;
+  const error = await t.throwsAsync<TtunError>(startHttpServer(`${port}`, hostOf()), {
+    code: 'ERR_TTUN_PORT_IN_USE',
+    message: `cannot serve HTTP at 127.0.0.1:${port}: another program listens there`,
+  });
+  t.regex(error?.hint ?? '', new RegExp(`ss -ltnp 'sport = ${port}'`));
+});
+
+test('a port alone means loopback, an empty address means all', async (t) => {
+  const loopback = await serve(t, '0');
+  t.regex(loopback.url, /^http:\/\/127\.0\.0\.1:\d+\/$/);
+  const all = await serve(t, ':0');
+  t.regex(all.url, /^http:\/\/localhost:\d+\/$/);
+  const ipv6 = await serve(t, '[::1]:0');
+  t.regex(ipv6.url, /^http:\/\/\[::1\]:\d+\/$/);
+  for (const { url } of [loopback, all, ipv6]) t.is((await fetch(new URL('/metrics', url))).status, 200);
+});
