@@ -1,8 +1,10 @@
 /** The seed's form: one tunnel, from here until a signal or a fault ends it. */
+import type { ControlServer } from '../control/server.ts';
 import { TtunError } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import { resolveOptions } from '../options.ts';
+import type { SingleTunnel } from '../service/single-host.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import type { Output, TunnelCommand } from './command-line.ts';
 import { endByHangUp } from './hang-up.ts';
@@ -25,10 +27,13 @@ export async function runTunnel({ device, local, remote, output }: TunnelCommand
   // Shown from before the tunnel is said to be attached, so that all that comes after that is shown or counted.
   const endShow = show(tunnel);
   reportAttached(tunnel);
+  const offering = offerControl(tunnel, { device, local, remote });
   const end = await tunnel.closed;
   endShow(end);
   // Output that nobody takes must not hold up the end of the process.
   setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
+  const control = await offering;
+  await control?.close();
   if (end.reason === 'failed') {
     sayError(describeError(end.error));
     return 1;
@@ -36,6 +41,12 @@ export async function runTunnel({ device, local, remote, output }: TunnelCommand
   for (const line of summarise(tunnel.stats())) say(line);
   if (signal.reason === 'SIGHUP') endByHangUp();
   return 0;
+}
+
+/** Loaded when the tunnel runs already, which need not wait for it. */
+async function offerControl(tunnel: OpenTunnel, opened: SingleTunnel): Promise<ControlServer | null> {
+  const [control, service] = await Promise.all([import('./control.ts'), import('../service/single-host.ts')]);
+  return control.offerControl(service.hostOf(tunnel, opened));
 }
 
 /** How long a slow reader of the output is waited for at the end, in ms. */
