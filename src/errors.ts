@@ -18,7 +18,7 @@
  * - `ERR_TTUN_CLOSED`: the tunnel is closed already
  * - `ERR_TTUN_INTERNAL`: the data path panicked, a bug in ttun
  * - `ERR_TTUN_UNSUPPORTED_PLATFORM`: tunnels exist on Linux only
- * - `ERR_TTUN_NATIVE_MISSING`: the native part of the package could not be loaded; the message lists what was tried
+ * - `ERR_TTUN_NATIVE_MISSING`: the native part of the package could not be loaded, or is of another version; the message lists what was tried
  */
 export type TtunErrorCode =
   | 'ERR_TTUN_INVALID_OPTIONS'

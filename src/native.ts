@@ -41,12 +41,26 @@ function load(): typeof Binding {
     );
   }
   const require = createRequire(import.meta.url);
+  let binding: typeof Binding;
   try {
-    const binding: typeof Binding = require('../binding.cjs');
-    return binding;
+    binding = require('../binding.cjs');
   } catch (error) {
     throw nativeMissing(error, require);
   }
+  refuseOtherVersion(binding, require);
+  return binding;
+}
+
+/** A package manager that updated one package and not the other, or a checkout that was not built again. */
+function refuseOtherVersion(binding: typeof Binding, require: NodeJS.Require): void {
+  const { version }: Manifest = require('../package.json');
+  const native = binding.version();
+  if (native === version) return;
+  throw new TtunError(
+    'ERR_TTUN_NATIVE_MISSING',
+    `the native part is of ttun ${native}, and this is ttun ${version}`,
+    { hint: howToGetNative(require) },
+  );
 }
 
 /** The loader's own message speaks of platforms and remedies that do not apply here; the errors behind it tell what happened. */

@@ -35,8 +35,8 @@ for (const [options, output] of [
 }
 
 test('the version needs no other argument', (t) => {
-  t.deepEqual(parseCommandLine(['--version']), { name: 'version' });
-  t.deepEqual(parseCommandLine(['-V']), { name: 'version' });
+  t.deepEqual(parseCommandLine(['--version']), { name: 'version', form: 'text' });
+  t.deepEqual(parseCommandLine(['-V', '--json']), { name: 'version', form: 'json' });
 });
 
 test('what follows -- is no option', (t) => {

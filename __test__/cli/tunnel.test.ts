@@ -4,7 +4,7 @@ import { run } from '../../testbed/exec.ts';
 import type { BackgroundProcess } from '../../testbed/exec.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
-import { BIN, startTtun } from '../../testbed/tunnel.ts';
+import { startTtun } from '../../testbed/tunnel.ts';
 import { waitFor } from '../../testbed/wait.ts';
 
 const AT_A = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
@@ -235,13 +235,4 @@ test('a second signal ends the process at once, as a shell expects it', async (t
   `;
   const error = await t.throwsAsync(run([process.execPath, '--input-type=module', '-e', program]));
   t.regex(error.message, /exit status 143$/);
-});
-
-test('--help and --version print to standard output', async (t) => {
-  const help = await run([process.execPath, BIN, '--help']);
-  t.regex(help.stdout, /^ {2}ttun \[options\] <tun> <local-ip> <local-port> <remote-ip> <remote-port>$/m);
-  t.true(linesOf(help.stdout).every((line) => line.length <= 120));
-  const version = await run([process.execPath, BIN, '--version']);
-  t.regex(version.stdout, /^\d+\.\d+\.\d+\n$/);
-  t.is(help.stderr + version.stderr, '');
 });

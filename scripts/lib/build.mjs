@@ -18,9 +18,13 @@ export function ensureDependencies() {
   utimesSync(installed, now, now);
 }
 
-/** Builds the native part and the TypeScript; what is up to date takes a second or two. */
-export function build() {
-  run('npm', ['run', '--silent', 'build:native']);
+/**
+ * Builds the native part and the TypeScript; what is up to date takes a second or two.
+ *
+ * @param environment what the native part should know of its build, besides what the compiler knows
+ */
+export function build(environment = {}) {
+  run('npm', ['run', '--silent', 'build:native'], environment);
   run('npm', ['run', '--silent', 'build:ts']);
 }
 

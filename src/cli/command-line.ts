@@ -4,9 +4,15 @@ import type { Values } from './parse.ts';
 import { PROGRAM } from './program-spec.ts';
 import { parseSeedArguments } from './seed-arguments.ts';
 import type { SeedArguments } from './seed-arguments.ts';
+import { refuseMistypedCommand } from './unknown-command.ts';
 import { UsageError } from './usage-error.ts';
 
-export type CommandLine = { readonly name: 'version' } | TunnelCommand;
+export type CommandLine = VersionCommand | TunnelCommand;
+
+export interface VersionCommand {
+  readonly name: 'version';
+  readonly form: 'text' | 'json';
+}
 
 export interface TunnelCommand extends SeedArguments {
   readonly name: 'tunnel';
@@ -18,8 +24,9 @@ export type Output = 'some-packets' | 'all-packets' | 'nothing' | 'json';
 
 /** @throws UsageError */
 export function parseCommandLine(args: readonly string[]): CommandLine {
+  refuseMistypedCommand(args);
   const { values, operands } = parseOptions(PROGRAM, args);
-  if (values.version === true) return { name: 'version' };
+  if (values.version === true) return { name: 'version', form: values.json === true ? 'json' : 'text' };
   const output = chooseOutput(values);
   return { name: 'tunnel', ...parseSeedArguments(operands), output };
 }

@@ -30,12 +30,12 @@ export function formatProgramHelp(
     ),
     page,
   );
-  const more = `  ttun <command> --help tells more of each.`;
   return join([
     wrap(summary, page.width),
     [...usage([program]), '       ttun <command> [arguments]'],
     ...rest.map((paragraph) => wrap(paragraph, page.width)),
-    [...list, more],
+    list,
+    ['ttun <command> --help tells more of a command.'],
     ...details(program, page),
   ]);
 }

@@ -46,7 +46,6 @@ async function runProgram(args: readonly string[]): Promise<number> {
     const { runTunnel } = await import('./run-tunnel.ts');
     return runTunnel(commandLine);
   }
-  const { packageVersion } = await import('./version.ts');
-  process.stdout.write(`${packageVersion()}\n`);
-  return 0;
+  const { printVersion } = await import('./version.ts');
+  return printVersion(commandLine.form);
 }

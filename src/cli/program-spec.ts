@@ -35,7 +35,10 @@ export const PROGRAM = {
       description:
         'print no packets, but lines of JSON: {"event":"attached","stats":{…}} at the start, and at the end {"event":"closed","stats":{…}} or {"event":"failed","error":{…},"stats":{…}}',
     },
-    version: { short: 'V', description: 'print the version and end' },
+    version: {
+      short: 'V',
+      description: 'print the versions of ttun, its native part, Node and the kernel; with --json as JSON',
+    },
   },
   examples: [
     {

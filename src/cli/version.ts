@@ -1,7 +1,64 @@
-import { createRequire } from 'node:module';
+/** What `ttun --version` tells: all that a report of a fault should name. */
+import { release } from 'node:os';
+import { TtunError } from '../errors.ts';
+import { loadBinding } from '../native.ts';
+import { packageVersion } from '../package-version.ts';
+import { sayError } from './talk.ts';
+import { describeError } from './wording.ts';
 
-/** The version of this package. */
-export function packageVersion(): string {
-  const manifest: { readonly version: string } = createRequire(import.meta.url)('../../package.json');
-  return manifest.version;
+export type VersionForm = 'text' | 'json';
+
+/** Prints it on standard output; returns the exit code, which is 1 where no tunnel can be opened with what is installed. */
+export function printVersion(form: VersionForm): number {
+  const details = findDetails();
+  const { problem } = details;
+  process.stdout.write(form === 'json' ? toJson(details) : describe(details));
+  if (problem === null) return 0;
+  sayError(describeError(problem));
+  return 1;
+}
+
+interface VersionDetails {
+  /** Of this package. */
+  readonly version: string;
+  /** The native part; `null` when it does not load, or is of another version. */
+  readonly native: NativeDetails | null;
+  /** Why there is no native part. */
+  readonly problem: TtunError | null;
+  readonly node: string;
+  readonly kernel: string;
+}
+
+interface NativeDetails {
+  readonly version: string;
+  /** The target triple. */
+  readonly target: string;
+  readonly profile: string;
+  /** `null` where the build was not told it. */
+  readonly commit: string | null;
+}
+
+function findDetails(): VersionDetails {
+  const about = { version: packageVersion(), node: process.versions.node, kernel: release() };
+  try {
+    const binding = loadBinding();
+    return { ...about, native: { version: binding.version(), ...binding.build() }, problem: null };
+  } catch (error) {
+    if (!(error instanceof TtunError)) throw error;
+    return { ...about, native: null, problem: error };
+  }
+}
+
+function toJson({ problem, ...about }: VersionDetails): string {
+  const told = problem && { code: problem.code, message: problem.message, hint: problem.hint };
+  return `${JSON.stringify({ ...about, problem: told })}\n`;
+}
+
+function describe({ version, native, node, kernel }: VersionDetails): string {
+  return `ttun ${version}\nnative part: ${describeNative(native)}\nNode ${node}, ${process.platform} ${kernel}\n`;
+}
+
+function describeNative(native: NativeDetails | null): string {
+  if (native === null) return 'none';
+  return `${native.target}, ${native.profile}, commit ${native.commit ?? 'unknown'}`;
 }

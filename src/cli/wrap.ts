@@ -17,7 +17,8 @@ export function wrap(text: string, width: number): string[] {
 
 /** As a table of two columns, the right one wrapped; a name too long for its column has a line of its own. */
 export function wrapRows(rows: readonly (readonly [name: string, text: string])[], width: number): string[] {
-  const column = Math.min(Math.max(0, ...rows.map(([name]) => name.length)), Math.floor(width / 3));
+  const fitting = rows.map(([name]) => name.length).filter((length) => length <= width / 3);
+  const column = Math.max(0, ...fitting);
   const margin = ' '.repeat(column + GAP);
   return rows.flatMap(([name, text]) => {
     const [first = '', ...rest] = wrap(text, width - margin.length);

@@ -1,6 +1,6 @@
 /** What is told of the process as a whole. */
 import { hostname } from 'node:os';
-import { packageVersion } from '../cli/version.ts';
+import { packageVersion } from '../package-version.ts';
 
 export interface ProcessFacts {
   /** Of ttun. */

@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "items are exported to JavaScript by the macros, not to other crates")]
 
+mod build;
 mod error;
 mod notify;
 mod open;
@@ -12,12 +13,3 @@ mod registry;
 mod stats;
 mod tunnel;
 mod watch;
-
-use napi_derive::napi;
-
-/// The version of this library, which must be that of the npm package around it.
-#[napi(catch_unwind)]
-#[must_use]
-pub fn version() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
-}

@@ -1,0 +1,146 @@
+import test from 'ava';
+import { run, runToEnd } from '../../testbed/exec.ts';
+import { BIN } from '../../testbed/tunnel.ts';
+import { COMMANDS, loadSpecs } from '../../src/cli/commands/index.ts';
+import { formatHelp } from '../../src/cli/help.ts';
+import type { CommandSpec } from '../../src/cli/spec.ts';
+
+const SPEC: CommandSpec = {
+  name: 'greet',
+  summary: 'greets somebody',
+  usage: ['[options] <name> [more…]', '--list'],
+  description: ['Greets somebody, at some length.', 'And does nothing else.'],
+  operands: [
+    { label: '<name>', description: 'who is greeted' },
+    { label: '[more…]', description: 'who else is' },
+  ],
+  options: {
+    loud: { short: 'l', description: 'greet in a voice that carries over the whole yard' },
+    language: { value: '<code>', description: 'the language' },
+  },
+  examples: [{ does: 'Greet Ann', command: 'ttun greet Ann' }],
+  exitCodes: { 3: 'nobody was at home' },
+};
+
+const AT_WIDTH_60 = `\
+Usage: ttun greet [options] <name> [more…]
+       ttun greet --list
+
+Greets somebody, at some length.
+
+And does nothing else.
+
+Arguments
+  <name>   who is greeted
+  [more…]  who else is
+
+Options
+  -l, --loud  greet in a voice that carries over the whole
+              yard
+      --language <code>
+              the language
+  -h, --help  print this help
+
+Examples
+  Greet Ann:
+    ttun greet Ann
+
+Exit codes
+  0  all went well
+  1  it failed; a line on standard error says why and what
+     to do
+  2  the arguments make no sense
+  3  nobody was at home
+`;
+
+test('the help of a command tells its form, what it takes, examples and exit codes', (t) => {
+  t.is(formatHelp(SPEC, { width: 60, heading: (text) => text }), AT_WIDTH_60);
+});
+
+function ttun(...args: string[]): Promise<{ stdout: string }> {
+  return run([process.execPath, BIN, ...args]);
+}
+
+test('ttun --help shows the form of a tunnel and each command with its summary', async (t) => {
+  const { stdout } = await ttun('--help');
+  t.regex(stdout, /^Usage: ttun \[options\] <tun> <local-ip> <local-port> <remote-ip> <remote-port>$/m);
+  for (const { name, summary } of await loadSpecs())
+    t.regex(stdout, new RegExp(`^  ${name} +${summary}$`, 'm'));
+  t.is((await ttun('help')).stdout, stdout);
+  t.is((await ttun('-h')).stdout, stdout);
+});
+
+/** What is typed is never broken. */
+function isExample(line: string): boolean {
+  return line.startsWith('    ');
+}
+
+for (const name of COMMANDS.keys()) {
+  test(`ttun ${name} --help explains the command, in lines that fit a terminal`, async (t) => {
+    const { stdout } = await ttun(name, '--help');
+    t.true(stdout.startsWith(`Usage: ttun ${name}`));
+    t.deepEqual(
+      stdout.split('\n').filter((line) => line.length > 80 && !isExample(line)),
+      [],
+    );
+    t.is((await ttun('help', name)).stdout, stdout);
+    t.is((await ttun(name, '-h')).stdout, stdout);
+  });
+}
+
+test('the help is as wide as the terminal, within reason, and its headings are bold', async (t) => {
+  const inTerminal = async (columns: number): Promise<string[]> => {
+    const typed = `stty cols ${columns}; ${process.execPath} ${BIN} --help`;
+    const { stdout } = await run(['script', '--quiet', '--return', '--command', typed, '/dev/null'], {
+      env: { ...process.env, TERM: 'xterm', NO_COLOR: '' },
+    });
+    t.true(stdout.includes('\u001B[1mOptions\u001B[22m'));
+    return stdout.split('\r\n').filter((line) => line.startsWith('Prints') || line.startsWith('Packets'));
+  };
+  const [narrow, wide, huge] = await Promise.all([60, 95, 300].map(inTerminal));
+  t.true(longest(narrow) <= 60);
+  t.true(longest(wide) > 80 && longest(wide) <= 95);
+  t.true(longest(huge) > 80 && longest(huge) <= 100);
+});
+
+function longest(lines: readonly string[] | undefined): number {
+  return Math.max(...(lines ?? []).map((line) => line.length));
+}
+
+test('each command says what it does in one short line without a full stop', async (t) => {
+  const names = [...COMMANDS.keys()];
+  for (const [index, { name, summary }] of (await loadSpecs()).entries()) {
+    t.is(name, names[index] ?? '');
+    t.regex(summary, /^[^\n]{1,60}(?<!\.)$/, name);
+  }
+});
+
+const MISTYPED: readonly (readonly [args: string, answer: string])[] = [
+  ['hepl', "there is no command 'hepl'; did you mean help? (see ttun --help)"],
+  ['lba --keep', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
+  ['help lba', "there is no command 'lba'; did you mean lab? (see ttun help --help)"],
+  ['--json lab', 'a command comes before its options; type: ttun lab --json (see ttun --help)'],
+  [
+    'status',
+    "there is no command 'status'; for a tunnel of a device of this name, type: ttun status <local-ip> <local-port> <remote-ip> <remote-port> (see ttun --help)",
+  ],
+  ['help lab up', "'up' is one argument too many; type: ttun help [command] (see ttun help --help)"],
+  ['lab --kep', 'there is no option --kep; did you mean --keep? (see ttun lab --help)'],
+];
+
+for (const [args, answer] of MISTYPED) {
+  test(`'ttun ${args}' is answered with what was meant`, async (t) => {
+    const { status, stdout, stderr } = await runToEnd([process.execPath, BIN, ...args.split(' ')]);
+    t.deepEqual([status, stdout, stderr], [2, '', `ttun: ${answer}\n`]);
+  });
+}
+
+test('a device may have the name of a command', async (t) => {
+  const { status, stderr } = await runToEnd([
+    process.execPath,
+    BIN,
+    ...'lab 192.0.2.1 8000 192.0.2.2 8000'.split(' '),
+  ]);
+  t.is(status, 1);
+  t.regex(stderr, /^ttun: there is no device lab; /);
+});

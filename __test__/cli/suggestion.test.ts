@@ -1,0 +1,27 @@
+import test from 'ava';
+import { suggest } from '../../src/suggestion.ts';
+
+const COMMANDS = ['up', 'show', 'capture', 'doctor', 'check', 'reload', 'lab'];
+
+for (const [typed, meant] of [
+  ['shwo', 'show'],
+  ['sho', 'show'],
+  ['cap', 'capture'],
+  ['Capture', 'capture'],
+  ['captrue', 'capture'],
+  ['chekc', 'check'],
+  ['relaod', 'reload'],
+  ['pu', 'up'],
+  ['docter', 'doctor'],
+] as const) {
+  test(`${typed} was meant to be ${meant}`, (t) => t.is(suggest(typed, COMMANDS), meant));
+}
+
+for (const typed of ['status', 'tun0', 'x', '', 'stop', 'list']) {
+  test(`'${typed}' is like no command`, (t) => t.is(suggest(typed, COMMANDS), null));
+}
+
+test('of several likely words the likeliest is suggested', (t) => {
+  t.is(suggest('allowedSource', ['allowedSourcePorts', 'allowedSources']), 'allowedSourcePorts');
+  t.is(suggest('remot', ['mode', 'remote', 'remove']), 'remote');
+});
