@@ -11,6 +11,7 @@ test("the seed's five arguments are device, local end and remote end", (t) => {
     local: '10.0.1.1:9000',
     remote: '10.0.1.2:9001',
     output: 'some-packets',
+    http: null,
   });
 });
 
@@ -33,6 +34,11 @@ for (const [options, output] of [
     t.like(parseCommandLine([...SEED, ...options]), { output });
   });
 }
+
+test('--http says where metrics and the page are served', (t) => {
+  t.like(parseCommandLine(['--http', '127.0.0.1:9750', ...SEED]), { http: '127.0.0.1:9750' });
+  t.like(parseCommandLine([...SEED, '--http=:9750']), { http: ':9750' });
+});
 
 test('the version needs no other argument', (t) => {
   t.deepEqual(parseCommandLine(['--version']), { name: 'version', form: 'text' });
@@ -96,6 +102,11 @@ const WRONG: readonly (readonly [args: string, message: string])[] = [
   ['--fast tun0', 'there is no option --fast'],
   ['--vebrose tun0', 'there is no option --vebrose; did you mean --verbose?'],
   ['-x tun0', 'there is no option -x'],
+  ['tun0 10.0.1.1 9000 10.0.1.2 9000 --http', '--http needs a value: --http <listen>'],
+  [
+    '--http -q tun0 10.0.1.1 9000 10.0.1.2 9000',
+    '--http needs a value, and -q looks like an option; if it is the value: --http=-q',
+  ],
   ['--json=yes tun0', '--json takes no value'],
   ['-qv tun0', '--quiet and --verbose exclude each other; give one of them'],
 ];

@@ -17,6 +17,8 @@ export interface VersionCommand {
 export interface TunnelCommand extends SeedArguments {
   readonly name: 'tunnel';
   readonly output: Output;
+  /** Where the metrics and the page are served; `null` for nowhere. */
+  readonly http: string | null;
 }
 
 /** What goes to standard output: some packets, all, nothing, or events as JSON. */
@@ -28,7 +30,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   const { values, operands } = parseOptions(PROGRAM, args);
   if (values.version === true) return { name: 'version', form: values.json === true ? 'json' : 'text' };
   const output = chooseOutput(values);
-  return { name: 'tunnel', ...parseSeedArguments(operands), output };
+  return { name: 'tunnel', ...parseSeedArguments(operands), output, http: values.http ?? null };
 }
 
 function chooseOutput(values: Values<typeof PROGRAM>): Output {

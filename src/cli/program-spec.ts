@@ -35,6 +35,11 @@ export const PROGRAM = {
       description:
         'print no packets, but lines of JSON: {"event":"attached","stats":{…}} at the start, and at the end {"event":"closed","stats":{…}} or {"event":"failed","error":{…},"stats":{…}}',
     },
+    http: {
+      value: '<listen>',
+      description:
+        'serve metrics for Prometheus and a page that shows the tunnel live: 9750 for that port of 127.0.0.1, <address>:<port>, or :<port> for all addresses',
+    },
     version: {
       short: 'V',
       description: 'print the versions of ttun, its native part, Node and the kernel; with --json as JSON',

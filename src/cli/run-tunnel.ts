@@ -4,7 +4,9 @@ import { TtunError } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import { resolveOptions } from '../options.ts';
-import type { SingleTunnel } from '../service/single-host.ts';
+import type { HttpServer } from '../http/server.ts';
+import type { TunnelHost } from '../service/host.ts';
+import { hostOf } from '../service/single-host.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import type { Output, TunnelCommand } from './command-line.ts';
 import { endByHangUp } from './hang-up.ts';
@@ -13,13 +15,19 @@ import { say, sayError } from './talk.ts';
 import { UsageError } from './usage-error.ts';
 import { adviseMtu, describeAttached, describeError, summarise } from './wording.ts';
 
-export async function runTunnel({ device, local, remote, output }: TunnelCommand): Promise<number> {
+export async function runTunnel(command: TunnelCommand): Promise<number> {
+  const { device, local, remote, output, http } = command;
+  const opened = { device, local, remote };
   const signal = abortOnSignals();
   const loadingShow = loadShow(output);
-  let tunnel;
+  let tunnel: OpenTunnel | undefined;
+  const host = hostOf(opened, () => tunnel);
+  let server: HttpServer | null = null;
   try {
-    tunnel = await openTunnel(resolveOptions({ device, local, remote }), signal);
+    server = await serveHttp(http, host);
+    tunnel = await openTunnel(resolveOptions(opened), signal);
   } catch (error) {
+    await server?.close();
     if (signal.aborted) return 0;
     return reportFailureToOpen(error);
   }
@@ -27,13 +35,14 @@ export async function runTunnel({ device, local, remote, output }: TunnelCommand
   // Shown from before the tunnel is said to be attached, so that all that comes after that is shown or counted.
   const endShow = show(tunnel);
   reportAttached(tunnel);
-  const offering = offerControl(tunnel, { device, local, remote });
+  if (server !== null) say(`metrics and a page to watch at ${server.url}`);
+  const offering = offerControl(host);
   const end = await tunnel.closed;
   endShow(end);
   // Output that nobody takes must not hold up the end of the process.
   setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
   const control = await offering;
-  await control?.close();
+  await Promise.all([control?.close(), server?.close()]);
   if (end.reason === 'failed') {
     sayError(describeError(end.error));
     return 1;
@@ -43,10 +52,16 @@ export async function runTunnel({ device, local, remote, output }: TunnelCommand
   return 0;
 }
 
+async function serveHttp(listen: string | null, host: TunnelHost): Promise<HttpServer | null> {
+  if (listen === null) return null;
+  const { startHttpServer } = await import('../http/server.ts');
+  return startHttpServer(listen, host);
+}
+
 /** Loaded when the tunnel runs already, which need not wait for it. */
-async function offerControl(tunnel: OpenTunnel, opened: SingleTunnel): Promise<ControlServer | null> {
-  const [control, service] = await Promise.all([import('./control.ts'), import('../service/single-host.ts')]);
-  return control.offerControl(service.hostOf(tunnel, opened));
+async function offerControl(host: TunnelHost): Promise<ControlServer | null> {
+  const control = await import('./control.ts');
+  return control.offerControl(host);
 }
 
 /** How long a slow reader of the output is waited for at the end, in ms. */

@@ -1,6 +1,7 @@
 /** The host of one tunnel that was opened by hand: in the form `ttun <tun> …`. */
 import type { OpenTunnel } from '../open-tunnel.ts';
-import type { TunnelHost } from './host.ts';
+import type { TunnelStats } from '../stats.ts';
+import type { TunnelHost, TunnelReport } from './host.ts';
 
 /** What the tunnel was opened with. It is named after its device. */
 export interface SingleTunnel {
@@ -9,13 +10,21 @@ export interface SingleTunnel {
   readonly remote: string;
 }
 
-export function hostOf(tunnel: OpenTunnel, { device, local, remote }: SingleTunnel): TunnelHost {
+/** @param running the tunnel, from when it is open */
+export function hostOf(
+  { device, local, remote }: SingleTunnel,
+  running: () => OpenTunnel | undefined,
+): TunnelHost {
   return {
     reports: () => {
-      const stats = tunnel.stats();
-      const phase = stats.state === 'closed' ? 'closed' : 'open';
-      return [{ name: device, device, local, remote, phase, problem: null, stats }];
+      const stats = running()?.stats() ?? null;
+      return [{ name: device, device, local, remote, phase: phaseOf(stats), problem: null, stats }];
     },
-    find: (name) => (name === device ? tunnel : undefined),
+    find: (name) => (name === device ? running() : undefined),
   };
+}
+
+function phaseOf(stats: TunnelStats | null): TunnelReport['phase'] {
+  if (stats === null) return 'opening';
+  return stats.state === 'closed' ? 'closed' : 'open';
 }
