@@ -65,7 +65,8 @@ function describeDirection({ packets, bytes, dropped, drops }: Direction): strin
     : `${carried}, ${grouped(dropped)} dropped: ${countsByName(drops)}`;
 }
 
-function countsByName(counts: Readonly<Record<string, number>>): string {
+/** `2 malformed, 1 empty`; empty when there is nothing to tell. */
+export function countsByName(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .filter(([, count]) => count > 0)
     .map(([name, count]) => `${grouped(count)} ${name}`)
@@ -77,7 +78,8 @@ export function grouped(count: number): string {
   return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
-function listed(offload: Readonly<Record<string, boolean>>): string {
+/** What is there of several: `checksum, TSO`. */
+export function listed(offload: Readonly<Record<string, boolean>>): string {
   const names = Object.keys(offload).filter((name) => offload[name] === true);
   return names.length === 0 ? 'none' : names.join(', ');
 }

@@ -10,7 +10,7 @@ import { connectTo, findSocketFiles } from './socket-file.ts';
 
 /** What all running processes tell. */
 export interface Survey {
-  /** By process id. Those of other users are there when this user is root. */
+  /** The process that runs longest comes first. Those of other users are there when this user is root. */
   readonly replies: readonly Found[];
   /** Processes that are there but gave no answer. */
   readonly silent: readonly Silent[];
@@ -27,22 +27,26 @@ export interface Silent {
   readonly error: ControlError;
 }
 
-/** Asks all processes of this user, and if it is root those of everybody, for their tunnels. */
-export async function survey(): Promise<Survey> {
+/**
+ * Asks all processes of this user, and if it is root those of everybody, for their tunnels.
+ *
+ * @param limitMs how long an answer is waited for
+ */
+export async function survey(limitMs: number = ANSWER_LIMIT_MS): Promise<Survey> {
   const paths = await findSocketFiles();
-  const answers = await Promise.all(paths.map((path) => askToShow(path)));
+  const answers = await Promise.all(paths.map((path) => askToShow(path, limitMs)));
   const found = answers.filter((answer) => answer !== null);
   const replies = found.filter((answer) => 'reply' in answer);
   return {
-    replies: replies.sort((left, right) => left.reply.process.pid - right.reply.process.pid),
+    replies: replies.sort((left, right) => left.reply.process.startedAt - right.reply.process.startedAt),
     silent: found.filter((answer) => 'error' in answer),
   };
 }
 
-async function askToShow(path: string): Promise<Found | Silent | null> {
+async function askToShow(path: string, limitMs: number): Promise<Found | Silent | null> {
   try {
     await using connection = await Connection.open(path);
-    return connection === null ? null : { path, reply: await connection.show() };
+    return connection === null ? null : { path, reply: await connection.show(limitMs) };
   } catch (error) {
     if (error instanceof ControlError) return { path, error };
     throw error;
@@ -69,8 +73,8 @@ export class Connection implements AsyncDisposable {
     return socket === null ? null : new Connection(path, socket);
   }
 
-  async show(): Promise<ShowReply> {
-    return toShowReply(await this.#ask('show', ANSWER_LIMIT_MS));
+  async show(limitMs: number = ANSWER_LIMIT_MS): Promise<ShowReply> {
+    return toShowReply(await this.#ask('show', limitMs));
   }
 
   /** @throws ControlError with what is wrong with the new configuration */

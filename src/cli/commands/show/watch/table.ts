@@ -1,0 +1,149 @@
+/** Tunnels and their rates as a table, with as many columns as there is room for. */
+import { formatAgoShort, formatBitRate } from '../../../quantities.ts';
+import type { Style } from '../../../style.ts';
+import { grouped } from '../../../wording.ts';
+import { describeState } from '../state.ts';
+import { lengthOf, shorten } from './characters.ts';
+import { sparkline } from './sparkline.ts';
+import type { Watched } from './watched.ts';
+
+/** A line of the screen: pieces of text with their styles. */
+export type Line = readonly Piece[];
+
+export interface Piece {
+  readonly text: string;
+  readonly style?: Style;
+}
+
+export interface Table {
+  readonly header: Line;
+  readonly rows: readonly Line[];
+}
+
+/** @param now in ms of the clock of the histories */
+export function drawTable(tunnels: readonly Watched[], width: number, now: number): Table {
+  const columns = columnsFor(tunnels, width);
+  const used = columns.reduce((sum, column) => sum + column.width + GAP.length, 0);
+  const chart = Math.min(width - used, LONGEST_CHART);
+  const hasChart = chart >= SHORTEST_CHART;
+  const header = columns.flatMap((column): Piece[] => [
+    { text: pad(column.title, column), style: 'bold' },
+    { text: GAP },
+  ]);
+  const chartTitle: Piece[] = hasChart ? [{ text: CHART_TITLE, style: 'bold' }] : [];
+  const rows = tunnels.map((tunnel): Line => {
+    const cells = cellsOf(tunnel, columns, width);
+    const drawing = sparkline(tunnel.history.inParts(hasChart ? chart : 1, now));
+    return hasChart && tunnel.report.problem === null ? [...cells, { text: drawing, style: 'cyan' }] : cells;
+  });
+  return { header: [...header, ...chartTitle], rows };
+}
+
+const GAP = '  ';
+const CHART_TITLE = 'LAST MINUTE';
+const SHORTEST_CHART = CHART_TITLE.length;
+/** One look of the usual interval for each character. */
+const LONGEST_CHART = 60;
+
+interface Column {
+  readonly title: string;
+  readonly width: number;
+  /** Numbers stand to the right. */
+  readonly align: 'left' | 'right';
+  readonly cell: (tunnel: Watched) => Piece;
+}
+
+/** What does not fit is left out, the least important column first. */
+function columnsFor(tunnels: readonly Watched[], width: number): Column[] {
+  const columns = [nameColumn(tunnels), ...COLUMNS];
+  const total = (chosen: readonly Column[]): number =>
+    chosen.reduce((sum, column) => sum + column.width + GAP.length, 0);
+  // The chart takes what is left, and goes before a column does.
+  let chosen = columns;
+  for (const title of FIRST_TO_GO) {
+    if (total(chosen) - GAP.length <= width) break;
+    chosen = chosen.filter((column) => column.title !== title);
+  }
+  return chosen;
+}
+
+const LONGEST_NAME = 24;
+
+function nameColumn(tunnels: readonly Watched[]): Column {
+  const longest = Math.max(...tunnels.map(({ label }) => lengthOf(label)), 0);
+  return {
+    title: 'TUNNEL',
+    width: Math.min(Math.max('TUNNEL'.length, longest), LONGEST_NAME),
+    align: 'left',
+    cell: ({ label }) => ({ text: label }),
+  };
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'STATE', width: 9, align: 'left', cell: stateOf },
+  rateColumn('RECEIVED', 10, ({ received }) => formatBitRate(received.bits)),
+  rateColumn('SENT', 10, ({ sent }) => formatBitRate(sent.bits)),
+  rateColumn('PKT/S IN', 9, ({ received }) => perSecond(received.packets)),
+  rateColumn('PKT/S OUT', 9, ({ sent }) => perSecond(sent.packets)),
+  {
+    title: 'DROPS/S',
+    width: 7,
+    align: 'right',
+    cell: ({ history: { rates } }) => {
+      const text = rates === null ? NOTHING : perSecond(rates.drops);
+      return rates !== null && rates.drops > 0 ? { text, style: 'red' } : { text };
+    },
+  },
+  { title: 'HEARD', width: 6, align: 'right', cell: heardOf },
+];
+
+const FIRST_TO_GO = ['HEARD', 'PKT/S OUT', 'PKT/S IN', 'DROPS/S', 'STATE', 'SENT', 'RECEIVED'];
+
+const NOTHING = '–';
+
+function rateColumn(
+  title: string,
+  width: number,
+  describe: (rates: NonNullable<Watched['history']['rates']>) => string,
+): Column {
+  const cell = ({ history: { rates } }: Watched): Piece => ({
+    text: rates === null ? NOTHING : describe(rates),
+  });
+  return { title, width, align: 'right', cell };
+}
+
+function perSecond(count: number): string {
+  return count > 0 && count < 1 ? '<1' : grouped(Math.round(count));
+}
+
+/** A word that fits the column. */
+function stateOf({ report, isSilent }: Watched): Piece {
+  if (isSilent) return { text: 'no answer', style: 'red' };
+  const { style } = describeState(report);
+  const text = report.phase === 'open' ? (report.stats?.state ?? 'open') : report.phase;
+  return { text, style };
+}
+
+function heardOf({ report: { stats } }: Watched): Piece {
+  if (stats === null || stats.decap.lastAt === null) return { text: 'never' };
+  return { text: formatAgoShort(stats.timestamp - stats.decap.lastAt) };
+}
+
+/** A tunnel that is not open has no rates, and so room to say why. */
+function cellsOf(tunnel: Watched, columns: readonly Column[], width: number): Line {
+  const { problem } = tunnel.report;
+  const shown = problem === null ? columns : columns.slice(0, 2);
+  const cells = shown.flatMap((column): Piece[] => {
+    const { text, style } = column.cell(tunnel);
+    return [{ text: pad(text, column), ...(style && { style }) }, { text: GAP }];
+  });
+  if (problem === null) return cells;
+  const used = shown.reduce((sum, column) => sum + column.width + GAP.length, 0);
+  return [...cells, { text: shorten(problem.message, Math.max(0, width - used)) }];
+}
+
+function pad(text: string, { width, align }: Column): string {
+  const shown = shorten(text, width);
+  const space = ' '.repeat(width - lengthOf(shown));
+  return align === 'left' ? shown + space : space + shown;
+}

@@ -1,0 +1,60 @@
+/** Amounts as people read them: sizes, times and rates. */
+
+/** `84 B`, `1.21 GiB` */
+export function formatBytes(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= 1024 && unit < BYTE_UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${unit === 0 ? value : value.toFixed(2)} ${BYTE_UNITS[unit]}`;
+}
+
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** `0 bit/s`, `840 kbit/s`, `1.21 Gbit/s`: three digits at most. */
+export function formatBitRate(bitsPerSecond: number): string {
+  let [value, unit] = [bitsPerSecond, 0];
+  while (value >= 999.5 && unit < BIT_RATE_UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
+  return `${threeDigits(value, unit)} ${BIT_RATE_UNITS[unit]}`;
+}
+
+const BIT_RATE_UNITS = ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s'];
+
+function threeDigits(value: number, unit: number): string {
+  if (unit === 0 || value >= 99.95) return value.toFixed(0);
+  return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** `12 seconds`, `3 hours, 12 minutes`: the two largest units. */
+export function formatDuration(ms: number): string {
+  let left = Math.max(0, Math.floor(ms / 1000));
+  const parts: string[] = [];
+  for (const [unit, seconds] of TIME_UNITS) {
+    const count = Math.floor(left / seconds);
+    left -= count * seconds;
+    // `1 day` and seconds would be odd: what follows the largest unit is the next smaller one, or nothing.
+    if (count > 0) parts.push(`${count} ${unit}${count === 1 ? '' : 's'}`);
+    else if (parts.length > 0) break;
+    if (parts.length === 2) break;
+  }
+  return parts.length === 0 ? '0 seconds' : parts.join(', ');
+}
+
+const TIME_UNITS = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+] as const;
+
+/** `now`, `12 seconds ago` */
+export function formatAgo(ms: number): string {
+  return ms < 1000 ? 'now' : `${formatDuration(ms)} ago`;
+}
+
+/** `now`, `12 s`, `3 min`, `2 h`, `9 d`: for a column. */
+export function formatAgoShort(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 1) return 'now';
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
