@@ -14,6 +14,9 @@
  * - `ERR_TTUN_PORT_IN_USE`: another socket has the local address and port
  * - `ERR_TTUN_PORT_PERMISSION`: this user may not bind the local port
  * - `ERR_TTUN_NO_ROUTE`: there is no route to the remote address
+ * - `ERR_TTUN_BIND_DEVICE_NOT_FOUND`: no interface has the name given as `bindDevice`
+ * - `ERR_TTUN_PERMISSION`: this user may not do what an option asks for (CAP_NET_ADMIN); the message names it
+ * - `ERR_TTUN_TOO_MANY_WATCHES`: as many watch the tunnel's packets already as may at once
  * - `ERR_TTUN_SYSTEM`: another system call failed; `syscall` and `errno` say which and how
  * - `ERR_TTUN_CLOSED`: the tunnel is closed already
  * - `ERR_TTUN_INTERNAL`: the data path panicked, a bug in ttun
@@ -34,6 +37,9 @@ export type TtunErrorCode =
   | 'ERR_TTUN_PORT_IN_USE'
   | 'ERR_TTUN_PORT_PERMISSION'
   | 'ERR_TTUN_NO_ROUTE'
+  | 'ERR_TTUN_BIND_DEVICE_NOT_FOUND'
+  | 'ERR_TTUN_PERMISSION'
+  | 'ERR_TTUN_TOO_MANY_WATCHES'
   | 'ERR_TTUN_SYSTEM'
   | 'ERR_TTUN_CLOSED'
   | 'ERR_TTUN_INTERNAL'

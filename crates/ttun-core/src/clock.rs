@@ -1,6 +1,6 @@
 //! When the tunnel began, when it last sent and when it last heard from the peer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::stats::TunnelState;
@@ -13,13 +13,16 @@ pub(crate) struct Clock {
     start: Instant,
     sent: AtomicU64,
     received: AtomicU64,
+    /// From which peer, as the version of the endpoints.
+    heard: AtomicU32,
     ended: AtomicU64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
         let never = || AtomicU64::new(0);
-        Self { start: Instant::now(), sent: never(), received: never(), ended: never() }
+        let heard = AtomicU32::new(0);
+        Self { start: Instant::now(), sent: never(), received: never(), heard, ended: never() }
     }
 
     /// Uptime, ms.
@@ -31,8 +34,10 @@ impl Clock {
         self.sent.store(self.now() + 1, Ordering::Relaxed);
     }
 
-    pub(crate) fn mark_received(&self) {
+    /// `peer` is the version of the endpoints under which the datagram came.
+    pub(crate) fn mark_received(&self, peer: u32) {
         self.received.store(self.now() + 1, Ordering::Relaxed);
+        self.heard.store(peer, Ordering::Release);
     }
 
     pub(crate) fn mark_ended(&self) {
@@ -44,23 +49,28 @@ impl Clock {
         Duration::from_millis(read(&self.ended).unwrap_or_else(|| self.now()))
     }
 
-    pub(crate) fn state(&self) -> TunnelState {
+    /// Whether `peer` answers.
+    pub(crate) fn state(&self, peer: u32) -> TunnelState {
         if read(&self.ended).is_some() {
             return TunnelState::Closed;
         }
         let now = self.now();
         let recent = |at: Option<u64>| at.is_some_and(|at| now.saturating_sub(at) < SILENCE_MS);
-        match read(&self.received) {
+        match self.received_from(peer) {
             None => TunnelState::Waiting,
             received if recent(received) || !recent(read(&self.sent)) => TunnelState::Up,
             _ => TunnelState::Waiting,
         }
     }
 
-    /// When the peer was last heard from, on the clock that shows `timestamp` now (ms since the epoch).
-    pub(crate) fn received_at(&self, timestamp: f64) -> Option<f64> {
-        let ago = Duration::from_millis(self.now().saturating_sub(read(&self.received)?));
+    /// When `peer` was last heard from, on the clock that shows `timestamp` now (ms since the epoch).
+    pub(crate) fn received_at(&self, timestamp: f64, peer: u32) -> Option<f64> {
+        let ago = Duration::from_millis(self.now().saturating_sub(self.received_from(peer)?));
         Some(timestamp - ago.as_secs_f64() * 1e3)
+    }
+
+    fn received_from(&self, peer: u32) -> Option<u64> {
+        if self.heard.load(Ordering::Acquire) == peer { read(&self.received) } else { None }
     }
 }
 

@@ -5,6 +5,7 @@ mod inspect;
 mod outlet;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use ttun_packet::{CoalesceOptions, Run};
@@ -33,13 +34,20 @@ pub(crate) struct Decap<'t, D, S> {
     coalesce: CoalesceOptions,
     buffer: Box<[u8]>,
     backoff: Backoff,
+    /// Which peer this is, as last seen.
+    peer: u32,
+    /// A new peer that was not heard yet. Datagrams of the one before stay in the receive buffer (connect(2) takes none out), and are
+    /// carried, as their sender was the peer when they came; but they do not say that the new one is there.
+    awaited: Option<SocketAddr>,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
     pub(crate) fn new(device: D, socket: S, coalesce: CoalesceOptions, context: &'t Context) -> Self {
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         let outlet = Outlet::new(device, context);
-        Self { outlet, socket, context, coalesce, buffer, backoff: Backoff::default() }
+        let (peer, _) = context.endpoints.versioned();
+        let backoff = Backoff::default();
+        Self { outlet, socket, context, coalesce, buffer, backoff, peer, awaited: None }
     }
 
     /// Runs until the tunnel is closed (`Ok`) or the device is gone (`Err`).
@@ -47,10 +55,31 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
         pump::run(self, self.context).await
     }
 
+    /// Looks whether the peer has changed.
+    fn follow_peer(&mut self) {
+        if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
+            self.peer = peer;
+            self.awaited = Some(endpoints.remote);
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<Datagrams> {
+        let Some(remote) = self.awaited else {
+            let datagrams = self.socket.try_recv(&mut self.buffer)?;
+            self.context.clock.mark_received(self.peer);
+            return Ok(datagrams);
+        };
+        let (datagrams, sender) = self.socket.try_recv_from(&mut self.buffer)?;
+        if sender.is_some_and(|sender| (sender.ip(), sender.port()) == (remote.ip(), remote.port())) {
+            self.awaited = None;
+            self.context.clock.mark_received(self.peer);
+        }
+        Ok(datagrams)
+    }
+
     /// Hands the good packets of one receive to the device.
     async fn deliver(&mut self, datagrams: &Datagrams) -> Result<(), Error> {
         let context = self.context;
-        context.clock.mark_received();
         context.decap.receives.add(1);
         if let Some(overflow) = datagrams.overflow {
             context.receive_overflow.store(overflow, Ordering::Relaxed);
@@ -77,8 +106,9 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
 
 impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
     async fn drain(&mut self) -> Result<Drained, Error> {
+        self.follow_peer();
         for _ in 0..BUDGET {
-            match self.socket.try_recv(&mut self.buffer) {
+            match self.receive() {
                 Ok(datagrams) => {
                     self.backoff.succeeded();
                     self.deliver(&datagrams).await?;

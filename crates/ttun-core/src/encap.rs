@@ -4,6 +4,7 @@ mod batch;
 mod send;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use ttun_packet::{Segments, clamp_mss, is_routing_loop, is_tcp_syn};
@@ -40,7 +41,11 @@ pub(crate) struct Encap<'t, D, S> {
     /// Where in `buffer` the next read goes.
     read_at: usize,
     batch: Batch,
-    /// Datagrams that one send may carry.
+    /// The peer, as last seen, and which one that is.
+    remote: SocketAddr,
+    peer: u32,
+    /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
+    granted_segments: usize,
     segments_per_send: usize,
     /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
     unfragmented_len: usize,
@@ -49,6 +54,8 @@ pub(crate) struct Encap<'t, D, S> {
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
     pub(crate) fn new(device: D, socket: S, context: &'t Context) -> Self {
+        let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
+        let (peer, endpoints) = context.endpoints.versioned();
         let mut encap = Self {
             device,
             socket,
@@ -56,7 +63,10 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
             read_at: 0,
             batch: Batch::new(),
-            segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
+            remote: endpoints.remote,
+            peer,
+            granted_segments,
+            segments_per_send: granted_segments,
             unfragmented_len: 0,
             backoff: Backoff::default(),
         };
@@ -67,6 +77,18 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
     /// Runs until the tunnel is closed (`Ok`) or the device is gone (`Err`).
     pub(crate) async fn run(&mut self) -> Result<(), Error> {
         pump::run(self, self.context).await
+    }
+
+    /// Looks whether the peer has changed. Another may be reached by another interface, with another MTU, that can segment
+    /// where the one before could not.
+    fn follow_peer(&mut self) {
+        if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
+            self.peer = peer;
+            self.remote = endpoints.remote;
+            self.segments_per_send = self.granted_segments;
+            self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
+            self.learn_path_mtu();
+        }
     }
 
     /// Finds room for one read, over nothing that still waits to be sent. What was used last is used again as soon as
@@ -95,7 +117,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         };
         let count = segments.count();
         counters.received.add(count);
-        if is_routing_loop(packet, &context.remote) {
+        if is_routing_loop(packet, &self.remote) {
             counters.drop(EncapDrop::RoutingLoop, count);
             return;
         }
@@ -132,6 +154,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
 
 impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
     async fn drain(&mut self) -> Result<Drained, Error> {
+        self.follow_peer();
         let mut bytes = 0;
         for _ in 0..BUDGET_READS {
             self.make_room().await;

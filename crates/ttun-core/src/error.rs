@@ -32,6 +32,14 @@ pub enum ErrorKind {
     PortPermission,
     /// The routing table has no way to the remote address.
     NoRoute,
+    /// No interface has the name to which the socket is to be bound.
+    BindDeviceNotFound,
+    /// This user may not do what an option asks for; it takes `CAP_NET_ADMIN`.
+    Permission,
+    /// As many watch the tunnel already as may at once.
+    TooManyWatches,
+    /// The tunnel has ended.
+    Closed,
     /// Another system call failed; [`Error::syscall`] and [`Error::errno`] say which and how.
     System,
     /// The data path panicked: a bug in ttun.
@@ -56,6 +64,10 @@ impl ErrorKind {
             Self::PortInUse => "ERR_TTUN_PORT_IN_USE",
             Self::PortPermission => "ERR_TTUN_PORT_PERMISSION",
             Self::NoRoute => "ERR_TTUN_NO_ROUTE",
+            Self::BindDeviceNotFound => "ERR_TTUN_BIND_DEVICE_NOT_FOUND",
+            Self::Permission => "ERR_TTUN_PERMISSION",
+            Self::TooManyWatches => "ERR_TTUN_TOO_MANY_WATCHES",
+            Self::Closed => "ERR_TTUN_CLOSED",
             Self::System => "ERR_TTUN_SYSTEM",
             Self::Internal => "ERR_TTUN_INTERNAL",
         }
@@ -80,6 +92,14 @@ impl Error {
     /// A system call failed in a way that has no kind of its own.
     pub(crate) fn system(syscall: &'static str, cause: &io::Error, doing: &str) -> Self {
         Self::new(ErrorKind::System, format!("{doing}: {cause}")).caused_by(syscall, cause)
+    }
+
+    /// This process may not do `what`, a phrase that follows "this user may not".
+    pub(crate) fn permission(what: &str) -> Self {
+        Self::new(ErrorKind::Permission, format!("this user may not {what}")).with_hint(
+            "run as root, or with the capability: AmbientCapabilities=CAP_NET_ADMIN in a systemd unit, \
+             or setcap cap_net_admin+ep on the program",
+        )
     }
 
     pub(crate) fn caused_by(mut self, syscall: &'static str, cause: &io::Error) -> Self {

@@ -20,6 +20,7 @@ mod counters;
 mod decap;
 mod device;
 mod encap;
+mod endpoints;
 mod error;
 mod options;
 mod pump;

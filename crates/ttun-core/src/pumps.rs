@@ -1,17 +1,17 @@
 //! Running the two pumps: what they share, and the thread that carries them.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use tokio::runtime::Builder;
-use ttun_packet::{CoalesceOptions, SourceFilter, outer_overhead};
+use ttun_packet::{CoalesceOptions, SourceFilter};
 
 use crate::clock::Clock;
 use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
 use crate::decap::Decap;
 use crate::device::{DeviceHandle, TunDevice};
 use crate::encap::Encap;
+use crate::endpoints::SharedEndpoints;
 use crate::error::{Error, ErrorKind};
 use crate::shutdown::Shutdown;
 use crate::socket::{PeerSocket, SocketHandle};
@@ -20,7 +20,9 @@ use crate::watch::WatchPost;
 /// What both pumps see of the tunnel, and what others see of the pumps.
 pub(crate) struct Context {
     pub(crate) device: String,
-    pub(crate) remote: SocketAddr,
+    pub(crate) endpoints: SharedEndpoints,
+    /// Bytes added to each packet on the outside. The peer may change, its address family may not.
+    pub(crate) outer_overhead: usize,
     pub(crate) allowed_sources: Option<SourceFilter>,
     pub(crate) clamp_mss: bool,
     pub(crate) encap: EncapCounters,
@@ -37,7 +39,7 @@ pub(crate) struct Context {
 impl Context {
     /// The longest inner packet that travels unfragmented on a route of `path_mtu` bytes.
     pub(crate) fn inner_mtu(&self, path_mtu: usize) -> usize {
-        path_mtu.saturating_sub(outer_overhead(&self.remote))
+        path_mtu.saturating_sub(self.outer_overhead)
     }
 
     pub(crate) fn device_gone(&self, syscall: &'static str, cause: &std::io::Error) -> Error {

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 
 use ttun_packet::VirtioNetHeader;
 
@@ -50,6 +51,9 @@ pub(crate) trait DatagramSocket {
 
     /// Receives one datagram, or as many as the kernel had joined.
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams>;
+
+    /// The same, and says from where they came: from one address, as only datagrams of one flow are joined.
+    fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)>;
 
     /// The MTU of the route to the peer, bytes; `None` while there is no route.
     fn path_mtu(&self) -> Option<usize>;

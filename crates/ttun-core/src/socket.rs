@@ -1,6 +1,7 @@
 //! The UDP socket: bound to the local address, connected to the peer, with segmentation both ways.
 
 mod open;
+mod reconnect;
 
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use crate::readiness::Readiness;
 use crate::seam::{DatagramSocket, Datagrams};
-use crate::system::datagram;
+use crate::system::datagram::{self, ReceivedMessage};
 use crate::system::socket_option::IntOption;
 
 pub(crate) use open::open;
@@ -17,21 +18,20 @@ pub(crate) use open::open;
 /// A connected UDP socket and what the kernel granted it.
 pub(crate) struct PeerSocket {
     inner: UdpSocket,
-    local: SocketAddr,
-    remote: SocketAddr,
+    place: Place,
     segments_per_send: usize,
     gro: bool,
 }
 
+/// Where the socket stands before it is connected: what the route to a peer depends on.
+struct Place {
+    /// As it was asked for: the address may be left to the routing table.
+    local: SocketAddr,
+    bind_device: Option<String>,
+    fwmark: Option<u32>,
+}
+
 impl PeerSocket {
-    pub(crate) fn local(&self) -> SocketAddr {
-        self.local
-    }
-
-    pub(crate) fn remote(&self) -> SocketAddr {
-        self.remote
-    }
-
     /// Datagrams that one send may carry; 1 where the kernel can't segment.
     pub(crate) fn segments_per_send(&self) -> usize {
         self.segments_per_send
@@ -44,7 +44,7 @@ impl PeerSocket {
 
     /// MTU of the route to the peer, bytes.
     pub(crate) fn path_mtu(&self) -> Option<usize> {
-        let option = if self.remote.is_ipv4() { IntOption::IPV4_MTU } else { IntOption::IPV6_MTU };
+        let option = if self.place.local.is_ipv4() { IntOption::IPV4_MTU } else { IntOption::IPV6_MTU };
         option.get(self.as_fd()).ok().and_then(|mtu| usize::try_from(mtu).ok())
     }
 
@@ -82,14 +82,13 @@ impl DatagramSocket for SocketHandle {
     }
 
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
+        self.0.try_read(|socket| datagram::receive(socket.as_fd(), buffer).map(Datagrams::from))
+    }
+
+    fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
         self.0.try_read(|socket| {
-            let message = datagram::receive(socket.as_fd(), buffer)?;
-            Ok(Datagrams {
-                len: message.len,
-                stride: message.segment_len.unwrap_or(message.len),
-                truncated: message.truncated,
-                overflow: message.overflow,
-            })
+            let (message, sender) = datagram::receive_from(socket.as_fd(), buffer)?;
+            Ok((message.into(), sender))
         })
     }
 
@@ -103,5 +102,16 @@ impl DatagramSocket for SocketHandle {
 
     async fn writable(&self) -> io::Result<()> {
         self.0.writable().await
+    }
+}
+
+impl From<ReceivedMessage> for Datagrams {
+    fn from(message: ReceivedMessage) -> Self {
+        Self {
+            len: message.len,
+            stride: message.segment_len.unwrap_or(message.len),
+            truncated: message.truncated,
+            overflow: message.overflow,
+        }
     }
 }

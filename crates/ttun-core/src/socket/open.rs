@@ -6,9 +6,10 @@ use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::PeerSocket;
+use super::{PeerSocket, Place};
+use crate::endpoints::Endpoints;
 use crate::error::{Error, ErrorKind};
-use crate::options::Offload;
+use crate::options::TunnelOptions;
 use crate::system::socket_option::IntOption;
 
 /// Bytes of socket buffer asked for each way: a burst of some sixty super-packets. Buffers of this size
@@ -19,18 +20,12 @@ const BUFFER_LEN: u32 = 4 << 20;
 /// of which a send of 64 KiB could use the second half only with datagrams of under 1,024 bytes).
 const MAX_SEGMENTS: usize = 64;
 
-/// Binds to `local` and connects to `remote`, so that the kernel drops datagrams from anywhere else.
-pub(crate) fn open(local: SocketAddr, remote: SocketAddr, allowed: Offload) -> Result<PeerSocket, Error> {
+/// Binds to the local address and connects to the remote one, so that the kernel drops datagrams from anywhere else.
+pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), Error> {
+    let TunnelOptions { local, remote, offload: allowed, .. } = *options;
     check_addresses(local, remote)?;
-    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))
-        .map_err(|cause| Error::system("socket", &cause, "opening a UDP socket"))?;
-    if local.is_ipv6() {
-        // The wire carries one family; an IPv4 datagram must not come in by a mapped address.
-        socket
-            .set_only_v6(true)
-            .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to IPv6"))?;
-    }
-    socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause))?;
+    let place = Place { local, bind_device: options.bind_device.clone(), fwmark: options.fwmark };
+    let socket = place.bound(local)?;
     socket.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
     socket
         .set_nonblocking(true)
@@ -45,13 +40,57 @@ pub(crate) fn open(local: SocketAddr, remote: SocketAddr, allowed: Offload) -> R
     let inner = UdpSocket::from(socket);
     // Where no address was given, connecting has settled it.
     let local = inner.local_addr().unwrap_or(local);
-    if local == remote {
-        return Err(not_a_peer(remote).with_hint("give the address of another host, or another port"));
-    }
-    Ok(PeerSocket { inner, local, remote, segments_per_send, gro })
+    check_not_itself(local, remote)?;
+    Ok((PeerSocket { inner, place, segments_per_send, gro }, Endpoints { local, remote }))
 }
 
-fn check_addresses(local: SocketAddr, remote: SocketAddr) -> Result<(), Error> {
+impl Place {
+    /// A socket of this place, bound to `local`, for which the kernel looks up routes as it will for every datagram.
+    pub(super) fn bound(&self, local: SocketAddr) -> Result<Socket, Error> {
+        let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))
+            .map_err(|cause| Error::system("socket", &cause, "opening a UDP socket"))?;
+        if local.is_ipv6() {
+            // The wire carries one family; an IPv4 datagram must not come in by a mapped address.
+            socket
+                .set_only_v6(true)
+                .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to IPv6"))?;
+        }
+        if let Some(mark) = self.fwmark {
+            socket.set_mark(mark).map_err(|cause| mark_refused(mark, &cause))?;
+        }
+        self.bind_to_device(&socket)?;
+        socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause))?;
+        Ok(socket)
+    }
+
+    /// Needs no privilege on a socket that is bound to no interface yet (since Linux 5.7, `sock_bindtoindex_locked`).
+    pub(super) fn bind_to_device(&self, socket: &Socket) -> Result<(), Error> {
+        let Some(name) = &self.bind_device else { return Ok(()) };
+        socket.bind_device(Some(name.as_bytes())).map_err(|cause| device_refused(name, &cause))
+    }
+}
+
+fn mark_refused(mark: u32, cause: &io::Error) -> Error {
+    let error = match cause.raw_os_error() {
+        Some(libc::EPERM) => Error::permission("mark datagrams (fwmark)"),
+        _ => return Error::system("setsockopt", cause, &format!("marking datagrams with {mark}")),
+    };
+    error.caused_by("setsockopt", cause)
+}
+
+fn device_refused(name: &str, cause: &io::Error) -> Error {
+    let error = match cause.raw_os_error() {
+        Some(libc::ENODEV) => {
+            Error::new(ErrorKind::BindDeviceNotFound, format!("there is no interface {name} to bind to"))
+                .with_hint("ip -brief link lists the interfaces of this host")
+        }
+        Some(libc::EPERM) => Error::permission(&format!("bind its socket to {name}")),
+        _ => return Error::system("setsockopt", cause, &format!("binding UDP to the interface {name}")),
+    };
+    error.caused_by("setsockopt", cause)
+}
+
+pub(super) fn check_addresses(local: SocketAddr, remote: SocketAddr) -> Result<(), Error> {
     if local.is_ipv4() != remote.is_ipv4() {
         return Err(Error::new(
             ErrorKind::InvalidOptions,
@@ -61,6 +100,13 @@ fn check_addresses(local: SocketAddr, remote: SocketAddr) -> Result<(), Error> {
     }
     if remote.ip().is_unspecified() || remote.ip().is_multicast() || remote.port() == 0 {
         return Err(not_a_peer(remote).with_hint("give the address of one host and a port from 1 to 65535"));
+    }
+    Ok(())
+}
+
+pub(super) fn check_not_itself(local: SocketAddr, remote: SocketAddr) -> Result<(), Error> {
+    if local == remote {
+        return Err(not_a_peer(remote).with_hint("give the address of another host, or another port"));
     }
     Ok(())
 }
@@ -89,7 +135,7 @@ fn bind_refused(local: SocketAddr, cause: &io::Error) -> Error {
     error.caused_by("bind", cause)
 }
 
-fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
+pub(super) fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
     match cause.raw_os_error() {
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
             Error::new(ErrorKind::NoRoute, format!("there is no route to {}", remote.ip()))

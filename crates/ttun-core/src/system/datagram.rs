@@ -2,7 +2,10 @@
 
 use std::ffi::c_int;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
+
+use socket2::{SockAddr, SockAddrStorage};
 
 /// What a receive brought.
 pub(crate) struct ReceivedMessage {
@@ -36,16 +39,39 @@ pub(crate) fn send(
 
 /// Receives into `buffer` what the socket has next.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<ReceivedMessage> {
+    receive_message(socket, buffer, &mut empty_message())
+}
+
+/// Receives, and says from where.
+pub(crate) fn receive_from(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<(ReceivedMessage, Option<SocketAddr>)> {
+    let mut sender = SockAddrStorage::zeroed();
+    let mut message = empty_message();
+    message.msg_name = (&raw mut sender).cast();
+    message.msg_namelen = sender.size_of();
+    let received = receive_message(socket, buffer, &mut message)?;
+    // SAFETY: the kernel has written an address of `msg_namelen` bytes, no more than there is room for.
+    let sender = unsafe { SockAddr::new(sender, message.msg_namelen) };
+    Ok((received, sender.as_socket()))
+}
+
+/// `message` may already point to room for the sender's address.
+fn receive_message(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    message: &mut libc::msghdr,
+) -> io::Result<ReceivedMessage> {
     let mut control = ControlBuffer([0; CONTROL_LEN]);
     let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut message = empty_message();
     message.msg_iov = &raw mut piece;
     message.msg_iovlen = 1;
     message.msg_control = (&raw mut control).cast();
     message.msg_controllen = CONTROL_LEN as _;
-    // SAFETY: `message` points to `piece`, which describes `buffer`, and to `control`, each with its true
-    // length; all of them outlive the call.
-    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, FLAGS) };
+    // SAFETY: `message` points to `piece`, which describes `buffer`, to `control` and to the caller's room for an
+    // address, if any, each with its true length; all of them outlive the call.
+    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), message, FLAGS) };
     if received < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -68,6 +94,15 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<R
         }
     }
     Ok(result)
+}
+
+/// Dissolves the association of a connected socket (connect(2): an address of family `AF_UNSPEC`).
+pub(crate) fn dissolve(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let nobody = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+    let len = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: the kernel reads `len` bytes, the size of `nobody`, which outlives the call.
+    let result = unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The sockets are non-blocking already; this says so once more where a descriptor is shared.

@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use tokio::runtime::Builder;
@@ -111,6 +112,10 @@ impl DatagramSocket for Treadmill {
         let (bytes, stride) = &self.receives[call % self.receives.len()];
         buffer[..bytes.len()].copy_from_slice(bytes);
         Ok(Datagrams { len: bytes.len(), stride: *stride, truncated: false, overflow: None })
+    }
+
+    fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
+        Ok((DatagramSocket::try_recv(self, buffer)?, None))
     }
 
     fn path_mtu(&self) -> Option<usize> {

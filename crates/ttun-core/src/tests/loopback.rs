@@ -10,7 +10,8 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::options::Offload;
+use super::options::to;
+use crate::options::{Offload, TunnelOptions};
 use crate::seam::{DatagramSocket, Datagrams};
 use crate::socket::{self, PeerSocket, SocketHandle};
 use crate::system::datagram;
@@ -24,6 +25,7 @@ const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
 struct Link {
     runtime: Runtime,
     socket: Arc<PeerSocket>,
+    local: SocketAddr,
     handle: SocketHandle,
     peer: UdpSocket,
 }
@@ -32,11 +34,13 @@ impl Link {
     fn new(loopback: &str, offload: Offload) -> Self {
         let peer = UdpSocket::bind(loopback).expect("this host has loopback addresses of both families");
         let local = loopback.parse().unwrap();
-        let socket = Arc::new(socket::open(local, peer.local_addr().unwrap(), offload).unwrap());
-        peer.connect(socket.local()).unwrap();
+        let options = TunnelOptions { offload, ..to(local, peer.local_addr().unwrap()) };
+        let (socket, endpoints) = socket::open(&options).unwrap();
+        let socket = Arc::new(socket);
+        peer.connect(endpoints.local).unwrap();
         peer.set_read_timeout(Some(LIMIT)).unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        Self { runtime, handle: SocketHandle::new(Arc::clone(&socket)), socket, peer }
+        Self { runtime, handle: SocketHandle::new(Arc::clone(&socket)), socket, local: endpoints.local, peer }
     }
 
     /// What comes next, waited for: bytes, and what is known of them.
@@ -195,7 +199,7 @@ fn a_peer_that_is_not_there_refuses_the_next_send_and_not_the_one_after() {
 #[test]
 fn a_refusal_wakes_who_waits_for_datagrams() {
     for loopback in LOOPBACKS {
-        let Link { runtime, socket, handle, peer } = Link::new(loopback, Offload::ALL);
+        let Link { runtime, socket, handle, peer, .. } = Link::new(loopback, Offload::ALL);
         drop(peer);
         let mut buffer = [0; 100];
         assert_eq!(handle.try_recv(&mut buffer).map(|_| ()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -227,7 +231,7 @@ fn datagrams_from_another_port_are_not_received() {
     for loopback in LOOPBACKS {
         let link = Link::new(loopback, Offload::ALL);
         let stranger = UdpSocket::bind(loopback).unwrap();
-        stranger.send_to(b"stranger", link.socket.local()).unwrap();
+        stranger.send_to(b"stranger", link.local).unwrap();
         link.peer.send(b"peer").unwrap();
         let mut buffer = [0; 100];
         let received = link.receive(&mut buffer).unwrap();
@@ -257,9 +261,8 @@ fn a_datagram_longer_than_ipv4_can_carry_is_refused_and_the_socket_goes_on() {
 
 #[test]
 fn what_was_granted_is_told() {
-    let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let all = Link::new("127.0.0.1:0", Offload::ALL).socket;
-    assert_ne!(all.local().port(), local.port());
+    let Link { socket: all, local, .. } = Link::new("127.0.0.1:0", Offload::ALL);
+    assert_ne!(local.port(), 0);
     assert_eq!((all.segments_per_send(), all.gro()), (64, true));
     let (receive, send) = all.buffer_sizes();
     assert!(receive > 100_000 && send > 100_000, "{receive}, {send}");

@@ -2,12 +2,12 @@
 
 use std::net::UdpSocket;
 
-use crate::options::Offload;
+use super::options::to;
 use crate::socket;
 use crate::{Error, ErrorKind};
 
 fn refused(local: &str, remote: &str) -> Error {
-    match socket::open(local.parse().unwrap(), remote.parse().unwrap(), Offload::ALL) {
+    match socket::open(&to(local.parse().unwrap(), remote.parse().unwrap())) {
         Ok(_) => panic!("{local} to {remote} opens"),
         Err(error) => error,
     }

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
 use crate::decap::Decap;
 use crate::encap::Encap;
+use crate::endpoints::{Endpoints, SharedEndpoints};
 use crate::error::Error;
 use crate::pumps::Context;
 use crate::shutdown::Shutdown;
@@ -173,7 +174,11 @@ async fn joined<T, const N: usize>(futures: &mut [Pin<Box<dyn Future<Output = T>
 pub(super) fn context() -> Context {
     Context {
         device: "tun0".to_owned(),
-        remote: "192.0.2.2:8000".parse().unwrap(),
+        endpoints: SharedEndpoints::new(Endpoints {
+            local: "192.0.2.1:8000".parse().unwrap(),
+            remote: "192.0.2.2:8000".parse().unwrap(),
+        }),
+        outer_overhead: 28,
         allowed_sources: None,
         clamp_mss: true,
         encap: EncapCounters::default(),

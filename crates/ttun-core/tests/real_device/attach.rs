@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use ttun_core::{End, Error, ErrorKind, Tunnel, TunnelOptions};
 
 use crate::namespace::{become_user, isolated, run};
-use crate::site::{make_device, options, send_segmented};
+use crate::site::{await_up, make_device, options, send_segmented};
 use crate::tun::{IFF_PLAIN, OtherProgram};
 
 /// Any user but root.
@@ -211,6 +211,7 @@ fn a_program_without_offloads_reads_plain_packets_after_the_tunnel_has_ended() {
         assert!(tunnel.stats().device.offload.uso, "without USO (kernel 6.2) there is nothing to take back");
         drop(tunnel);
         let mut other = OtherProgram::plain("tun0");
+        await_up();
         let socket = UdpSocket::bind("10.0.2.1:0").unwrap();
         send_segmented(&socket, &[0xA0; 5000], 1000);
         assert_eq!(other.read_lens(5), [1028; 5]);

@@ -12,6 +12,8 @@
 mod attach;
 mod lifecycle;
 mod namespace;
+mod peer;
+mod place;
 mod site;
 mod traffic;
 mod tun;

@@ -36,6 +36,11 @@ pub(crate) fn make_device() {
     run("ip link set tun0 up");
 }
 
+/// What is sent before the kernel has noticed that somebody is attached (linkwatch) is dropped by it.
+pub(crate) fn await_up() {
+    eventually("the device is up", || run("ip -brief link show tun0").contains(" UP "));
+}
+
 pub(crate) struct Site {
     pub(crate) tunnel: Tunnel,
     /// The other end of the tunnel, which sees inner packets as datagrams.
@@ -52,8 +57,7 @@ impl Site {
         let remote = peer.local_addr().unwrap();
         let tunnel = Tunnel::open(&TunnelOptions { remote, offload, ..options("tun0") }).unwrap();
         peer.connect(tunnel.stats().socket.local).unwrap();
-        // What is sent before the kernel has noticed that somebody is attached (linkwatch) is dropped by it.
-        eventually("the device is up", || run("ip -brief link show tun0").contains(" UP "));
+        await_up();
         let program = bound("10.0.2.1:7000");
         program.connect("10.0.2.2:9000").unwrap();
         Self { tunnel, peer, program }

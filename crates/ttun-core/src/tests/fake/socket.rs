@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{faults::Faults, gate::Gate, lane::Lane};
@@ -23,6 +24,7 @@ pub(in crate::tests) struct FakeSocket(Rc<State>);
 struct State {
     outgoing: Rc<Lane>,
     incoming: Rc<Lane>,
+    sender: Cell<SocketAddr>,
     path_mtu: Cell<Option<usize>>,
     /// What the kernel says of a segment that is too long for the route.
     refusal: Cell<i32>,
@@ -45,6 +47,7 @@ impl FakeSocket {
         Self(Rc::new(State {
             outgoing,
             incoming,
+            sender: Cell::new("192.0.2.2:8000".parse().unwrap()),
             path_mtu: Cell::new(Some(1500)),
             refusal: Cell::new(libc::EMSGSIZE),
             segments: Cell::new(true),
@@ -65,6 +68,11 @@ impl FakeSocket {
     /// Datagrams come from the peer.
     pub(in crate::tests) fn arrive(&self, datagrams: &[Vec<u8>]) {
         self.0.incoming.push(datagrams.iter().cloned());
+    }
+
+    /// What is received from now on was sent from `address`.
+    pub(in crate::tests) fn speak_as(&self, address: &str) {
+        self.0.sender.set(address.parse().unwrap());
     }
 
     /// Datagrams that wait to be received.
@@ -238,6 +246,10 @@ impl DatagramSocket for FakeSocket {
         buffer[..len].copy_from_slice(&bytes[..len]);
         let truncated = len < bytes.len();
         Ok(Datagrams { len, stride: stride.min(len), truncated, overflow: self.0.overflow.get() })
+    }
+
+    fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
+        Ok((self.try_recv(buffer)?, Some(self.0.sender.get())))
     }
 
     fn path_mtu(&self) -> Option<usize> {

@@ -1,0 +1,80 @@
+//! Another peer for a socket that is in use.
+//!
+//! connect(2) may be called again on a connected UDP socket, and packets flow meanwhile. Datagrams of the peer before that
+//! the kernel has already put into the receive buffer stay there and are received; none are accepted from then on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use socket2::{SockFilter, SockRef};
+
+use super::PeerSocket;
+use super::open::{check_addresses, check_not_itself, connect_refused};
+use crate::endpoints::Endpoints;
+use crate::error::Error;
+use crate::system::datagram;
+
+impl PeerSocket {
+    /// Connects to `remote` in place of the peer it has `now`. Where that fails it keeps the one it has.
+    pub(crate) fn reconnect(&self, now: Endpoints, remote: SocketAddr) -> Result<Endpoints, Error> {
+        check_addresses(now.local, remote)?;
+        let source = self.source_towards(remote, now.local.port())?;
+        check_not_itself(source, remote)?;
+        let moved = if source == now.local {
+            self.inner.connect(remote)
+        } else {
+            self.choosing_source_anew(now.local, || self.inner.connect(remote))
+        };
+        if let Err(cause) = moved {
+            // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect).
+            if self.inner.connect(now.remote).is_ok() {
+                let _ = SockRef::from(&self.inner).detach_filter();
+            }
+            return Err(connect_refused(remote, &cause));
+        }
+        Ok(Endpoints { local: self.inner.local_addr().unwrap_or(source), remote })
+    }
+
+    /// The local address that datagrams to `remote` will have. Asked of another socket of the same place, so that a peer without
+    /// a route is refused before anything is touched.
+    fn source_towards(&self, remote: SocketAddr, port: u16) -> Result<SocketAddr, Error> {
+        let mut any_port = self.place.local;
+        any_port.set_port(0);
+        let scout = self.place.bound(any_port)?;
+        scout.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
+        let found = scout.local_addr().ok().and_then(|address| address.as_socket());
+        let mut source = found.unwrap_or(any_port);
+        source.set_port(port);
+        Ok(source)
+    }
+
+    /// A connected socket keeps its local address when it is connected again, also one that the routing table chose. Only dissolving
+    /// the association first gives that up (`__udp_disconnect` in net/ipv4/udp.c), and with it the interface that the socket is bound
+    /// to, and a port that the kernel chose; both are set again.
+    ///
+    /// An unconnected socket takes datagrams from anybody, so meanwhile, and for as long as it stays unconnected, it takes none. What is sent meanwhile fails
+    /// (EDESTADDRREQ), and is counted so.
+    fn choosing_source_anew(
+        &self,
+        local: SocketAddr,
+        connect: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let socket = SockRef::from(&self.inner);
+        socket.attach_filter(&[TAKE_NOTHING])?;
+        datagram::dissolve(socket.as_fd())?;
+        if let Some(name) = &self.place.bind_device {
+            socket.bind_device(Some(name.as_bytes()))?;
+        }
+        if socket.local_addr()?.as_socket().is_some_and(|address| address.port() == 0) {
+            let mut same_port = self.place.local;
+            same_port.set_port(local.port());
+            socket.bind(&same_port.into())?;
+        }
+        connect()?;
+        socket.detach_filter()
+    }
+}
+
+/// A filter of one instruction: return, and keep zero bytes.
+const TAKE_NOTHING: SockFilter = SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0);

@@ -1,0 +1,75 @@
+//! What a tunnel tells about itself, while it runs and after.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use super::Shared;
+use crate::clock::epoch_ms;
+use crate::stats::{DecapStats, DeviceStats, EncapStats, SocketStats, TunnelStats};
+use crate::system;
+
+/// What is asked of the kernel each time, and kept when the tunnel ends.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mtus {
+    device: u32,
+    path: Option<usize>,
+}
+
+impl Shared {
+    pub(super) fn mtus(&self) -> Mtus {
+        let Some(socket) = self.socket.upgrade() else {
+            return self.last_mtus.get().copied().unwrap_or_default();
+        };
+        // A device that was deleted has none.
+        let device = system::tun::interface_mtu(socket.as_fd(), &self.context.device).unwrap_or(0);
+        Mtus { device, path: socket.path_mtu() }
+    }
+
+    pub(super) fn stats(&self) -> TunnelStats {
+        let Self { context, facts, .. } = self;
+        let mtus = self.mtus();
+        let (peer, endpoints) = context.endpoints.versioned();
+        let timestamp = epoch_ms(SystemTime::now());
+        TunnelStats {
+            timestamp,
+            uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
+            state: context.clock.state(peer),
+            device: DeviceStats {
+                name: context.device.clone(),
+                index: facts.index,
+                mtu: mtus.device,
+                offload: facts.offload,
+            },
+            socket: SocketStats {
+                local: endpoints.local,
+                remote: endpoints.remote,
+                segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
+                gro: facts.gro,
+                receive_buffer: facts.receive_buffer,
+                send_buffer: facts.send_buffer,
+                receive_overflow: context.receive_overflow.load(Ordering::Relaxed),
+                path_mtu: mtus.path,
+                errors: context.errors.occurred(),
+            },
+            encap: EncapStats {
+                received: context.encap.received.get(),
+                packets: context.encap.packets.get(),
+                bytes: context.encap.bytes.get(),
+                reads: context.encap.reads.get(),
+                sends: context.encap.sends.get(),
+                fragmented: context.encap.fragmented.get(),
+                drops: context.encap.drops(),
+            },
+            decap: DecapStats {
+                received: context.decap.received.get(),
+                packets: context.decap.packets.get(),
+                bytes: context.decap.bytes.get(),
+                receives: context.decap.receives.get(),
+                writes: context.decap.writes.get(),
+                drops: context.decap.drops(),
+                last_at: context.clock.received_at(timestamp, peer),
+            },
+        }
+    }
+}

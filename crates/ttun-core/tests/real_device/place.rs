@@ -1,0 +1,95 @@
+//! The interface and the mark of the outer socket.
+
+use ttun_core::{Error, ErrorKind, Tunnel, TunnelOptions};
+
+use crate::namespace::{become_user, isolated, run};
+use crate::site::options;
+
+/// Any user but root.
+const USER: u32 = 65_533;
+
+/// Two ways to 192.0.2.0/24, of which the routing table knows only the first, with a device to tunnel from.
+fn two_ways() {
+    for (name, peer, mtu) in [("way1", "end1", 1500), ("way2", "end2", 1400)] {
+        run(&format!("ip link add {name} mtu {mtu} type veth peer name {peer}"));
+        run(&format!("ip link set {peer} up"));
+        run(&format!("ip link set {name} up"));
+    }
+    run("ip address add 192.0.2.1/24 dev way1");
+    run(&format!("ip tuntap add dev tun0 mode tun user {USER}"));
+}
+
+fn over_the_ways() -> TunnelOptions {
+    TunnelOptions {
+        local: "192.0.2.1:0".parse().unwrap(),
+        remote: "192.0.2.2:8000".parse().unwrap(),
+        ..options("tun0")
+    }
+}
+
+fn refused(options: &TunnelOptions) -> Error {
+    match Tunnel::open(options) {
+        Ok(_) => panic!("{options:?} opens"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn the_socket_goes_by_the_interface_it_is_bound_to_whatever_the_routing_table_says() {
+    isolated(|| {
+        two_ways();
+        let path_mtu = |bind_device: Option<&str>| {
+            let bind_device = bind_device.map(str::to_owned);
+            let tunnel = Tunnel::open(&TunnelOptions { bind_device, ..over_the_ways() }).unwrap();
+            tunnel.stats().socket.path_mtu
+        };
+        assert_eq!(path_mtu(None), Some(1500));
+        assert_eq!(path_mtu(Some("way2")), Some(1400));
+        become_user(USER);
+        assert_eq!(path_mtu(Some("way2")), Some(1400), "that takes no privilege");
+    });
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_refused() {
+    isolated(|| {
+        two_ways();
+        let error = refused(&TunnelOptions { bind_device: Some("way3".to_owned()), ..over_the_ways() });
+        assert_eq!(error.kind(), ErrorKind::BindDeviceNotFound);
+        assert_eq!((error.syscall(), error.errno()), (Some("setsockopt"), Some(libc::ENODEV)));
+        assert!(error.message().contains("way3") && error.hint().unwrap().contains("ip -brief link"));
+    });
+}
+
+#[test]
+fn the_tunnels_own_device_is_no_way_out() {
+    isolated(|| {
+        two_ways();
+        let error = refused(&TunnelOptions { bind_device: Some("tun0".to_owned()), ..over_the_ways() });
+        assert_eq!(error.kind(), ErrorKind::InvalidOptions);
+    });
+}
+
+#[test]
+fn the_mark_chooses_the_route() {
+    isolated(|| {
+        two_ways();
+        run("ip route del 192.0.2.0/24 dev way1");
+        assert_eq!(refused(&over_the_ways()).kind(), ErrorKind::NoRoute);
+        run("ip rule add fwmark 0x77 lookup 100");
+        run("ip route add 192.0.2.0/24 dev way2 table 100");
+        let marked = TunnelOptions { fwmark: Some(0x77), ..over_the_ways() };
+        assert_eq!(Tunnel::open(&marked).unwrap().stats().socket.path_mtu, Some(1400));
+    });
+}
+
+#[test]
+fn an_ordinary_user_may_not_mark() {
+    isolated(|| {
+        two_ways();
+        become_user(USER);
+        let error = refused(&TunnelOptions { fwmark: Some(0x77), ..over_the_ways() });
+        assert_eq!(error.kind(), ErrorKind::Permission);
+        assert!(error.message().contains("fwmark") && error.hint().unwrap().contains("CAP_NET_ADMIN"));
+    });
+}
