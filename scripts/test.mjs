@@ -18,6 +18,12 @@ const TOOLS = {
   socat: 'socat',
   unshare: 'util-linux',
   ps: 'procps',
+  script: 'bsdutils',
+  bash: 'bash',
+  zsh: 'zsh',
+  fish: 'fish',
+  man: 'man-db',
+  mandoc: 'mandoc',
   promtool: 'prometheus',
   chromium: 'chromium',
 };

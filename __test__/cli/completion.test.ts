@@ -1,0 +1,57 @@
+import test from 'ava';
+import { COMMANDS } from '../../src/cli/commands/index.ts';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { runToEnd } from '../../testbed/exec.ts';
+import { BIN } from '../../testbed/tunnel.ts';
+import { Desk } from './shells.ts';
+
+let sites: Sites;
+let desk: Desk;
+test.before(async () => {
+  sites = await createSites();
+  await sites.a.ip('tuntap', 'add', 'dev', 'tap0', 'mode', 'tap');
+  await sites.a.ip('tuntap', 'add', 'dev', 'lan7', 'mode', 'tun');
+  desk = await Desk.set(sites.a, ['office.toml', 'plant.toml']);
+});
+test.after.always(async () => {
+  await desk[Symbol.asyncDispose]();
+  await sites[Symbol.asyncDispose]();
+});
+
+const OFFERS: readonly (readonly [line: string, offered: readonly string[]])[] = [
+  ['ttun ', ['lan7', 'tun0', ...COMMANDS.keys()]],
+  ['ttun la', ['lab', 'lan7']],
+  ['ttun comp', ['completion']],
+  ['ttun completion ', ['bash', 'fish', 'zsh']],
+  ['ttun completion z', ['zsh']],
+  ['ttun help ', [...COMMANDS.keys()]],
+  ['ttun lab --', ['--help', '--json', '--keep']],
+  ['ttun --ver', ['--verbose', '--version']],
+  ['ttun tun0 --qu', ['--quiet']],
+  ['ttun --quiet t', ['tun0']],
+  ['ttun --http 9750 tu', ['tun0']],
+  ['ttun --http ', []],
+];
+
+for (const shell of ['bash', 'zsh', 'fish'] as const) {
+  test(`${shell} completes commands, options, their values and devices`, async (t) => {
+    for (const [line, offered] of OFFERS) {
+      t.deepEqual(await desk.offered(shell, line), [...offered].sort(), line);
+    }
+  });
+}
+
+test('an unknown shell is refused', async (t) => {
+  const refused = async (shell: string): Promise<string> => {
+    const { status, stderr } = await runToEnd([process.execPath, BIN, 'completion', shell]);
+    t.is(status, 2);
+    return stderr;
+  };
+  const help = ' (see ttun completion --help)\n';
+  t.is(await refused('bahs'), `ttun: there is no completion for 'bahs'; did you mean bash?${help}`);
+  t.is(
+    await refused('tcsh'),
+    `ttun: there is no completion for 'tcsh'; there is for bash, zsh and fish${help}`,
+  );
+});
