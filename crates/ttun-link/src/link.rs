@@ -1,13 +1,15 @@
 //! What the kernel knows of an interface, asked by netlink: unlike `/sys/class/net`, which shows the
-//! namespace in which it was mounted, the answer is always about this process's network namespace.
+//! namespace in which it was mounted, the answer is always about this thread's network namespace.
 
 use std::io;
 
-use netlink_packet_core::{DefaultNla, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla};
+use netlink_packet_core::{DefaultNla, Nla};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoData, InfoKind, InfoTun, LinkAttribute, LinkInfo, LinkMessage};
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+
+use crate::netlink::{Netlink, Refusal};
 
 /// An interface of this network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,37 +43,88 @@ pub enum LinkKind {
 /// # Errors
 /// Whatever the kernel answers but that there is no such interface.
 pub fn find(name: &str) -> io::Result<Option<Link>> {
-    let mut request = LinkMessage::default();
-    request.attributes.push(LinkAttribute::IfName(name.to_owned()));
-    match ask(RouteNetlinkMessage::GetLink(request)) {
+    let link = by_name(&Netlink::open()?, name)?;
+    Ok(link.map(|link| Link { index: link.header.index, kind: kind(&link) }))
+}
+
+pub(crate) fn by_name(netlink: &Netlink, name: &str) -> Result<Option<LinkMessage>, Refusal> {
+    let mut question = LinkMessage::default();
+    question.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    match get(netlink, question) {
         Ok(link) => Ok(Some(link)),
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-        Err(error) => Err(error),
+        Err(refusal) if refusal.is(libc::ENODEV) => Ok(None),
+        Err(refusal) => Err(refusal),
     }
 }
 
-fn ask(question: RouteNetlinkMessage) -> io::Result<Link> {
-    let socket = Socket::new(NETLINK_ROUTE)?;
-    socket.connect(&SocketAddr::new(0, 0))?;
+pub(crate) fn by_index(netlink: &Netlink, index: u32) -> Result<LinkMessage, Refusal> {
+    get(netlink, of(index))
+}
 
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(question));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-
-    let (answer, _) = socket.recv_from_full()?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).map_err(io::Error::other)?;
-    match answer.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(describe(&link)),
-        NetlinkPayload::Error(error) => Err(error.to_io()),
-        _ => Err(io::Error::other("the kernel gave an unexpected answer about an interface")),
+fn get(netlink: &Netlink, question: LinkMessage) -> Result<LinkMessage, Refusal> {
+    match netlink.get(RouteNetlinkMessage::GetLink(question))? {
+        RouteNetlinkMessage::NewLink(link) => Ok(link),
+        _ => Err(io::Error::other("the kernel gave an unexpected answer about an interface").into()),
     }
 }
 
-fn describe(link: &LinkMessage) -> Link {
+pub(crate) fn all(netlink: &Netlink) -> Result<Vec<LinkMessage>, Refusal> {
+    let answers = netlink.list(&RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+    let links = answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(link) => Some(link),
+        _ => None,
+    });
+    Ok(links.collect())
+}
+
+pub(crate) fn set_mtu(netlink: &Netlink, index: u32, mtu: u32) -> Result<(), Refusal> {
+    let mut request = of(index);
+    request.attributes.push(LinkAttribute::Mtu(mtu));
+    netlink.change(RouteNetlinkMessage::SetLink(request), 0)
+}
+
+pub(crate) fn bring_up(netlink: &Netlink, index: u32) -> Result<(), Refusal> {
+    set_flags(netlink, index, LinkFlags::Up)
+}
+
+pub(crate) fn take_down(netlink: &Netlink, index: u32) -> Result<(), Refusal> {
+    set_flags(netlink, index, LinkFlags::empty())
+}
+
+fn set_flags(netlink: &Netlink, index: u32, flags: LinkFlags) -> Result<(), Refusal> {
+    let mut request = of(index);
+    request.header.flags = flags;
+    request.header.change_mask = LinkFlags::Up;
+    netlink.change(RouteNetlinkMessage::SetLink(request), 0)
+}
+
+fn of(index: u32) -> LinkMessage {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    link
+}
+
+pub(crate) fn is_up(link: &LinkMessage) -> bool {
+    link.header.flags.contains(LinkFlags::Up)
+}
+
+pub(crate) fn name(link: &LinkMessage) -> String {
+    let name = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    });
+    name.unwrap_or_else(|| format!("interface {}", link.header.index))
+}
+
+pub(crate) fn mtu(link: &LinkMessage) -> u32 {
+    let mtu = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Mtu(mtu) => Some(*mtu),
+        _ => None,
+    });
+    mtu.unwrap_or(0)
+}
+
+pub(crate) fn kind(link: &LinkMessage) -> LinkKind {
     let mut is_tun_driver = false;
     let mut details = &[][..];
     for attribute in &link.attributes {
@@ -84,8 +137,7 @@ fn describe(link: &LinkMessage) -> Link {
             }
         }
     }
-    let kind = if is_tun_driver { tun_kind(details) } else { LinkKind::Other };
-    Link { index: link.header.index, kind }
+    if is_tun_driver { tun_kind(details) } else { LinkKind::Other }
 }
 
 /// Attributes of `IFLA_INFO_DATA` for the TUN driver (include/uapi/linux/if_link.h).

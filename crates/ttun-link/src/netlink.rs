@@ -1,0 +1,153 @@
+//! The exchange with the kernel: a request, and its answers until the last one (rtnetlink(7)).
+
+use std::io;
+
+use netlink_packet_core::{
+    ErrorMessage, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NlasIterator,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+
+/// What the kernel does not do, with its own words for why where it has some.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) cause: io::Error,
+    pub(crate) reason: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn is(&self, errno: i32) -> bool {
+        self.cause.raw_os_error() == Some(errno)
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(cause: io::Error) -> Self {
+        Self { cause, reason: None }
+    }
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.cause
+    }
+}
+
+/// A way to the routing tables of the network namespace in which it was opened.
+#[derive(Debug)]
+pub(crate) struct Netlink {
+    socket: Socket,
+}
+
+impl Netlink {
+    pub(crate) fn open() -> io::Result<Self> {
+        let socket = Socket::new(NETLINK_ROUTE)?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        // Comforts that old kernels lack: the reason of a refusal in words (4.12), in an answer that does not repeat
+        // the request (4.3), and dumps of one interface rather than of all (4.20). Answers are understood without them.
+        let _ = socket.set_ext_ack(true);
+        let _ = socket.set_cap_ack(true);
+        let _ = socket.set_netlink_get_strict_chk(true);
+        Ok(Self { socket })
+    }
+
+    /// Asks for one thing.
+    pub(crate) fn get(&self, question: RouteNetlinkMessage) -> Result<RouteNetlinkMessage, Refusal> {
+        self.send(question, NLM_F_REQUEST)?;
+        let answer = self.answers(Last::Message)?.messages.pop();
+        answer.ok_or_else(|| io::Error::other("the kernel did not answer").into())
+    }
+
+    /// Changes something; `flags` are those of the change (`NLM_F_CREATE`, …).
+    pub(crate) fn change(&self, request: RouteNetlinkMessage, flags: u16) -> Result<(), Refusal> {
+        self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
+        self.answers(Last::Acknowledgement).map(drop)
+    }
+
+    /// Asks for all things of a kind.
+    pub(crate) fn list(&self, question: &RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
+        /// How often to begin again when the tables change while they are read.
+        const ATTEMPTS: usize = 16;
+        for _ in 0..ATTEMPTS {
+            self.send(question.clone(), NLM_F_REQUEST | NLM_F_DUMP)?;
+            let answers = self.answers(Last::Acknowledgement)?;
+            if !answers.interrupted {
+                return Ok(answers.messages);
+            }
+        }
+        Err(io::Error::from(io::ErrorKind::Interrupted).into())
+    }
+
+    fn send(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).map(drop)
+    }
+
+    fn answers(&self, last: Last) -> Result<Answers, Refusal> {
+        let mut answers = Answers { messages: Vec::new(), interrupted: false };
+        loop {
+            let (datagram, _) = self.socket.recv_from_full()?;
+            let mut rest = &datagram[..];
+            while !rest.is_empty() {
+                let message =
+                    NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(io::Error::other)?;
+                // Each message begins at a multiple of four bytes (NLMSG_ALIGNTO).
+                let len = (message.header.length as usize).next_multiple_of(4);
+                rest = rest.get(len..).unwrap_or(&[]);
+                answers.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
+                match message.payload {
+                    NetlinkPayload::InnerMessage(inner) => {
+                        answers.messages.push(inner);
+                        if last == Last::Message {
+                            return Ok(answers);
+                        }
+                    }
+                    NetlinkPayload::Error(error) if error.code.is_some() => {
+                        return Err(refusal(&error, message.header.flags));
+                    }
+                    NetlinkPayload::Done(done) if done.code != 0 => {
+                        return Err(io::Error::from_raw_os_error(done.code.abs()).into());
+                    }
+                    NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok(answers),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// What ends the answers to a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// The first message does.
+    Message,
+    /// The kernel says so.
+    Acknowledgement,
+}
+
+struct Answers {
+    messages: Vec<RouteNetlinkMessage>,
+    /// What was listed changed meanwhile, so that entries may be missing.
+    interrupted: bool,
+}
+
+fn refusal(error: &ErrorMessage, flags: u16) -> Refusal {
+    /// The header of the request, which comes before the attributes of the answer.
+    const REQUEST_HEADER_LEN: usize = 16;
+    /// `NLMSGERR_ATTR_MSG` of include/uapi/linux/netlink.h: a string with its closing zero.
+    const TEXT: u16 = 1;
+    let attributes = match error.header.get(REQUEST_HEADER_LEN..) {
+        Some(attributes) if flags & NLM_F_ACK_TLVS != 0 => attributes,
+        _ => &[],
+    };
+    let text = NlasIterator::new(attributes).flatten().find(|attribute| attribute.kind() == TEXT);
+    let reason = text.map(|text| String::from_utf8_lossy(text.value()).trim_end_matches('\0').to_owned());
+    Refusal { cause: error.to_io(), reason }
+}

@@ -1,0 +1,133 @@
+//! What is put back when the changes of an interface are dropped, and what is not.
+
+use std::thread;
+
+use ttun_link::{Wishes, configure};
+
+use crate::configure::{apply, wishes};
+use crate::namespace::{index, isolated, run, state};
+
+#[test]
+fn an_interface_is_as_it_was_when_its_changes_are_dropped() {
+    isolated(|| {
+        run("ip address add 10.0.2.9/24 dev tun0");
+        run("ip address add fd00:2::9/64 dev tun0 nodad");
+        let before = state();
+        let wanted = Wishes {
+            mtu: Some(1400),
+            ..wishes(&["10.0.2.1/24", "10.0.3.1/24", "fd00:2::1/64"], &["10.9.0.0/16", "fd00:9::/48"])
+        };
+        let changes = apply(&wanted);
+        assert!(!changes.is_empty());
+        assert_ne!(state(), before);
+        drop(changes);
+        assert_eq!(state(), before);
+    });
+}
+
+#[test]
+fn changes_are_undone_where_they_were_made_whichever_thread_drops_them() {
+    isolated(|| {
+        let before = state();
+        let changes = apply(&wishes(&["10.0.2.1/24"], &[]));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // SAFETY: changes the network namespace of this thread alone, which nothing else uses.
+                assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+                drop(changes);
+            });
+        });
+        assert_eq!(state(), before);
+    });
+}
+
+#[test]
+fn kept_changes_stay() {
+    isolated(|| {
+        let changes = apply(&Wishes { mtu: Some(1400), ..wishes(&["10.0.2.1/24"], &["10.9.0.0/16"]) });
+        let later = state();
+        changes.keep();
+        assert_eq!(state(), later);
+    });
+}
+
+#[test]
+fn a_device_that_was_up_is_up_again_with_its_routes() {
+    isolated(|| {
+        run("ip address add 10.0.2.1/24 dev tun0");
+        run("ip address add fd00:2::1/64 dev tun0 nodad");
+        run("ip link set tun0 up");
+        run("ip route add 10.9.0.0/16 via 10.0.2.7 metric 7 mtu 1300");
+        run("ip route add 10.8.0.0/16 dev tun0 table 77");
+        run("ip route add fd00:9::/48 via fd00:2::7");
+        run("ip route add fd00:8::/48 dev tun0 proto static");
+        let before = state();
+        let changes = apply(&Wishes { up: Some(false), ..Wishes::default() });
+        assert!(!run("ip route show table all").contains("10.9.0.0"));
+        drop(changes);
+        assert_eq!(state(), before);
+    });
+}
+
+#[test]
+fn what_an_mtu_too_small_for_ipv6_took_comes_back_with_the_old_mtu() {
+    isolated(|| {
+        run("ip address add fd00:2::1/64 dev tun0 nodad");
+        run("ip link set tun0 up");
+        run("ip route add fd00:9::/48 via fd00:2::7");
+        let addresses = || run("ip -6 -brief address show dev tun0");
+        let routes = || run("ip -6 route show dev tun0");
+        let before = (addresses(), routes());
+        let changes = apply(&Wishes { mtu: Some(1000), ..Wishes::default() });
+        assert_eq!(addresses(), "");
+        // The kernel forgets that this interface is to make no address by itself.
+        run("sysctl -qw net.ipv6.conf.default.addr_gen_mode=1");
+        drop(changes);
+        assert_eq!((addresses(), routes()), before);
+    });
+}
+
+#[test]
+fn what_others_added_meanwhile_outlives_ours() {
+    isolated(|| {
+        let changes = apply(&wishes(&["10.0.2.1/24"], &["10.9.0.0/16"]));
+        // Without promotion the kernel removes secondary addresses with the first one.
+        run("sysctl -qw net.ipv4.conf.all.promote_secondaries=0 net.ipv4.conf.tun0.promote_secondaries=0");
+        run("ip address add 10.0.2.2/24 dev tun0");
+        run("ip address add fd00:2::2/64 dev tun0 nodad");
+        drop(changes);
+        let brief = run("ip -brief address show dev tun0");
+        assert!(brief.contains("DOWN"), "{brief}");
+        assert!(brief.ends_with("10.0.2.2/24 fd00:2::2/64 \n"), "{brief}");
+    });
+}
+
+#[test]
+fn what_others_changed_meanwhile_is_left() {
+    isolated(|| {
+        run("ip link add veth0 type veth peer name veth1");
+        run("ip link set veth0 up");
+        run("ip link set tun0 up");
+        let wanted = Wishes { mtu: Some(1400), ..wishes(&["10.0.2.1/24"], &["10.9.0.0/16"]) };
+        let changes = apply(&wanted);
+        run("ip link set tun0 mtu 1300");
+        run("ip route replace 10.9.0.0/16 dev veth0");
+        run("ip address delete 10.0.2.1/24 dev tun0");
+        let later = (state(), run("ip route"));
+        drop(changes);
+        assert_eq!((state(), run("ip route")), later);
+    });
+}
+
+#[test]
+fn changes_of_a_device_that_has_gone_are_dropped_in_peace() {
+    isolated(|| {
+        let changes = configure(index("tun0"), &wishes(&["10.0.2.1/24"], &["10.9.0.0/16"])).unwrap();
+        run("ip link delete tun0");
+        run("ip tuntap add dev tun0 mode tun");
+        run("ip address add 10.0.2.1/24 dev tun0");
+        let other = state();
+        drop(changes);
+        assert_eq!(state(), other, "another device of the same name is not ours");
+    });
+}
