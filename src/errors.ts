@@ -17,6 +17,8 @@
  * - `ERR_TTUN_BIND_DEVICE_NOT_FOUND`: no interface has the name given as `bindDevice`
  * - `ERR_TTUN_PERMISSION`: this user may not do what an option asks for (CAP_NET_ADMIN); the message names it
  * - `ERR_TTUN_TOO_MANY_WATCHES`: as many watch the tunnel's packets already as may at once
+ * - `ERR_TTUN_NAME_NOT_RESOLVED`: the name of the remote end stands for no address at present; opening goes on trying, so only
+ *   `onWaiting` is given it
  * - `ERR_TTUN_SYSTEM`: another system call failed; `syscall` and `errno` say which and how
  * - `ERR_TTUN_CLOSED`: the tunnel is closed already
  * - `ERR_TTUN_INTERNAL`: the data path panicked, a bug in ttun
@@ -40,6 +42,7 @@ export type TtunErrorCode =
   | 'ERR_TTUN_BIND_DEVICE_NOT_FOUND'
   | 'ERR_TTUN_PERMISSION'
   | 'ERR_TTUN_TOO_MANY_WATCHES'
+  | 'ERR_TTUN_NAME_NOT_RESOLVED'
   | 'ERR_TTUN_SYSTEM'
   | 'ERR_TTUN_CLOSED'
   | 'ERR_TTUN_INTERNAL'
@@ -48,9 +51,13 @@ export type TtunErrorCode =
 
 /** What a `TtunError` may tell besides its code and message. */
 export interface TtunErrorDetails {
+  /** The system call that failed. */
   readonly syscall?: string | undefined;
+  /** Its error number, negative. */
   readonly errno?: number | undefined;
+  /** What to type or change. */
   readonly hint?: string | undefined;
+  /** The error behind it. */
   readonly cause?: unknown;
 }
 

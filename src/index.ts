@@ -1,6 +1,9 @@
 export { TtunError } from './errors.ts';
 export type { TtunErrorCode, TtunErrorDetails } from './errors.ts';
 export type { InterfaceOptions, OffloadOptions, TunnelOptions } from './options.ts';
+export { diffStats } from './rates.ts';
+export type { DecapRates, EncapRates, SocketRates, TunnelRates } from './rates.ts';
+export type { SamplesOptions, TunnelSample } from './samples.ts';
 export type {
   DecapDropReason,
   DecapStats,
@@ -8,7 +11,9 @@ export type {
   EncapDropReason,
   EncapStats,
   SocketStats,
+  StatsOptions,
+  TunnelState,
   TunnelStats,
 } from './stats.ts';
 export { createTunnel } from './tunnel.ts';
-export type { CreateTunnelSettings, Tunnel, TunnelEnd } from './tunnel.ts';
+export type { CreateTunnelSettings, Tunnel, TunnelEnd, TunnelEvents } from './tunnel.ts';

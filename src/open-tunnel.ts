@@ -1,34 +1,48 @@
 /** The tunnel as this package itself holds it: over the binding, with what its users do not see. */
-import type {
-  BindingEnd,
-  BindingInterfaceOptions,
-  BindingTunnel,
-  BindingTunnelOptions,
-  BindingWatch,
-  BindingWatchOptions,
-} from '../binding.cjs';
-import { formatEndpoint } from './address.ts';
+import type { BindingEnd, BindingTunnel, BindingWatch, BindingWatchOptions } from '../binding.cjs';
+import type { IpAddress } from './address.ts';
+import { toBindingOptions } from './binding-options.ts';
 import { TtunError } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
-import type { ResolvedInterface, ResolvedOptions } from './options.ts';
-import { toTunnelStats } from './stats.ts';
-import type { TunnelStats } from './stats.ts';
-import type { Tunnel, TunnelEnd } from './tunnel.ts';
+import type { ResolvedOptions } from './options.ts';
+import { takeSamples } from './samples.ts';
+import type { SamplesOptions, TunnelSample } from './samples.ts';
+import { StatsReader } from './stats-reader.ts';
+import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
+import { TunnelEmitter } from './tunnel-emitter.ts';
+import type { CreateTunnelSettings, Tunnel, TunnelEnd } from './tunnel.ts';
 
 /** An open tunnel runs on when nobody holds it any more; the binding would close what is collected as garbage. */
 const openTunnels = new Set<OpenTunnel>();
 
-export async function openTunnel(options: ResolvedOptions, signal?: AbortSignal): Promise<OpenTunnel> {
-  signal?.throwIfAborted();
-  const binding = loadBinding();
+/** As `createTunnel`, for options that were checked. */
+export async function openTunnel(
+  options: ResolvedOptions,
+  settings: CreateTunnelSettings = {},
+): Promise<OpenTunnel> {
+  settings.signal?.throwIfAborted();
+  const { remote } = options;
+  if (remote.name === undefined) return openTo(remote.address, options, settings);
+  // Loaded only where there is a name: most tunnels go without, and are to start quickly.
+  const { openToName } = await import('./open-to-name.ts');
+  return openToName({ ...options, remote }, settings);
+}
 
+/** Opens a tunnel to the peer at `address`. */
+export async function openTo(
+  address: IpAddress,
+  options: ResolvedOptions,
+  { signal }: CreateTunnelSettings,
+): Promise<OpenTunnel> {
+  const binding = loadBinding();
   const keepAlive = new KeepAlive();
   let onEnd: ((end: BindingEnd) => void) | undefined;
   const ended = new Promise<BindingEnd>((resolve) => {
     onEnd = resolve;
   });
   try {
-    const { error, tunnel } = await binding.openTunnel(toBindingOptions(options), (end) => onEnd?.(end));
+    const opening = binding.openTunnel(toBindingOptions(options, address), (end) => onEnd?.(end));
+    const { error, tunnel } = await opening;
     if (error !== null) throw toTtunError(error);
     if (tunnel === null)
       throw new TtunError('ERR_TTUN_INTERNAL', 'the binding gave neither a tunnel nor an error');
@@ -44,10 +58,12 @@ export async function openTunnel(options: ResolvedOptions, signal?: AbortSignal)
   }
 }
 
-export class OpenTunnel implements Tunnel {
+export class OpenTunnel extends TunnelEmitter implements Tunnel {
   readonly closed: Promise<TunnelEnd>;
   readonly #binding: BindingTunnel;
   readonly #keepAlive: KeepAlive;
+  readonly #reader: StatsReader;
+  readonly #ended = new AbortController();
 
   constructor(
     binding: BindingTunnel,
@@ -55,21 +71,37 @@ export class OpenTunnel implements Tunnel {
     keepAlive: KeepAlive,
     signal: AbortSignal | undefined,
   ) {
+    super();
     this.#binding = binding;
     this.#keepAlive = keepAlive;
+    this.#reader = new StatsReader(binding);
     const closeOnAbort = (): void => void this.close();
     signal?.addEventListener('abort', closeOnAbort, { once: true });
     openTunnels.add(this);
-    this.closed = ended.then((end) => {
+    this.closed = ended.then((bindingEnd) => {
       signal?.removeEventListener('abort', closeOnAbort);
       openTunnels.delete(this);
       keepAlive.end();
-      return toTunnelEnd(end);
+      const end = toTunnelEnd(bindingEnd);
+      this.emitEnd(end);
+      this.#ended.abort();
+      return end;
     });
   }
 
-  stats(): TunnelStats {
-    return toTunnelStats(this.#binding.stats());
+  get state(): TunnelState {
+    return this.#binding.state();
+  }
+
+  stats(options?: { readonly bigint?: false }): TunnelStats;
+  stats(options: { readonly bigint: true }): TunnelStats<bigint>;
+  stats(options?: StatsOptions): TunnelStats | TunnelStats<bigint>;
+  stats({ bigint = false }: StatsOptions = {}): TunnelStats | TunnelStats<bigint> {
+    return bigint ? this.#reader.readExact() : this.#reader.read();
+  }
+
+  samples(options: SamplesOptions = {}): AsyncGenerator<TunnelSample, void, void> {
+    return takeSamples(() => this.stats(), this.#ended.signal, options);
   }
 
   async close(): Promise<void> {
@@ -100,34 +132,14 @@ export class OpenTunnel implements Tunnel {
   watch(options: BindingWatchOptions, wake: () => void): BindingWatch {
     return this.#binding.watch(options, wake);
   }
-}
 
-function toBindingOptions(options: ResolvedOptions): BindingTunnelOptions {
-  const { local, remote } = options;
-  if (remote.address === undefined)
-    throw new TtunError('ERR_TTUN_INTERNAL', `${remote.name} is not resolved`);
-  const anyAddress = {
-    family: remote.address.family,
-    text: remote.address.family === 4 ? '0.0.0.0' : '::',
-    scopeId: null,
-  };
-  return {
-    ...options,
-    local: formatEndpoint({ address: local.address ?? anyAddress, port: local.port }),
-    remote: formatEndpoint(remote),
-    allowedSources: options.allowedSources === null ? null : [...options.allowedSources],
-    interface: options.interface === null ? null : toBindingInterface(options.interface),
-  };
-}
-
-function toBindingInterface({ mtu, addresses, routes, ...rest }: ResolvedInterface): BindingInterfaceOptions {
-  return {
-    ...rest,
-    addresses: [...addresses],
-    routes: [...routes],
-    mtu: mtu === 'auto' ? null : mtu,
-    mtuAuto: mtu === 'auto',
-  };
+  /** Makes `remote`, of the same family, the peer. Returns whether that could be done; otherwise it stays as it was. */
+  setRemote(remote: string): boolean {
+    const previous = this.stats().socket.remote;
+    if (this.state === 'closed' || this.#binding.setRemote(remote) !== null) return false;
+    this.emit('peer', this.stats().socket.remote, previous);
+    return true;
+  }
 }
 
 function toTunnelEnd({ error }: BindingEnd): TunnelEnd {

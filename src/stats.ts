@@ -1,6 +1,4 @@
 /** The counters of a tunnel, as its users read them. */
-import { getSystemErrorName } from 'node:util';
-import type { BindingTunnelStats } from '../binding.cjs';
 
 /**
  * Why a packet from the device was not sent.
@@ -34,25 +32,40 @@ export type DecapDropReason =
  * What happened so far. Counters begin at 0 when the tunnel opens. In each direction `received` is the sum of `packets` and
  * `dropped`, plus at most the packets that are on their way at this instant; exactly, once the tunnel is closed.
  */
-export interface TunnelStats {
+export interface TunnelStats<Count extends number | bigint = number> {
   /** When the figures were taken, in ms since the epoch. */
   readonly timestamp: number;
-  /** How long the tunnel has been open, in ms of monotonic time. */
+  /** When the tunnel was opened, in ms since the epoch. Stays the same for as long as the counters go on. */
+  readonly openedAt: number;
+  /** How long the tunnel has been open, in ms of monotonic time; stands still once it has ended. */
   readonly uptimeMs: number;
-  /**
-   * `waiting` until the first datagram of the peer, and again when packets were sent in the last 30 s and nothing came back
-   * in that time; `up` otherwise; `closed` once the tunnel has ended.
-   */
-  readonly state: 'up' | 'waiting' | 'closed';
+  /** Whether the peer is heard from. */
+  readonly state: TunnelState;
+  /** The TUN device. */
   readonly device: DeviceStats;
-  readonly socket: SocketStats;
+  /** The UDP socket. */
+  readonly socket: SocketStats<Count>;
   /** From the device to the network. */
-  readonly encap: EncapStats;
+  readonly encap: EncapStats<Count>;
   /** From the network to the device. */
-  readonly decap: DecapStats;
+  readonly decap: DecapStats<Count>;
 }
 
+/**
+ * `waiting` until the first datagram of the peer, and again when packets were sent in the last 30 s and nothing came back in
+ * that time; `up` otherwise; `closed` once the tunnel has ended.
+ */
+export type TunnelState = 'up' | 'waiting' | 'closed';
+
+/** How figures are given. */
+export interface StatsOptions {
+  /** Counts as bigints, which are exact up to 2^64, rather than as numbers. Default `false`. */
+  readonly bigint?: boolean;
+}
+
+/** The TUN device. */
 export interface DeviceStats {
+  /** Its name. */
   readonly name: string;
   /** The kernel's number of the interface. */
   readonly index: number;
@@ -62,7 +75,8 @@ export interface DeviceStats {
   readonly offload: { readonly checksum: boolean; readonly tso: boolean; readonly uso: boolean };
 }
 
-export interface SocketStats {
+/** The UDP socket. */
+export interface SocketStats<Count extends number | bigint = number> {
   /** Address and port of this end, as `192.0.2.1:8000` or `[2001:db8::1]:8000`. */
   readonly local: string;
   /** Address and port of the peer. */
@@ -81,55 +95,50 @@ export interface SocketStats {
   /** Size of the send buffer in bytes, as getsockopt(2) tells: twice what was granted. */
   readonly sendBuffer: number;
   /** Datagrams lost because the receive buffer was full. A merged run counts once, so this is a lower bound. */
-  readonly receiveOverflow: number;
+  readonly receiveOverflow: Count;
   /**
    * Errors that the socket reported, by name, such as `{ ECONNREFUSED: 3 }`. Among them are answers of the network (ICMP) to
    * datagrams that had been sent well: they show that the peer refuses, although no packet counts as dropped.
    */
-  readonly errors: Readonly<Record<string, number>>;
+  readonly errors: Readonly<Record<string, Count>>;
 }
 
-export interface EncapStats {
+/** What became of packets from the device. */
+export interface EncapStats<Count extends number | bigint = number> {
   /** Packets read from the device. */
-  readonly received: number;
+  readonly received: Count;
   /** Inner IP packets sent; each is counted alone, however many were read or sent at once. */
-  readonly packets: number;
+  readonly packets: Count;
   /** Bytes of these packets, without outer headers. */
-  readonly bytes: number;
+  readonly bytes: Count;
   /** System calls that read from the device. */
-  readonly reads: number;
+  readonly reads: Count;
   /** System calls that sent to the network. */
-  readonly sends: number;
+  readonly sends: Count;
   /** Packets among `packets` that were too big for the route and that the kernel sent in fragments. */
-  readonly fragmented: number;
+  readonly fragmented: Count;
   /** Packets not sent; the sum of `drops`. */
-  readonly dropped: number;
-  readonly drops: Readonly<Record<EncapDropReason, number>>;
+  readonly dropped: Count;
+  /** The same, by reason. */
+  readonly drops: Readonly<Record<EncapDropReason, Count>>;
 }
 
-export interface DecapStats {
+/** What became of datagrams from the peer. */
+export interface DecapStats<Count extends number | bigint = number> {
   /** Datagrams received from the peer. */
-  readonly received: number;
+  readonly received: Count;
   /** Inner IP packets written to the device; each is counted alone, however many were received or written at once. */
-  readonly packets: number;
+  readonly packets: Count;
   /** Bytes of these packets, without outer headers. */
-  readonly bytes: number;
+  readonly bytes: Count;
   /** System calls that received from the network. */
-  readonly receives: number;
+  readonly receives: Count;
   /** System calls that wrote to the device. */
-  readonly writes: number;
+  readonly writes: Count;
   /** Datagrams not written; the sum of `drops`. */
-  readonly dropped: number;
-  readonly drops: Readonly<Record<DecapDropReason, number>>;
+  readonly dropped: Count;
+  /** The same, by reason. */
+  readonly drops: Readonly<Record<DecapDropReason, Count>>;
   /** When the last datagram came, in ms since the epoch; `null` before the first. */
   readonly lastAt: number | null;
-}
-
-/** The binding's figures with its error numbers replaced by their names. */
-export function toTunnelStats(stats: BindingTunnelStats): TunnelStats {
-  const errors = stats.socket.errors.map(({ errno, count }) => [getSystemErrorName(-errno), count] as const);
-  return {
-    ...stats,
-    socket: { ...stats.socket, errors: Object.fromEntries(errors) },
-  };
 }

@@ -5,6 +5,7 @@ import type { TunnelStats } from '../../src/index.ts';
 
 const QUIET: TunnelStats = {
   timestamp: 0,
+  openedAt: -12_345,
   uptimeMs: 12_345,
   state: 'closed',
   device: { name: 'tun0', index: 7, mtu: 1500, offload: { checksum: true, tso: true, uso: true } },

@@ -5,6 +5,7 @@ import type { TunnelStats } from '../../src/stats.ts';
 /** Each figure is another, so that none can stand for its neighbour unnoticed. */
 export const STATS: TunnelStats = {
   timestamp: 1_700_000_100_000,
+  openedAt: 1_700_000_038_500,
   uptimeMs: 61_500,
   state: 'up',
   device: { name: 'tun0', index: 4, mtu: 1472, offload: { checksum: true, tso: true, uso: false } },

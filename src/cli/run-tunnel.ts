@@ -25,7 +25,7 @@ export async function runTunnel(command: TunnelCommand): Promise<number> {
   let server: HttpServer | null = null;
   try {
     server = await serveHttp(http, host);
-    tunnel = await openTunnel(resolveOptions(opened), signal);
+    tunnel = await openTunnel(resolveOptions(opened), { signal });
   } catch (error) {
     await server?.close();
     if (signal.aborted) return 0;

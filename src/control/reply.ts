@@ -108,6 +108,7 @@ const isDecap: Guard<DecapStats> = objectWith<DecapStats>({
 
 const isStats: Guard<TunnelStats> = objectWith<TunnelStats>({
   timestamp: isNumber,
+  openedAt: isNumber,
   uptimeMs: isNumber,
   state: oneOf<TunnelStats['state']>('up', 'waiting', 'closed'),
   device: isDevice,

@@ -8,13 +8,16 @@ use crate::stats::TunnelState;
 /// A peer that answers nothing for so long is silent.
 const SILENCE_MS: u64 = 30_000;
 
-/// Monotonic milliseconds since the tunnel began; what is kept is one more, so that 0 says never.
+/// Monotonic time since the tunnel began; what is kept is one unit more, so that 0 says never.
 pub(crate) struct Clock {
     start: Instant,
+    /// Milliseconds.
     sent: AtomicU64,
+    /// Milliseconds.
     received: AtomicU64,
     /// From which peer, as the version of the endpoints.
     heard: AtomicU32,
+    /// Nanoseconds, so that the uptime does not go back when it stands still.
     ended: AtomicU64,
 }
 
@@ -41,12 +44,12 @@ impl Clock {
     }
 
     pub(crate) fn mark_ended(&self) {
-        self.ended.store(self.now() + 1, Ordering::Release);
+        self.ended.store(self.start.elapsed().as_nanos() as u64 + 1, Ordering::Release);
     }
 
     /// How long the tunnel has run or ran.
     pub(crate) fn uptime(&self) -> Duration {
-        Duration::from_millis(read(&self.ended).unwrap_or_else(|| self.now()))
+        read(&self.ended).map_or_else(|| self.start.elapsed(), Duration::from_nanos)
     }
 
     /// Whether `peer` answers.

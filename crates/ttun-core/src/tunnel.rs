@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::options::TunnelOptions;
 use crate::pumps::Context;
 use crate::socket::PeerSocket;
-use crate::stats::{OffloadStats, TunnelStats};
+use crate::stats::{OffloadStats, TunnelState, TunnelStats};
 use crate::watch::{Watch, WatchOptions};
 
 use snapshot::Mtus;
@@ -72,6 +72,12 @@ impl Tunnel {
     #[must_use]
     pub fn stats(&self) -> TunnelStats {
         self.shared.stats()
+    }
+
+    /// Whether anybody answers, as the snapshot tells it, for less.
+    #[must_use]
+    pub fn state(&self) -> TunnelState {
+        self.shared.state()
     }
 
     /// Makes `remote`, of the same address family, the peer from now on, while packets flow. Where the local address was left to

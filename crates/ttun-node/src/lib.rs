@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "items are exported to JavaScript by the macros, not to other crates")]
 
 mod build;
+mod description;
 mod error;
 mod notify;
 mod open;

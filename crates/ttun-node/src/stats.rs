@@ -1,264 +1,130 @@
-//! The snapshot of a tunnel, as data: names, order and units are those of `TunnelStats` in TypeScript.
+//! The figures of a tunnel as numbers in a buffer of the caller's, so that reading them makes no objects.
 
 use napi_derive::napi;
-use ttun_core::{DecapStats, EncapStats, OffloadStats, SocketStats, TunnelState, TunnelStats};
+use ttun_core::{DecapDrop, EncapDrop, TunnelState, TunnelStats};
 
-/// Everything that a tunnel counts and knows about itself.
+/// How one figure is got.
+enum Figure {
+    /// A measure that may have a fraction. What there is not is `NaN`.
+    Measure(fn(&TunnelStats) -> f64),
+    /// What was counted.
+    Count(fn(&TunnelStats) -> u64),
+}
+
+use Figure::{Count, Measure};
+
+/// Every figure at its place in the buffer, by the path of its name in `TunnelStats` of TypeScript, which finds
+/// the places by the names and so can't mistake one for another.
+const FIGURES: [(&str, Figure); 35] = [
+    ("timestamp", Measure(|stats| stats.timestamp)),
+    ("uptimeMs", Measure(|stats| stats.uptime_ms)),
+    ("state", Measure(|stats| f64::from(state_number(stats.state)))),
+    ("device.mtu", Measure(|stats| f64::from(stats.device.mtu))),
+    ("socket.pathMtu", Measure(|stats| stats.socket.path_mtu.map_or(f64::NAN, |mtu| number(mtu as u64)))),
+    ("socket.segmentsPerSend", Measure(|stats| number(stats.socket.segments_per_send as u64))),
+    ("decap.lastAt", Measure(|stats| stats.decap.last_at.unwrap_or(f64::NAN))),
+    ("socket.receiveOverflow", Count(|stats| stats.socket.receive_overflow.into())),
+    ("encap.received", Count(|stats| stats.encap.received)),
+    ("encap.packets", Count(|stats| stats.encap.packets)),
+    ("encap.bytes", Count(|stats| stats.encap.bytes)),
+    ("encap.reads", Count(|stats| stats.encap.reads)),
+    ("encap.sends", Count(|stats| stats.encap.sends)),
+    ("encap.fragmented", Count(|stats| stats.encap.fragmented)),
+    ("encap.dropped", Count(|stats| stats.encap.drops.iter().sum())),
+    ("encap.drops.peer-unreachable", Count(|stats| stats.encap.drops[EncapDrop::PeerUnreachable as usize])),
+    ("encap.drops.too-big", Count(|stats| stats.encap.drops[EncapDrop::TooBig as usize])),
+    ("encap.drops.no-buffer-space", Count(|stats| stats.encap.drops[EncapDrop::NoBufferSpace as usize])),
+    ("encap.drops.send-error", Count(|stats| stats.encap.drops[EncapDrop::SendError as usize])),
+    ("encap.drops.routing-loop", Count(|stats| stats.encap.drops[EncapDrop::RoutingLoop as usize])),
+    ("encap.drops.malformed", Count(|stats| stats.encap.drops[EncapDrop::Malformed as usize])),
+    ("encap.drops.closed", Count(|stats| stats.encap.drops[EncapDrop::Closed as usize])),
+    ("decap.received", Count(|stats| stats.decap.received)),
+    ("decap.packets", Count(|stats| stats.decap.packets)),
+    ("decap.bytes", Count(|stats| stats.decap.bytes)),
+    ("decap.receives", Count(|stats| stats.decap.receives)),
+    ("decap.writes", Count(|stats| stats.decap.writes)),
+    ("decap.dropped", Count(|stats| stats.decap.drops.iter().sum())),
+    ("decap.drops.malformed", Count(|stats| stats.decap.drops[DecapDrop::Malformed as usize])),
+    ("decap.drops.empty", Count(|stats| stats.decap.drops[DecapDrop::Empty as usize])),
+    ("decap.drops.truncated", Count(|stats| stats.decap.drops[DecapDrop::Truncated as usize])),
+    (
+        "decap.drops.source-not-allowed",
+        Count(|stats| stats.decap.drops[DecapDrop::SourceNotAllowed as usize]),
+    ),
+    ("decap.drops.device-down", Count(|stats| stats.decap.drops[DecapDrop::DeviceDown as usize])),
+    ("decap.drops.device-error", Count(|stats| stats.decap.drops[DecapDrop::DeviceError as usize])),
+    ("decap.drops.closed", Count(|stats| stats.decap.drops[DecapDrop::Closed as usize])),
+];
+
+/// Error numbers that may have occurred, each with how often, follow the figures: those of Linux go up to 133,
+/// and 0 stands for all others.
+const ERRORS: usize = 134;
+
+/// How the buffer is laid out.
 #[napi(object, object_from_js = false)]
-pub struct BindingTunnelStats {
-    /// ms since the epoch.
-    pub timestamp: f64,
-    /// ms.
-    pub uptime_ms: f64,
-    /// up, waiting or closed.
-    #[napi(ts_type = "'up' | 'waiting' | 'closed'")]
-    pub state: &'static str,
-    /// The TUN device.
-    pub device: BindingDeviceStats,
-    /// The UDP socket.
-    pub socket: BindingSocketStats,
-    /// Device to network.
-    pub encap: BindingEncapStats,
-    /// Network to device.
-    pub decap: BindingDecapStats,
+pub struct BindingStatsLayout {
+    /// The names of the figures, in their order.
+    pub figures: Vec<&'static str>,
+    /// The names of the states, in the order of their numbers.
+    pub states: Vec<&'static str>,
+    /// How many values of 8 bytes the buffer has to hold. After the figures come pairs of an error number and
+    /// how often it occurred, until a pair whose second is 0, or the end.
+    pub length: u32,
 }
 
-/// The TUN device.
-#[napi(object, object_from_js = false)]
-pub struct BindingDeviceStats {
-    /// Its name.
-    pub name: String,
-    /// Its interface index.
-    pub index: u32,
-    /// Bytes.
-    pub mtu: u32,
-    /// Offloads in use.
-    pub offload: BindingOffloadStats,
-}
-
-/// Offloads between the device and this program.
-#[napi(object, object_from_js = false)]
-pub struct BindingOffloadStats {
-    /// Checksums.
-    pub checksum: bool,
-    /// TCP super-packets.
-    pub tso: bool,
-    /// UDP super-packets.
-    pub uso: bool,
-}
-
-/// The UDP socket.
-#[napi(object, object_from_js = false, use_nullable = true)]
-pub struct BindingSocketStats {
-    /// Bound to.
-    pub local: String,
-    /// Connected to.
-    pub remote: String,
-    /// Datagrams that one send may carry.
-    pub segments_per_send: u32,
-    /// Whether one receive may bring several datagrams.
-    pub gro: bool,
-    /// Bytes.
-    pub receive_buffer: f64,
-    /// Bytes.
-    pub send_buffer: f64,
-    /// Datagrams.
-    pub receive_overflow: f64,
-    /// Bytes.
-    pub path_mtu: Option<u32>,
-    /// By error number.
-    pub errors: Vec<BindingErrorCount>,
-}
-
-/// How often a send or receive failed in one way.
-#[napi(object, object_from_js = false)]
-pub struct BindingErrorCount {
-    /// The (positive) error number.
-    pub errno: i32,
-    /// How often.
-    pub count: f64,
-}
-
-/// Device to network.
-#[napi(object, object_from_js = false)]
-pub struct BindingEncapStats {
-    /// Packets.
-    pub received: f64,
-    /// Packets.
-    pub packets: f64,
-    /// Bytes.
-    pub bytes: f64,
-    /// Calls.
-    pub reads: f64,
-    /// Calls.
-    pub sends: f64,
-    /// Packets.
-    pub fragmented: f64,
-    /// Packets, all reasons together.
-    pub dropped: f64,
-    /// Packets by reason.
-    pub drops: BindingEncapDrops,
-}
-
-/// Packets by reason.
-#[napi(object, object_from_js = false)]
-pub struct BindingEncapDrops {
-    /// The peer can't be reached or refuses.
-    #[napi(js_name = "peer-unreachable")]
-    pub peer_unreachable: f64,
-    /// Too long for a datagram or the route.
-    #[napi(js_name = "too-big")]
-    pub too_big: f64,
-    /// No memory or queue in the kernel.
-    #[napi(js_name = "no-buffer-space")]
-    pub no_buffer_space: f64,
-    /// The send failed in another way.
-    #[napi(js_name = "send-error")]
-    pub send_error: f64,
-    /// The tunnel's own datagrams.
-    #[napi(js_name = "routing-loop")]
-    pub routing_loop: f64,
-    /// No IP packet.
-    pub malformed: f64,
-    /// The tunnel was closed.
-    pub closed: f64,
-}
-
-/// Network to device.
-#[napi(object, object_from_js = false, use_nullable = true)]
-pub struct BindingDecapStats {
-    /// Packets.
-    pub received: f64,
-    /// Packets.
-    pub packets: f64,
-    /// Bytes.
-    pub bytes: f64,
-    /// Calls.
-    pub receives: f64,
-    /// Calls.
-    pub writes: f64,
-    /// Packets, all reasons together.
-    pub dropped: f64,
-    /// Packets by reason.
-    pub drops: BindingDecapDrops,
-    /// ms since the epoch.
-    pub last_at: Option<f64>,
-}
-
-/// Packets by reason.
-#[napi(object, object_from_js = false)]
-pub struct BindingDecapDrops {
-    /// No IP packet.
-    pub malformed: f64,
-    /// No payload.
-    pub empty: f64,
-    /// Longer than the receive buffer.
-    pub truncated: f64,
-    /// The inner source is not accepted.
-    #[napi(js_name = "source-not-allowed")]
-    pub source_not_allowed: f64,
-    /// The device is down.
-    #[napi(js_name = "device-down")]
-    pub device_down: f64,
-    /// The device refused.
-    #[napi(js_name = "device-error")]
-    pub device_error: f64,
-    /// The tunnel was closed.
-    pub closed: f64,
-}
-
-impl From<&TunnelStats> for BindingTunnelStats {
-    fn from(stats: &TunnelStats) -> Self {
-        let OffloadStats { checksum, tso, uso } = stats.device.offload;
-        Self {
-            timestamp: stats.timestamp,
-            uptime_ms: stats.uptime_ms,
-            state: match stats.state {
-                TunnelState::Up => "up",
-                TunnelState::Waiting => "waiting",
-                TunnelState::Closed => "closed",
-            },
-            device: BindingDeviceStats {
-                name: stats.device.name.clone(),
-                index: stats.device.index,
-                mtu: stats.device.mtu,
-                offload: BindingOffloadStats { checksum, tso, uso },
-            },
-            socket: (&stats.socket).into(),
-            encap: (&stats.encap).into(),
-            decap: (&stats.decap).into(),
-        }
+/// The layout of the buffer that `readStats` and `readExactStats` fill.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn stats_layout() -> BindingStatsLayout {
+    BindingStatsLayout {
+        figures: FIGURES.iter().map(|(name, _)| *name).collect(),
+        states: STATES.to_vec(),
+        length: (FIGURES.len() + 2 * ERRORS) as u32,
     }
 }
 
-impl From<&SocketStats> for BindingSocketStats {
-    fn from(stats: &SocketStats) -> Self {
-        let errors =
-            stats.errors.iter().map(|&(errno, count)| BindingErrorCount { errno, count: number(count) });
-        Self {
-            local: stats.local.to_string(),
-            remote: stats.remote.to_string(),
-            segments_per_send: stats.segments_per_send as u32,
-            gro: stats.gro,
-            receive_buffer: number(stats.receive_buffer as u64),
-            send_buffer: number(stats.send_buffer as u64),
-            receive_overflow: f64::from(stats.receive_overflow),
-            path_mtu: stats.path_mtu.map(|mtu| mtu as u32),
-            errors: errors.collect(),
-        }
+/// Fills the buffer with numbers.
+pub(crate) fn write_numbers(stats: &TunnelStats, buffer: &mut [f64]) {
+    let figures = FIGURES.iter().map(|(_, figure)| match figure {
+        Measure(read) => read(stats),
+        Count(read) => number(read(stats)),
+    });
+    let errors = errors(stats).map(number);
+    for (place, value) in buffer.iter_mut().zip(figures.chain(errors)) {
+        *place = value;
     }
 }
 
-impl From<&EncapStats> for BindingEncapStats {
-    fn from(stats: &EncapStats) -> Self {
-        // In the order of `EncapDrop::ALL`.
-        let [peer_unreachable, too_big, no_buffer_space, send_error, routing_loop, malformed, closed] =
-            stats.drops.map(number);
-        Self {
-            received: number(stats.received),
-            packets: number(stats.packets),
-            bytes: number(stats.bytes),
-            reads: number(stats.reads),
-            sends: number(stats.sends),
-            fragmented: number(stats.fragmented),
-            dropped: number(stats.drops.iter().sum()),
-            drops: BindingEncapDrops {
-                peer_unreachable,
-                too_big,
-                no_buffer_space,
-                send_error,
-                routing_loop,
-                malformed,
-                closed,
-            },
-        }
+/// Fills the buffer with integers for what is counted; measures stand in it as the bits of their numbers.
+pub(crate) fn write_exact(stats: &TunnelStats, buffer: &mut [u64]) {
+    let figures = FIGURES.iter().map(|(_, figure)| match figure {
+        Measure(read) => read(stats).to_bits(),
+        Count(read) => read(stats),
+    });
+    for (place, value) in buffer.iter_mut().zip(figures.chain(errors(stats))) {
+        *place = value;
     }
 }
 
-impl From<&DecapStats> for BindingDecapStats {
-    fn from(stats: &DecapStats) -> Self {
-        // In the order of `DecapDrop::ALL`.
-        let [malformed, empty, truncated, source_not_allowed, device_down, device_error, closed] =
-            stats.drops.map(number);
-        Self {
-            received: number(stats.received),
-            packets: number(stats.packets),
-            bytes: number(stats.bytes),
-            receives: number(stats.receives),
-            writes: number(stats.writes),
-            dropped: number(stats.drops.iter().sum()),
-            drops: BindingDecapDrops {
-                malformed,
-                empty,
-                truncated,
-                source_not_allowed,
-                device_down,
-                device_error,
-                closed,
-            },
-            last_at: stats.last_at,
-        }
+/// Pairs, and one more that ends them.
+fn errors(stats: &TunnelStats) -> impl Iterator<Item = u64> {
+    let pairs = stats.socket.errors.iter().flat_map(|&(errno, count)| [errno.unsigned_abs().into(), count]);
+    pairs.chain([0, 0])
+}
+
+const STATES: [&str; 3] = ["up", "waiting", "closed"];
+
+fn state_number(state: TunnelState) -> u8 {
+    match state {
+        TunnelState::Up => 0,
+        TunnelState::Waiting => 1,
+        TunnelState::Closed => 2,
     }
+}
+
+/// The name of a state.
+pub(crate) fn state_name(state: TunnelState) -> &'static str {
+    STATES[usize::from(state_number(state))]
 }
 
 /// A count as a JavaScript number: exact up to 2^53.

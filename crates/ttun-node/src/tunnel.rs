@@ -5,17 +5,20 @@ use std::sync::Arc;
 use napi::Status;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use ttun_core::{Tunnel, Watch};
+use ttun_core::{Tunnel, TunnelStats, Watch};
 
+use crate::description::{BindingDescription, Description};
 use crate::error::BindingError;
 use crate::open::address;
-use crate::stats::BindingTunnelStats;
+use crate::stats;
 use crate::watch::{BindingWatchOptions, BindingWatched};
 
 /// A running tunnel. Garbage collection closes it.
 #[napi]
 pub struct BindingTunnel {
     tunnel: Arc<Tunnel>,
+    /// As it was when the figures were read last.
+    description: Description,
 }
 
 /// Somebody watches packets pass. Garbage collection ends it.
@@ -24,20 +27,49 @@ pub struct BindingWatch {
     watch: Option<Watch>,
 }
 
+/// Typed arrays of JavaScript; napi's macro takes a plain `&mut` for an object of its own.
+type Numbers<'a> = &'a mut [f64];
+type Integers<'a> = &'a mut [u64];
+
 /// Weak: watching alone does not keep the process alive. One call in the queue is enough to wake the watcher.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
 #[napi]
 impl BindingTunnel {
     pub(crate) fn new(tunnel: Arc<Tunnel>) -> Self {
-        Self { tunnel }
+        let description = (&tunnel.stats()).into();
+        Self { tunnel, description }
     }
 
-    /// Everything the tunnel counts and knows about itself, now; still answers after the end.
+    /// Fills the buffer, laid out as `statsLayout` says, with the figures of this instant; still answers after
+    /// the end. Returns whether the description has changed since they were read last.
+    #[napi(catch_unwind)]
+    pub fn read_stats(&mut self, #[napi(ts_arg_type = "Float64Array")] buffer: Numbers<'_>) -> bool {
+        let stats = self.tunnel.stats();
+        stats::write_numbers(&stats, buffer);
+        self.note_description(&stats)
+    }
+
+    /// The same with what is counted as integers; measures stand in it as the bits of their numbers.
+    #[napi(catch_unwind)]
+    pub fn read_exact_stats(&mut self, #[napi(ts_arg_type = "BigUint64Array")] buffer: Integers<'_>) -> bool {
+        let stats = self.tunnel.stats();
+        stats::write_exact(&stats, buffer);
+        self.note_description(&stats)
+    }
+
+    /// What the tunnel told of itself besides numbers when its figures were read last, or when it was opened.
     #[napi(catch_unwind)]
     #[must_use]
-    pub fn stats(&self) -> BindingTunnelStats {
-        (&self.tunnel.stats()).into()
+    pub fn describe(&self) -> BindingDescription {
+        (&self.description).into()
+    }
+
+    /// Whether anybody answers.
+    #[napi(catch_unwind, ts_return_type = "'up' | 'waiting' | 'closed'")]
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        stats::state_name(self.tunnel.state())
     }
 
     /// Wishes the tunnel to end; `onEnd` is called when it has.
@@ -83,6 +115,15 @@ impl BindingWatch {
     #[napi(catch_unwind)]
     pub fn end(&mut self) {
         self.watch = None;
+    }
+}
+
+impl BindingTunnel {
+    fn note_description(&mut self, stats: &TunnelStats) -> bool {
+        let description = stats.into();
+        let changed = self.description != description;
+        self.description = description;
+        changed
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::Shared;
 use crate::clock::epoch_ms;
-use crate::stats::{DecapStats, DeviceStats, EncapStats, SocketStats, TunnelStats};
+use crate::stats::{DecapStats, DeviceStats, EncapStats, SocketStats, TunnelState, TunnelStats};
 use crate::system;
 
 /// What is asked of the kernel each time, and kept when the tunnel ends.
@@ -24,6 +24,11 @@ impl Shared {
         // A device that was deleted has none.
         let device = system::tun::interface_mtu(socket.as_fd(), &self.context.device).unwrap_or(0);
         Mtus { device, path: socket.path_mtu() }
+    }
+
+    pub(super) fn state(&self) -> TunnelState {
+        let (peer, _) = self.context.endpoints.versioned();
+        self.context.clock.state(peer)
     }
 
     pub(super) fn stats(&self) -> TunnelStats {

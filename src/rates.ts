@@ -1,0 +1,133 @@
+/** How fast counters rose between two snapshots. */
+import type { DecapDropReason, EncapDropReason, TunnelStats } from './stats.ts';
+
+/**
+ * What happened per second between two snapshots of a tunnel: each figure is named as the counter whose rise it is. Bytes are
+ * bytes: times 8 they are bits.
+ */
+export interface TunnelRates {
+  /** Time between the two snapshots, in ms of monotonic time. All rates are 0 when it is 0. */
+  readonly intervalMs: number;
+  /** The UDP socket. */
+  readonly socket: SocketRates;
+  /** From the device to the network. */
+  readonly encap: EncapRates;
+  /** From the network to the device. */
+  readonly decap: DecapRates;
+}
+
+/** What happened at the UDP socket, per second. */
+export interface SocketRates {
+  /** Datagrams lost because the receive buffer was full, per second. */
+  readonly receiveOverflow: number;
+  /** Errors that the socket reported, by name, per second. Those that never occurred are not named. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+/** What became of packets from the device, per second. */
+export interface EncapRates {
+  /** Packets read from the device, per second. */
+  readonly received: number;
+  /** Inner IP packets sent, per second. */
+  readonly packets: number;
+  /** Bytes of these packets, without outer headers, per second. */
+  readonly bytes: number;
+  /** System calls that read from the device, per second. */
+  readonly reads: number;
+  /** System calls that sent to the network, per second. */
+  readonly sends: number;
+  /** Packets that the kernel sent in fragments, per second. */
+  readonly fragmented: number;
+  /** Packets not sent, per second. */
+  readonly dropped: number;
+  /** The same, by reason. */
+  readonly drops: Readonly<Record<EncapDropReason, number>>;
+}
+
+/** What became of datagrams from the peer, per second. */
+export interface DecapRates {
+  /** Datagrams received from the peer, per second. */
+  readonly received: number;
+  /** Inner IP packets written to the device, per second. */
+  readonly packets: number;
+  /** Bytes of these packets, without outer headers, per second. */
+  readonly bytes: number;
+  /** System calls that received from the network, per second. */
+  readonly receives: number;
+  /** System calls that wrote to the device, per second. */
+  readonly writes: number;
+  /** Datagrams not written, per second. */
+  readonly dropped: number;
+  /** The same, by reason. */
+  readonly drops: Readonly<Record<DecapDropReason, number>>;
+}
+
+/**
+ * The rates between two snapshots, from `stats()` with or without `{ bigint: true }`.
+ *
+ * When they are of two tunnels, as after one was closed and opened again, the rates are those of the later one since it was
+ * opened; so none is ever negative.
+ *
+ * @throws RangeError when `after` was taken before `before`
+ */
+export function diffStats(
+  before: TunnelStats | TunnelStats<bigint>,
+  after: TunnelStats | TunnelStats<bigint>,
+): TunnelRates {
+  const since = before.openedAt === after.openedAt ? before : null;
+  const intervalMs = after.uptimeMs - (since?.uptimeMs ?? 0);
+  if (intervalMs < 0) {
+    throw new RangeError('the second snapshot was taken before the first: give the earlier one first');
+  }
+  const perSecond = (was: Count | undefined, is: Count): number =>
+    intervalMs === 0 ? 0 : (rise(was ?? 0, is) * 1000) / intervalMs;
+  const eachPerSecond = <Name extends string>(
+    was: Readonly<Record<Name, Count>> | undefined,
+    is: Readonly<Record<Name, Count>>,
+  ): Record<Name, number> => mapValues(is, (value, name) => perSecond(was?.[name], value));
+  return {
+    intervalMs,
+    socket: {
+      receiveOverflow: perSecond(since?.socket.receiveOverflow, after.socket.receiveOverflow),
+      errors: eachPerSecond<string>(since?.socket.errors, after.socket.errors),
+    },
+    encap: {
+      received: perSecond(since?.encap.received, after.encap.received),
+      packets: perSecond(since?.encap.packets, after.encap.packets),
+      bytes: perSecond(since?.encap.bytes, after.encap.bytes),
+      reads: perSecond(since?.encap.reads, after.encap.reads),
+      sends: perSecond(since?.encap.sends, after.encap.sends),
+      fragmented: perSecond(since?.encap.fragmented, after.encap.fragmented),
+      dropped: perSecond(since?.encap.dropped, after.encap.dropped),
+      drops: eachPerSecond<EncapDropReason>(since?.encap.drops, after.encap.drops),
+    },
+    decap: {
+      received: perSecond(since?.decap.received, after.decap.received),
+      packets: perSecond(since?.decap.packets, after.decap.packets),
+      bytes: perSecond(since?.decap.bytes, after.decap.bytes),
+      receives: perSecond(since?.decap.receives, after.decap.receives),
+      writes: perSecond(since?.decap.writes, after.decap.writes),
+      dropped: perSecond(since?.decap.dropped, after.decap.dropped),
+      drops: eachPerSecond<DecapDropReason>(since?.decap.drops, after.decap.drops),
+    },
+  };
+}
+
+type Count = number | bigint;
+
+/** Exact where both are integers of the same kind. */
+function rise(was: Count, is: Count): number {
+  if (typeof was === 'bigint' || typeof is === 'bigint') return Number(BigInt(is) - BigInt(was));
+  return is - was;
+}
+
+function mapValues<Name extends string>(
+  values: Readonly<Record<Name, Count>>,
+  change: (value: Count, name: Name) => number,
+): Record<Name, number> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Object.entries forgets the names
+  const entries = Object.entries(values) as [Name, Count][];
+  const changed = entries.map(([name, value]) => [name, change(value, name)] as const);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the entries are those of all names
+  return Object.fromEntries(changed) as Record<Name, number>;
+}
