@@ -90,6 +90,7 @@ impl Netlink {
         self.socket.send(&bytes, 0).map(drop)
     }
 
+    /// Receives answers up to the last one.
     fn answers(&self, last: Last) -> Result<Answers, Refusal> {
         let mut answers = Answers { messages: Vec::new(), interrupted: false };
         loop {

@@ -40,8 +40,9 @@ pub(crate) fn run(line: &str) -> String {
 pub(crate) fn state() -> String {
     // The kernel gives an interface its queueing discipline when it first comes up, for good.
     let device = run("ip -details -json address show dev tun0").replace("\"noop\"", "\"pfifo_fast\"");
-    let routes =
-        ["-4", "-6"].map(|family| run(&format!("ip {family} -details -json route show table all dev tun0")));
+    // The kernel adds an IPv6 address to the table `local` in a task of its own, some time later.
+    let routes = [("-4", "all"), ("-6", "main")]
+        .map(|(family, table)| run(&format!("ip {family} -details -json route show table {table} dev tun0")));
     format!("{device}{}", routes.concat())
 }
 
