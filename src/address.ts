@@ -28,11 +28,30 @@ export class InvalidValue extends Error {
   }
 }
 
+/**
+ * The index of the interface that a zone (`eth0` in `fe80::1%eth0`) names.
+ *
+ * @throws InvalidValue when there is none
+ */
+export type ZoneLookup = (zone: string) => number;
+
 /** Parses `192.0.2.1`, `2001:db8::1` or `fe80::1%eth0`. */
-export function parseIpAddress(text: string): IpAddress {
+export function parseIpAddress(text: string, zones: ZoneLookup = interfaceIndex): IpAddress {
+  const { family, address, zone } = parseZoned(text);
+  return { family, text: address, scopeId: family === 4 ? null : scopeIdOf(address, zone, zones) };
+}
+
+/** An address whose link is known from where it stands: inside the tunnel, or as part of a network. */
+export function parseInnerAddress(text: string): Pick<IpAddress, 'family' | 'text'> {
+  const { family, address, zone } = parseZoned(text);
+  if (zone === undefined) return { family, text: address };
+  throw new InvalidValue(`'${text}' names a zone, where none is needed`, `leave out '%${zone}'`);
+}
+
+function parseZoned(text: string): { family: 4 | 6; address: string; zone?: string | undefined } {
   const family = isIP(text);
   if (family === 0) throw notAnAddress(text);
-  if (family === 4) return { family: 4, text, scopeId: null };
+  if (family === 4) return { family: 4, address: text };
 
   const [address = '', zone] = text.split('%');
   const canonical = new SocketAddress({ address, family: 'ipv6' }).address;
@@ -40,7 +59,7 @@ export function parseIpAddress(text: string): IpAddress {
   if (mapped !== undefined) {
     throw new InvalidValue(`'${text}' is an IPv4 address in IPv6 clothing`, `write it as ${mapped}`);
   }
-  return { family: 6, text: canonical, scopeId: scopeIdOf(canonical, zone) };
+  return { family: 6, address: canonical, zone };
 }
 
 /** Parses a decimal port from 1 to 65,535. */
@@ -51,17 +70,26 @@ export function parsePort(text: string): number {
 }
 
 /** Parses `192.0.2.1:8000` or `[2001:db8::1]:8000`. */
-export function parseEndpoint(text: string): Endpoint {
-  const bracketed = /^\[(?<address>.*)\]:(?<port>[^:]*)$/.exec(text)?.groups;
-  const plain = /^(?<address>[^:[\]]*):(?<port>[^:]*)$/.exec(text)?.groups;
+export function parseEndpoint(text: string, zones: ZoneLookup = interfaceIndex): Endpoint {
+  const { host, port, isBracketed } = splitEndpoint(text);
+  const address = parseIpAddress(host, zones);
+  const endpoint = { address, port: parsePort(port) };
+  if (isBracketed && address.family === 4) {
+    throw new InvalidValue(
+      `'${text}' has an IPv4 address in brackets`,
+      `write '${formatEndpoint(endpoint)}'`,
+    );
+  }
+  return endpoint;
+}
+
+/** What stands before and after the colon, not looked into any further. */
+export function splitEndpoint(text: string): { host: string; port: string; isBracketed: boolean } {
+  const bracketed = /^\[(?<host>.*)\]:(?<port>[^:]*)$/.exec(text)?.groups;
+  const plain = /^(?<host>[^:[\]]*):(?<port>[^:]*)$/.exec(text)?.groups;
   const parts = bracketed ?? plain;
   if (parts === undefined) throw notAnEndpoint(text);
-  const address = parseIpAddress(parts['address'] ?? '');
-  const port = parsePort(parts['port'] ?? '');
-  if (bracketed !== undefined && address.family === 4) {
-    throw new InvalidValue(`'${text}' has an IPv4 address in brackets`, `write '${address.text}:${port}'`);
-  }
-  return { address, port };
+  return { host: parts['host'] ?? '', port: parts['port'] ?? '', isBracketed: bracketed !== undefined };
 }
 
 /** `192.0.2.1`, `2001:db8::1`, or `fe80::1%2` with the interface's index. */
@@ -75,26 +103,6 @@ export function formatEndpoint({ address, port }: Endpoint): string {
   return address.family === 4 ? `${host}:${port}` : `[${host}]:${port}`;
 }
 
-/**
- * Refuses pairs between which no tunnel can run.
- *
- * @throws InvalidValue
- */
-export function checkEndpointPair(local: Endpoint, remote: Endpoint): void {
-  if (local.address.family !== remote.address.family) {
-    throw new InvalidValue(
-      `${local.address.text} is IPv${local.address.family} but ${remote.address.text} is IPv${remote.address.family}`,
-      'give two IPv4 or two IPv6 addresses',
-    );
-  }
-  if (formatEndpoint(local) === formatEndpoint(remote)) {
-    throw new InvalidValue(
-      `the local and the remote end are both ${formatEndpoint(local)}`,
-      'give the address and port of the other host as the remote end',
-    );
-  }
-}
-
 /** The address of the other host: that of one host, which `0.0.0.0` is not. */
 export function checkRemoteAddress(address: IpAddress): void {
   if (address.text === '0.0.0.0' || address.text === '::') {
@@ -104,13 +112,13 @@ export function checkRemoteAddress(address: IpAddress): void {
 }
 
 /** An address that one host may have. */
-export function checkUnicast(address: IpAddress): void {
+export function checkUnicast(address: Pick<IpAddress, 'family' | 'text'>): void {
   const kind = groupKind(address);
   if (kind === null) return;
   throw new InvalidValue(`${address.text} is a ${kind} address`, 'give the address of one host');
 }
 
-function groupKind({ family, text }: IpAddress): 'broadcast' | 'multicast' | null {
+function groupKind({ family, text }: Pick<IpAddress, 'family' | 'text'>): 'broadcast' | 'multicast' | null {
   if (family === 6) return text.startsWith('ff') ? 'multicast' : null;
   if (text === '255.255.255.255') return 'broadcast';
   const first = Number.parseInt(text, 10);
@@ -118,7 +126,7 @@ function groupKind({ family, text }: IpAddress): 'broadcast' | 'multicast' | nul
 }
 
 /** fe80::/10 (RFC 4291, section 2.5.6): the same addresses exist on every link, so the interface has to be named. */
-function scopeIdOf(address: string, zone: string | undefined): number | null {
+function scopeIdOf(address: string, zone: string | undefined, zones: ZoneLookup): number | null {
   if (!/^fe[89ab]/.test(address)) {
     if (zone === undefined) return null;
     throw new InvalidValue(`${address} is not link-local and belongs to no zone`, `leave out '%${zone}'`);
@@ -129,7 +137,10 @@ function scopeIdOf(address: string, zone: string | undefined): number | null {
       `name the interface: ${address}%eth0`,
     );
   }
-  if (/^[1-9]\d*$/.test(zone)) return Number(zone);
+  return /^[1-9]\d*$/.test(zone) ? Number(zone) : zones(zone);
+}
+
+function interfaceIndex(zone: string): number {
   const scopeIds = networkInterfaces()[zone]?.map((entry) => (entry.family === 'IPv6' ? entry.scopeid : 0));
   const scopeId = scopeIds?.find((id) => id > 0);
   if (scopeId !== undefined) return scopeId;

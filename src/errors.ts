@@ -2,6 +2,8 @@
  * What went wrong, for programs to match on.
  *
  * - `ERR_TTUN_INVALID_OPTIONS`: an option is unknown, missing or impossible; the message names it
+ * - `ERR_TTUN_INVALID_CONFIG`: a configuration file is not there, cannot be read, or says something impossible; the error is a
+ *   `TtunConfigError`, whose `problems` has all of it with file, line and key
  * - `ERR_TTUN_DEVICE_NOT_FOUND`: no device has this name
  * - `ERR_TTUN_DEVICE_IS_TAP`: it is a TAP device, which carries Ethernet frames
  * - `ERR_TTUN_DEVICE_NOT_TUN`: it is a device of some other kind
@@ -27,6 +29,7 @@
  */
 export type TtunErrorCode =
   | 'ERR_TTUN_INVALID_OPTIONS'
+  | 'ERR_TTUN_INVALID_CONFIG'
   | 'ERR_TTUN_DEVICE_NOT_FOUND'
   | 'ERR_TTUN_DEVICE_IS_TAP'
   | 'ERR_TTUN_DEVICE_NOT_TUN'

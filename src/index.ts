@@ -1,3 +1,5 @@
+export { loadConfig, parseConfig, TtunConfigError } from './config/index.ts';
+export type { Config, ConfigFormat, ConfigProblem, ParseSettings } from './config/index.ts';
 export { TtunError } from './errors.ts';
 export type { TtunErrorCode, TtunErrorDetails } from './errors.ts';
 export type { InterfaceOptions, OffloadOptions, TunnelOptions } from './options.ts';

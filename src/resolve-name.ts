@@ -1,9 +1,10 @@
 /** Names of peers, looked up by the system's own resolver: /etc/hosts, DNS and whatever else it is told to ask. */
 import { lookup } from 'node:dns/promises';
-import { checkEndpointPair, checkRemoteAddress, InvalidValue, parseIpAddress } from './address.ts';
+import { checkRemoteAddress, InvalidValue, parseIpAddress } from './address.ts';
 import type { IpAddress } from './address.ts';
 import { TtunError } from './errors.ts';
 import type { LocalEndpoint } from './options.ts';
+import { checkEnds } from './tunnel-ends.ts';
 
 /** A peer that is known by name, and what its address has to fit. */
 export interface NamedPeer {
@@ -31,9 +32,7 @@ export async function resolveName(
     try {
       const address = parseIpAddress(text);
       checkRemoteAddress(address);
-      if (local.address !== null) {
-        checkEndpointPair({ address: local.address, port: local.port }, { address, port });
-      }
+      checkEnds(local, { address, port });
       return [address];
     } catch (error) {
       if (!(error instanceof InvalidValue)) throw error;

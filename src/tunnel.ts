@@ -1,8 +1,8 @@
 /** The tunnel as users of the package hold it. */
 import type { EventEmitter } from 'node:events';
+import { resolveOptions } from './config/resolve-options.ts';
 import type { TtunError } from './errors.ts';
 import { openTunnel } from './open-tunnel.ts';
-import { resolveOptions } from './options.ts';
 import type { TunnelOptions } from './options.ts';
 import type { SamplesOptions, TunnelSample } from './samples.ts';
 import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';

@@ -3,13 +3,13 @@ import type { ControlServer } from '../control/server.ts';
 import { TtunError } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import { resolveOptions } from '../options.ts';
 import type { HttpServer } from '../http/server.ts';
 import type { TunnelHost } from '../service/host.ts';
 import { hostOf } from '../service/single-host.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import type { Output, TunnelCommand } from './command-line.ts';
 import { endByHangUp } from './hang-up.ts';
+import { resolveSeedArguments } from './seed-options.ts';
 import { abortOnSignals } from './signals.ts';
 import { say, sayError } from './talk.ts';
 import { UsageError } from './usage-error.ts';
@@ -18,6 +18,7 @@ import { adviseMtu, describeAttached, describeError, summarise } from './wording
 export async function runTunnel(command: TunnelCommand): Promise<number> {
   const { device, local, remote, output, http } = command;
   const opened = { device, local, remote };
+  const options = resolveSeedArguments(opened);
   const signal = abortOnSignals();
   const loadingShow = loadShow(output);
   let tunnel: OpenTunnel | undefined;
@@ -25,7 +26,7 @@ export async function runTunnel(command: TunnelCommand): Promise<number> {
   let server: HttpServer | null = null;
   try {
     server = await serveHttp(http, host);
-    tunnel = await openTunnel(resolveOptions(opened), { signal });
+    tunnel = await openTunnel(options, { signal });
   } catch (error) {
     await server?.close();
     if (signal.aborted) return 0;
@@ -69,6 +70,7 @@ const FLUSH_LIMIT_MS = 1000;
 
 function reportFailureToOpen(error: unknown): number {
   if (!(error instanceof TtunError)) throw error;
+  // Of --http; those of the tunnel were looked at before.
   if (error.code === 'ERR_TTUN_INVALID_OPTIONS') throw new UsageError(describeError(error));
   sayError(describeError(error));
   return 1;

@@ -1,0 +1,124 @@
+/** Configuration files: what they say, checked, and all that is wrong with them at once. */
+import * as v from 'valibot';
+import type { ZoneLookup } from '../address.ts';
+import type { TunnelOptions } from '../options.ts';
+import { TtunConfigError } from './config-error.ts';
+import type { ConfigProblem } from './config-error.ts';
+import { findConflicts, findDoubts } from './conflicts.ts';
+import type { NamedTunnel, Reference } from './conflicts.ts';
+import { formatPath } from './document.ts';
+import type { Document } from './document.ts';
+import { parseJson } from './json.ts';
+import { isTable } from './schema/actions.ts';
+import { fileSchema } from './schema/file.ts';
+import type { ConfigFile } from './schema/file.ts';
+import { tunnelSchema } from './schema/tunnel.ts';
+import { ConfigSyntaxError } from './syntax-error.ts';
+import { parseToml } from './toml.ts';
+import { validate } from './validate.ts';
+import type { Finding } from './validate.ts';
+import { asLine } from './wording.ts';
+
+/** A configuration that is right. */
+export interface Config {
+  /** The file it was read from. */
+  readonly path: string | null;
+  /** Where metrics and the page are to be served; `null` for nowhere. */
+  readonly http: { readonly listen: string } | null;
+  /** The options of the tunnels by their names, as they are written, in the order of the file. */
+  readonly tunnels: ReadonlyMap<string, TunnelOptions>;
+  /** What works, but is hardly meant so. */
+  readonly warnings: readonly ConfigProblem[];
+}
+
+export type ConfigFormat = 'toml' | 'json';
+
+export interface ParseSettings {
+  readonly format: ConfigFormat;
+  /** The file from which the text comes, for errors. */
+  readonly path?: string | undefined;
+}
+
+/**
+ * Checks the text of a configuration. Nothing but the text counts: not which interfaces, addresses or users there are.
+ *
+ * @throws TtunConfigError with all that is wrong
+ */
+export function parseConfig(text: string, { format, path }: ParseSettings): Config {
+  const file = path ?? null;
+  const document = parseDocument(text, format, file);
+  const toProblems = (findings: readonly Finding[]): ConfigProblem[] =>
+    findings.map((finding) => toProblem(finding, document, file));
+  const refer: Reference = (other) => {
+    const line = document.locate(other)?.line;
+    const tunnel = asLine(formatPath(other.slice(0, 2)));
+    return line === undefined ? tunnel : `${tunnel} (line ${line})`;
+  };
+
+  const zones = zonesByName();
+  const { findings = [] } = validate(fileSchema(zones), document.value);
+  const tunnels = rightParts(document.value, zones);
+  const problems = toProblems([...findings, ...findConflicts(tunnels, refer)]);
+  if (problems.length > 0) throw new TtunConfigError(inOrder(problems));
+
+  // Without what the parsers' objects have of their own.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it was just found to be right
+  const value = structuredClone(document.value) as ConfigFile;
+  return {
+    path: file,
+    http: value.http ?? null,
+    tunnels: new Map(Object.entries(value.tunnels)),
+    warnings: inOrder(toProblems(findDoubts(tunnels, refer))),
+  };
+}
+
+function parseDocument(text: string, format: ConfigFormat, file: string | null): Document {
+  const withoutMark = text.replace(/^\uFEFF/, '');
+  try {
+    return format === 'toml' ? parseToml(withoutMark) : parseJson(withoutMark);
+  } catch (error) {
+    if (!(error instanceof ConfigSyntaxError)) throw error;
+    const { line, column, message, hint } = error;
+    const shown = withoutMark.split(/\r?\n/)[line - 1] ?? '';
+    const excerpt = shown.trim() === '' ? '' : `: ${asLine(shown.trim())}`;
+    throw new TtunConfigError([{ file, line, column, path: '', message: `${message}${excerpt}`, hint }]);
+  }
+}
+
+/** What is right of each tunnel: conflicts are told even where something else is wrong. */
+function rightParts(value: unknown, zones: ZoneLookup): NamedTunnel[] {
+  const tunnels = isTable(value) ? value['tunnels'] : undefined;
+  if (!isTable(tunnels)) return [];
+  const schema = tunnelSchema(zones);
+  return Object.entries(tunnels).map(([name, written]) => {
+    const { output, issues = [] } = v.safeParse(schema, written);
+    const wrong = new Set(issues.map(({ path }) => path?.[0]?.key));
+    const parts = isTable(output) && !wrong.has(undefined) ? Object.entries(output) : [];
+    return { name, options: Object.fromEntries(parts.filter(([key]) => !wrong.has(key))) };
+  });
+}
+
+function toProblem({ path, message, hint }: Finding, document: Document, file: string | null): ConfigProblem {
+  const { line, column } = document.locate(path) ?? { line: null, column: null };
+  return {
+    file,
+    line,
+    column,
+    path: asLine(formatPath(path)),
+    message: asLine(message),
+    hint: hint === '' ? null : asLine(hint),
+  };
+}
+
+function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  return problems.toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0));
+}
+
+/** Different numbers for different names: which interfaces there are does not matter yet. */
+function zonesByName(): ZoneLookup {
+  const names: string[] = [];
+  return (zone) => {
+    if (!names.includes(zone)) names.push(zone);
+    return names.indexOf(zone) + 1;
+  };
+}
