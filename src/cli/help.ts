@@ -52,6 +52,11 @@ export function pageFor(stream: NodeJS.WriteStream): Page {
   return { width, heading: (text) => style('bold', text) };
 }
 
+/** What comes before an example. */
+export function introduction(does: string): string {
+  return /[?:.]$/.test(does) ? does : `${does}:`;
+}
+
 function usage(specs: readonly CommandSpec[]): string[] {
   const forms = specs.flatMap(({ name, usage: forms_ }) =>
     forms_.map((form) => ['ttun', name, form].filter((part) => part !== '').join(' ')),
@@ -70,7 +75,7 @@ function details(spec: CommandSpec, page: Page): string[][] {
     ([name, option]) => [optionLabel(name, option), option.description] as const,
   );
   const examples = spec.examples.flatMap(({ does, command }) => [
-    ...wrap(`${does}:`, width),
+    ...wrap(introduction(does), width),
     ...command.split('\n').map((line) => INDENT + line),
   ]);
   const exitCodes = exitCodesOf(spec).map(([code, meaning]) => [String(code), meaning] as const);

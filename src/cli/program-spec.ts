@@ -33,7 +33,7 @@ export const PROGRAM = {
     },
     json: {
       description:
-        'print no packets, but lines of JSON: {"event":"attached","stats":{…}} at the start, and at the end {"event":"closed","stats":{…}} or {"event":"failed","error":{…},"stats":{…}}',
+        'print no packets, but events as lines of JSON: attached, then closed or failed, each with the stats',
     },
     http: {
       value: '<listen>',

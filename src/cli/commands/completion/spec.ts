@@ -17,11 +17,11 @@ export const SPEC = {
   ],
   options: {},
   examples: [
-    { does: 'bash: a line for ~/.bashrc', command: 'source <(ttun completion bash)' },
-    { does: 'zsh: a line for ~/.zshrc, after compinit', command: 'source <(ttun completion zsh)' },
-    { does: 'fish: once', command: 'ttun completion fish > ~/.config/fish/completions/ttun.fish' },
+    { does: 'In bash, as a line of ~/.bashrc', command: 'source <(ttun completion bash)' },
+    { does: 'In zsh, as a line of ~/.zshrc after compinit', command: 'source <(ttun completion zsh)' },
+    { does: 'In fish, once', command: 'ttun completion fish > ~/.config/fish/completions/ttun.fish' },
     {
-      does: 'All users of this machine, with the package bash-completion',
+      does: 'In bash, for all users of a machine with bash-completion',
       command: 'ttun completion bash > /usr/share/bash-completion/completions/ttun',
     },
   ],
