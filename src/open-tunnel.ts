@@ -127,10 +127,16 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
 
   /**
    * Starts to copy packets that pass into a bounded ring, from which the watch's `take` takes them. `wake` is called, from
-   * time to time and not for each packet, when there is something to take. Several may watch at once.
+   * time to time and not for each packet, when there is something to take. Up to 16 may watch at once.
+   *
+   * @throws TtunError with code `ERR_TTUN_TOO_MANY_WATCHES`
    */
   watch(options: BindingWatchOptions, wake: () => void): BindingWatch {
-    return this.#binding.watch(options, wake);
+    const { error, watch } = this.#binding.watch(options, wake);
+    if (error !== null) throw toTtunError(error);
+    if (watch === null)
+      throw new TtunError('ERR_TTUN_INTERNAL', 'the binding gave neither a watch nor an error');
+    return watch;
   }
 
   /** Makes `remote`, of the same family, the peer. Returns whether that could be done; otherwise it stays as it was. */

@@ -129,8 +129,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         {
             clamp_mss(packet, context.inner_mtu(path_mtu));
         }
-        let watched =
-            if context.watch.is_active() { context.watch.admit(count, context.clock.now()) } else { 0 };
+        let watched = context.watch.admit(Direction::Outbound, count, &context.clock);
         let header_len = segments.header_len();
         for index in 0..count {
             let len = segments.packet_len(index);
@@ -144,8 +143,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             let payload = segments.payload(index);
             let header = self.batch.push(len, start + payload.start..start + payload.end, header_len);
             segments.write_header(index, packet, header);
-            if index < watched {
-                context.watch.copy(Direction::Outbound, header, packet.get(payload).unwrap_or(&[]));
+            if let Some(watched) = &watched {
+                context.watch.copy(watched, index, header, packet.get(payload).unwrap_or(&[]));
             }
         }
         self.read_at = start + read.len;

@@ -125,9 +125,12 @@ impl Tunnel {
         }
     }
 
-    /// Starts to copy the beginnings of passing packets, in place of who watched before. `wake` is called
-    /// from the packet path when there is something to [take](Watch::take), and must not block.
-    pub fn watch(&self, options: WatchOptions, wake: impl Fn() + Send + 'static) -> Watch {
+    /// Starts to copy the beginnings of passing packets. `wake` is called from the packet path when there is something to
+    /// [take](Watch::take), and must not block.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooManyWatches`] when 16 watch already.
+    pub fn watch(&self, options: WatchOptions, wake: impl Fn() + Send + 'static) -> Result<Watch, Error> {
         Watch::start(Arc::clone(&self.shared.context.watch), options, Box::new(wake))
     }
 }

@@ -31,6 +31,15 @@ pub struct BindingWatch {
 type Numbers<'a> = &'a mut [f64];
 type Integers<'a> = &'a mut [u64];
 
+/// A watch, or why there is none.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct BindingWatchResult {
+    /// Why the tunnel can't be watched.
+    pub error: Option<BindingError>,
+    /// Where packets are taken.
+    pub watch: Option<BindingWatch>,
+}
+
 /// Weak: watching alone does not keep the process alive. One call in the queue is enough to wake the watcher.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
@@ -87,18 +96,21 @@ impl BindingTunnel {
         address(&remote).and_then(set).err()
     }
 
-    /// Starts to copy passing packets; `wake` is called when there is something to take.
+    /// Starts to copy passing packets, beside who watches already; `wake` is called when there is something to take.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn watch(
         &self,
         options: BindingWatchOptions,
         #[napi(ts_arg_type = "() => void")] wake: WakeFunction,
-    ) -> BindingWatch {
+    ) -> BindingWatchResult {
         let wake = move || {
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         };
-        BindingWatch { watch: Some(self.tunnel.watch(options.into(), wake)) }
+        match self.tunnel.watch(options.into(), wake) {
+            Ok(watch) => BindingWatchResult { error: None, watch: Some(BindingWatch { watch: Some(watch) }) },
+            Err(error) => BindingWatchResult { error: Some((&error).into()), watch: None },
+        }
     }
 }
 

@@ -82,11 +82,9 @@ impl<'t, S: DatagramSocket> Inspector<'t, S> {
 
     fn show(&self, packets: &Packets, datagrams: &[u8]) {
         let watch = &self.context.watch;
-        if watch.is_active() {
-            let shown = watch.admit(packets.len, self.context.clock.now());
-            for packet in packets.in_order(datagrams).take(shown) {
-                watch.copy(Direction::Inbound, &[], packet);
-            }
+        let Some(watched) = watch.admit(Direction::Inbound, packets.len, &self.context.clock) else { return };
+        for (index, packet) in packets.in_order(datagrams).enumerate() {
+            watch.copy(&watched, index, &[], packet);
         }
     }
 }

@@ -72,7 +72,7 @@ fn a_panic_in_the_packet_path_ends_the_tunnel_with_an_error_and_frees_everything
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let ended = end_of(&site.tunnel);
-        let _watch = site.tunnel.watch(EVERYTHING, || panic!("injected"));
+        let _watch = site.tunnel.watch(EVERYTHING, || panic!("injected")).unwrap();
         site.program.send(b"Hello World").unwrap();
         let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("nobody closed it") };
         assert_eq!(error.kind(), ErrorKind::Internal);
@@ -87,7 +87,7 @@ fn a_panic_on_the_way_in_ends_the_tunnel_too() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let ended = end_of(&site.tunnel);
-        let _watch = site.tunnel.watch(EVERYTHING, || panic!("injected"));
+        let _watch = site.tunnel.watch(EVERYTHING, || panic!("injected")).unwrap();
         site.peer.send(&answer(b"Hello World")).unwrap();
         let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("nobody closed it") };
         assert_eq!(error.kind(), ErrorKind::Internal);
@@ -102,6 +102,7 @@ fn who_watches_sees_packets_of_both_directions() {
         let watch = site.tunnel.watch(WatchOptions { snap_length: HEADERS + 5, ..EVERYTHING }, move || {
             wake.send(()).unwrap();
         });
+        let watch = watch.unwrap();
         site.program.send(b"Hello World").unwrap();
         let outbound = site.outbound();
         woken.recv_timeout(LIMIT).unwrap();
@@ -123,7 +124,7 @@ fn who_watches_sees_packets_of_both_directions() {
 fn a_watcher_who_does_not_take_costs_no_more_than_its_capacity() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
-        let watch = site.tunnel.watch(WatchOptions { capacity: 3, ..EVERYTHING }, || {});
+        let watch = site.tunnel.watch(WatchOptions { capacity: 3, ..EVERYTHING }, || {}).unwrap();
         for _ in 0..10 {
             site.program.send(b"Hello World").unwrap();
         }

@@ -77,7 +77,7 @@ fn anywhere(local: &str, peer: &UdpSocket, bind_device: Option<&str>) -> Tunnel 
 }
 
 fn make_addresses() {
-    for address in ["10.9.0.1/32", "10.9.0.2/32", "2001:db8::1/128", "2001:db8::2/128"] {
+    for address in ["10.9.0.1/32", "10.9.0.2/32", "2001:db8::1/128 nodad", "2001:db8::2/128 nodad"] {
         run(&format!("ip address add {address} dev lo"));
     }
 }
