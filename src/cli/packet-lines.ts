@@ -1,7 +1,7 @@
 /** Prints packets as they pass, one a line. */
-import type { BindingPacket, BindingWatch } from '../../binding.cjs';
-import { describePacket } from '../decode/packet.ts';
+import type { BindingWatch } from '../../binding.cjs';
 import type { OpenTunnel } from '../open-tunnel.ts';
+import { formatPacketLine } from './packet-line.ts';
 import { styleFor } from './style.ts';
 import { say } from './talk.ts';
 import { grouped } from './wording.ts';
@@ -64,7 +64,8 @@ class PacketLines {
     this.#leftOut += leftOut;
     this.#isActive = true;
     this.#reports ??= setInterval(() => this.#onInterval(), REPORT_INTERVAL_MS);
-    if (packets.length > 0) process.stdout.write(packets.map((packet) => this.#format(packet)).join(''));
+    if (packets.length > 0)
+      process.stdout.write(packets.map((packet) => formatPacketLine(packet, this.#style)).join(''));
   }
 
   #onInterval(): void {
@@ -99,23 +100,4 @@ class PacketLines {
     clearInterval(this.#reports);
     this.#watch.end();
   }
-
-  /** `12:34:56.789012 Out IP …`: local time, and the direction as seen by the host's own stack. */
-  #format({ outbound, at, length, data }: BindingPacket): string {
-    const direction = outbound ? this.#style('cyan', 'Out') : this.#style('green', 'In ');
-    return `${formatTime(at)} ${direction} ${describePacket(data, length)}\n`;
-  }
-}
-
-/** @param at ms since the epoch, with a fraction */
-function formatTime(at: number): string {
-  const date = new Date(at);
-  const time = [date.getHours(), date.getMinutes(), date.getSeconds()]
-    .map((part) => padded(part, 2))
-    .join(':');
-  return `${time}.${padded(Math.floor((at % 1000) * 1000), 6)}`;
-}
-
-function padded(value: number, digits: number): string {
-  return String(value).padStart(digits, '0');
 }

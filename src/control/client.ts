@@ -1,11 +1,13 @@
 /** Asks the processes that run tunnels, by their control sockets. */
 import type { Socket } from 'node:net';
 import type { ReloadReport } from '../service/host.ts';
+import type { CaptureRequest } from './capture/request.ts';
 import { ControlError } from './error.ts';
-import { LineTooLong, linesOf } from './lines.ts';
+import { Incoming } from './incoming.ts';
+import { LineTooLong } from './lines.ts';
 import { PROTOCOL } from './protocol.ts';
 import type { ShowReply } from './protocol.ts';
-import { toReloadReport, toShowReply } from './reply.ts';
+import { checkCaptureReply, toReloadReport, toShowReply } from './reply.ts';
 import { connectTo, findSocketFiles } from './socket-file.ts';
 
 /** What all running processes tell. */
@@ -57,14 +59,14 @@ async function askToShow(path: string, limitMs: number): Promise<Found | Silent 
 export class Connection implements AsyncDisposable {
   readonly #path: string;
   readonly #socket: Socket;
-  readonly #lines: AsyncGenerator<string, void>;
+  readonly #incoming: Incoming;
 
   private constructor(path: string, socket: Socket) {
     this.#path = path;
     this.#socket = socket;
     // Failures show in the reads and writes.
     socket.on('error', () => {});
-    this.#lines = linesOf(socket.iterator({ destroyOnReturn: false }), LONGEST_REPLY);
+    this.#incoming = new Incoming(socket.iterator({ destroyOnReturn: false }), LONGEST_REPLY);
   }
 
   /** `null` when no process is there any more, or it does not let us in. */
@@ -74,12 +76,27 @@ export class Connection implements AsyncDisposable {
   }
 
   async show(limitMs: number = ANSWER_LIMIT_MS): Promise<ShowReply> {
-    return toShowReply(await this.#ask('show', limitMs));
+    return toShowReply(await this.#ask({ request: 'show' }, limitMs));
   }
 
   /** @throws ControlError with what is wrong with the new configuration */
   async reload(): Promise<ReloadReport> {
-    return toReloadReport(await this.#ask('reload', RELOAD_LIMIT_MS));
+    return toReloadReport(await this.#ask({ request: 'reload' }, RELOAD_LIMIT_MS));
+  }
+
+  /**
+   * Packets of a tunnel as a pcapng file, piece by piece. It ends after the wanted number of packets, when the tunnel ends, or
+   * after `finish`; the last block then tells the figures. While nobody takes the pieces, the process keeps no more than its
+   * ring holds, and counts what it leaves out.
+   */
+  async capture(request: CaptureRequest): Promise<AsyncIterable<Buffer>> {
+    checkCaptureReply(await this.#ask({ request: 'capture', ...request }, ANSWER_LIMIT_MS));
+    return this.#incoming.rest();
+  }
+
+  /** Says that there are no more requests; what is still to come comes. */
+  finish(): void {
+    this.#socket.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -87,13 +104,13 @@ export class Connection implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  async #ask(request: string, limitMs: number): Promise<string> {
-    this.#socket.write(`${JSON.stringify({ protocol: PROTOCOL, request })}\n`);
+  async #ask(request: { readonly request: string }, limitMs: number): Promise<string> {
+    this.#socket.write(`${JSON.stringify({ protocol: PROTOCOL, ...request })}\n`);
     // Destroying it ends the reading.
     const limit = setTimeout(() => this.#socket.destroy(), limitMs);
     try {
-      const { value } = await this.#lines.next();
-      if (typeof value === 'string') return value;
+      const line = await this.#incoming.line();
+      if (line !== null) return line;
     } catch (error) {
       if (error instanceof LineTooLong) throw this.#noAnswer('answers with a line that is too long');
     } finally {

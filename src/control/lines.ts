@@ -32,4 +32,4 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, longest: number): 
   if (line !== '') yield line;
 }
 
-const NEWLINE = 0x0a;
+export const NEWLINE = 0x0a;

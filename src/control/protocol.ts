@@ -42,6 +42,12 @@ export interface ReloadReply {
   readonly reload: ReloadReport;
 }
 
+/** After it comes a pcapng file, up to the end of the connection. */
+export interface CaptureReply {
+  readonly protocol: typeof PROTOCOL;
+  readonly capture: { readonly tunnel: string; readonly format: 'pcapng' };
+}
+
 export interface ErrorReply {
   readonly protocol: typeof PROTOCOL;
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null };

@@ -13,7 +13,7 @@ import { ControlError } from './error.ts';
 import { isFlag, isNumber, isText, listOf, nullOr, objectWith, oneOf, recordOf } from './guards.ts';
 import type { Guard } from './guards.ts';
 import { PROTOCOL } from './protocol.ts';
-import type { NetworkNamespace, ProcessReport, ReloadReply, ShowReply } from './protocol.ts';
+import type { CaptureReply, NetworkNamespace, ProcessReport, ReloadReply, ShowReply } from './protocol.ts';
 
 /** @throws ControlError with the error that the process answers, or when the answer makes no sense */
 export function toShowReply(line: string): ShowReply {
@@ -27,6 +27,12 @@ export function toReloadReport(line: string): ReloadReport {
   const reply = parse(line);
   if (isReloadReply(reply)) return reply.reload;
   throw toError(reply);
+}
+
+/** @throws ControlError with the error that the process answers, or when the answer makes no sense */
+export function checkCaptureReply(line: string): void {
+  const reply = parse(line);
+  if (!isCaptureReply(reply)) throw toError(reply);
 }
 
 /** Texts go to a terminal, which must not take anything in them for a command. */
@@ -63,6 +69,11 @@ const isReloadReply: Guard<ReloadReply> = objectWith<ReloadReply>({
     removed: listOf(isText),
     unchanged: listOf(isText),
   }),
+});
+
+const isCaptureReply: Guard<CaptureReply> = objectWith<CaptureReply>({
+  protocol: oneOf(PROTOCOL),
+  capture: objectWith<CaptureReply['capture']>({ tunnel: isText, format: oneOf('pcapng') }),
 });
 
 const isDevice: Guard<DeviceStats> = objectWith<DeviceStats>({

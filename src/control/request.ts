@@ -1,8 +1,13 @@
 /** The requests that a process understands. */
+import { parseCaptureRequest } from './capture/request.ts';
+import type { CaptureRequest } from './capture/request.ts';
 import { ControlError } from './error.ts';
 import { PROTOCOL } from './protocol.ts';
 
-export type Request = { readonly request: 'show' } | { readonly request: 'reload' };
+export type Request =
+  | { readonly request: 'show' }
+  | { readonly request: 'reload' }
+  | ({ readonly request: 'capture' } & CaptureRequest);
 
 /** @throws ControlError that says what is wrong with the line */
 export function parseRequest(line: string): Request {
@@ -19,11 +24,13 @@ export function parseRequest(line: string): Request {
     case 'reload':
       refuseParameters(request, parameters);
       return { request };
+    case 'capture':
+      return { request, ...parseCaptureRequest(parameters) };
     default:
       throw new ControlError(
         'unknown-request',
         `there is no request ${JSON.stringify(request) ?? '(none is given)'}`,
-        'the requests are show and reload',
+        'the requests are show, reload and capture',
       );
   }
 }

@@ -33,13 +33,18 @@ export async function startControlServer(
   { config }: ControlSettings = {},
 ): Promise<ControlServer> {
   const about = await describeThisProcess(config ?? null);
-  const sessions = new Map<Socket, Promise<void>>();
+  let beginClosing: (() => void) | undefined;
+  const closing = new Promise<void>((resolve) => {
+    beginClosing = resolve;
+  });
+  const clients = new Map<Socket, Promise<void>>();
   // A client may say that it has no more requests, and still wait for answers.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.unref();
-    if (sessions.size >= MOST_CLIENTS) return refuse(socket, tooManyClients());
-    sessions.set(socket, serve(socket, host, about));
-    socket.once('close', () => sessions.delete(socket));
+    if (clients.size >= MOST_CLIENTS) return refuse(socket, tooManyClients());
+    clients.set(socket, goneOf(socket));
+    socket.once('close', () => clients.delete(socket));
+    void serve(socket, { host, about, closing });
   });
   const path = await listenSomewhere(server);
   // A lack of descriptors: who connects is not served, and may try again.
@@ -52,11 +57,17 @@ export async function startControlServer(
     // Removes the file too.
     server.close();
     process.off('exit', removeAtExit);
-    for (const socket of sessions.keys()) socket.end();
-    await settledWithin(FLUSH_LIMIT_MS, [...sessions.values()]);
-    for (const socket of sessions.keys()) socket.destroy();
+    beginClosing?.();
+    await settledWithin(FLUSH_LIMIT_MS, [...clients.values()]);
+    for (const socket of clients.keys()) socket.destroy();
   };
   return { path, close };
+}
+
+function goneOf(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+  });
 }
 
 /** How long a slow client is waited for at the end, in ms. */

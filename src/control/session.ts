@@ -1,32 +1,46 @@
 /** One client of a control socket: its requests are answered one after the other. */
 import type { Socket } from 'node:net';
 import { TtunError } from '../errors.ts';
+import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelHost } from '../service/host.ts';
+import type { CaptureRequest } from './capture/request.ts';
 import { ControlError } from './error.ts';
 import { LineTooLong, linesOf } from './lines.ts';
 import { LONGEST_REQUEST, PROTOCOL } from './protocol.ts';
-import type { ErrorReply, ProcessReport, ReloadReply, ShowReply } from './protocol.ts';
+import type { CaptureReply, ErrorReply, ProcessReport, ReloadReply, ShowReply } from './protocol.ts';
 import { parseRequest } from './request.ts';
 import type { Request } from './request.ts';
+import { send } from './send.ts';
+
+export interface Served {
+  readonly host: TunnelHost;
+  readonly about: ProcessReport;
+  /** Resolves when no more requests are to be answered. */
+  readonly closing: Promise<void>;
+}
 
 /**
  * Serves a client until it has no more requests or has gone. An answer is made only when the client has read the one before,
  * so one that does not read costs the memory of one answer.
  */
-export async function serve(socket: Socket, host: TunnelHost, about: ProcessReport): Promise<void> {
+export async function serve(socket: Socket, served: Served): Promise<void> {
   // A client may go at any time; the reads and writes below notice it.
   socket.on('error', () => {});
+  const lines = linesOf(socket.iterator({ destroyOnReturn: false }), LONGEST_REQUEST);
   try {
-    for await (const line of linesOf(socket.iterator({ destroyOnReturn: false }), LONGEST_REQUEST)) {
-      await send(socket, await answer(line, host, about));
+    for (;;) {
+      const next = await Promise.race([lines.next(), served.closing]);
+      if (typeof next?.value !== 'string') break;
+      const capture = await answer(socket, next.value, served);
+      // Whatever a client sends while it is sent packets ends that.
+      if (capture !== null) await stream(socket, capture, served, lines.next());
+      if (capture !== null) break;
     }
   } catch (error) {
     if (error instanceof LineTooLong) socket.write(toLine(toReply(tooLong())));
   }
   finish(socket);
 }
-
-type Reply = ShowReply | ReloadReply | ErrorReply;
 
 /** For a client that is not served at all. */
 export function refuse(socket: Socket, error: ControlError): void {
@@ -45,24 +59,74 @@ function finish(socket: Socket): void {
 
 const LINGER_MS = 1000;
 
-async function answer(line: string, host: TunnelHost, about: ProcessReport): Promise<Reply> {
+type Reply = ShowReply | ReloadReply | CaptureReply | ErrorReply;
+
+interface Capture {
+  readonly tunnel: OpenTunnel;
+  readonly request: CaptureRequest;
+}
+
+/** Packets are to follow when it returns a capture. */
+async function answer(socket: Socket, line: string, served: Served): Promise<Capture | null> {
+  let reply: Reply;
+  let capture: Capture | null = null;
   try {
-    return await fulfil(parseRequest(line), host, about);
+    const request = parseRequest(line);
+    capture = request.request === 'capture' ? findTunnel(request, served.host) : null;
+    reply = await fulfil(request, served);
   } catch (error) {
-    return toReply(error);
+    reply = toReply(error);
+  }
+  await send(socket, toLine(reply));
+  return capture;
+}
+
+async function fulfil(request: Request, { host, about }: Served): Promise<Reply> {
+  switch (request.request) {
+    case 'show':
+      return { protocol: PROTOCOL, process: about, tunnels: host.reports() };
+    case 'reload':
+      if (host.reload === undefined) throw withoutConfiguration();
+      return { protocol: PROTOCOL, reload: await host.reload() };
+    default:
+      return { protocol: PROTOCOL, capture: { tunnel: request.tunnel, format: 'pcapng' } };
   }
 }
 
-async function fulfil({ request }: Request, host: TunnelHost, about: ProcessReport): Promise<Reply> {
-  if (request === 'show') return { protocol: PROTOCOL, process: about, tunnels: host.reports() };
-  if (host.reload === undefined) {
-    throw new ControlError(
-      'no-configuration',
-      'this process runs by its arguments, so there is no configuration to load anew',
-      'end it and start it with other arguments, or write a file for ttun up',
-    );
+function findTunnel(request: CaptureRequest, host: TunnelHost): Capture {
+  const tunnel = host.find(request.tunnel);
+  if (tunnel !== undefined && tunnel.stats().state !== 'closed') return { tunnel, request };
+  const reports = host.reports();
+  const report = reports.find(({ name }) => name === request.tunnel);
+  if (report === undefined) {
+    const names = reports.map(({ name }) => name).join(', ');
+    throw new ControlError('unknown-tunnel', `there is no tunnel ${request.tunnel} here, but ${names}`);
   }
-  return { protocol: PROTOCOL, reload: await host.reload() };
+  const { message, hint } = report.problem ?? { message: 'it has not been opened yet', hint: null };
+  throw new ControlError('tunnel-not-open', `${request.tunnel} is not open: ${message}`, hint);
+}
+
+async function stream(
+  socket: Socket,
+  { tunnel, request }: Capture,
+  { about, closing }: Served,
+  next: Promise<unknown>,
+): Promise<void> {
+  const { streamCapture } = await import('./capture/stream.ts');
+  const stop = Promise.race([next, closing]);
+  await streamCapture(socket, tunnel, request, { application: `ttun ${about.version}`, stop });
+}
+
+function withoutConfiguration(): ControlError {
+  return new ControlError(
+    'no-configuration',
+    'this process runs by its arguments, so there is no configuration to load anew',
+    'end it and start it with other arguments, or write a file for ttun up',
+  );
+}
+
+function tooLong(): ControlError {
+  return new ControlError('line-too-long', `a request has at most ${LONGEST_REQUEST} bytes`);
 }
 
 function toReply(error: unknown): ErrorReply {
@@ -74,20 +138,6 @@ function toReply(error: unknown): ErrorReply {
   return { protocol: PROTOCOL, error: { code, message, hint } };
 }
 
-function tooLong(): ControlError {
-  return new ControlError('line-too-long', `a request has at most ${LONGEST_REQUEST} bytes`);
-}
-
 function toLine(reply: Reply): string {
   return `${JSON.stringify(reply)}\n`;
-}
-
-/** Resolves when the system has taken it, which it does as fast as the client reads. */
-function send(socket: Socket, reply: Reply): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.write(toLine(reply), (error) => {
-      if (error === null || error === undefined) resolve();
-      else reject(error);
-    });
-  });
 }

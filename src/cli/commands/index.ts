@@ -21,6 +21,7 @@ export interface Command {
 
 export const COMMANDS: ReadonlyMap<string, CommandModules> = new Map<string, CommandModules>([
   ['show', { spec: () => import('./show/spec.ts'), run: () => import('./show/run.ts') }],
+  ['capture', { spec: () => import('./capture/spec.ts'), run: () => import('./capture/run.ts') }],
   ['lab', { spec: () => import('./lab/spec.ts'), run: () => import('./lab/run.ts') }],
   ['completion', { spec: () => import('./completion/spec.ts'), run: () => import('./completion/run.ts') }],
   ['help', { spec: () => import('./help/spec.ts'), run: () => import('./help/run.ts') }],
