@@ -8,6 +8,7 @@
 mod build;
 mod description;
 mod error;
+mod inspect;
 mod notify;
 mod open;
 mod registry;
