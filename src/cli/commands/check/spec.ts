@@ -23,7 +23,10 @@ export const SPEC = {
   },
   examples: [
     { does: 'Check ttun.toml of this directory', command: 'ttun check' },
-    { does: 'Check before a reload', command: 'ttun check /etc/ttun/office.toml && systemctl reload ttun@office' },
+    {
+      does: 'Check before a reload',
+      command: 'ttun check /etc/ttun/office.toml && systemctl reload ttun@office',
+    },
     { does: 'Count what is wrong', command: "ttun check --json | jq '.problems | length'" },
   ],
   exitCodes: { 1: 'something is wrong with the file, or it cannot be read' },
