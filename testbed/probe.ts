@@ -1,4 +1,4 @@
-/** What Node cannot do, by `ttun-probe` (crates/ttun-testkit): raw packets into and out of a device, and segmented UDP sends. */
+/** What Node cannot do, by `ttun-probe` (crates/ttun-testkit): raw packets into and out of a device, segmented UDP sends, and Unix datagrams. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -120,6 +120,50 @@ export class Receiver implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process[Symbol.asyncDispose]();
   }
+}
+
+/** A service manager's end of sd_notify(3): what a program tells it, in order. */
+export class NotifySocket implements AsyncDisposable {
+  readonly #process: BackgroundProcess;
+
+  private constructor(started: BackgroundProcess) {
+    this.#process = started;
+  }
+
+  /** @param address a path, or a name in the abstract namespace after `@` */
+  static async start(site: Site, address: string): Promise<NotifySocket> {
+    const started = site.start([probe(), 'notify-socket', address]);
+    await started.waitForLine('ready');
+    return new NotifySocket(started);
+  }
+
+  /** What has been told so far. */
+  get messages(): readonly NotifyMessage[] {
+    return this.#process.lines.slice(1).map((line) => {
+      const [, usec, text = ''] = /^(\d+) (.*)$/.exec(line) ?? [];
+      return { receivedUsec: Number(usec), lines: text.split('|') };
+    });
+  }
+
+  /** Resolves to the first message from the `from`th on that has this line. */
+  async message(line: RegExp | string, from = 0): Promise<NotifyMessage> {
+    const matches = (candidate: string): boolean =>
+      typeof line === 'string' ? candidate === line : line.test(candidate);
+    return waitFor(`a message with ${line}`, () =>
+      this.messages.slice(from).find(({ lines }) => lines.some(matches)),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+  }
+}
+
+export interface NotifyMessage {
+  /** When it came, in µs of CLOCK_MONOTONIC. */
+  readonly receivedUsec: number;
+  /** Its assignments: `READY=1`. */
+  readonly lines: readonly string[];
 }
 
 function parse(line: string): CapturedPacket {

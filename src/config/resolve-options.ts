@@ -1,13 +1,12 @@
 import { TtunError } from '../errors.ts';
 import type { ResolvedOptions, TunnelOptions } from '../options.ts';
-import { TUNNEL_DEFAULTS } from '../tunnel-defaults.ts';
 import { formatPath } from './document.ts';
 import { tunnelSchema } from './schema/tunnel.ts';
 import { validate } from './validate.ts';
 import type { Finding } from './validate.ts';
 import { asLine } from './wording.ts';
 
-const SCHEMA = tunnelSchema(TUNNEL_DEFAULTS);
+const SCHEMA = tunnelSchema();
 
 /**
  * Checks options and fills in the defaults.

@@ -10,6 +10,8 @@
  * - `unknown-tunnel`: no tunnel of this process has that name
  * - `tunnel-not-open`: the tunnel has that name, but is not open at the moment
  * - `no-configuration`: the process runs by its arguments, so there is no file to load anew
+ * - `no-process`: no process runs that could be meant
+ * - `several-processes`: more than one process could be meant
  * - `internal`: the process could not answer for a reason it did not expect, a bug in ttun
  * - `no-answer`: the process does not answer, or has gone
  */
@@ -23,6 +25,8 @@ export type ControlErrorCode =
   | 'unknown-tunnel'
   | 'tunnel-not-open'
   | 'no-configuration'
+  | 'no-process'
+  | 'several-processes'
   | 'internal'
   | 'no-answer';
 

@@ -1,0 +1,209 @@
+import { rm } from 'node:fs/promises';
+import test from 'ava';
+import { addTun } from '../../testbed/additional-tun.ts';
+import type { BackgroundProcess } from '../../testbed/exec.ts';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { BIN } from '../../testbed/tunnel.ts';
+import { ping } from '../../testbed/traffic/ping.ts';
+import { officeAtA, startOfficeAtB, UpFolder } from './up.ts';
+import type { ConfigTables, Table } from './up.ts';
+
+let sites: Sites;
+test.before(async () => {
+  sites = await createSites();
+  await addTun(sites.a, 'tun1', 1452, { ipv4: '10.0.4.1', ipv6: 'fd00:4::1' });
+});
+test.after.always(() => sites[Symbol.asyncDispose]());
+
+const HOME = { device: 'tun1', local: '10.0.1.1:9100', remote: '10.0.1.2:9100' };
+
+function config(home: Table = HOME, more: Partial<ConfigTables> = {}): ConfigTables {
+  return { ...more, tunnels: { office: officeAtA(sites), home, ...more.tunnels } };
+}
+
+async function startBoth(folder: UpFolder, ...args: string[]): Promise<BackgroundProcess> {
+  const up = folder.up(sites.a, args);
+  await Promise.all(['office', 'home'].map((name) => up.waitForLine(`${name}: attached to`)));
+  return up;
+}
+
+/** Packets that tunnel `office` carried both ways, by its summary at the end. */
+async function carriedByOffice(up: BackgroundProcess): Promise<readonly number[]> {
+  await up.stop('SIGINT');
+  const summary = /office: .*out: ([\d,]+) packets, .* none dropped; in: ([\d,]+) packets, .* none dropped/;
+  const [, out = '', back = ''] = summary.exec(up.stderr) ?? [];
+  return [out, back].map((count) => Number(count.replaceAll(',', '')));
+}
+
+test.serial(
+  'reloading under traffic costs an unchanged tunnel no packet, while another is opened anew',
+  async (t) => {
+    await using folder = await UpFolder.create(config());
+    await using other = await startOfficeAtB(sites);
+    await using up = await startBoth(folder);
+
+    let sent = 0;
+    for (const clampMss of [false, true, false]) {
+      await folder.write(config({ ...HOME, clampMss }));
+      const reloaded = new AbortController();
+      const reload = folder.reload(sites.a).finally(() => reloaded.abort());
+      while (!reloaded.signal.aborted) {
+        const { received, sent: count } = await ping(sites.a, sites.b.inner.ipv4, {
+          count: 500,
+          flood: true,
+        });
+        t.is(received, count);
+        sent += count;
+      }
+      const { status, stderr } = await reload;
+      t.is(stderr, 'ttun: configuration loaded anew: changed home; 1 unchanged\n');
+      t.is(status, 0);
+    }
+
+    t.is(up.lines.filter((line) => line.includes('home: attached to')).length, 4);
+    t.is(up.lines.filter((line) => line.includes('office: attached to')).length, 1);
+    t.deepEqual(await carriedByOffice(up), [sent, sent]);
+    t.true(other.running);
+  },
+);
+
+test.serial('SIGHUP does what ttun reload does', async (t) => {
+  await using folder = await UpFolder.create(config());
+  await using up = await startBoth(folder);
+  await folder.write({ tunnels: { office: officeAtA(sites) } });
+  up.kill('SIGHUP');
+  t.is(
+    await up.waitForLine('configuration loaded anew'),
+    'ttun: configuration loaded anew: removed home; 1 unchanged',
+  );
+  t.regex(up.stderr, /^ttun: home: tun1 closed after/m);
+  t.true(up.running);
+});
+
+test.serial('tunnels may swap their devices and ports', async (t) => {
+  const [one, two] = [officeAtA(sites), HOME];
+  await using folder = await UpFolder.create({ tunnels: { one, two } });
+  await using up = folder.up(sites.a);
+  await Promise.all(['one', 'two'].map((name) => up.waitForLine(`${name}: attached to`)));
+  await folder.write({ tunnels: { one: two, two: one } });
+  const { status, stdout } = await folder.reload(sites.a, '--json');
+  t.is(status, 0);
+  t.deepEqual(JSON.parse(stdout), { added: [], changed: ['one', 'two'], removed: [], unchanged: [] });
+  await Promise.all([up.waitForLine('one: attached to tun1'), up.waitForLine('two: attached to tun0')]);
+  t.notRegex(up.stderr, /tried again/);
+});
+
+test.serial('a tunnel is added, and one that waits to be tried again is tried at once', async (t) => {
+  const late = { device: 'tunlate', local: '10.0.1.1:9200', remote: '10.0.1.2:9200' };
+  await using folder = await UpFolder.create({ tunnels: { late } });
+  await using up = folder.up(sites.a);
+  await up.waitForLine('late: there is no device');
+  await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
+  await folder.write({ tunnels: { late, office: officeAtA(sites) } });
+  const { stderr } = await folder.reload(sites.a);
+  t.is(stderr, 'ttun: configuration loaded anew: added office; 1 unchanged\n');
+  await Promise.all([up.waitForLine('late: attached to'), up.waitForLine('office: attached to')]);
+});
+
+test.serial('a configuration with a mistake, or none at all, changes nothing', async (t) => {
+  await using folder = await UpFolder.create(config());
+  await using other = await startOfficeAtB(sites);
+  await using up = await startBoth(folder);
+  await ping(sites.a, sites.b.inner.ipv4, { count: 3 });
+
+  const spoil = [
+    () => folder.writeText('[tunnels.office\n'),
+    () => folder.write(config({ ...HOME, remote: 'nowhere', clampMss: 'perhaps' })),
+    () => rm(folder.config),
+  ];
+  for (const [index, doSpoil] of spoil.entries()) {
+    await doSpoil();
+    const from = up.lines.length;
+    const { status, stderr, stdout } = await folder.reload(sites.a, ...(index === 1 ? ['--json'] : []));
+    t.is(status, 1);
+    if (index === 1) {
+      const { error } = JSON.parse(stdout);
+      t.regex(error.message, /remote/);
+      t.regex(error.message, /clampMss/);
+    } else t.regex(stderr, /^ttun: .*ttun\.toml/);
+    await up.waitForLine('nothing is changed, because the new configuration cannot be used', { from });
+  }
+  await ping(sites.a, sites.b.inner.ipv4, { count: 4 });
+  t.is(up.lines.filter((line) => line.includes('attached to')).length, 2);
+  t.deepEqual(await carriedByOffice(up), [7, 7]);
+  t.true(other.running);
+});
+
+test.serial('reloads that overlap are done one after the other', async (t) => {
+  await using folder = await UpFolder.create(config());
+  await using up = await startBoth(folder);
+  await folder.write(config({ ...HOME, clampMss: false }));
+  const reloads = await Promise.all([1, 2, 3].map(() => folder.reload(sites.a, '--json')));
+  const changed = reloads.map(({ stdout }) => JSON.parse(stdout).changed);
+  t.deepEqual(changed.flat(), ['home'], 'only the first finds a change');
+  t.is(up.lines.filter((line) => line.includes('home: attached to')).length, 2);
+});
+
+test.serial(
+  'an HTTP server moves, also to all addresses of its port, and a port that is taken changes nothing',
+  async (t) => {
+    const at = (listen: string): ConfigTables => config(HOME, { http: { listen } });
+    await using folder = await UpFolder.create(at('127.0.0.1:9750'));
+    await using up = await startBoth(folder);
+    const isServed = (url: string): Promise<boolean> => answers(sites, url);
+    t.true(await isServed('http://127.0.0.1:9750/stats'));
+
+    await folder.write(at('127.0.0.1:9751'));
+    t.is((await folder.reload(sites.a)).status, 0);
+    t.deepEqual(
+      await Promise.all(['http://127.0.0.1:9750/stats', 'http://127.0.0.1:9751/stats'].map(isServed)),
+      [false, true],
+    );
+
+    await folder.write(at('0.0.0.0:9751'));
+    t.is((await folder.reload(sites.a)).status, 0);
+    t.true(await isServed(`http://${sites.a.outer.ipv4}:9751/stats`));
+
+    await using listener = sites.a.start(['nc', '-l', '-v', '-s', '127.0.0.1', '-p', '9752']);
+    await listener.waitForLine(/listening/i);
+    await folder.write(config({ ...HOME, clampMss: false }, { http: { listen: '127.0.0.1:9752' } }));
+    const { status, stderr } = await folder.reload(sites.a);
+    t.is(status, 1);
+    t.regex(stderr, /^ttun: cannot serve HTTP at 127\.0\.0\.1:9752: another program listens there/);
+    t.true(await isServed(`http://${sites.a.outer.ipv4}:9751/stats`));
+    t.notRegex(up.stderr, /closed after/);
+  },
+);
+
+/** Whether it is answered with success, inside the site. */
+async function answers({ a }: Sites, url: string): Promise<boolean> {
+  const program = `process.exitCode = (await fetch('${url}')).ok ? 0 : 1`;
+  return (await a.runToEnd([process.execPath, '--input-type=module', '-e', program])).status === 0;
+}
+
+test.serial(
+  'ttun reload says so when nothing like that runs, and asks which is meant when several do',
+  async (t) => {
+    await using folder = await UpFolder.create(config());
+    const none = await folder.reload(sites.a);
+    t.is(none.status, 1);
+    t.regex(none.stderr, /^ttun: no such ttun up runs/);
+
+    await using first = await startBoth(folder);
+    await using second = folder.up(sites.a);
+    await second.waitForLine('home:');
+    const both = await folder.reload(sites.a);
+    t.is(both.status, 1);
+    t.regex(
+      both.stderr,
+      new RegExp(`^ttun: 2 processes run: .*\\(process (?:${first.pid}|${second.pid})\\)`),
+    );
+    const one = await sites.a.runToEnd([process.execPath, BIN, 'reload', '--pid', `${first.pid}`]);
+    t.is(one.status, 0);
+    t.regex(first.stderr, /configuration loaded anew/);
+    t.notRegex(second.stderr, /configuration loaded anew/);
+    const wrong = await sites.a.runToEnd([process.execPath, BIN, 'reload', '--pid', 'one']);
+    t.is(wrong.status, 2);
+  },
+);

@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import test from 'ava';
+import type { NotifyMessage } from '../../testbed/probe.ts';
+import { NotifySocket } from '../../testbed/probe.ts';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { waitFor } from '../../testbed/wait.ts';
+import { officeAtA, UpFolder } from './up.ts';
+
+let sites: Sites;
+test.before(async () => {
+  sites = await createSites();
+});
+test.after.always(() => sites[Symbol.asyncDispose]());
+
+const LATE = { device: 'tunlate', local: '10.0.1.1:9200', remote: '10.0.1.2:9200' };
+
+function linesOf({ messages }: NotifySocket): string[] {
+  return messages.flatMap(({ lines }) => lines);
+}
+
+function monotonicUsec({ lines }: NotifyMessage): number {
+  const line = lines.find((candidate) => candidate.startsWith('MONOTONIC_USEC=')) ?? '';
+  return Number(line.slice('MONOTONIC_USEC='.length));
+}
+
+test.serial(
+  'it is ready when each tunnel was tried once, tells what changes, and that it stops',
+  async (t) => {
+    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), late: LATE } });
+    const path = join(folder.directory, 'notify');
+    await using manager = await NotifySocket.start(sites.a, path);
+    await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path });
+    await manager.message('READY=1');
+    t.deepEqual(linesOf(manager), [
+      'READY=1',
+      'STATUS=1 of 2 tunnels open; late: there is no device tunlate',
+    ]);
+
+    await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
+    await manager.message('STATUS=2 of 2 tunnels open');
+    await sites.a.ip('link', 'delete', 'tunlate');
+    await manager.message(/^STATUS=1 of 2 tunnels open; late: .*tunlate/);
+
+    await up.stop('SIGTERM');
+    await manager.message('STOPPING=1');
+    t.is(linesOf(manager).filter((line) => line === 'READY=1').length, 1);
+    t.is(linesOf(manager).at(-2), 'STOPPING=1');
+  },
+);
+
+test.serial(
+  'a reload is announced, with the time, and ends with READY, whether it succeeds or not',
+  async (t) => {
+    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+    const name = `@ttun-test-${process.pid}`;
+    await using manager = await NotifySocket.start(sites.a, name);
+    await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: name });
+    await manager.message('READY=1');
+    for (const text of [null, 'broken']) {
+      if (text !== null) await folder.writeText(text);
+      const from = manager.messages.length;
+      up.kill('SIGHUP');
+      const reloading = await manager.message('RELOADING=1', from);
+      const ready = await manager.message('READY=1', from);
+      const [before] = manager.messages;
+      t.true(monotonicUsec(reloading) > (before?.receivedUsec ?? Infinity));
+      t.true(monotonicUsec(reloading) <= reloading.receivedUsec);
+      t.true(reloading.receivedUsec <= ready.receivedUsec);
+    }
+  },
+);
+
+test.serial('while its event loop turns, it tells the watchdog twice in each of its periods', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  const path = join(folder.directory, 'notify');
+  await using manager = await NotifySocket.start(sites.a, path);
+  await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path, WATCHDOG_USEC: '400000' });
+  const pings = await waitFor('five signs of life', () => {
+    const found = manager.messages.filter(({ lines }) => lines.includes('WATCHDOG=1'));
+    return found.length >= 5 && found;
+  });
+  const [first, last] = [pings.at(0), pings.at(4)];
+  // Timers fire late, never early: 4 pauses of 200 ms each, but for a millisecond of rounding.
+  t.true((last?.receivedUsec ?? 0) - (first?.receivedUsec ?? 0) > 3 * 200_000);
+  t.true(up.running);
+});
+
+test.serial('a watchdog that watches another process is told nothing', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  const path = join(folder.directory, 'notify');
+  await using manager = await NotifySocket.start(sites.a, path);
+  const watchdog = { WATCHDOG_USEC: '2000', WATCHDOG_PID: '1' };
+  await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path, ...watchdog });
+  await manager.message('READY=1');
+  await up.stop('SIGTERM');
+  t.false(linesOf(manager).includes('WATCHDOG=1'));
+});
+
+test.serial('a service manager that cannot be reached is told once, and the tunnels run', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: join(folder.directory, 'nobody') });
+  await up.waitForLine('office: attached to');
+  await up.waitForLine('going on without');
+  t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
+  t.is(up.lines.filter((line) => line.includes('going on without')).length, 1);
+});

@@ -1,0 +1,178 @@
+import test from 'ava';
+import { addTun } from '../../testbed/additional-tun.ts';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { startTtun } from '../../testbed/tunnel.ts';
+import { ping } from '../../testbed/traffic/ping.ts';
+import { waitFor } from '../../testbed/wait.ts';
+import { eventsOf, officeAtA, startOfficeAtB, UpFolder } from './up.ts';
+
+const HOME = {
+  a: { ipv4: '10.0.4.1', ipv6: 'fd00:4::1' },
+  b: { ipv4: '10.0.4.2', ipv6: 'fd00:4::2' },
+};
+
+let sites: Sites;
+test.before(async () => {
+  sites = await createSites();
+  await addTun(sites.a, 'tun1', 1452, HOME.a);
+  await addTun(sites.b, 'tun1', 1452, HOME.b);
+});
+test.after.always(() => sites[Symbol.asyncDispose]());
+
+const home = { device: 'tun1', local: '10.0.1.1:9100', remote: '10.0.1.2:9100' };
+const homeAtB = ['-q', 'tun1', '10.0.1.2', '9100', '10.0.1.1', '9100'];
+
+test.serial(
+  'two tunnels of one file carry packets, and each has its line of summary at the end',
+  async (t) => {
+    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), home } });
+    await using otherOffice = await startOfficeAtB(sites);
+    await using otherHome = startTtun(sites.b, homeAtB);
+    await otherHome.waitForLine('attached to');
+    await using up = folder.up(sites.a);
+    await Promise.all(['office', 'home'].map((name) => up.waitForLine(`${name}: attached to`)));
+
+    t.like(await ping(sites.a, sites.b.inner.ipv4, { count: 7 }), { sent: 7, received: 7 });
+    t.like(await ping(sites.a, HOME.b.ipv4, { count: 11 }), { sent: 11, received: 11 });
+
+    t.true(otherOffice.running && otherHome.running);
+    t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
+    t.is(up.stdout, '');
+    const closed = up.stderr.split('\n').filter((line) => line.includes(' closed after '));
+    t.is(closed.length, 2);
+    t.regex(
+      closed.find((line) => line.startsWith('ttun: office: ')) ?? '',
+      /^ttun: office: tun0 closed after \d+\.\d s; out: 7 packets, 588 bytes, none dropped; in: 7 packets, /,
+    );
+    t.regex(
+      closed.find((line) => line.startsWith('ttun: home: ')) ?? '',
+      /^ttun: home: tun1 closed after \d+\.\d s; out: 11 packets, 924 bytes, none dropped; in: 11 packets, /,
+    );
+  },
+);
+
+test.serial('SIGTERM ends it as Ctrl-C does', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  await using up = folder.up(sites.a);
+  await up.waitForLine('office: attached to');
+  t.deepEqual(await up.stop('SIGTERM'), { status: 0, signal: null });
+  t.regex(up.stderr, /^ttun: office: tun0 closed after/m);
+});
+
+test.serial(
+  'a tunnel whose device is missing disturbs no other, and comes up by itself when it is made',
+  async (t) => {
+    const late = { device: 'tunlate', local: '10.0.1.1:9200', remote: '10.0.1.2:9200' };
+    await using folder = await UpFolder.create({ tunnels: { late, office: officeAtA(sites) } });
+    await using otherOffice = await startOfficeAtB(sites);
+    await using up = folder.up(sites.a);
+    t.is(
+      await up.waitForLine('ttun: late:'),
+      'ttun: late: there is no device tunlate; make it: ip tuntap add dev tunlate mode tun; it is tried again until it works',
+    );
+    await up.waitForLine('office: attached to');
+    t.like(await ping(sites.a, sites.b.inner.ipv4, { count: 5 }), { received: 5 });
+
+    await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
+    await up.waitForLine('late: attached to tunlate', { timeoutMs: 40_000 });
+    t.is(up.lines.filter((line) => line.includes('there is no device')).length, 1, 'it is told once');
+    t.true(otherOffice.running);
+    t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
+  },
+);
+
+test.serial('a port that is taken is waited for', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  await using blocker = startTtun(sites.a, ['-q', 'tun1', '10.0.1.1', '9000', '10.0.1.2', '9000']);
+  await blocker.waitForLine('attached to');
+  await using up = folder.up(sites.a);
+  await up.waitForLine(/^ttun: office: .*9000.*; it is tried again until it works$/);
+  await blocker.stop();
+  await up.waitForLine('office: attached to tun0');
+  t.pass();
+});
+
+test.serial('a second ttun up of the same file waits for the devices of the first', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  await using first = folder.up(sites.a);
+  await first.waitForLine('office: attached to');
+  await using second = folder.up(sites.a);
+  await second.waitForLine(/^ttun: office: .*; it is tried again until it works$/);
+  await first.stop();
+  await second.waitForLine('office: attached to');
+  t.pass();
+});
+
+test.serial(
+  'only the tunnels that are named run, and a name that is not in the file is told with those that are',
+  async (t) => {
+    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), home } });
+    await using up = folder.up(sites.a, ['home']);
+    await up.waitForLine('home: attached to');
+    await up.stop('SIGINT');
+    t.notRegex(up.stderr, /office/);
+
+    await using wrong = folder.up(sites.a, ['hone']);
+    t.deepEqual(await wrong.exited, { status: 2, signal: null });
+    t.is(
+      wrong.stderr,
+      'ttun: there is no tunnel hone; did you mean home? The file has office, home (see ttun up --help)\n',
+    );
+  },
+);
+
+test.serial('--json prints an event for whatever happens', async (t) => {
+  const late = { device: 'tunnever', local: '10.0.1.1:9200', remote: '10.0.1.2:9200' };
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), late } });
+  await using up = folder.up(sites.a, ['--json']);
+  await waitFor('both to be tried', () => eventsOf(up).length === 2);
+  const [attached, failed] = ['attached', 'failed'].map((name) =>
+    eventsOf(up).find(({ event }) => event === name),
+  );
+  t.like(attached, { event: 'attached', tunnel: 'office', stats: { device: { name: 'tun0' } } });
+  t.like(failed, {
+    event: 'failed',
+    tunnel: 'late',
+    error: { code: 'ERR_TTUN_DEVICE_NOT_FOUND', message: 'there is no device tunnever' },
+    retryInMs: 1000,
+    stats: null,
+  });
+  await up.stop('SIGINT');
+  const closed = eventsOf(up).slice(2);
+  t.is(closed.length, 2);
+  t.like(
+    closed.find(({ tunnel }) => tunnel === 'office'),
+    { event: 'closed', stats: { state: 'closed' } },
+  );
+  t.like(
+    closed.find(({ tunnel }) => tunnel === 'late'),
+    { event: 'closed', stats: null },
+  );
+});
+
+test.serial('a file that cannot be read, or has mistakes, is told, and nothing is opened', async (t) => {
+  await using folder = await UpFolder.create({
+    tunnels: { office: officeAtA(sites, { remote: 'nowhere' }) },
+  });
+  await using wrong = folder.up(sites.a);
+  t.deepEqual(await wrong.exited, { status: 1, signal: null });
+  t.regex(wrong.stderr, /^ttun: .*remote/s);
+  t.notRegex(wrong.stderr, /attached/);
+
+  await using missing = sites.a.start([...wrong.command.slice(4, -1), '/nowhere/ttun.toml']);
+  t.deepEqual(await missing.exited, { status: 1, signal: null });
+  t.regex(missing.stderr, /^ttun: .*\/nowhere\/ttun\.toml/);
+});
+
+test.serial('an HTTP port that is taken is told before any tunnel is opened', async (t) => {
+  await using folder = await UpFolder.create({
+    http: { listen: '127.0.0.1:9750' },
+    tunnels: { office: officeAtA(sites) },
+  });
+  await using listener = sites.a.start(['nc', '-l', '-v', '-s', '127.0.0.1', '-p', '9750']);
+  await listener.waitForLine(/listening/i);
+  await using up = folder.up(sites.a);
+  t.deepEqual(await up.exited, { status: 1, signal: null });
+  t.regex(up.stderr, /^ttun: cannot serve HTTP at 127\.0\.0\.1:9750: another program listens there; .*\n$/);
+});

@@ -1,0 +1,71 @@
+/** Many tunnels from one file, until a signal ends them. */
+import { once } from 'node:events';
+import { TtunError } from '../../../errors.ts';
+import { loadBinding } from '../../../native.ts';
+import type { Plan } from '../../../service/plan.ts';
+import { Service } from '../../../service/service.ts';
+import type { ServiceEvent } from '../../../service/service.ts';
+import { offerControl } from '../../control.ts';
+import { endByHangUp } from '../../hang-up.ts';
+import { parseArguments } from '../../parse.ts';
+import { sayError } from '../../talk.ts';
+import { describeError } from '../../wording.ts';
+import { printEvent } from './events.ts';
+import { PlanFile } from './plan-file.ts';
+import { endOrReload } from './signals.ts';
+import { SPEC } from './spec.ts';
+import { tell } from './story.ts';
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { values, operands } = parseArguments(SPEC, args);
+  const { json = false, ...choice } = values;
+  const listener = json ? tellAndPrint() : tell;
+  try {
+    // Where there can be no tunnels at all, trying again is no use.
+    loadBinding();
+    const file = new PlanFile({ ...choice, names: operands });
+    const plan = await file.loadFirst();
+    const service = new Service({ load: () => file.load(), listener });
+    await runService(service, plan, file.path);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof TtunError)) throw error;
+    sayError(describeError(error));
+    return 1;
+  }
+}
+
+async function runService(service: Service, plan: Plan, config: string): Promise<void> {
+  // Nobody waits for the answer to a signal: the listener tells what came of it.
+  const ending = endOrReload(() => void service.reload().catch(() => {}));
+  const ended = once(ending, 'abort');
+  // Tunnels that wait to be tried again are to be waited for, even when none is open.
+  const keepAlive = setInterval(() => {}, LONGEST_INTERVAL_MS);
+  try {
+    const started = service.start(plan);
+    const offering = offerControl(service, { config });
+    await Promise.race([started, ended]);
+    await ended;
+    // Output that nobody takes must not hold up the end of the process.
+    setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
+    await Promise.all([offering.then((control) => control?.close()), service.close()]);
+  } finally {
+    clearInterval(keepAlive);
+  }
+  if (ending.reason === 'SIGHUP') endByHangUp();
+}
+
+/** The longest that setInterval takes, about 25 days. */
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
+
+/** How long a slow reader of the output is waited for at the end, in ms. */
+const FLUSH_LIMIT_MS = 1000;
+
+function tellAndPrint(): (event: ServiceEvent) => void {
+  // Nobody may be there to read any more, which is no reason to end.
+  process.stdout.on('error', () => {});
+  return (event) => {
+    tell(event);
+    printEvent(event);
+  };
+}
