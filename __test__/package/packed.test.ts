@@ -66,6 +66,8 @@ test('the packages hold what users need and nothing else', async (t) => {
     'dist/index.js',
     'dist/index.d.ts',
     'dist/bin.js',
+    'page/index.html',
+    'page/main.js',
     'binding.cjs',
     'LICENSE',
     'README.md',

@@ -17,8 +17,9 @@ export interface StatsDocument {
 
 export type Route = () => Content;
 
-export function routesFor(host: TunnelHost): ReadonlyMap<string, Route> {
+export function routesFor(host: TunnelHost, page: ReadonlyMap<string, Content>): ReadonlyMap<string, Route> {
   return new Map<string, Route>([
+    ...[...page].map(([path, content]) => [path, () => content] as const),
     ['/metrics', () => ({ type: METRICS_CONTENT_TYPE, body: formatMetrics(host.reports(), processFacts()) })],
     [
       '/stats',

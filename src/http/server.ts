@@ -9,6 +9,7 @@ import { answer } from './answer.ts';
 import { toListenError } from './listen-error.ts';
 import { formatAuthority, parseListen } from './listen.ts';
 import type { ListenAddress } from './listen.ts';
+import { readPage } from './page-files.ts';
 import { routesFor } from './routes.ts';
 
 export interface HttpServer {
@@ -37,7 +38,7 @@ const IDLE_MS = 15_000;
  */
 export async function startHttpServer(listen: string, host: TunnelHost): Promise<HttpServer> {
   const address = checkListen(listen);
-  const site = { routes: routesFor(host), listenHost: address.host };
+  const site = { routes: routesFor(host, await readPage()), listenHost: address.host };
   const server = createServer(
     { ...LIMITS, connectionsCheckingInterval: CONNECTIONS_CHECK_MS },
     (request, response) => answer(request, response, site),

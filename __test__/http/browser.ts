@@ -1,0 +1,70 @@
+/** The page in a headless browser, which has nothing to complain about at the end. */
+import type { ExecutionContext } from 'ava';
+import { chromium } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { startHttpServer } from '../../src/http/server.ts';
+import type { HttpServer } from '../../src/http/server.ts';
+import type { TunnelHost } from '../../src/service/host.ts';
+
+/** It runs as root, without a graphics card, and asks nobody but us. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export function startBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
+}
+
+export interface Visit {
+  readonly page: Page;
+  readonly server: HttpServer;
+}
+
+/** Serves the page, opens it, and waits until it shows something. Ends with a check of what the browser said meanwhile. */
+export async function visit(
+  t: ExecutionContext,
+  browser: Browser,
+  host: TunnelHost,
+  look: (visit: Visit) => Promise<void>,
+  options: BrowserContextOptions = {},
+): Promise<void> {
+  const server = await startHttpServer('127.0.0.1:0', host);
+  const context = await browser.newContext(options);
+  try {
+    const page = await context.newPage();
+    const complaints = listen(page, server);
+    await page.goto(server.url);
+    await page.locator('body.ready').waitFor();
+    await look({ page, server });
+    t.deepEqual(complaints, []);
+  } finally {
+    await context.close();
+    await server.close();
+  }
+}
+
+/** Errors, warnings, violations of the content security policy, and requests to others. */
+function listen(page: Page, server: HttpServer): string[] {
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    // The browser itself says when the process does not answer, which tests bring about.
+    if (!message.text().includes('ERR_CONNECTION_REFUSED'))
+      complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(server.url)) complaints.push(`request to ${request.url()}`);
+  });
+  return complaints;
+}
+
+/** The text of an element. */
+export async function textOf(page: Page, selector: string): Promise<string> {
+  return ((await page.locator(selector).first().textContent()) ?? '').trim();
+}

@@ -1,0 +1,185 @@
+/** What the page is made of, where a browser is not needed to see that it is right. */
+import test from 'ava';
+import { curveOf, roundTop } from '../../page/curve.js';
+import {
+  formatAgo,
+  formatBytes,
+  formatDuration,
+  formatPercent,
+  formatRate,
+  formatRoughly,
+  formatThroughput,
+} from '../../page/format.js';
+import { History } from '../../page/history.js';
+import { adviseMtu, DECAP_REASONS, ENCAP_REASONS, stateOf } from '../../page/wording.js';
+import { adviseMtu as adviseMtuInTerminal } from '../../src/cli/wording.ts';
+import { stateOf as stateInMetrics } from '../../src/http/metrics/tunnel-metrics.ts';
+import type { TunnelReport } from '../../src/service/host.ts';
+import type { TunnelStats } from '../../src/stats.ts';
+import { OPEN, STATS } from './reports.ts';
+
+const dropped = ({ encap }: TunnelStats): number => encap.dropped;
+
+/** A reading after so many seconds. */
+function reading(seconds: number, bytes: number, lost = 0): TunnelReport {
+  const stats: TunnelStats = {
+    ...STATS,
+    uptimeMs: seconds * 1000,
+    encap: { ...STATS.encap, received: bytes / 100 + lost, packets: bytes / 100, bytes, dropped: lost },
+    decap: { ...STATS.decap, received: 0, packets: 0, bytes: 0, dropped: 0 },
+  };
+  return { ...OPEN, stats };
+}
+
+test('quantities have three digits and the unit that suits them', (t) => {
+  t.deepEqual([0, 7, 999, 999.6, 1000, 12_345, 123_456, 999_499, 999_500, 2.5e9].map(formatThroughput), [
+    '0 bit/s',
+    '7 bit/s',
+    '999 bit/s',
+    '1.00 kbit/s',
+    '1.00 kbit/s',
+    '12.3 kbit/s',
+    '123 kbit/s',
+    '999 kbit/s',
+    '1.00 Mbit/s',
+    '2.50 Gbit/s',
+  ]);
+  t.deepEqual([0, 0.04, 0.1, 3.84, 9.96, 42.4, 1500].map(formatRate), [
+    '0/s',
+    '0/s',
+    '0.1/s',
+    '3.8/s',
+    '10/s',
+    '42/s',
+    '1.50 k/s',
+  ]);
+  t.deepEqual([0, 1472, 8_388_608].map(formatBytes), ['0 B', '1.47 kB', '8.39 MB']);
+  t.deepEqual([0, 9999, 1_204_551].map(formatRoughly), ['0', '9,999', '1.20 M']);
+  t.deepEqual([0, 0.0123, 0.5, 1.75].map(formatPercent), ['0.0 %', '1.2 %', '50 %', '175 %']);
+  t.is(formatThroughput(null), '–');
+  t.is(formatRate(null), '–');
+});
+
+test('durations have their two largest units', (t) => {
+  const [second, hour, day] = [1000, 3_600_000, 86_400_000];
+  t.deepEqual(
+    [0, 59 * second, 61 * second, hour, hour + 5 * second, 26 * hour, 400 * day].map(formatDuration),
+    ['0 s', '59 s', '1 min 1 s', '1 h', '1 h', '1 d 2 h', '400 d'],
+  );
+  t.is(formatAgo(1999), 'just now');
+  t.is(formatAgo(12_000), '12 s ago');
+});
+
+test('rates come from the time of the tunnel itself, whatever the browser was busy with', (t) => {
+  const history = new History();
+  history.add(0, reading(10, 0));
+  t.is(history.now, null, 'one reading is no rate');
+  history.add(5000, reading(12, 1000));
+  t.deepEqual(history.now, { inBits: 0, outBits: 4000, inPackets: 0, outPackets: 5 });
+  t.is(history.peak('outBits'), 4000);
+});
+
+test('what is older than five minutes is forgotten', (t) => {
+  const history = new History();
+  for (let second = 0; second <= 1000; second += 1)
+    history.add(second * 1000, reading(second, second === 500 ? 1e9 : 0));
+  t.is(history.peak('outBits'), 0);
+  t.true(history.points.length >= 300 && history.points.length <= 302);
+});
+
+test('a tunnel opened anew, one that is not open, and a pause break the line and make no rate', (t) => {
+  const history = new History();
+  for (const [at, report] of [
+    [0, reading(100, 1e6)],
+    [1000, reading(101, 2e6)],
+    [2000, reading(0.5, 0)],
+    [3000, reading(1.5, 100)],
+    [4000, { ...OPEN, phase: 'retrying', stats: null }],
+    [5000, reading(0.5, 0)],
+    [6000, reading(1.5, 100)],
+    [60_000, reading(55.5, 100)],
+    [61_000, reading(56.5, 100)],
+  ] as const) {
+    history.add(at, report);
+  }
+  t.deepEqual(
+    history.points.map(({ at, joined }) => [at, joined]),
+    [
+      [1000, false],
+      [3000, false],
+      [6000, false],
+      [60_000, false],
+      [61_000, true],
+    ],
+  );
+  t.true(history.points.every(({ rates }) => rates.outBits >= 0));
+});
+
+test('growth is that of the last ten seconds', (t) => {
+  const history = new History();
+  t.is(history.growth(dropped), null);
+  for (let second = 0; second <= 30; second += 1)
+    history.add(second * 1000, reading(second, 0, second >= 5 ? 50 : 0));
+  t.is(history.growth(dropped), 0);
+  history.add(31_000, reading(31, 0, 80));
+  t.is(history.growth(dropped), 3);
+});
+
+test('a curve goes from left to right and ends at the ground', (t) => {
+  const rates = { inBits: 50, outBits: 0, inPackets: 0, outPackets: 0 };
+  const points = [
+    { at: 0, rates, joined: false },
+    { at: 150_000, rates, joined: true },
+    { at: 300_000, rates, joined: false },
+  ];
+  t.deepEqual(curveOf(points, 'inBits', 300_000, 100), {
+    line: 'M0.0 500.0L500.0 500.0M1000.0 500.0',
+    area: 'M0.0 1000V500.0L500.0 500.0V1000H0.0ZM1000.0 1000V500.0V1000H1000.0Z',
+  });
+  t.deepEqual(curveOf([], 'inBits', 0, 100), { line: '', area: '' });
+});
+
+test('the scale is a round number, and stays while it suits', (t) => {
+  t.is(roundTop(0, 0, 10), 10);
+  t.is(roundTop(11, 10, 10), 20);
+  t.is(roundTop(421e6, 0, 10), 500e6);
+  t.is(roundTop(1000, 0, 10), 1000);
+  t.is(roundTop(150e6, 500e6, 10), 500e6);
+  t.is(roundTop(50e6, 500e6, 10), 50e6);
+});
+
+test('the page says of states and MTU what the metrics and the terminal say', (t) => {
+  const phases = ['opening', 'open', 'retrying', 'closed'] as const;
+  const states = ['up', 'waiting', 'closed'] as const;
+  for (const phase of phases) {
+    for (const stats of [null, ...states.map((state) => ({ ...STATS, state }))]) {
+      const report = { ...OPEN, phase, stats };
+      t.is(stateOf(report), stateInMetrics(report));
+    }
+  }
+  for (const [mtu, pathMtu, remote] of [
+    [1500, 1500, '192.0.2.2:8000'],
+    [1472, 1500, '192.0.2.2:8000'],
+    [1472, 1500, '[2001:db8::2]:8000'],
+    [1400, 1300, '[2001:db8::2]:8000'],
+    [1500, null, '192.0.2.2:8000'],
+  ] as const) {
+    const stats = {
+      ...STATS,
+      device: { ...STATS.device, mtu },
+      socket: { ...STATS.socket, pathMtu, remote },
+    };
+    const [here, there] = [adviseMtu(stats), adviseMtuInTerminal(stats.device, stats.socket)];
+    t.is(here === null, there === null);
+    if (here !== null) t.true(there?.includes(here.command));
+    t.is(
+      here?.problem.includes('too small for IPv6') ?? false,
+      there?.includes('too small for IPv6') ?? false,
+    );
+  }
+});
+
+test('each reason is described', (t) => {
+  t.deepEqual(Object.keys(ENCAP_REASONS), Object.keys(STATS.encap.drops));
+  t.deepEqual(Object.keys(DECAP_REASONS), Object.keys(STATS.decap.drops));
+});

@@ -1,0 +1,221 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import test from 'ava';
+import type { Browser, Page } from 'playwright-core';
+import { startHttpServer } from '../../src/http/server.ts';
+import { startBrowser, visit } from './browser.ts';
+import { hostOf, OPEN, RETRYING } from './reports.ts';
+import { Actor, Stage } from './stage.ts';
+
+let browser: Browser;
+test.before(async () => {
+  browser = await startBrowser();
+});
+test.after.always(() => browser.close());
+
+const BUSY = { out: { packets: 1000, bytes: 125_000 }, in: { packets: 20_000, bytes: 25_000_000 } };
+
+function tunnel(page: Page, name: string) {
+  return page.locator('.tunnel', { has: page.getByRole('heading', { name, exact: true }) });
+}
+
+/** Waits until the page shows this text, for a few polls at most. */
+async function shows(page: Page, selector: string, text: RegExp | string): Promise<void> {
+  await page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout: 6000 });
+}
+
+test.serial(
+  'a tunnel shows its name, ends, state, and what passes in bits and packets each second',
+  async (t) => {
+    const office = new Actor({});
+    office.traffic = BUSY;
+    await visit(t, browser, new Stage(office), async ({ page }) => {
+      await shows(page, '.figures', /In2\d\d Mbit\/s.*Out(?:9\d\d k|1\.\d\d M)bit\/s/);
+      await shows(page, '#summary', /Up1 of 1.*In2\d\d Mbit\/s/);
+      await shows(page, '.chart >> nth=1', /In (?:19|2\d)(?:\.\d)? k\/s peak/);
+      t.regex(
+        (await page.locator('.ends').textContent()) ?? '',
+        /192\.0\.2\.1:8000 to gateway\.example:8000 \(192\.0\.2\.2:8000\)/,
+      );
+      t.is(await page.locator('.state').textContent(), 'up');
+      t.regex((await page.locator('.chart .line.in').first().getAttribute('d')) ?? '', /^M[\d.]+ [\d.]+/);
+      await shows(
+        page,
+        '.facts',
+        /Last heardjust now.*Device MTU1472 bytes.*Offloadschecksum, TSO, segmentation, GRO/,
+      );
+      await shows(page, '#process', /Versionttun .*, Node .*Processor[\d.]+ %.*Memory[\d.]+ MB/);
+      t.regex(await page.title(), /^ttun on /);
+    });
+  },
+);
+
+test.serial('drops are told by reason, and stand out while they grow', async (t) => {
+  const office = new Actor({});
+  office.drops = { ...office.drops, decap: { ...office.drops.decap, 'source-not-allowed': 7 } };
+  await visit(t, browser, new Stage(office), async ({ page }) => {
+    const rows = page.locator('.drops tbody tr');
+    t.is(await rows.count(), 14);
+    await shows(page, '.drops tr', /^source-not-allowed.*0\/s7$/);
+    office.drops = { ...office.drops, encap: { ...office.drops.encap, 'peer-unreachable': 40 } };
+    await shows(page, '.drops tr.growing', /^peer-unreachableno way to the peer[\d.]+\/s40$/);
+    await shows(page, '.figures', /Dropped47 \+[\d.]+\/s/);
+    t.is(await rows.count(), 14);
+  });
+});
+
+test.serial('a tunnel that is not open says why and what to type; when it opens, that goes', async (t) => {
+  const branch = new Actor(RETRYING);
+  const stage = new Stage(new Actor({}), branch);
+  await visit(t, browser, stage, async ({ page }) => {
+    await shows(page, '.problem', 'there is no device tun1 make it: ip tuntap add dev tun1 mode tun');
+    t.is(await tunnel(page, 'branch').locator('.state').textContent(), 'not open, trying again');
+    t.regex(await page.title(), /^1 not up/);
+
+    branch.report = { ...branch.report, phase: 'open', problem: null };
+    await shows(page, '#announcements', 'branch: up.');
+    t.is(await page.locator('.problem:visible').count(), 0);
+    branch.state = 'waiting';
+    await shows(page, '#announcements', 'branch: waiting for the peer.');
+  });
+});
+
+test.serial('tunnels come, go and change places, and what is open stays open', async (t) => {
+  const [office, branch, lab] = [new Actor({}), new Actor({ name: 'branch' }), new Actor({ name: 'lab' })];
+  const stage = new Stage(office, branch, lab);
+  await visit(t, browser, stage, async ({ page }) => {
+    const names = () => page.locator('.tunnel h2').allTextContents();
+    t.is(await page.locator('.details:visible').count(), 0, 'three are shown in one line each');
+    await tunnel(page, 'lab').getByRole('button').click();
+    stage.actors = [lab, branch, new Actor({ name: 'new' })];
+    await shows(page, '.tunnel', /^new/);
+    t.deepEqual(await names(), ['lab', 'branch', 'new']);
+    t.is(await tunnel(page, 'lab').locator('.details:visible').count(), 1);
+    await shows(page, '#announcements', 'office: removed.');
+
+    stage.actors = [];
+    await shows(page, '#none', 'No tunnel runs');
+    t.is(await page.locator('.tunnel').count(), 0);
+  });
+});
+
+test.serial('counters that begin again at 0 make no negative rate and no spike', async (t) => {
+  const office = new Actor({});
+  office.traffic = BUSY;
+  await visit(t, browser, new Stage(office), async ({ page }) => {
+    await shows(page, '.figures', /In2\d\d Mbit\/s/);
+    office.reopen();
+    await shows(page, '.figures', 'In–');
+    await shows(page, '.figures', /In2\d\d Mbit\/s/);
+    t.regex((await page.locator('.chart .peak').first().textContent()) ?? '', /^peak 2\d\d Mbit\/s$/);
+    // The line is broken where nothing is known.
+    const line = (await page.locator('.chart .line.in').first().getAttribute('d')) ?? '';
+    t.is(line.match(/M/g)?.length, 2);
+  });
+});
+
+test.serial('a process that is gone is said to be, and so is its return', async (t) => {
+  const stage = new Stage(new Actor({}));
+  await visit(t, browser, stage, async ({ page, server }) => {
+    await shows(page, '#connection', /^Live$/);
+    await server.close();
+    await shows(page, '#connection', /^ttun does not answer; figures are of \d/);
+    await shows(page, '#announcements', 'ttun does not answer any more.');
+    t.true(await page.locator('body.stale').isVisible());
+    t.is(await page.locator('.tunnel h2').textContent(), 'office', 'what was known last stays');
+
+    const again = await startHttpServer(new URL(server.url).host, stage);
+    try {
+      await shows(page, '#connection', /^Live$/);
+      await shows(page, '#announcements', 'The connection to ttun is back.');
+      t.is(await page.locator('body.stale').count(), 0);
+    } finally {
+      await again.close();
+    }
+  });
+});
+
+test.serial('nobody is asked while nobody looks', async (t) => {
+  const stage = new Stage(new Actor({}));
+  await visit(t, browser, stage, async ({ page }) => {
+    const hide = (hidden: boolean) =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, 'hidden', { value, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+      }, hidden);
+    await shows(page, '.figures', '0 bit/s');
+    await hide(true);
+    const { questions } = stage;
+    // Longer than several polls take, by the page's own clock.
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 3500)));
+    // One may have been on its way.
+    t.true(stage.questions <= questions + 1);
+    await hide(false);
+    await shows(page, '#connection', 'Live');
+    await page.waitForResponse(/\/stats$/);
+    t.true(stage.questions > questions);
+  });
+});
+
+test.serial('markup in a name is text', async (t) => {
+  const evil = '<img src=x onerror=document.title="taken">.example:1';
+  const problem = { code: 'ERR_TTUN_SYSTEM', message: evil, hint: `<script>document.title="taken"</script>` };
+  const bold = new Actor({ name: '<b>x</b>', local: evil, remote: evil, device: evil });
+  const stage = new Stage(bold, new Actor({ ...RETRYING, problem }));
+  bold.socket = { remote: evil, errors: { [evil]: 1 } };
+  await visit(t, browser, stage, async ({ page }) => {
+    await shows(page, '.ends', evil);
+    await shows(page, '.problem', problem.hint);
+    await shows(page, '.facts', evil);
+    t.is(await page.locator('main img, main script, main b').count(), 0);
+    t.regex(await page.title(), /ttun on/);
+  });
+});
+
+test.serial('packets that do not fit the route come with the command that helps', async (t) => {
+  const office = new Actor({});
+  office.device = { mtu: 1500 };
+  await visit(t, browser, new Stage(office), async ({ page }) => {
+    await shows(
+      page,
+      '.advice',
+      'Packets of more than 1472 bytes travel in fragments. To avoid that: ip link set tun0 mtu 1472',
+    );
+    office.device = { mtu: 1472 };
+    await page.locator('.advice').waitFor({ state: 'hidden', timeout: 6000 });
+    t.pass();
+  });
+});
+
+test.serial('another site can neither read the figures nor show the page in a frame', async (t) => {
+  const server = await startHttpServer('127.0.0.1:0', hostOf(OPEN));
+  const stranger = createServer((_request, response) => {
+    response.setHeader('Content-Type', 'text/html').end(`<iframe src="${server.url}"></iframe>`);
+  }).listen(0, '127.0.0.1');
+  await once(stranger, 'listening');
+  const context = await browser.newContext();
+  try {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server's address is this
+    const { port } = stranger.address() as AddressInfo;
+    const page = await context.newPage();
+    await page.goto(`http://localhost:${port}/`);
+    const read = (mode: RequestMode) =>
+      page.evaluate(
+        ([url, how]) =>
+          fetch(url, { mode: how }).then(
+            () => 'read',
+            () => 'refused',
+          ),
+        [`${server.url}stats`, mode] as const,
+      );
+    t.is(await read('cors'), 'refused');
+    t.is(await read('no-cors'), 'refused');
+    const [, frame] = page.frames();
+    t.is(await frame?.locator('.brand').count(), 0);
+  } finally {
+    await context.close();
+    await server.close();
+    stranger.close();
+  }
+});

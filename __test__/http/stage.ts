@@ -1,0 +1,108 @@
+/** A host whose tunnels do what a test says, as time goes by. */
+import type { TunnelHost, TunnelReport } from '../../src/service/host.ts';
+import type { DecapStats, EncapStats, TunnelStats } from '../../src/stats.ts';
+import { OPEN, STATS } from './reports.ts';
+
+/** What passes each second, in each direction. */
+export interface Traffic {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+const NO_TRAFFIC: Traffic = { packets: 0, bytes: 0 };
+const NO_DROPS = {
+  encap: withZeros(STATS.encap.drops),
+  decap: withZeros(STATS.decap.drops),
+};
+
+/** A tunnel with steady traffic. */
+export class Actor {
+  /** What is told of it, but for its figures. */
+  report: Omit<TunnelReport, 'stats'>;
+  state: TunnelStats['state'] = 'up';
+  traffic: { readonly out: Traffic; readonly in: Traffic } = { out: NO_TRAFFIC, in: NO_TRAFFIC };
+  drops: { encap: EncapStats['drops']; decap: DecapStats['drops'] } = NO_DROPS;
+  /** Other figures than usual. */
+  device: Partial<TunnelStats['device']> = {};
+  socket: Partial<TunnelStats['socket']> = {};
+  #openedAt = performance.now();
+
+  constructor(report: Partial<TunnelReport>) {
+    const { stats: _stats, ...rest } = { ...OPEN, ...report };
+    this.report = rest;
+  }
+
+  /** Its counters begin again at 0. */
+  reopen(): void {
+    this.#openedAt = performance.now();
+  }
+
+  tell(): TunnelReport {
+    return { ...this.report, stats: this.report.phase === 'open' ? this.#stats() : null };
+  }
+
+  #stats(): TunnelStats {
+    const uptimeMs = performance.now() - this.#openedAt;
+    const passed = (
+      traffic: Traffic,
+      dropped: number,
+    ): Pick<EncapStats, 'received' | 'packets' | 'bytes' | 'dropped'> => {
+      const packets = Math.floor((traffic.packets * uptimeMs) / 1000);
+      return {
+        received: packets + dropped,
+        packets,
+        bytes: Math.floor((traffic.bytes * uptimeMs) / 1000),
+        dropped,
+      };
+    };
+    return {
+      ...STATS,
+      timestamp: Date.now(),
+      uptimeMs,
+      state: this.state,
+      device: { ...STATS.device, ...this.device },
+      socket: { ...STATS.socket, errors: {}, receiveOverflow: 0, ...this.socket },
+      encap: {
+        ...STATS.encap,
+        ...passed(this.traffic.out, sum(this.drops.encap)),
+        fragmented: 0,
+        drops: this.drops.encap,
+      },
+      decap: {
+        ...STATS.decap,
+        ...passed(this.traffic.in, sum(this.drops.decap)),
+        drops: this.drops.decap,
+        lastAt: this.state === 'up' ? Date.now() : null,
+      },
+    };
+  }
+}
+
+/** What these actors tell; `actors` may be changed at any time. */
+export class Stage implements TunnelHost {
+  actors: readonly Actor[];
+  /** How often it was asked. */
+  questions = 0;
+
+  constructor(...actors: readonly Actor[]) {
+    this.actors = actors;
+  }
+
+  reports(): readonly TunnelReport[] {
+    this.questions += 1;
+    return this.actors.map((actor) => actor.tell());
+  }
+
+  find(): undefined {}
+}
+
+function withZeros<Reason extends string>(
+  drops: Readonly<Record<Reason, number>>,
+): Readonly<Record<Reason, number>> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same keys, which fromEntries forgets
+  return Object.fromEntries(Object.keys(drops).map((reason) => [reason, 0])) as Record<Reason, number>;
+}
+
+function sum(drops: Readonly<Record<string, number>>): number {
+  return Object.values(drops).reduce((total, count) => total + count, 0);
+}

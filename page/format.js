@@ -1,0 +1,106 @@
+/** Quantities as people read them. */
+
+const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P'];
+
+/**
+ * Three digits and a prefix of the SI: `0`, `7.25 k`, `940 M`.
+ *
+ * @param {number} value not negative
+ * @returns {string} ends in the prefix, or in a space where there is none
+ */
+function scaled(value) {
+  let [scale, rest] = [0, value];
+  // 999.5 would be rounded to 1,000.
+  while (rest >= 999.5 && scale < PREFIXES.length - 1) {
+    rest /= 1000;
+    scale += 1;
+  }
+  const digits = rest >= 99.95 || rest === 0 ? 0 : rest >= 9.995 ? 1 : 2;
+  const shown = scale === 0 && Number.isInteger(rest) ? String(rest) : rest.toFixed(digits);
+  return `${shown} ${PREFIXES[scale]}`;
+}
+
+/** What stands where nothing is known. */
+export const UNKNOWN = '–';
+
+/** @param {number | null} bitsPerSecond */
+export function formatThroughput(bitsPerSecond) {
+  return bitsPerSecond === null ? UNKNOWN : `${scaled(Math.round(bitsPerSecond))}bit/s`;
+}
+
+/** @param {number | null} perSecond */
+export function formatRate(perSecond) {
+  if (perSecond === null) return UNKNOWN;
+  const slow = Math.round(perSecond * 10) / 10;
+  return `${slow < 10 ? slow : scaled(Math.round(perSecond)).trim()}/s`;
+}
+
+/** @param {number} bytes */
+export function formatBytes(bytes) {
+  return `${scaled(bytes)}B`;
+}
+
+/**
+ * A count at a glance: `252`, `1.20 M`.
+ *
+ * @param {number} count
+ */
+export function formatRoughly(count) {
+  return count < 10_000 ? formatCount(count) : scaled(count).trim();
+}
+
+const GROUPED = new Intl.NumberFormat('en');
+
+/** @param {number} count */
+export function formatCount(count) {
+  return GROUPED.format(count);
+}
+
+/** @param {number} share from 0 on; 1 is one whole processor */
+export function formatPercent(share) {
+  return `${share < 0.0995 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
+}
+
+/**
+ * The two largest units: `42 s`, `5 min 10 s`, `3 d 4 h`.
+ *
+ * @param {number} ms
+ */
+export function formatDuration(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => count !== 0);
+  if (first === -1) return '0 s';
+  return parts
+    .slice(first, first + 2)
+    .filter(([count], index) => index === 0 || count !== 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(' ');
+}
+
+/**
+ * How long ago, without the jitter of a moment.
+ *
+ * @param {number} ms
+ */
+export function formatAgo(ms) {
+  return ms < 2000 ? 'just now' : `${formatDuration(ms)} ago`;
+}
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const CALENDAR = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+
+/** @param {number} epochMs */
+export function formatClock(epochMs) {
+  return CLOCK.format(epochMs);
+}
+
+/** @param {number} epochMs */
+export function formatDate(epochMs) {
+  return CALENDAR.format(epochMs);
+}
