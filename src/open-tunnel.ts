@@ -1,4 +1,5 @@
 /** The tunnel as this package itself holds it: over the binding, with what its users do not see. */
+import { setMaxListeners } from 'node:events';
 import type { BindingEnd, BindingTunnel, BindingWatch, BindingWatchOptions } from '../binding.cjs';
 import type { IpAddress } from './address.ts';
 import { toBindingOptions } from './binding-options.ts';
@@ -75,6 +76,8 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     this.#binding = binding;
     this.#keepAlive = keepAlive;
     this.#reader = new StatsReader(binding);
+    // As many as take samples at once.
+    setMaxListeners(0, this.#ended.signal);
     const closeOnAbort = (): void => void this.close();
     signal?.addEventListener('abort', closeOnAbort, { once: true });
     openTunnels.add(this);

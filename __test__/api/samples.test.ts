@@ -1,0 +1,156 @@
+import test from 'ava';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { runInSite } from './in-site.ts';
+
+let sites: Sites;
+test.before(async () => {
+  sites = await createSites();
+});
+test.after.always(() => sites[Symbol.asyncDispose]());
+
+test.serial('samples come at their intervals, each with the rates since the one before', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `
+    import { diffStats } from '${new URL('../../dist/index.js', import.meta.url).href}';
+    const tunnel = await createTunnel(options);
+    let before = tunnel.stats();
+    let samples = 0;
+    for await (const { at, stats, rate } of tunnel.samples({ intervalMs: 50 })) {
+      // The first interval begins a moment after the first snapshot here.
+      const since = diffStats(before, stats).intervalMs;
+      tell(at === stats.timestamp && (samples === 0 ? rate.intervalMs <= since : rate.intervalMs === since));
+      before = stats;
+      samples += 1;
+      if (samples === 4) break;
+    }
+    tell(tunnel.stats().uptimeMs >= 4 * 50 - 1);
+    await tunnel.close();
+    `,
+  );
+  t.deepEqual(told, [true, true, true, true, true]);
+});
+
+test.serial('a slow consumer misses samples; none is queued and no interval goes uncounted', async (t) => {
+  const [sample] = await runInSite(
+    sites.a,
+    `
+    import { setTimeout as sleep } from 'node:timers/promises';
+    const tunnel = await createTunnel(options);
+    const samples = tunnel.samples({ intervalMs: 100 });
+    const first = (await samples.next()).value;
+    await sleep(350);
+    const asked = tunnel.stats().uptimeMs;
+    const second = (await samples.next()).value;
+    tell({
+      early: second.stats.uptimeMs < asked,
+      covered: second.rate.intervalMs === second.stats.uptimeMs - first.stats.uptimeMs,
+      interval: second.rate.intervalMs,
+    });
+    await tunnel.close();
+    `,
+  );
+  t.like(sample, { early: false, covered: true });
+  t.true(Object(sample).interval >= 350);
+});
+
+test.serial('when the tunnel ends there is a last sample, at once, and the loop ends', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `
+    const tunnel = await createTunnel(options);
+    setTimeout(() => tunnel.close(), 100);
+    for await (const { stats } of tunnel.samples({ intervalMs: 3_600_000 })) tell(stats.state);
+    for await (const { stats, rate } of tunnel.samples()) tell([stats.state, rate.intervalMs]);
+    const slow = tunnel.samples();
+    tell((await slow.next()).done);
+    tell((await slow.next()).done);
+    `,
+  );
+  t.deepEqual(told, ['closed', ['closed', 0], false, true]);
+});
+
+test.serial('a consumer that was busy when the tunnel ended gets the last sample too', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `
+    const tunnel = await createTunnel(options);
+    for await (const { stats } of tunnel.samples({ intervalMs: 10 })) {
+      tell(stats.state);
+      await tunnel.close();
+    }
+    `,
+  );
+  t.deepEqual(told, ['waiting', 'closed']);
+});
+
+test.serial('an aborted signal ends the samples without one more, and leaves the tunnel open', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `
+    const tunnel = await createTunnel(options);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 50);
+    for await (const sample of tunnel.samples({ intervalMs: 3_600_000, signal: controller.signal })) tell('sample');
+    for await (const sample of tunnel.samples({ signal: AbortSignal.abort() })) tell('sample');
+    tell(tunnel.state);
+    await tunnel.close();
+    `,
+  );
+  t.deepEqual(told, ['waiting']);
+});
+
+test.serial('many may take samples at once, each in its own time', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `
+    process.on('warning', ({ message }) => tell(message));
+    const tunnel = await createTunnel(options);
+    const take = async (intervalMs) => {
+      let samples = 0;
+      for await (const { stats } of tunnel.samples({ intervalMs })) {
+        samples += 1;
+        if (samples === 5) break;
+      }
+      return samples;
+    };
+    const counts = await Promise.all(Array.from({ length: 30 }, (_, index) => take(10 + index)));
+    tell(counts.every((count) => count === 5));
+    await tunnel.close();
+    `,
+  );
+  t.deepEqual(told, [true], 'no warning of a leak either');
+});
+
+test.serial('samples hold the process only while one is waited for', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `
+    const tunnel = await createTunnel(options);
+    tunnel.unref();
+    for await (const sample of tunnel.samples({ intervalMs: 50 })) {
+      tell('sample');
+      break;
+    }
+    const abandoned = tunnel.samples({ intervalMs: 50 });
+    await abandoned.next();
+    tell('another');
+    `,
+  );
+  t.deepEqual(told, ['sample', 'another']);
+});
+
+for (const intervalMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {
+  test.serial(`an interval of ${intervalMs} ms is refused at once`, async (t) => {
+    const told = await runInSite(
+      sites.a,
+      `
+      const tunnel = await createTunnel(options);
+      try { tunnel.samples({ intervalMs: ${intervalMs} }); } catch ({ code, message }) { tell([code, message]); }
+      await tunnel.close();
+      `,
+    );
+    t.deepEqual(told, [['ERR_TTUN_INVALID_OPTIONS', `intervalMs: ${intervalMs} is not an interval`]]);
+  });
+}

@@ -1,0 +1,103 @@
+import test from 'ava';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { RemoteTunnel } from '../../testbed/tunnel.ts';
+import { runInSite } from './in-site.ts';
+
+let sites: Sites;
+test.before(async () => {
+  sites = await createSites();
+});
+test.after.always(() => sites[Symbol.asyncDispose]());
+
+test.serial('exact figures are the same ones, with every count as a bigint', async (t) => {
+  await using peer = await RemoteTunnel.open(sites.b, {
+    device: 'tun0',
+    local: '10.0.1.2:9000',
+    remote: '10.0.1.1:9000',
+  });
+  const [numbers, exact] = await runInSite(
+    sites.a,
+    `
+    import { execFileSync } from 'node:child_process';
+    const tunnel = await createTunnel(options);
+    execFileSync('ping', ['-c', '2', '-i', '0.2', '${sites.b.inner.ipv4}']);
+    await tunnel.close();
+    const withoutTime = ({ timestamp, decap: { lastAt, ...decap }, ...stats }) => ({ ...stats, decap });
+    tell(withoutTime(tunnel.stats()));
+    const digits = (key, value) => typeof value === 'bigint' ? 'bigint ' + value : value;
+    tell(JSON.parse(JSON.stringify(withoutTime(tunnel.stats({ bigint: true })), digits)));
+    `,
+  );
+  const counts = ['receiveOverflow', 'errors', 'encap', 'decap'];
+  const toDigits = (value: unknown, counted: boolean): unknown => {
+    if (typeof value === 'number') return counted ? `bigint ${value}` : value;
+    if (typeof value !== 'object' || value === null) return value;
+    const entries = Object.entries(value);
+    return Object.fromEntries(
+      entries.map(([key, inner]) => [key, toDigits(inner, counted || counts.includes(key))]),
+    );
+  };
+  t.like(numbers, { encap: { packets: 2 }, decap: { packets: 2 } });
+  t.deepEqual(exact, toDigits(numbers, false));
+  t.is((await peer.stats()).encap.packets, 2);
+});
+
+test.serial('a snapshot stays as it was taken', async (t) => {
+  const [first, later] = await runInSite(
+    sites.a,
+    `
+    const tunnel = await createTunnel(options);
+    const first = tunnel.stats();
+    const text = JSON.stringify(first);
+    await tunnel.close();
+    tunnel.stats();
+    tunnel.stats({ bigint: true });
+    tell(text === JSON.stringify(first));
+    tell(Object.isFrozen(first.device.offload));
+    `,
+  );
+  t.deepEqual([first, later], [true, true]);
+});
+
+test.serial('time goes on while the tunnel is open and stands still after', async (t) => {
+  const [open, closed, wait] = await runInSite(
+    sites.a,
+    `
+    const tunnel = await createTunnel(options);
+    const uptimes = [];
+    const openedAt = new Set();
+    for (let reading = 0; reading < 1000; reading += 1) {
+      const stats = tunnel.stats();
+      uptimes.push(stats.uptimeMs);
+      openedAt.add(stats.openedAt);
+    }
+    tell(uptimes.every((uptime, index) => index === 0 || uptime > uptimes[index - 1]));
+    await tunnel.close();
+    const { uptimeMs } = tunnel.stats();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    tell(tunnel.stats().uptimeMs === uptimeMs && uptimeMs >= uptimes.at(-1));
+    tell([...openedAt, tunnel.stats().openedAt].every((at) => at === tunnel.stats().openedAt));
+    `,
+  );
+  t.deepEqual([open, closed, wait], [true, true, true]);
+});
+
+test.serial('errors that the socket reports come and grow in both kinds of figures', async (t) => {
+  const [numbers, exact] = await runInSite(
+    sites.a,
+    `
+    import { spawnSync } from 'node:child_process';
+    const tunnel = await createTunnel(options);
+    while ((tunnel.stats().socket.errors.ECONNREFUSED ?? 0) < 2) {
+      spawnSync('ping', ['-c', '1', '-W', '0.1', '${sites.b.inner.ipv4}']);
+    }
+    await tunnel.close();
+    tell(tunnel.stats().socket.errors);
+    tell(Object.entries(tunnel.stats({ bigint: true }).socket.errors).map(([name, count]) => [name, typeof count, Number(count)]));
+    `,
+  );
+  const { ECONNREFUSED } = Object(numbers);
+  t.true(ECONNREFUSED >= 2);
+  t.deepEqual(exact, [['ECONNREFUSED', 'bigint', ECONNREFUSED]]);
+});
