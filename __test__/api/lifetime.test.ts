@@ -1,0 +1,151 @@
+import test from 'ava';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { RemoteTunnel } from '../../testbed/tunnel.ts';
+import { runInSite } from './in-site.ts';
+
+let sites: Sites;
+test.before(async () => {
+  sites = await createSites();
+});
+test.after.always(() => sites[Symbol.asyncDispose]());
+
+const LEFT = `
+  import { readdirSync, readFileSync } from 'node:fs';
+  const count = (what) => readdirSync('/proc/self/' + what).length;
+  const left = () => ({ descriptors: count('fd'), threads: count('task'), timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length });
+  const megabytes = () => {
+    for (let round = 0; round < 3; round += 1) globalThis.gc();
+    return Number(/VmRSS:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+  };
+`;
+
+test.serial('a thousand tunnels, each used and closed, leave no descriptor, thread or memory', async (t) => {
+  const [same, grown] = await runInSite(
+    sites.a,
+    `${LEFT}
+    const use = async () => {
+      const tunnel = await createTunnel(options);
+      tunnel.on('state', () => {}).once('close', () => {});
+      tunnel.stats();
+      tunnel.stats({ bigint: true });
+      const samples = tunnel.samples();
+      const last = samples.next();
+      await tunnel.close();
+      await last;
+    };
+    // What is made once is made by then, and the heap has the size that it needs.
+    for (let round = 0; round < 300; round += 1) await use();
+    const [before, rss] = [left(), megabytes()];
+    for (let round = 0; round < 1000; round += 1) await use();
+    const grown = megabytes() - rss;
+    const after = left();
+    tell(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
+    tell(grown);
+    `,
+    ['--expose-gc'],
+  );
+  t.is(same, 'same');
+  // A socket or a ring that is kept a thousand times would show as tens of megabytes.
+  t.true(Number(grown) < 8, `${String(grown)} MB more`);
+});
+
+test.serial('failed openings leave nothing either', async (t) => {
+  const [same] = await runInSite(
+    sites.a,
+    `${LEFT}
+    const fail = () => createTunnel({ ...options, local: '192.0.2.77:9000' }).catch(({ code }) => code);
+    const codes = new Set();
+    for (let round = 0; round < 50; round += 1) codes.add(await fail());
+    const before = left();
+    for (let round = 0; round < 200; round += 1) codes.add(await fail());
+    tell(JSON.stringify(left()) === JSON.stringify(before) ? [...codes] : [before, left()]);
+    `,
+  );
+  t.deepEqual(same, ['ERR_TTUN_ADDRESS_NOT_LOCAL']);
+});
+
+test.serial('an abort at any moment of opening leaves the device free', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `${LEFT}
+    const outcomes = new Set();
+    const openAndClose = async () => (await createTunnel(options)).close();
+    await openAndClose();
+    const before = left();
+    for (let round = 0; round < 100; round += 1) {
+      const controller = new AbortController();
+      const opening = createTunnel(options, { signal: controller.signal });
+      setTimeout(() => controller.abort(new Error('enough')), round % 10);
+      // Aborted before it was open it rejects, and after that it closes.
+      outcomes.add(await opening.then(async (tunnel) => (await tunnel.closed).reason, ({ message }) => message));
+    }
+    await openAndClose();
+    const after = left();
+    tell([...outcomes].toSorted());
+    tell(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
+    `,
+  );
+  t.deepEqual(told, [['closed', 'enough'], 'same']);
+});
+
+test.serial('under full load no JavaScript runs but what the program asked for', async (t) => {
+  await using peer = await RemoteTunnel.open(sites.b, {
+    device: 'tun0',
+    local: '10.0.1.2:9000',
+    remote: '10.0.1.1:9000',
+  });
+  const flood = sites.b.start(['ping', '-f', '-q', sites.a.inner.ipv4]);
+  const [seen] = await runInSite(
+    sites.a,
+    `
+    import { createHook } from 'node:async_hooks';
+    import { setTimeout as sleep } from 'node:timers/promises';
+    const tunnel = await createTunnel(options);
+    tunnel.on('close', () => {}).on('error', () => {}).on('peer', () => {});
+    while (tunnel.stats().decap.packets < 100) await sleep(5);
+    await sleep(20);
+    let callbacks = 0;
+    const hook = createHook({ before() { callbacks += 1; } }).enable();
+    const before = tunnel.stats().decap.packets;
+    // One timer of the program itself, and what resolves its promise.
+    await sleep(1000);
+    hook.disable();
+    tell({ callbacks, packets: tunnel.stats().decap.packets - before });
+    await tunnel.close();
+    `,
+  );
+  await flood.stop('SIGINT');
+  const { callbacks, packets } = Object(seen);
+  t.true(packets > 1000, `${packets} packets`);
+  t.true(callbacks <= 3, `${callbacks} callbacks`);
+  t.true((await peer.stats()).encap.packets > 0);
+});
+
+test.serial('closing under full load takes no longer than a moment', async (t) => {
+  await using peer = await RemoteTunnel.open(sites.b, {
+    device: 'tun0',
+    local: '10.0.1.2:9000',
+    remote: '10.0.1.1:9000',
+  });
+  const flood = sites.b.start(['ping', '-f', '-q', sites.a.inner.ipv4]);
+  const told = await runInSite(
+    sites.a,
+    `
+    import { setTimeout as sleep } from 'node:timers/promises';
+    for (let round = 0; round < 10; round += 1) {
+      const tunnel = await createTunnel(options);
+      while (tunnel.stats().decap.packets < 100) await sleep(5);
+      await tunnel.close();
+      const { encap, decap } = tunnel.stats();
+      tell(encap.received === encap.packets + encap.dropped && decap.received === decap.packets + decap.dropped);
+    }
+    `,
+  );
+  await flood.stop('SIGINT');
+  t.deepEqual(
+    told,
+    Array.from({ length: 10 }, () => true),
+  );
+  t.true((await peer.stats()).encap.packets > 0);
+});
