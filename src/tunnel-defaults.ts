@@ -11,3 +11,6 @@ export const OFFLOAD_DEFAULTS: Readonly<Required<OffloadOptions>> = {
   receive: true,
   virtioHeader: true,
 };
+
+/** In the tunnels of a file, which are kept up by `ttun up`. */
+export const FILE_DEFAULTS = { reattach: true } as const;

@@ -25,7 +25,7 @@ export class TtunConfigError extends TtunError {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    const lines = problems.map(formatProblem).join('\n');
+    const lines = problems.map((problem) => formatProblem(problem)).join('\n');
     const [first] = problems;
     const heading = `${problems.length} problems in ${first?.file ?? 'the configuration'}:\n`;
     super('ERR_TTUN_INVALID_CONFIG', problems.length > 1 ? `${heading}${lines}` : lines);
@@ -36,9 +36,11 @@ export class TtunConfigError extends TtunError {
 /**
  * `ttun.toml:4:10: tunnels.office.remote: what is wrong`, which editors and CI understand, and in a further line what would
  * be right.
+ *
+ * @param kind stands before the key: `warning`
  */
-export function formatProblem({ file, line, column, path, message, hint }: ConfigProblem): string {
+export function formatProblem({ file, line, column, path, message, hint }: ConfigProblem, kind = ''): string {
   const place = [file, line, column].filter((part) => part !== null).join(':');
-  const head = [place, path, message].filter((part) => part !== '').join(': ');
+  const head = [place, kind, path, message].filter((part) => part !== '').join(': ');
   return hint === null ? head : `${head}\n    ${hint}`;
 }

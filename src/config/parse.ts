@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import type { ZoneLookup } from '../address.ts';
 import type { TunnelOptions } from '../options.ts';
+import { FILE_DEFAULTS } from '../tunnel-defaults.ts';
 import { TtunConfigError } from './config-error.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { findConflicts, findDoubts } from './conflicts.ts';
@@ -89,7 +90,7 @@ function parseDocument(text: string, format: ConfigFormat, file: string | null):
 function rightParts(value: unknown, zones: ZoneLookup): NamedTunnel[] {
   const tunnels = isTable(value) ? value['tunnels'] : undefined;
   if (!isTable(tunnels)) return [];
-  const schema = tunnelSchema(zones);
+  const schema = tunnelSchema({ zones, ...FILE_DEFAULTS });
   return Object.entries(tunnels).map(([name, written]) => {
     const { output, issues = [] } = v.safeParse(schema, written);
     const wrong = new Set(issues.map(({ path }) => path?.[0]?.key));

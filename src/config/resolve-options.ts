@@ -1,12 +1,13 @@
 import { TtunError } from '../errors.ts';
 import type { ResolvedOptions, TunnelOptions } from '../options.ts';
+import { TUNNEL_DEFAULTS } from '../tunnel-defaults.ts';
 import { formatPath } from './document.ts';
 import { tunnelSchema } from './schema/tunnel.ts';
 import { validate } from './validate.ts';
 import type { Finding } from './validate.ts';
 import { asLine } from './wording.ts';
 
-const SCHEMA = tunnelSchema();
+const SCHEMA = tunnelSchema(TUNNEL_DEFAULTS);
 
 /**
  * Checks options and fills in the defaults.

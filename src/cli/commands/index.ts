@@ -22,6 +22,7 @@ export interface Command {
 export const COMMANDS: ReadonlyMap<string, CommandModules> = new Map<string, CommandModules>([
   ['up', { spec: () => import('./up/spec.ts'), run: () => import('./up/run.ts') }],
   ['reload', { spec: () => import('./reload/spec.ts'), run: () => import('./reload/run.ts') }],
+  ['check', { spec: () => import('./check/spec.ts'), run: () => import('./check/run.ts') }],
   ['show', { spec: () => import('./show/spec.ts'), run: () => import('./show/run.ts') }],
   ['capture', { spec: () => import('./capture/spec.ts'), run: () => import('./capture/run.ts') }],
   ['lab', { spec: () => import('./lab/spec.ts'), run: () => import('./lab/run.ts') }],

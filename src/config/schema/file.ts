@@ -4,6 +4,7 @@ import { InvalidValue } from '../../address.ts';
 import type { ZoneLookup } from '../../address.ts';
 import { parseListen } from '../../http/listen.ts';
 import type { ResolvedOptions, TunnelOptions } from '../../options.ts';
+import { FILE_DEFAULTS } from '../../tunnel-defaults.ts';
 import { parsedBy, text } from './actions.ts';
 import { agreeing } from './agreement.ts';
 import type { SchemaOf } from './agreement.ts';
@@ -42,7 +43,7 @@ export function fileSchema(zones: ZoneLookup): SchemaOf<ConfigFile, ResolvedFile
         ),
         http: v.optional(HTTP),
         tunnels: v.pipe(
-          v.record(TUNNEL_NAME, tunnelSchema(zones)),
+          v.record(TUNNEL_NAME, tunnelSchema({ zones, ...FILE_DEFAULTS })),
           v.metadata({ description: 'The tunnels by their names.', minProperties: 1 }),
           parsedBy((tunnels) => {
             if (Object.keys(tunnels).length > 0) return tunnels;

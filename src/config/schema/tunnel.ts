@@ -13,11 +13,18 @@ import type { SchemaOf } from './agreement.ts';
 import { INTERFACE } from './interface.ts';
 import { OFFLOAD } from './offload.ts';
 
-/** @param zones finds the interfaces of link-local addresses; absent: among those of this host */
-export function tunnelSchema(zones?: ZoneLookup): SchemaOf<TunnelOptions, ResolvedOptions> {
+/** What depends on where the options stand. */
+export interface Setting {
+  /** Finds the interfaces of link-local addresses; absent: among those of this host. */
+  readonly zones?: ZoneLookup;
+  /** Whether a deleted device is waited for where nothing is said of it. */
+  readonly reattach: boolean;
+}
+
+export function tunnelSchema(setting: Setting): SchemaOf<TunnelOptions, ResolvedOptions> {
   return agreeing<TunnelOptions>()(
     v.pipe(
-      v.strictObject({ ...ends(zones), ...rest }),
+      v.strictObject({ ...ends(setting.zones), ...rest(setting) }),
       v.metadata({ description: 'A tunnel: a TUN device joined to a UDP socket.' }),
       checkedBetween<Table, 'local' | 'remote'>(['remote', 'local'], ({ local, remote }) =>
         checkEnds(local, remote),
@@ -42,7 +49,9 @@ export function tunnelSchema(zones?: ZoneLookup): SchemaOf<TunnelOptions, Resolv
   );
 }
 
-type Table = v.InferOutput<v.StrictObjectSchema<ReturnType<typeof ends> & typeof rest, undefined>>;
+type Table = v.InferOutput<
+  v.StrictObjectSchema<ReturnType<typeof ends> & ReturnType<typeof rest>, undefined>
+>;
 
 // The result's type spells out the schemas.
 function ends(zones: ZoneLookup | undefined) {
@@ -82,65 +91,64 @@ const ENDS_WITH_PORT = ':\\d{1,5}$';
 
 const LARGEST_MARK = 2 ** 32 - 1;
 
-const rest = {
-  allowedSources: v.optional(
-    v.pipe(
-      v.array(
-        text({ examples: ['10.0.2.0/24'], pattern: '^[\\dA-Fa-f.:]+(/\\d{1,3})?$' }, (value) =>
-          formatNetwork(parseNetwork(value)),
+function rest({ reattach }: Setting) {
+  return {
+    allowedSources: v.optional(
+      v.pipe(
+        v.array(
+          text({ examples: ['10.0.2.0/24'], pattern: '^[\\dA-Fa-f.:]+(/\\d{1,3})?$' }, (value) =>
+            formatNetwork(parseNetwork(value)),
+          ),
         ),
+        v.metadata({
+          description:
+            'Networks from which inner packets of the peer may come; others are dropped and counted as source-not-allowed. An address alone stands for itself. Absent: all are accepted.',
+          examples: [['10.0.2.0/24']],
+          minItems: 1,
+        }),
+        parsedBy((networks) => {
+          if (networks.length > 0) return networks;
+          throw new InvalidValue(
+            'an empty list would let no packet in',
+            'name a network, or leave the option out to accept all',
+          );
+        }),
       ),
-      v.metadata({
-        description:
-          'Networks from which inner packets of the peer may come; others are dropped and counted as source-not-allowed. An address alone stands for itself. Absent: all are accepted.',
-        examples: [['10.0.2.0/24']],
-        minItems: 1,
-      }),
-      parsedBy((networks) => {
-        if (networks.length > 0) return networks;
-        throw new InvalidValue(
-          'an empty list would let no packet in',
-          'name a network, or leave the option out to accept all',
-        );
-      }),
     ),
-  ),
-  clampMss: flag(
-    'Lower the MSS option of TCP connections being opened through the tunnel, in either direction, so that their full segments fit the route to the peer.',
-    TUNNEL_DEFAULTS.clampMss,
-  ),
-  bindDevice: v.optional(
-    text(
-      {
-        description:
-          "Interface by which alone the tunnel's datagrams leave and come, whatever the routing table says (SO_BINDTODEVICE).",
-        examples: ['eth0'],
-        minLength: 1,
-        maxLength: 15,
-      },
-      (name) => parseInterfaceName(name, 'give the name of an interface, as shown by: ip link'),
+    clampMss: flag(
+      'Lower the MSS option of TCP connections being opened through the tunnel, in either direction, so that their full segments fit the route to the peer.',
+      TUNNEL_DEFAULTS.clampMss,
     ),
-  ),
-  fwmark: v.optional(
-    v.pipe(
-      v.number(),
-      v.metadata({
-        description: "Mark of the tunnel's datagrams, for policy routing and firewalls (SO_MARK).",
-        examples: [119],
-        type: 'integer',
-        minimum: 1,
-        maximum: LARGEST_MARK,
-      }),
-      parsedBy((mark) => {
-        if (Number.isInteger(mark) && mark >= 1 && mark <= LARGEST_MARK) return mark;
-        throw new InvalidValue(`${mark} is not a mark`, `give a number from 1 to ${LARGEST_MARK}`);
-      }),
+    bindDevice: v.optional(
+      text(
+        {
+          description:
+            "Interface by which alone the tunnel's datagrams leave and come, whatever the routing table says (SO_BINDTODEVICE).",
+          examples: ['eth0'],
+          minLength: 1,
+          maxLength: 15,
+        },
+        (name) => parseInterfaceName(name, 'give the name of an interface, as shown by: ip link'),
+      ),
     ),
-  ),
-  reattach: flag(
-    'Wait for a deleted device to come back rather than end. In `ttun up` it is on unless it is switched off.',
-    TUNNEL_DEFAULTS.reattach,
-  ),
-  interface: v.optional(INTERFACE),
-  offload: v.optional(OFFLOAD, OFFLOAD_DEFAULTS),
-};
+    fwmark: v.optional(
+      v.pipe(
+        v.number(),
+        v.metadata({
+          description: "Mark of the tunnel's datagrams, for policy routing and firewalls (SO_MARK).",
+          examples: [119],
+          type: 'integer',
+          minimum: 1,
+          maximum: LARGEST_MARK,
+        }),
+        parsedBy((mark) => {
+          if (Number.isInteger(mark) && mark >= 1 && mark <= LARGEST_MARK) return mark;
+          throw new InvalidValue(`${mark} is not a mark`, `give a number from 1 to ${LARGEST_MARK}`);
+        }),
+      ),
+    ),
+    reattach: flag('Wait for a deleted device to come back rather than end.', reattach),
+    interface: v.optional(INTERFACE),
+    offload: v.optional(OFFLOAD, OFFLOAD_DEFAULTS),
+  };
+}
