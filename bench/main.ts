@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { chooseContenders } from './contenders/index.ts';
+import { measureStartUp } from './figures/start-up.ts';
 import { describeMachine } from './machine.ts';
 import { HELP, OptionError, parseOptions } from './options.ts';
 import type { Options } from './options.ts';
@@ -41,9 +42,13 @@ async function bench(chosen: Options): Promise<number> {
     samples.push(sample);
     say(`[${samples.length}/${total}] ${describe(sample)}`);
   }
-  process.stdout.write(`${report(samples, contenders, machine, chosen)}\n`);
+  const startUp = measureStartUp();
+  process.stdout.write(`${report(samples, contenders, machine, chosen, startUp)}\n`);
   await mkdir(dirname(chosen.json), { recursive: true });
-  await writeFile(chosen.json, `${JSON.stringify({ machine, options: chosen, samples }, null, 2)}\n`);
+  await writeFile(
+    chosen.json,
+    `${JSON.stringify({ machine, options: chosen, samples, startUp }, null, 2)}\n`,
+  );
   say(`single results: ${chosen.json}`);
   return samples.some(({ error }) => error !== null) ? 1 : 0;
 }

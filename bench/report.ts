@@ -1,10 +1,11 @@
 /** Puts the results of a run into words and numbers. */
 import type { Contender } from './contenders/contender.ts';
+import type { StartUp } from './figures/start-up.ts';
 import type { Machine } from './machine.ts';
 import { LINKS } from './options.ts';
 import type { Link, Options } from './options.ts';
 import type { Sample } from './rounds.ts';
-import { figuresTable, ratiosTable } from './tables.ts';
+import { figuresTable, ratiosTable, startUpTable } from './tables.ts';
 import { targetsTable } from './targets.ts';
 
 const LINK_TITLES: Readonly<Record<Link, string>> = {
@@ -19,6 +20,7 @@ export function report(
   contenders: readonly Contender[],
   machine: Machine,
   { rounds, seconds, congestion, checkouts }: Options,
+  startUp: readonly StartUp[],
 ): string {
   const names = new Set(contenders.map(({ name }) => name));
   const links = LINKS.filter((link) => samples.some((sample) => sample.link === link));
@@ -38,6 +40,8 @@ export function report(
     `${rounds} rounds, TCP runs of ${seconds} s; medians (least–most); ratios are taken within each round`,
     contenders.map(({ name, description }) => `- ${name}: ${description}`).join('\n'),
     ...sections,
+    '## Start to end of a command line',
+    startUpTable(startUp),
     ...(ours.length === 0 ? [] : ['## Speed to reach', targetsTable(samples, ours)]),
   ].join('\n\n');
 }

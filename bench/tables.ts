@@ -1,6 +1,7 @@
 /** The results as tables in Markdown, aligned so that they read well in a terminal too. */
 import { absolute, relative } from './comparison.ts';
 import type { Figure } from './comparison.ts';
+import type { StartUp } from './figures/start-up.ts';
 import type { Link } from './options.ts';
 import type { Sample } from './rounds.ts';
 import type { Summary } from './statistics.ts';
@@ -56,6 +57,15 @@ export function ratiosTable(
     ]);
   const titles = columns.map(({ title }) => title.replace(/ (\S*\/\S+|µs|MB|ms)$/, ''));
   return table([`× ${reference}`, ...titles], rows);
+}
+
+export function startUpTable(figures: readonly StartUp[]): string {
+  const rows = figures.map(({ name, time, ratio }) => [
+    name,
+    spread(time, (ms) => ms.toFixed(0)),
+    spread(ratio, formatRatio),
+  ]);
+  return table(['', 'ms', '× node -e 0'], rows);
 }
 
 /** Three significant digits; small ones as a fraction, which is how one says them. */

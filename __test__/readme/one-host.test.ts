@@ -1,23 +1,9 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { run } from '../../testbed/exec.ts';
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-
-/** The commands that the README shows under a heading, as a reader would type them. */
-async function commandsUnder(heading: string): Promise<string[]> {
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-  const [, section = ''] = readme.split(`\n## ${heading}\n`);
-  const [, block = ''] = section.split('```console\n');
-  const [commands = ''] = block.split('```');
-  return commands
-    .split('\n')
-    .filter((line) => line.startsWith('$ '))
-    .map((line) => line.slice(2).replace(/\s+#.*$/, ''));
-}
+import { commandsIn, readReadme, ROOT, section } from './markdown.ts';
 
 /** What a reader does besides typing: takes another terminal for what goes on, looks whether it is up, ends a ping. */
 function asTyped(command: string): string {
@@ -49,7 +35,7 @@ test('the steps of the README for one host work as written', async (t) => {
   await writeFile(join(folder, 'ttun'), `#!/bin/sh\nexec '${process.execPath}' '${ROOT}dist/bin.js' "$@"\n`);
   await chmod(join(folder, 'ttun'), 0o755);
 
-  const commands = await commandsUnder('One host');
+  const commands = commandsIn(section(await readReadme(), 'One host'));
   t.true(commands.length > 20, 'the README shows the commands');
   const script = `${PRELUDE}\ncd '${folder}'\n${commands.map(asTyped).join('\n')}\n`;
   // In namespaces of their own the steps meet nothing of this machine, and leave nothing.

@@ -1,0 +1,119 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, normalize } from 'node:path';
+import test from 'ava';
+import { COMMANDS } from '../../src/cli/commands/index.ts';
+import { parseCommandLine } from '../../src/cli/command-line.ts';
+import { parseArguments } from '../../src/cli/parse.ts';
+import { parseConfig } from '../../src/index.ts';
+import { run } from '../../testbed/exec.ts';
+import { blocksOf, commandsIn, readDocuments, readReadme, ROOT } from './markdown.ts';
+
+test('each ttun command line in the documents is one that ttun takes', async (t) => {
+  for (const { path, text } of await readDocuments()) {
+    for (const line of ttunCommandLines(text)) await t.notThrowsAsync(takes(line), `${path}: ttun ${line}`);
+  }
+  t.true(ttunCommandLines(await readReadme()).length >= 10);
+});
+
+/** What follows `ttun`, wherever it stands in a line of shell. */
+function ttunCommandLines(text: string): string[] {
+  return commandsIn(text)
+    .flatMap((line) => line.split(/\s*(?:&&|\|)\s*/))
+    .map((command) => /(?:^|\s)ttun (.*)$/.exec(command)?.[1])
+    .filter((args) => args !== undefined)
+    .map((args) => args.replace(/\s*(?:&|[<>] .*)$/, ''));
+}
+
+async function takes(line: string): Promise<void> {
+  const [name = '', ...args] = line.split(/\s+/);
+  const command = COMMANDS.get(name);
+  if (command === undefined) parseCommandLine([name, ...args]);
+  else
+    parseArguments(
+      (await command.spec()).SPEC,
+      args.filter((arg) => arg !== '--help'),
+    );
+}
+
+test("the README's configuration files are right", async (t) => {
+  const files = blocksOf(await readReadme(), 'toml');
+  t.true(files.length > 0);
+  for (const text of files) t.deepEqual(parseConfig(text, { format: 'toml' }).warnings, []);
+});
+
+test("the README's programs type-check", async (t) => {
+  const programs = blocksOf(await readReadme(), 'ts');
+  t.true(programs.length > 0);
+  const folder = await mkdtemp(join(tmpdir(), 'ttun-programs-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  for (const [index, program] of programs.entries()) {
+    await writeFile(join(folder, `program-${index}.mts`), program);
+  }
+  const compilerOptions = {
+    rootDir: '/',
+    noEmit: true,
+    typeRoots: [join(ROOT, 'node_modules', '@types')],
+    paths: { ttun: [join(ROOT, 'src', 'index.ts')] },
+  };
+  const project = { extends: join(ROOT, 'tsconfig.check.json'), compilerOptions, include: ['.'] };
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(project));
+  await t.notThrowsAsync(run([join(ROOT, 'node_modules/.bin/tsc'), '-p', folder], { timeoutMs: 60_000 }));
+});
+
+test('what the documents link to is there', async (t) => {
+  const documents = await readDocuments();
+  const missing = documents.flatMap(({ path, text }) =>
+    linksIn(text)
+      .filter((link) => !existsSync(join(ROOT, normalize(join(dirname(path), link.replace(/#.*$/, ''))))))
+      .map((link) => `${path}: ${link}`),
+  );
+  t.deepEqual(missing, []);
+  const headings = new Map(documents.map(({ path, text }) => [path, anchorsIn(text)]));
+  const astray = documents.flatMap(({ path, text }) =>
+    [...linksIn(text), ...ownLinksIn(text)]
+      .filter((link) => link.includes('#'))
+      .filter((link) => {
+        const [file = '', anchor = ''] = link.split('#');
+        const target = file === '' ? path : normalize(join(dirname(path), file));
+        return headings.get(target)?.includes(anchor) === false;
+      })
+      .map((link) => `${path}: ${link}`),
+  );
+  t.deepEqual(astray, []);
+});
+
+function linksIn(text: string): string[] {
+  return targetsIn(text).filter((link) => !/^(?:https?:|mailto:|#)/.test(link));
+}
+
+function ownLinksIn(text: string): string[] {
+  return targetsIn(text).filter((link) => link.startsWith('#'));
+}
+
+function targetsIn(text: string): string[] {
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+}
+
+/** As GitHub makes them of headings. */
+function anchorsIn(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+test('docs/README.md names each page', async (t) => {
+  const documents = await readDocuments();
+  const index = documents.find(({ path }) => path === 'docs/README.md')?.text ?? '';
+  const pages = documents
+    .map(({ path }) => path)
+    .filter((path) => path.startsWith('docs/') && path !== 'docs/README.md');
+  t.deepEqual(
+    pages.filter((path) => !index.includes(`(${path.slice('docs/'.length)})`)),
+    [],
+  );
+});
