@@ -55,6 +55,11 @@ export function formatNetwork({ address, prefixLength }: IpNetwork): string {
   return `${address}/${prefixLength}`;
 }
 
+/** Whether it is the first address of its network, which stands for the network itself, or in IPv6 for its routers (RFC 4291, section 2.6.1). */
+export function isNetworkItself(network: IpNetwork): boolean {
+  return network.prefixLength < LONGEST_PREFIX[network.family] - 1 && baseOf(network) === network.address;
+}
+
 /** Whether some address belongs to both. */
 export function overlap(one: IpNetwork, other: IpNetwork): boolean {
   if (one.family !== other.family) return false;

@@ -1,6 +1,6 @@
 /** What tunnels that are right each for itself do to each other, and to themselves. */
 import { formatEndpoint, formatIpAddress } from '../address.ts';
-import { overlap, parseNetwork } from '../ip-network.ts';
+import { isNetworkItself, overlap, parseNetwork } from '../ip-network.ts';
 import type { LocalEndpoint, ResolvedOptions } from '../options.ts';
 import type { KeyPath } from './document.ts';
 import type { Finding } from './validate.ts';
@@ -25,7 +25,7 @@ export function findConflicts(tunnels: readonly NamedTunnel[], refer: Reference)
 /** What works, but hardly as it is meant. */
 export function findDoubts(tunnels: readonly NamedTunnel[], refer: Reference): Finding[] {
   return [
-    ...tunnels.flatMap((tunnel) => [...routesToPeer(tunnel)]),
+    ...tunnels.flatMap((tunnel) => [...addressesOfNetworks(tunnel), ...routesToPeer(tunnel)]),
     ...pairsOf(tunnels).flatMap(([one, other]) => [
       ...sharedNetworks(one, other, refer),
       ...sharedRoutes(one, other, refer),
@@ -100,6 +100,17 @@ function* sharedRoutes(one: NamedTunnel, other: NamedTunnel, refer: Reference): 
       path: ['tunnels', other.name, 'interface', 'routes', index],
       message: `${route} is routed into the tunnel of ${refer(['tunnels', one.name, 'interface', 'routes', theirs])} too`,
       hint: 'leave one of the two out',
+    };
+  }
+}
+
+function* addressesOfNetworks(tunnel: NamedTunnel): Generator<Finding> {
+  for (const [index, address] of addressesOf(tunnel).entries()) {
+    if (!isNetworkItself(parseNetwork(address))) continue;
+    yield {
+      path: ['tunnels', tunnel.name, 'interface', 'addresses', index],
+      message: `${address} is the network, and no address in it`,
+      hint: 'give an address of its own to each of the two ends, as 10.0.2.1/24 and 10.0.2.2/24',
     };
   }
 }

@@ -18,7 +18,7 @@ import { ConfigSyntaxError } from './syntax-error.ts';
 import { parseToml } from './toml.ts';
 import { validate } from './validate.ts';
 import type { Finding } from './validate.ts';
-import { asLine } from './wording.ts';
+import { asLine, excerptAt } from './wording.ts';
 
 /** A configuration that is right. */
 export interface Config {
@@ -57,7 +57,11 @@ export function parseConfig(text: string, { format, path }: ParseSettings): Conf
   };
 
   const zones = zonesByName();
-  const { findings = [] } = validate(fileSchema(zones), document.value);
+  const { findings = [] } = validate(
+    fileSchema(zones),
+    document.value,
+    format === 'toml' ? 'table' : 'object',
+  );
   const tunnels = rightParts(document.value, zones);
   const problems = toProblems([...findings, ...findConflicts(tunnels, refer)]);
   if (problems.length > 0) throw new TtunConfigError(inOrder(problems));
@@ -80,9 +84,9 @@ function parseDocument(text: string, format: ConfigFormat, file: string | null):
   } catch (error) {
     if (!(error instanceof ConfigSyntaxError)) throw error;
     const { line, column, message, hint } = error;
-    const shown = withoutMark.split(/\r?\n/)[line - 1] ?? '';
-    const excerpt = shown.trim() === '' ? '' : `: ${asLine(shown.trim())}`;
-    throw new TtunConfigError([{ file, line, column, path: '', message: `${message}${excerpt}`, hint }]);
+    const excerpt = excerptAt(withoutMark.split(/\r?\n/)[line - 1] ?? '', column);
+    const shown = excerpt === '' ? message : `${message}: ${excerpt}`;
+    throw new TtunConfigError([{ file, line, column, path: '', message: asLine(shown), hint }]);
   }
 }
 

@@ -1,17 +1,26 @@
 /** What may have been meant by a key that is not known. */
 import { suggest } from '../suggestion.ts';
+import { formatPath } from './document.ts';
+import { isTable } from './schema/actions.ts';
 import { childOf, isTableNode, nodeOf } from './schema/nodes.ts';
 import type { SchemaNode } from './schema/nodes.ts';
 
-/** What to write in place of the key. */
-export function hintForKey(key: string, table: SchemaNode): string {
+/**
+ * What to write in place of the key.
+ *
+ * @param value what stands under it
+ */
+export function hintForKey(key: string, value: unknown, table: SchemaNode): string {
   const known = Object.keys(table.entries ?? {});
   const meant = suggestKey(key, known);
   if (meant !== null) return `did you mean ${meant}?`;
   // Nobody writes `mtu` for anything but the MTU of the interface.
   const inner = known.find((name) => hasKey(childOf(table, name), key));
   if (inner !== undefined) return `did you mean ${inner}.${key}?`;
-  return `the options are ${known.join(', ')}`;
+  if (known.includes('tunnels') && isTable(value) && 'device' in value) {
+    return `put it among the tunnels: ${formatPath(['tunnels', key])}`;
+  }
+  return known.length === 1 ? `the only option is ${known[0]}` : `the options are ${known.join(', ')}`;
 }
 
 function suggestKey(key: string, known: readonly string[]): string | null {

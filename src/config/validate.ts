@@ -17,12 +17,16 @@ export interface Finding {
 export type Validated<Output> =
   { readonly output: Output; readonly findings?: undefined } | { readonly findings: readonly Finding[] };
 
+/** What a thing with keys is called where the value comes from. */
+export type TableWord = 'object' | 'table';
+
 export function validate<Output>(
   schema: v.GenericSchema<unknown, Output>,
   value: unknown,
+  word: TableWord = 'object',
 ): Validated<Output> {
   const root = nodeOf(schema);
-  const inKeys = [...findInKeys(root, value, [])];
+  const inKeys = [...findInKeys(root, value, [], word)];
   const { success, output, issues = [] } = v.safeParse(schema, value);
   if (success && inKeys.length === 0) return { output };
   const misplaced = inKeys.filter(({ isTableMissing }) => isTableMissing);
@@ -42,14 +46,21 @@ interface FindingInKeys extends Finding {
  * What is wrong with the keys. Valibot tells only the first unknown key of an object, takes an array for an object, and passes
  * over `__proto__` and the like.
  */
-function* findInKeys(node: SchemaNode, value: unknown, path: KeyPath): Generator<FindingInKeys> {
+function* findInKeys(
+  node: SchemaNode,
+  value: unknown,
+  path: KeyPath,
+  word: TableWord,
+): Generator<FindingInKeys> {
   if (node.item !== undefined && Array.isArray(value)) {
-    for (const [index, item] of value.entries()) yield* findInKeys(nodeOf(node.item), item, [...path, index]);
+    for (const [index, item] of value.entries())
+      yield* findInKeys(nodeOf(node.item), item, [...path, index], word);
   }
   if (!isTableNode(node) || (value === undefined && path.length > 0)) return;
   if (!isTable(value)) {
-    const hint = 'give an object of options';
-    yield { path, message: `${show(value)} is not an object`, hint, isTableMissing: true };
+    const article = word === 'object' ? 'an' : 'a';
+    const message = `${show(value)} is not ${article} ${word}`;
+    yield { path, message, hint: `give ${article} ${word} of options`, isTableMissing: true };
     return;
   }
   for (const [key, inner] of Object.entries(value)) {
@@ -66,11 +77,11 @@ function* findInKeys(node: SchemaNode, value: unknown, path: KeyPath): Generator
       yield {
         path: innerPath,
         message: 'unknown option',
-        hint: hintForKey(key, node),
+        hint: hintForKey(key, inner, node),
         isTableMissing: false,
       };
     } else {
-      yield* findInKeys(child, inner, innerPath);
+      yield* findInKeys(child, inner, innerPath, word);
     }
   }
 }

@@ -1,13 +1,12 @@
 /** How values are shown in errors. */
 import { inspect } from 'node:util';
 
-/** `"text"`, `[ 1, 2 ]`, `an object`: no more of it than a line has room for. */
+/** `"text"`, `1400`, `a list`: no more of it than a line has room for. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return shortened(JSON.stringify(value));
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value instanceof Date ? 'a date' : 'an object';
-  }
-  return shortened(inspect(value, { depth: 0, breakLength: Infinity }));
+  if (value instanceof Date) return 'a date';
+  if (Array.isArray(value)) return value.length === 0 ? '[]' : 'a list';
+  return typeof value === 'object' && value !== null ? 'an object' : shortened(inspect(value));
 }
 
 /** A value as it is written in TOML and in JavaScript alike: `'tun0'`, `['10.0.2.0/24']`. */
@@ -23,6 +22,14 @@ export function asLine(text: string): string {
     return `\\u{${code}}`;
   });
   return visible.length <= LONGEST_LINE ? visible : `${visible.slice(0, LONGEST_LINE)}…`;
+}
+
+/** The line in which something is wrong, or of a long one what is round the place. */
+export function excerptAt(line: string, column: number): string {
+  if (line.length <= LONGEST_VALUE) return line.trim();
+  const start = Math.max(0, column - LONGEST_VALUE / 2);
+  const part = line.slice(start, start + LONGEST_VALUE).trim();
+  return `${start > 0 ? '…' : ''}${part}${start + LONGEST_VALUE < line.length ? '…' : ''}`;
 }
 
 const LONGEST_LINE = 300;
