@@ -4,6 +4,7 @@ import { TtunError } from '../errors.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelHost } from '../service/host.ts';
 import type { CaptureRequest } from './capture/request.ts';
+import type { Capture } from './capture/stream.ts';
 import { ControlError } from './error.ts';
 import { LineTooLong, linesOf } from './lines.ts';
 import { LONGEST_REQUEST, PROTOCOL } from './protocol.ts';
@@ -32,9 +33,11 @@ export async function serve(socket: Socket, served: Served): Promise<void> {
       const next = await Promise.race([lines.next(), served.closing]);
       if (typeof next?.value !== 'string') break;
       const capture = await answer(socket, next.value, served);
+      if (capture === null) continue;
       // Whatever a client sends while it is sent packets ends that.
-      if (capture !== null) await stream(socket, capture, served, lines.next());
-      if (capture !== null) break;
+      const stop = Promise.race([lines.next(), served.closing]);
+      await capture.stream(socket, `ttun ${served.about.version}`, stop);
+      break;
     }
   } catch (error) {
     if (error instanceof LineTooLong) socket.write(toLine(toReply(tooLong())));
@@ -61,23 +64,23 @@ const LINGER_MS = 1000;
 
 type Reply = ShowReply | ReloadReply | CaptureReply | ErrorReply;
 
-interface Capture {
-  readonly tunnel: OpenTunnel;
-  readonly request: CaptureRequest;
-}
-
 /** Packets are to follow when it returns a capture. */
 async function answer(socket: Socket, line: string, served: Served): Promise<Capture | null> {
   let reply: Reply;
   let capture: Capture | null = null;
   try {
     const request = parseRequest(line);
-    capture = request.request === 'capture' ? findTunnel(request, served.host) : null;
+    if (request.request === 'capture') capture = await startCapture(request, served.host);
     reply = await fulfil(request, served);
   } catch (error) {
     reply = toReply(error);
   }
-  await send(socket, toLine(reply));
+  try {
+    await send(socket, toLine(reply));
+  } catch (error) {
+    capture?.end();
+    throw error;
+  }
   return capture;
 }
 
@@ -93,28 +96,26 @@ async function fulfil(request: Request, { host, about }: Served): Promise<Reply>
   }
 }
 
-function findTunnel(request: CaptureRequest, host: TunnelHost): Capture {
-  const tunnel = host.find(request.tunnel);
-  if (tunnel !== undefined && tunnel.stats().state !== 'closed') return { tunnel, request };
-  const reports = host.reports();
-  const report = reports.find(({ name }) => name === request.tunnel);
-  if (report === undefined) {
-    const names = reports.map(({ name }) => name).join(', ');
-    throw new ControlError('unknown-tunnel', `there is no tunnel ${request.tunnel} here, but ${names}`);
-  }
-  const { message, hint } = report.problem ?? { message: 'it has not been opened yet', hint: null };
-  throw new ControlError('tunnel-not-open', `${request.tunnel} is not open: ${message}`, hint);
+async function startCapture(request: CaptureRequest, host: TunnelHost): Promise<Capture> {
+  const tunnel = findTunnel(request.tunnel, host);
+  const { Capture: Started } = await import('./capture/stream.ts');
+  return new Started(tunnel, request);
 }
 
-async function stream(
-  socket: Socket,
-  { tunnel, request }: Capture,
-  { about, closing }: Served,
-  next: Promise<unknown>,
-): Promise<void> {
-  const { streamCapture } = await import('./capture/stream.ts');
-  const stop = Promise.race([next, closing]);
-  await streamCapture(socket, tunnel, request, { application: `ttun ${about.version}`, stop });
+function findTunnel(wanted: string, host: TunnelHost): OpenTunnel {
+  const tunnel = host.find(wanted);
+  if (tunnel !== undefined && tunnel.stats().state !== 'closed') return tunnel;
+  const reports = host.reports();
+  const report = reports.find(({ name }) => name === wanted);
+  if (report === undefined) {
+    const names = reports.map(({ name }) => name).join(', ');
+    throw new ControlError(
+      'unknown-tunnel',
+      `there is no tunnel ${wanted} here, but ${names || 'none at all'}`,
+    );
+  }
+  const { message, hint } = report.problem ?? { message: 'it has not been opened yet', hint: null };
+  throw new ControlError('tunnel-not-open', `${wanted} is not open: ${message}`, hint);
 }
 
 function withoutConfiguration(): ControlError {

@@ -18,7 +18,7 @@ pub struct WatchOptions {
     /// Bytes kept of each packet.
     pub snap_length: usize,
     /// Packets kept until they are taken; those that come while there are so many are left out. Memory is used as packets come, and
-    /// never more than for `capacity` packets of `snap_length` bytes.
+    /// never more than for `capacity` packets of `snap_length` bytes, nor for about 16 MiB of copies.
     pub capacity: usize,
     /// Packets copied in any one second at most, both directions together; `None` copies all.
     pub packets_per_second: Option<u32>,

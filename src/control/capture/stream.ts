@@ -1,59 +1,75 @@
 /** Sends the packets of a tunnel to a client, as fast as that reads them. */
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { BindingPacket } from '../../../binding.cjs';
+import type { BindingPacket, BindingWatch } from '../../../binding.cjs';
 import type { OpenTunnel } from '../../open-tunnel.ts';
 import { send } from '../send.ts';
 import { beginPcapng, packetBlocks, statisticsBlock } from './pcapng.ts';
 import type { CaptureRequest } from './request.ts';
 
-/**
- * Streams until the wanted number of packets is reached, the tunnel ends, or `stop` settles. Packets are taken from the tunnel's
- * ring only when the client has read those before; what the ring has no room for meanwhile is counted.
- */
-export async function streamCapture(
-  socket: Socket,
-  tunnel: OpenTunnel,
-  { snapLength, count, direction }: CaptureRequest,
-  { application, stop }: { readonly application: string; readonly stop: Promise<unknown> },
-): Promise<void> {
-  const bell = new Bell();
-  const watch = tunnel.watch(
-    {
-      snapLength,
-      capacity: capacityFor(snapLength),
-      packetsPerSecond: null,
-      outbound: direction === null ? null : direction === 'out',
-    },
-    () => bell.ring(),
-  );
-  let [captured, lost, isLast] = [0, 0, false];
-  const onEnd = (): void => {
-    isLast = true;
-    bell.ring();
-  };
-  void stop.then(onEnd, onEnd);
-  void tunnel.closed.then(onEnd);
-  try {
-    await send(socket, beginPcapng(application, tunnel.stats().device.name, snapLength));
-    for (;;) {
-      // What is in the ring when it is to end still belongs to it.
-      const wasLast = isLast;
-      const { packets, leftOut } = watch.take();
-      const wanted = packets.slice(0, (count ?? Infinity) - captured);
-      captured += wanted.length;
-      lost += leftOut;
-      const isDone = wasLast || captured === count;
-      await send(socket, blocksFor(wanted, leftOut > 0 || isDone ? [captured, lost] : null));
-      if (isDone) return;
-      // Under load the next call would follow before timers and signals get their turn.
-      await nextTurn();
-      await bell.heard();
+/** Packets are copied from when it is made until it is streamed or ended. */
+export class Capture {
+  readonly #tunnel: OpenTunnel;
+  readonly #request: CaptureRequest;
+  readonly #watch: BindingWatch;
+  readonly #bell = new Bell();
+
+  /** @throws TtunError when too many capture from this tunnel already */
+  constructor(tunnel: OpenTunnel, request: CaptureRequest) {
+    this.#tunnel = tunnel;
+    this.#request = request;
+    this.#watch = tunnel.watch(
+      {
+        snapLength: request.snapLength,
+        capacity: MOST_PACKETS,
+        packetsPerSecond: null,
+        outbound: request.direction === null ? null : request.direction === 'out',
+      },
+      () => this.#bell.ring(),
+    );
+  }
+
+  /**
+   * Streams until the wanted number of packets is reached, the tunnel ends, or `stop` settles. Packets are taken from the
+   * tunnel's ring only when the client has read those before; what the ring has no room for meanwhile is counted.
+   */
+  async stream(socket: Socket, application: string, stop: Promise<unknown>): Promise<void> {
+    const { snapLength, count } = this.#request;
+    let [captured, lost, isLast] = [0, 0, false];
+    const onEnd = (): void => {
+      isLast = true;
+      this.#bell.ring();
+    };
+    void stop.then(onEnd, onEnd);
+    void this.#tunnel.closed.then(onEnd);
+    try {
+      await send(socket, beginPcapng(application, this.#tunnel.stats().device.name, snapLength));
+      for (;;) {
+        // What is in the ring when it is to end still belongs to it.
+        const wasLast = isLast;
+        const { packets, leftOut } = this.#watch.take();
+        const wanted = packets.slice(0, (count ?? Infinity) - captured);
+        captured += wanted.length;
+        lost += leftOut;
+        const isDone = wasLast || captured === count;
+        await send(socket, blocksFor(wanted, leftOut > 0 || isDone ? [captured, lost] : null));
+        if (isDone) return;
+        // Under load the next call would follow before timers and signals get their turn.
+        await nextTurn();
+        await this.#bell.heard();
+      }
+    } finally {
+      this.end();
     }
-  } finally {
-    watch.end();
+  }
+
+  end(): void {
+    this.#watch.end();
   }
 }
+
+/** The ring is bounded in bytes, too. */
+const MOST_PACKETS = 16_384;
 
 function blocksFor(
   packets: readonly BindingPacket[],
@@ -61,14 +77,6 @@ function blocksFor(
 ): Buffer {
   const blocks = packetBlocks(packets);
   return figures === null ? blocks : Buffer.concat([blocks, statisticsBlock(...figures)]);
-}
-
-/** What a client may make the ring hold, in bytes. */
-const RING_BYTES = 32 * 1024 * 1024;
-const MOST_PACKETS = 16_384;
-
-function capacityFor(snapLength: number): number {
-  return Math.min(MOST_PACKETS, Math.floor(RING_BYTES / snapLength));
 }
 
 /** Rings for whoever waits, or who comes to wait later. */

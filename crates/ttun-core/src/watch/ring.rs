@@ -5,10 +5,15 @@ use std::time::SystemTime;
 
 use super::{Direction, WatchOptions, WatchedPacket};
 
+/// What one watcher may make us hold, bytes; one more batch may come on top, as it is admitted before its size is known.
+const MAX_BYTES: usize = 16 << 20;
+
 pub(super) struct Ring {
     options: WatchOptions,
     wake: Box<dyn Fn() + Send>,
     packets: Vec<WatchedPacket>,
+    /// Bytes of their copies.
+    bytes: usize,
     /// `wake` was called and nothing was taken since.
     woken: bool,
     /// The second of uptime that `copied` counts for.
@@ -18,7 +23,7 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(options: WatchOptions, wake: Box<dyn Fn() + Send>) -> Self {
-        Self { options, wake, packets: Vec::new(), woken: false, second: 0, copied: 0 }
+        Self { options, wake, packets: Vec::new(), bytes: 0, woken: false, second: 0, copied: 0 }
     }
 
     /// How many of `count` packets at `now` (ms of uptime) there is room for, and a share.
@@ -28,8 +33,7 @@ impl Ring {
             self.second = second;
             self.copied = 0;
         }
-        let room = self.options.capacity.saturating_sub(self.packets.len());
-        let admitted = count.min(room).min(self.share_left());
+        let admitted = count.min(self.room()).min(self.share_left());
         self.copied += admitted;
         admitted
     }
@@ -46,6 +50,7 @@ impl Ring {
             let room = self.options.snap_length - data.len();
             data.extend_from_slice(part.get(..room).unwrap_or(part));
         }
+        self.bytes += data.len();
         self.packets.push(WatchedPacket { direction, at, len, data });
         if !self.woken {
             self.woken = true;
@@ -55,7 +60,12 @@ impl Ring {
 
     pub(super) fn take(&mut self) -> Vec<WatchedPacket> {
         self.woken = false;
+        self.bytes = 0;
         mem::take(&mut self.packets)
+    }
+
+    fn room(&self) -> usize {
+        if self.bytes < MAX_BYTES { self.options.capacity.saturating_sub(self.packets.len()) } else { 0 }
     }
 
     fn share_left(&self) -> usize {
@@ -95,5 +105,24 @@ mod tests {
         assert_eq!((taken.len(), taken[0].len), (3, 104));
         assert_eq!(taken[0].data, [[1; 4].as_slice(), &[2; 6]].concat());
         assert_eq!(ring.admit(5, 0), 3);
+    }
+    #[test]
+    fn copies_are_bounded_in_bytes_too() {
+        let options = WatchOptions {
+            snap_length: 65_535,
+            capacity: usize::MAX,
+            packets_per_second: None,
+            direction: None,
+        };
+        let mut ring = Ring::new(options, Box::new(|| {}));
+        let packet = [0; 65_535];
+        let mut held = 0;
+        while ring.admit(1, 0) == 1 {
+            ring.push(Direction::Inbound, SystemTime::now(), &packet, &[]);
+            held += packet.len();
+        }
+        assert!((MAX_BYTES..MAX_BYTES + packet.len()).contains(&held), "{held}");
+        drop(ring.take());
+        assert_eq!(ring.admit(1, 0), 1);
     }
 }
