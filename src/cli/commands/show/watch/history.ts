@@ -1,24 +1,24 @@
 /** What is remembered of a tunnel while it is watched: how much it carried over the last minute. */
+import { diffStats } from '../../../../rates.ts';
+import type { TunnelRates } from '../../../../rates.ts';
 import type { TunnelStats } from '../../../../stats.ts';
-import { ratesBetween } from './rates.ts';
-import type { Rates } from './rates.ts';
 
 export const REMEMBERED_MS = 60_000;
 
 export class History {
   /** Between the last two looks; `null` before there were two. */
-  rates: Rates | null = null;
+  rates: TunnelRates | null = null;
   #last: TunnelStats | null = null;
   /** The oldest first. */
   #samples: Sample[] = [];
 
   /** @param now in ms of a clock that only goes forward */
   add(stats: TunnelStats | null, now: number): void {
-    this.rates = stats === null || this.#last === null ? null : ratesBetween(this.#last, stats);
+    this.rates = stats === null || this.#last === null ? null : diffStats(this.#last, stats);
     this.#last = stats;
     this.#samples = this.#samples.filter(({ at }) => now - at < REMEMBERED_MS);
     if (this.rates === null) return;
-    this.#samples.push({ at: now, bits: this.rates.received.bits + this.rates.sent.bits });
+    this.#samples.push({ at: now, bits: 8 * (this.rates.encap.bytes + this.rates.decap.bytes) });
   }
 
   /**

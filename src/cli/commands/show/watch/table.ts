@@ -1,5 +1,6 @@
 /** Tunnels and their rates as a table, with as many columns as there is room for. */
 import { formatAgoShort, formatBitRate } from '../../../quantities.ts';
+import type { TunnelRates } from '../../../../rates.ts';
 import type { Style } from '../../../style.ts';
 import { grouped } from '../../../wording.ts';
 import { describeState } from '../state.ts';
@@ -81,17 +82,18 @@ function nameColumn(tunnels: readonly Watched[]): Column {
 
 const COLUMNS: readonly Column[] = [
   { title: 'STATE', width: 9, align: 'left', cell: stateOf },
-  rateColumn('RECEIVED', 10, ({ received }) => formatBitRate(received.bits)),
-  rateColumn('SENT', 10, ({ sent }) => formatBitRate(sent.bits)),
-  rateColumn('PKT/S IN', 9, ({ received }) => perSecond(received.packets)),
-  rateColumn('PKT/S OUT', 9, ({ sent }) => perSecond(sent.packets)),
+  rateColumn('RECEIVED', 10, ({ decap }) => formatBitRate(8 * decap.bytes)),
+  rateColumn('SENT', 10, ({ encap }) => formatBitRate(8 * encap.bytes)),
+  rateColumn('PKT/S IN', 9, ({ decap }) => perSecond(decap.packets)),
+  rateColumn('PKT/S OUT', 9, ({ encap }) => perSecond(encap.packets)),
   {
     title: 'DROPS/S',
     width: 7,
     align: 'right',
     cell: ({ history: { rates } }) => {
-      const text = rates === null ? NOTHING : perSecond(rates.drops);
-      return rates !== null && rates.drops > 0 ? { text, style: 'red' } : { text };
+      if (rates === null) return { text: NOTHING };
+      const drops = rates.encap.dropped + rates.decap.dropped + rates.socket.receiveOverflow;
+      return { text: perSecond(drops), ...(drops > 0 && { style: 'red' }) };
     },
   },
   { title: 'HEARD', width: 6, align: 'right', cell: heardOf },
@@ -101,11 +103,7 @@ const FIRST_TO_GO = ['HEARD', 'PKT/S OUT', 'PKT/S IN', 'DROPS/S', 'STATE', 'SENT
 
 const NOTHING = '–';
 
-function rateColumn(
-  title: string,
-  width: number,
-  describe: (rates: NonNullable<Watched['history']['rates']>) => string,
-): Column {
+function rateColumn(title: string, width: number, describe: (rates: TunnelRates) => string): Column {
   const cell = ({ history: { rates } }: Watched): Piece => ({
     text: rates === null ? NOTHING : describe(rates),
   });
