@@ -115,7 +115,7 @@ mod tests {
             direction: None,
         };
         let mut ring = Ring::new(options, Box::new(|| {}));
-        let packet = [0; 65_535];
+        let packet = vec![0; 65_535];
         let mut held = 0;
         while ring.admit(1, 0) == 1 {
             ring.push(Direction::Inbound, SystemTime::now(), &packet, &[]);
