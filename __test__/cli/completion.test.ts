@@ -3,18 +3,27 @@ import { COMMANDS } from '../../src/cli/commands/index.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { runToEnd } from '../../testbed/exec.ts';
-import { BIN } from '../../testbed/tunnel.ts';
+import type { BackgroundProcess } from '../../testbed/exec.ts';
+import { BIN, startTtun } from '../../testbed/tunnel.ts';
+import { waitFor } from '../../testbed/wait.ts';
 import { Desk } from './shells.ts';
 
 let sites: Sites;
 let desk: Desk;
+let tunnel: BackgroundProcess;
 test.before(async () => {
   sites = await createSites();
   await sites.a.ip('tuntap', 'add', 'dev', 'tap0', 'mode', 'tap');
   await sites.a.ip('tuntap', 'add', 'dev', 'lan7', 'mode', 'tun');
+  tunnel = startTtun(sites.a, ['-q', 'lan7', '10.0.1.1', '9000', '10.0.1.2', '9000']);
+  await waitFor('the tunnel to be there for others', async () => {
+    const { stdout } = await sites.a.run([process.execPath, BIN, 'completion', 'tunnels']);
+    return stdout.split('\n').includes('lan7');
+  });
   desk = await Desk.set(sites.a, ['office.toml', 'plant.toml']);
 });
 test.after.always(async () => {
+  await tunnel.stop('SIGINT');
   await desk[Symbol.asyncDispose]();
   await sites[Symbol.asyncDispose]();
 });
@@ -32,6 +41,15 @@ const OFFERS: readonly (readonly [line: string, offered: readonly string[]])[] =
   ['ttun --quiet t', ['tun0']],
   ['ttun --http 9750 tu', ['tun0']],
   ['ttun --http ', []],
+  // The only tunnel of that name that runs.
+  ['ttun show lan', ['lan7']],
+  ['ttun show --watch lan', ['lan7']],
+  ['ttun capture lan', ['lan7']],
+  ['ttun capture -d ', ['in', 'out']],
+  ['ttun capture --direction=o', ['out']],
+  ['ttun capture -w ', ['office.toml', 'plant.toml']],
+  ['ttun up -c pl', ['plant.toml']],
+  ['ttun check o', ['office.toml']],
 ];
 
 for (const shell of ['bash', 'zsh', 'fish'] as const) {

@@ -118,6 +118,7 @@ test('each command says what it does in one short line without a full stop', asy
 const MISTYPED: readonly (readonly [args: string, answer: string])[] = [
   ['hepl', "there is no command 'hepl'; did you mean help? (see ttun --help)"],
   ['lba --keep', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
+  ['lba --help', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
   ['help lba', "there is no command 'lba'; did you mean lab? (see ttun help --help)"],
   ['--json lab', 'a command comes before its options; type: ttun lab --json (see ttun --help)'],
   [

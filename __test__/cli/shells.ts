@@ -37,8 +37,8 @@ export class Desk implements AsyncDisposable {
   async offered(shell: Shell, line: string): Promise<string[]> {
     const script = join(this.folder, `script.${shell}`);
     const printed = await this.#run(ASK[shell](script, line));
-    // fish adds a description, and zsh may break lines in the manner of terminals.
-    const words = printed.split(/\r?\n/).map((word) => word.split('\t', 1)[0]?.trim() ?? '');
+    // fish adds a description, and repeats the option of a value.
+    const words = printed.split('\n').map((word) => word.replace(/\t.*/, '').replace(/^--[\w-]+=/, ''));
     return [...new Set(words)].filter((word) => word !== '').sort();
   }
 

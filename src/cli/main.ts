@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { COMMANDS } from './commands/index.ts';
 import { parseCommandLine } from './command-line.ts';
 import { sayError } from './talk.ts';
+import { refuseMistypedCommand } from './unknown-command.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -15,6 +16,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const name = commandIn(args);
   try {
     if (asksForHelp(args)) {
+      if (name === undefined) refuseMistypedCommand(args);
       const { printHelp } = await import('./print-help.ts');
       await printHelp(name);
       return 0;

@@ -2,7 +2,7 @@ import type { CommandSpec } from '../../spec.ts';
 
 export const SPEC = {
   name: 'capture',
-  summary: 'prints the packets of a running tunnel, or writes them to a file for tcpdump and Wireshark',
+  summary: 'shows the packets of a running tunnel, or records them',
   usage: ['[-w <file>] [-c <count>] [-s <bytes>] [-d in|out] <name>'],
   description: [
     'Shows the packets that pass through a running tunnel, as they are inside it, both directions in order of time: printed in the manner of tcpdump, or with -w written to a file. The tunnel is not held up: packets that pass too fast are counted, and the count is said at the end.',
