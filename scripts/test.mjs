@@ -18,6 +18,7 @@ const TOOLS = {
   socat: 'socat',
   unshare: 'util-linux',
   ps: 'procps',
+  'systemd-analyze': 'systemd',
   script: 'bsdutils',
   bash: 'bash',
   zsh: 'zsh',
