@@ -4,23 +4,13 @@ import { exitCodesOf } from '../src/cli/exit-codes.ts';
 import type { CommandSpec, OptionSpec } from '../src/cli/spec.ts';
 import { ENVIRONMENT, FILES, SIGNALS } from './facts.ts';
 import type { Fact } from './facts.ts';
-import { bold, item, literal, text, usage } from './roff.ts';
-
-/** What stands in the frame of the page. */
-export interface Edition {
-  readonly version: string;
-  /** When the page last said something else. */
-  readonly date: string;
-}
+import type { Edition } from './edition.ts';
+import { bold, head, item, literal, text, usage } from './roff.ts';
 
 export function manPage(program: CommandSpec, commands: readonly CommandSpec[], edition: Edition): string {
   const [first = '', ...rest] = program.description;
   const blocks = [
-    '.\\" Made by: npm run manual',
-    `.TH TTUN 1 ${edition.date} "ttun ${edition.version}" "User Commands"`,
-    // Nobody types a word that was broken at the end of a line.
-    '.nh',
-    '.ad l',
+    head('TTUN', 1, 'User Commands', edition),
     '.SH NAME',
     text(`ttun - ${program.summary}`),
     '.SH SYNOPSIS',
@@ -52,7 +42,7 @@ export function manPage(program: CommandSpec, commands: readonly CommandSpec[], 
   return `${blocks.filter((block) => block !== '').join('\n')}\n`;
 }
 
-const SEE_ALSO = ['ip-link(8)', 'ip-netns(8)', 'ping(8)', 'systemd.unit(5)', 'tcpdump(8)']
+const SEE_ALSO = ['ttun.toml(5)', 'ip-link(8)', 'ip-netns(8)', 'ping(8)', 'systemd.unit(5)', 'tcpdump(8)']
   .map((page) => page.replace(/^(.*)(\(.\))$/, '.BR $1 $2'))
   .join(' ,\n');
 

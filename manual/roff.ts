@@ -1,6 +1,18 @@
 /** Text for man pages, by the macros of man(7). */
 import { wrap } from '../src/cli/wrap.ts';
+import type { Edition } from './edition.ts';
 import { partsOf } from './usage.ts';
+
+/** The frame of a page. */
+export function head(title: string, section: number, kind: string, { version, date }: Edition): string {
+  return [
+    '.\\" Made by: npm run manual',
+    `.TH ${title} ${section} ${date} "ttun ${version}" "${kind}"`,
+    // Nobody types a word that was broken at the end of a line.
+    '.nh',
+    '.ad l',
+  ].join('\n');
+}
 
 /** Longer lines of source are bad style, says mandoc. */
 const WIDTH = 78;

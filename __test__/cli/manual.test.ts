@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import type { JsonSchema } from '../../manual/config-page.ts';
 import { makePages } from '../../manual/pages.ts';
 import { text } from '../../manual/roff.ts';
 import { loadSpecs } from '../../src/cli/commands/index.ts';
@@ -9,28 +10,31 @@ import { run, runToEnd } from '../../testbed/exec.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MAN_PAGE = `${ROOT}man/ttun.1`;
+const CONFIG_PAGE = `${ROOT}man/ttun.toml.5`;
 
-test('the man page and docs/command-line.md are those that npm run manual makes', async (t) => {
+test('the man pages and docs/command-line.md are those that npm run manual makes', async (t) => {
   for (const [path, made] of await makePages()) {
     t.is(await readFile(ROOT + path, 'utf8'), made, `${path} is of other specs; type: npm run manual`);
   }
 });
 
-test('mandoc finds nothing wrong with the man page', async (t) => {
-  const { stdout, stderr, status } = await runToEnd(['mandoc', '-T', 'lint', '-W', 'style', MAN_PAGE]);
-  t.deepEqual([status, stdout, stderr], [0, '', '']);
+test('mandoc finds nothing wrong with the man pages', async (t) => {
+  for (const page of [MAN_PAGE, CONFIG_PAGE]) {
+    const { stdout, stderr, status } = await runToEnd(['mandoc', '-T', 'lint', '-W', 'style', page]);
+    t.deepEqual([status, stdout, stderr], [0, '', '']);
+  }
 });
 
+/** As a terminal shows it. */
+async function rendered(page: string): Promise<string> {
+  const env = { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '100' };
+  const { stdout, stderr } = await run(['man', '--warnings', '-l', page], { env });
+  return stderr + stdout;
+}
+
 test('man shows every command and option as it is typed', async (t) => {
-  const env = {
-    ...process.env,
-    LC_ALL: 'C.UTF-8',
-    MANWIDTH: '100',
-    MAN_KEEP_FORMATTING: '',
-    GROFF_NO_SGR: '1',
-  };
-  const { stdout: shown, stderr } = await run(['man', '--warnings', '-l', MAN_PAGE], { env });
-  t.is(stderr, '');
+  const shown = await rendered(MAN_PAGE);
+  t.regex(shown, /^TTUN\(1\)/);
   for (const heading of ['NAME', 'SYNOPSIS', 'OPTIONS', 'COMMANDS', 'EXIT STATUS', 'ENVIRONMENT', 'FILES']) {
     t.regex(shown, new RegExp(`^${heading}$`, 'm'));
   }
@@ -40,6 +44,26 @@ test('man shows every command and option as it is typed', async (t) => {
     for (const option of Object.keys(options)) t.regex(shown, new RegExp(`^ .*--${option}\\b`, 'm'), option);
   }
 });
+
+test('man ttun.toml shows every key of a configuration file', async (t) => {
+  const shown = await rendered(CONFIG_PAGE);
+  t.regex(shown, /^TTUN\.TOML\(5\)/);
+  for (const table of ['http', 'tunnels.<name>', 'tunnels.<name>.interface', 'tunnels.<name>.offload']) {
+    t.true(shown.includes(`\n[${table}]\n`), table);
+  }
+  const schema = await readFile(`${ROOT}schema/ttun.schema.json`, 'utf8');
+  for (const key of keysIn(JSON.parse(schema))) t.regex(shown, new RegExp(`^ +${key}( |$)`, 'm'));
+});
+
+/** Those that have no others within them. */
+function keysIn({ properties = {}, additionalProperties }: JsonSchema): string[] {
+  const inside = typeof additionalProperties === 'object' ? keysIn(additionalProperties) : [];
+  const own = Object.entries(properties).flatMap(([key, property]) => {
+    const inner = keysIn(property);
+    return inner.length === 0 ? [key] : inner;
+  });
+  return [...inside, ...own].filter((key) => !key.startsWith('$'));
+}
 
 test('a page is not made of characters that man pages have no name for', (t) => {
   t.is(text('a–b…'), String.raw`a\(enb...`);
