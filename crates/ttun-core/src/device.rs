@@ -1,6 +1,8 @@
 //! The TUN device: attached by tun-rs, checked by us, read and written packet by packet.
 
 mod attach;
+mod create;
+mod plan;
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -14,22 +16,18 @@ use crate::seam::{DeviceRead, PacketDevice};
 use crate::stats::OffloadStats;
 use crate::system;
 
-pub(crate) use attach::attach;
+pub(crate) use plan::DevicePlan;
 
 /// An attached TUN device. Dropping it detaches.
 pub(crate) struct TunDevice {
     inner: SyncDevice,
-    name: String,
     index: u32,
     virtio_header: bool,
     offload: OffloadStats,
+    made: bool,
 }
 
 impl TunDevice {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
@@ -37,6 +35,11 @@ impl TunDevice {
     /// What the device really does, after the kernel was asked.
     pub(crate) fn offload(&self) -> OffloadStats {
         self.offload
+    }
+
+    /// Whether it was made here, and vanishes with this descriptor unless it is made to [persist](Self::persist).
+    pub(crate) fn was_made(&self) -> bool {
+        self.made
     }
 }
 
@@ -61,12 +64,12 @@ impl Drop for TunDevice {
     }
 }
 
-/// One thread's way to the device.
+/// The tunnel's thread's way to the device.
 pub(crate) struct DeviceHandle(Readiness<TunDevice>);
 
 impl DeviceHandle {
-    pub(crate) fn new(device: Arc<TunDevice>) -> Self {
-        Self(Readiness::new(device))
+    pub(crate) fn new(device: TunDevice) -> Self {
+        Self(Readiness::new(Arc::new(device)))
     }
 }
 

@@ -14,6 +14,7 @@
 //!
 //! [`Tunnel`] owns the thread that runs the pumps; [`TunnelStats`] tells what became of every packet.
 
+mod attachment;
 mod backoff;
 mod clock;
 mod counters;
@@ -22,8 +23,10 @@ mod device;
 mod encap;
 mod endpoints;
 mod error;
+mod interface;
 mod options;
 mod probe;
+mod problem;
 mod pump;
 mod pumps;
 mod readiness;

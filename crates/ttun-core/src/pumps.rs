@@ -4,22 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use tokio::runtime::Builder;
-use ttun_packet::{CoalesceOptions, SourceFilter};
+use ttun_packet::SourceFilter;
 
+use crate::attachment::{Attachment, DeviceFacts};
 use crate::clock::Clock;
 use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
 use crate::decap::Decap;
-use crate::device::{DeviceHandle, TunDevice};
 use crate::encap::Encap;
 use crate::endpoints::SharedEndpoints;
 use crate::error::{Error, ErrorKind};
+use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 use crate::socket::{PeerSocket, SocketHandle};
 use crate::watch::WatchPost;
 
 /// What both pumps see of the tunnel, and what others see of the pumps.
 pub(crate) struct Context {
+    /// Name of the device, and what is told of it.
     pub(crate) device: String,
+    pub(crate) device_facts: DeviceFacts,
     pub(crate) endpoints: SharedEndpoints,
     /// Bytes added to each packet on the outside. The peer may change, its address family may not.
     pub(crate) outer_overhead: usize,
@@ -32,6 +35,7 @@ pub(crate) struct Context {
     pub(crate) segments_per_send: AtomicUsize,
     pub(crate) receive_overflow: AtomicU32,
     pub(crate) clock: Clock,
+    pub(crate) problem: Problem,
     pub(crate) watch: Arc<WatchPost>,
     pub(crate) shutdown: Shutdown,
 }
@@ -54,20 +58,20 @@ impl Context {
 ///
 /// One thread for both directions: two were measured, always and only under load, and lost in most figures on two
 /// processors (docs/performance.md).
-pub(crate) fn run(device: &Arc<TunDevice>, socket: &Arc<PeerSocket>, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(
+    attachment: &Attachment<'_>,
+    socket: &Arc<PeerSocket>,
+    context: &Context,
+) -> Result<(), Error> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
         .map_err(|cause| Error::system("epoll_create1", &cause, "starting the tunnel's event loop"))?;
-    let handles = || (DeviceHandle::new(Arc::clone(device)), SocketHandle::new(Arc::clone(socket)));
+    let handle = || SocketHandle::new(Arc::clone(socket));
     runtime.block_on(async {
-        let (to_read, to_send) = handles();
-        let mut encap = Encap::new(to_read, to_send, context);
-        let (to_write, to_receive) = handles();
-        let offload = device.offload();
-        let coalesce = CoalesceOptions { tcp: offload.tso, udp: offload.uso };
-        let mut decap = Decap::new(to_write, to_receive, coalesce, context);
+        let mut encap = Encap::new(attachment, handle(), context);
+        let mut decap = Decap::new(attachment, handle(), attachment.coalesce(), context);
         let (out, back) = tokio::join!(ending(context, encap.run()), ending(context, decap.run()));
         out.and(back)
     })

@@ -9,7 +9,8 @@ use crate::counters::{DecapDrop, EncapDrop};
 pub enum TunnelState {
     /// The peer was heard from, and is not silent while we send.
     Up,
-    /// Nothing came from the peer yet, or nothing in the last 30 s although packets were sent to it.
+    /// Nothing came from the peer yet, or nothing in the last 30 s although packets were sent to it; or the device is gone, and
+    /// waited for.
     Waiting,
     /// The tunnel has ended.
     Closed,
@@ -39,7 +40,7 @@ pub struct TunnelStats {
 pub struct DeviceStats {
     /// Its name.
     pub name: String,
-    /// Its interface index.
+    /// Its interface index; 0 while it is gone.
     pub index: u32,
     /// Its MTU now, or when the tunnel ended, bytes; 0 if the device was deleted.
     pub mtu: u32,

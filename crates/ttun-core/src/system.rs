@@ -5,3 +5,4 @@
 pub(crate) mod datagram;
 pub(crate) mod socket_option;
 pub(crate) mod tun;
+pub(crate) mod users;

@@ -6,11 +6,12 @@ mod snapshot;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use crate::attachment::Attaching;
 use crate::error::{Error, ErrorKind};
 use crate::options::TunnelOptions;
 use crate::pumps::Context;
 use crate::socket::PeerSocket;
-use crate::stats::{OffloadStats, TunnelState, TunnelStats};
+use crate::stats::{TunnelState, TunnelStats};
 use crate::watch::{Watch, WatchOptions};
 
 use snapshot::Mtus;
@@ -31,6 +32,7 @@ pub enum End {
 
 struct Shared {
     context: Context,
+    attaching: Attaching,
     facts: Facts,
     /// Alive as long as the tunnel: what can be asked of the kernel while it runs.
     socket: Weak<PeerSocket>,
@@ -41,8 +43,6 @@ struct Shared {
 
 /// What was settled at the start and is still told after the end.
 struct Facts {
-    index: u32,
-    offload: OffloadStats,
     gro: bool,
     receive_buffer: usize,
     send_buffer: usize,
@@ -59,7 +59,7 @@ enum Ending {
 impl Tunnel {
     /// Attaches to the device, opens the socket and starts to carry packets.
     ///
-    /// Blocks for a few system calls. Nothing of the device is changed but its offload settings, which are
+    /// Blocks for a few system calls. Nothing of the device is changed but what the options name and its offload settings; all is
     /// taken back when the tunnel ends.
     ///
     /// # Errors
@@ -88,7 +88,16 @@ impl Tunnel {
     pub fn set_remote(&self, remote: SocketAddr) -> Result<(), Error> {
         let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
         let socket = self.shared.socket.upgrade().ok_or_else(closed)?;
-        self.shared.context.endpoints.change(|now| socket.reconnect(now, remote))
+        self.shared.context.endpoints.change(|now| socket.reconnect(now, remote))?;
+        self.shared.follow_route(&socket);
+        Ok(())
+    }
+
+    /// What keeps the tunnel from working as it should although it runs: its device is gone, and why it can't be attached to again.
+    /// `None` when nothing does.
+    #[must_use]
+    pub fn problem(&self) -> Option<Error> {
+        self.shared.context.problem.get()
     }
 
     /// Wishes the tunnel to end and returns at once.
@@ -142,6 +151,17 @@ impl Drop for Tunnel {
 }
 
 impl Shared {
+    /// The MTU of the device is that of the route to the peer, where it was to be. The peer is another already, so that failing
+    /// here is a problem of the tunnel, not of the change.
+    fn follow_route(&self, socket: &PeerSocket) {
+        let Some(interface) = &self.attaching.interface else { return };
+        match interface.follow_route(socket.path_mtu()) {
+            Err(error) => self.context.problem.set(error),
+            Ok(()) if self.context.device_facts.get().is_some() => self.context.problem.clear(),
+            Ok(()) => {}
+        }
+    }
+
     fn end(&self, end: &End) {
         self.context.clock.mark_ended();
         let before = std::mem::replace(&mut *self.ending(), Ending::Ended(end.clone()));

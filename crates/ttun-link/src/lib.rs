@@ -14,6 +14,7 @@ mod interface;
 mod link;
 mod lookup;
 mod netlink;
+mod notices;
 mod route;
 
 pub use changes::Changes;
@@ -22,3 +23,4 @@ pub use error::{Error, Step};
 pub use interface::{Interface, describe, interfaces};
 pub use link::{Link, LinkKind, find};
 pub use lookup::{Route, RouteQuery, route_to};
+pub use notices::LinkNotices;

@@ -24,12 +24,16 @@ pub(crate) enum Added {
 pub(crate) fn add(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<Added, Refusal> {
     let request = RouteNetlinkMessage::NewRoute(message(index, ip, prefix_len));
     let Err(refusal) = netlink.change(request, NLM_F_CREATE | NLM_F_EXCL) else { return Ok(Added::Now) };
-    if !refusal.is(libc::EEXIST) {
+    // Who may not change routes is told so whether or not there is anything to change.
+    if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
         return Err(refusal);
     }
     let standing = standing(netlink, ip, prefix_len)?;
     if standing.iter().any(|route| device(route) == Some(index)) {
         return Ok(Added::ThereAlready);
+    }
+    if refusal.is(libc::EPERM) {
+        return Err(refusal);
     }
     let reason = standing.first().and_then(device).map(|other| {
         let name = link::by_index(netlink, other)

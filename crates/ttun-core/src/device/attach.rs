@@ -1,4 +1,4 @@
-//! Attaching to an existing TUN device without changing anything about it, and saying what keeps us from it.
+//! Attaching to a TUN device without changing anything about it, and saying what keeps us from it.
 
 use std::fs::File;
 use std::io;
@@ -9,51 +9,62 @@ use ttun_packet::VIRTIO_NET_HEADER_LEN;
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use super::TunDevice;
+use super::create;
+use super::plan::DevicePlan;
 use crate::error::{Error, ErrorKind};
 use crate::options::Offload;
 use crate::stats::OffloadStats;
 use crate::system;
 
-/// Longest name of an interface, bytes (IFNAMSIZ without the closing zero).
-const MAX_NAME_LEN: usize = libc::IFNAMSIZ - 1;
+impl DevicePlan {
+    /// Whether there is anything to attach to, without touching it.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_driver()?;
+        match find_tun(&self.name)? {
+            None if self.creation.is_none() => Err(not_found(&self.name)),
+            _ => Ok(()),
+        }
+    }
 
-/// Attaches to the device called `name`, using of `allowed` what the kernel has.
-pub(crate) fn attach(name: &str, allowed: Offload) -> Result<TunDevice, Error> {
-    check_name(name)?;
-    check_driver()?;
-    let (link, multi_queue) = find_tun(name)?;
+    /// Attaches to the device, or makes it, using of the offloads what the kernel has.
+    pub(crate) fn attach(&self) -> Result<TunDevice, Error> {
+        check_driver()?;
+        let (inner, made) = match (find_tun(&self.name)?, &self.creation) {
+            (Some(link), _) => (attach_to(&self.name, &link, self.offload)?, false),
+            (None, Some(creation)) => create::create(&self.name, creation, self.offload)?,
+            (None, None) => return Err(not_found(&self.name)),
+        };
+        let index = inner
+            .if_index()
+            .map_err(|cause| Error::system("ioctl", &cause, &format!("looking up device {}", self.name)))?;
 
-    let inner = DeviceBuilder::new()
+        let virtio_header = self.offload.virtio_header;
+        if virtio_header {
+            settle_framing(&inner)
+                .map_err(|cause| Error::system("ioctl", &cause, "setting up packet headers"))?;
+        }
+        let offload = if virtio_header { negotiate(&inner, self.offload) } else { OffloadStats::default() };
+        inner
+            .set_nonblocking(true)
+            .map_err(|cause| Error::system("fcntl", &cause, "making the device non-blocking"))?;
+        Ok(TunDevice { inner, index, virtio_header, offload, made })
+    }
+}
+
+fn attach_to(name: &str, link: &TunLink, allowed: Offload) -> Result<SyncDevice, Error> {
+    let inner = open(name, link.multi_queue, allowed).map_err(|cause| refused(name, link, &cause))?;
+    check_same(name, link, &inner)?;
+    Ok(inner)
+}
+
+/// Without changing whether it is up.
+pub(super) fn open(name: &str, multi_queue: bool, allowed: Offload) -> io::Result<SyncDevice> {
+    DeviceBuilder::new()
         .name(name)
         .inherit_enable_state()
         .offload(allowed.virtio_header)
         .multi_queue(multi_queue)
         .build_sync()
-        .map_err(|cause| refused(name, &link, &cause))?;
-    check_same(name, &link, &inner)?;
-
-    let virtio_header = allowed.virtio_header;
-    if virtio_header {
-        settle_framing(&inner)
-            .map_err(|cause| Error::system("ioctl", &cause, "setting up packet headers"))?;
-    }
-    let offload = if virtio_header { negotiate(&inner, allowed) } else { OffloadStats::default() };
-    inner
-        .set_nonblocking(true)
-        .map_err(|cause| Error::system("fcntl", &cause, "making the device non-blocking"))?;
-    Ok(TunDevice { inner, name: name.to_owned(), index: link.index, virtio_header, offload })
-}
-
-fn check_name(name: &str) -> Result<(), Error> {
-    let fits = (1..=MAX_NAME_LEN).contains(&name.len());
-    if fits && !name.contains(['/', '\0', ':']) && !name.contains(char::is_whitespace) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::InvalidOptions,
-        format!("\"{}\" can't be the name of a device", name.escape_debug()),
-    )
-    .with_hint(format!("use 1 to {MAX_NAME_LEN} bytes without spaces, slashes or colons, for example tun0")))
 }
 
 /// tun-rs, run as root, makes a missing `/dev/net/tun`; this program leaves the system as it is.
@@ -75,20 +86,32 @@ fn check_driver() -> Result<(), Error> {
     Err(error.caused_by("open", &cause))
 }
 
+/// A device of the TUN driver, as it was found.
+struct TunLink {
+    index: u32,
+    multi_queue: bool,
+    owner: Option<u32>,
+    group: Option<u32>,
+}
+
 /// A device that does not exist would silently be created by attaching as root, so it is looked up first.
-fn find_tun(name: &str) -> Result<(Link, bool), Error> {
+fn find_tun(name: &str) -> Result<Option<TunLink>, Error> {
     let found = ttun_link::find(name)
         .map_err(|cause| Error::system("recvmsg", &cause, &format!("looking up device {name}")))?;
-    let Some(link) = found else { return Err(not_found(name)) };
-    match link.kind {
-        LinkKind::Tun { multi_queue, .. } => Ok((link, multi_queue)),
-        LinkKind::Tap => Err(Error::new(
+    match found {
+        None => Ok(None),
+        Some(Link { index, kind: LinkKind::Tun { multi_queue, owner, group } }) => {
+            Ok(Some(TunLink { index, multi_queue, owner, group }))
+        }
+        Some(Link { kind: LinkKind::Tap, .. }) => Err(Error::new(
             ErrorKind::DeviceIsTap,
             format!("{name} is a TAP device: it carries Ethernet frames, not IP packets"),
         )
         .with_hint(format!("replace it: ip tuntap del dev {name} mode tap && {}", creation(name)))),
-        LinkKind::Other => Err(Error::new(ErrorKind::DeviceNotTun, format!("{name} is not a TUN device"))
-            .with_hint("choose another name; ip tuntap lists the TUN devices")),
+        Some(Link { kind: LinkKind::Other, .. }) => {
+            Err(Error::new(ErrorKind::DeviceNotTun, format!("{name} is not a TUN device"))
+                .with_hint("choose another name; ip tuntap lists the TUN devices"))
+        }
     }
 }
 
@@ -102,7 +125,7 @@ fn creation(name: &str) -> String {
     format!("ip tuntap add dev {name} mode tun")
 }
 
-fn refused(name: &str, link: &Link, cause: &io::Error) -> Error {
+fn refused(name: &str, link: &TunLink, cause: &io::Error) -> Error {
     let error = match cause.raw_os_error() {
         Some(libc::EBUSY) => {
             Error::new(ErrorKind::DeviceBusy, format!("another process is attached to {name}"))
@@ -115,13 +138,9 @@ fn refused(name: &str, link: &Link, cause: &io::Error) -> Error {
 }
 
 /// Without `CAP_NET_ADMIN` only the owner, or a member of the group, may attach (`tun_not_capable`).
-fn not_owner(name: &str, link: &Link) -> Error {
+fn not_owner(name: &str, link: &TunLink) -> Error {
     let user = system::tun::effective_user();
-    let (owner, group) = match link.kind {
-        LinkKind::Tun { owner, group, .. } => (owner, group),
-        LinkKind::Tap | LinkKind::Other => (None, None),
-    };
-    let whose = match (owner, group) {
+    let whose = match (link.owner, link.group) {
         (Some(owner), _) => format!("user id {owner}"),
         (None, Some(group)) => format!("group id {group}"),
         (None, None) => "root".to_owned(),
@@ -138,7 +157,7 @@ fn not_owner(name: &str, link: &Link) -> Error {
 
 /// The device may have vanished since it was looked up; then attaching has made another one, which goes
 /// away with the descriptor.
-fn check_same(name: &str, link: &Link, attached: &SyncDevice) -> Result<(), Error> {
+fn check_same(name: &str, link: &TunLink, attached: &SyncDevice) -> Result<(), Error> {
     match attached.if_index() {
         Ok(index) if index == link.index => Ok(()),
         Ok(_) => Err(not_found(name)),

@@ -39,6 +39,28 @@ pub(crate) fn set_offload(tun: BorrowedFd<'_>, offload: c_uint) -> io::Result<()
     checked(result)
 }
 
+/// Lets `user` attach to the device.
+pub(crate) fn set_owner(tun: BorrowedFd<'_>, user: u32) -> io::Result<()> {
+    // SAFETY: TUNSETOWNER takes its argument by value, as an unsigned long, and no pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOWNER, libc::c_ulong::from(user)) };
+    checked(result)
+}
+
+/// Lets the members of `group` attach to the device.
+pub(crate) fn set_group(tun: BorrowedFd<'_>, group: u32) -> io::Result<()> {
+    // SAFETY: TUNSETGROUP takes its argument by value, as an unsigned long, and no pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETGROUP, libc::c_ulong::from(group)) };
+    checked(result)
+}
+
+/// Lets the device stay when nobody is attached any more.
+pub(crate) fn persist(tun: BorrowedFd<'_>) -> io::Result<()> {
+    const ON: libc::c_ulong = 1;
+    // SAFETY: TUNSETPERSIST takes its argument by value, as an unsigned long, and no pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETPERSIST, ON) };
+    checked(result)
+}
+
 /// The MTU of interface `name` in bytes, asked through any socket of its network namespace.
 pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
     let mut request = empty_request();

@@ -13,12 +13,14 @@ use tokio::runtime::Builder;
 use ttun_packet::CoalesceOptions;
 
 use super::fake::{FakeDevice, FakeSocket, Lane};
+use crate::attachment::DeviceFacts;
 use crate::clock::Clock;
 use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
 use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::endpoints::{Endpoints, SharedEndpoints};
 use crate::error::Error;
+use crate::problem::Problem;
 use crate::pumps::Context;
 use crate::shutdown::Shutdown;
 use crate::{DecapDrop, EncapDrop};
@@ -174,6 +176,7 @@ async fn joined<T, const N: usize>(futures: &mut [Pin<Box<dyn Future<Output = T>
 pub(super) fn context() -> Context {
     Context {
         device: "tun0".to_owned(),
+        device_facts: DeviceFacts::default(),
         endpoints: SharedEndpoints::new(Endpoints {
             local: "192.0.2.1:8000".parse().unwrap(),
             remote: "192.0.2.2:8000".parse().unwrap(),
@@ -187,6 +190,7 @@ pub(super) fn context() -> Context {
         segments_per_send: AtomicUsize::new(64),
         receive_overflow: AtomicU32::new(0),
         clock: Clock::start(),
+        problem: Problem::default(),
         watch: Arc::default(),
         shutdown: Shutdown::default(),
     }

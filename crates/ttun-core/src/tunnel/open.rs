@@ -9,15 +9,18 @@ use std::thread;
 use ttun_packet::{SourceFilter, outer_overhead};
 
 use super::{End, Ending, Facts, Shared};
+use crate::attachment::{Attaching, Attachment, DeviceFacts};
 use crate::clock::Clock;
 use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
-use crate::device;
+use crate::device::{DevicePlan, TunDevice};
 use crate::endpoints::SharedEndpoints;
 use crate::error::{Error, ErrorKind};
+use crate::interface::Interface;
 use crate::options::TunnelOptions;
+use crate::problem::Problem;
 use crate::pumps::{self, Context};
 use crate::shutdown::Shutdown;
-use crate::socket;
+use crate::socket::{self, PeerSocket};
 
 /// Attaches to the device, opens the socket and starts the thread that carries packets.
 pub(super) fn open(options: &TunnelOptions) -> Result<Arc<Shared>, Error> {
@@ -34,15 +37,22 @@ pub(super) fn open(options: &TunnelOptions) -> Result<Arc<Shared>, Error> {
         )
         .with_hint("name the interface that leads to the peer: ip -brief link"));
     }
-    let device = Arc::new(device::attach(&options.device, options.offload)?);
+    let outer_overhead = outer_overhead(&options.remote);
+    let interface =
+        options.interface.as_ref().map(|wished| Interface::new(wished, outer_overhead)).transpose()?;
+    let attaching = Attaching { plan: DevicePlan::new(options)?, interface, reattach: options.reattach };
+    // What is most often wrong is said first; what is changed of the system comes last.
+    attaching.plan.check()?;
     let (socket, endpoints) = socket::open(options)?;
+    let device = attaching.attach(&socket)?;
     let socket = Arc::new(socket);
     let (receive_buffer, send_buffer) = socket.buffer_sizes();
     let shared = Arc::new(Shared {
         context: Context {
-            device: device.name().to_owned(),
+            device: options.device.clone(),
+            device_facts: DeviceFacts::of(&device),
             endpoints: SharedEndpoints::new(endpoints),
-            outer_overhead: outer_overhead(&endpoints.remote),
+            outer_overhead,
             allowed_sources,
             clamp_mss: options.clamp_mss,
             encap: EncapCounters::default(),
@@ -51,16 +61,12 @@ pub(super) fn open(options: &TunnelOptions) -> Result<Arc<Shared>, Error> {
             segments_per_send: AtomicUsize::new(socket.segments_per_send()),
             receive_overflow: AtomicU32::new(0),
             clock: Clock::start(),
+            problem: Problem::default(),
             watch: Arc::default(),
             shutdown: Shutdown::default(),
         },
-        facts: Facts {
-            index: device.index(),
-            offload: device.offload(),
-            gro: socket.gro(),
-            receive_buffer,
-            send_buffer,
-        },
+        attaching,
+        facts: Facts { gro: socket.gro(), receive_buffer, send_buffer },
         socket: Arc::downgrade(&socket),
         last_mtus: OnceLock::new(),
         ending: Mutex::new(Ending::Running(Vec::new())),
@@ -71,18 +77,27 @@ pub(super) fn open(options: &TunnelOptions) -> Result<Arc<Shared>, Error> {
     thread::Builder::new()
         .name(format!("ttun-{}", options.device))
         .spawn(move || {
-            let ran = catch_unwind(AssertUnwindSafe(|| pumps::run(&device, &socket, &theirs.context)));
-            let _ = theirs.last_mtus.set(theirs.mtus());
+            let end = carry(device, &socket, &theirs);
             // Both descriptors are closed before anybody hears of the end.
-            drop((device, socket));
-            theirs.end(&match ran {
-                Ok(Ok(())) => End::Closed,
-                Ok(Err(error)) => End::Failed(error),
-                Err(panic) => End::Failed(panicked(panic.as_ref())),
-            });
+            drop(socket);
+            theirs.end(&end);
         })
         .map_err(|cause| Error::system("clone", &cause, "starting the tunnel's thread"))?;
     Ok(shared)
+}
+
+/// Carries packets until the tunnel ends; then the interface is as it was before, and the device is free.
+fn carry(device: TunDevice, socket: &Arc<PeerSocket>, shared: &Shared) -> End {
+    let Shared { context, attaching, .. } = shared;
+    let attachment = Attachment::new(device, attaching, socket, context);
+    let ran = catch_unwind(AssertUnwindSafe(|| pumps::run(&attachment, socket, context)));
+    let _ = shared.last_mtus.set(shared.mtus());
+    drop(attachment);
+    match ran {
+        Ok(Ok(())) => End::Closed,
+        Ok(Err(error)) => End::Failed(error),
+        Err(panic) => End::Failed(panicked(panic.as_ref())),
+    }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {

@@ -21,31 +21,33 @@ impl Shared {
         let Some(socket) = self.socket.upgrade() else {
             return self.last_mtus.get().copied().unwrap_or_default();
         };
-        // A device that was deleted has none.
-        let device = system::tun::interface_mtu(socket.as_fd(), &self.context.device).unwrap_or(0);
+        // A device that was deleted has none, and what has its name now may be something else.
+        let device = match self.context.device_facts.get() {
+            Some(_) => system::tun::interface_mtu(socket.as_fd(), &self.context.device).unwrap_or(0),
+            None => 0,
+        };
         Mtus { device, path: socket.path_mtu() }
     }
 
     pub(super) fn state(&self) -> TunnelState {
         let (peer, _) = self.context.endpoints.versioned();
-        self.context.clock.state(peer)
+        match self.context.clock.state(peer) {
+            TunnelState::Up if self.context.device_facts.get().is_none() => TunnelState::Waiting,
+            state => state,
+        }
     }
 
     pub(super) fn stats(&self) -> TunnelStats {
         let Self { context, facts, .. } = self;
         let mtus = self.mtus();
+        let (index, offload) = context.device_facts.get().unwrap_or_default();
         let (peer, endpoints) = context.endpoints.versioned();
         let timestamp = epoch_ms(SystemTime::now());
         TunnelStats {
             timestamp,
             uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
-            state: context.clock.state(peer),
-            device: DeviceStats {
-                name: context.device.clone(),
-                index: facts.index,
-                mtu: mtus.device,
-                offload: facts.offload,
-            },
+            state: self.state(),
+            device: DeviceStats { name: context.device.clone(), index, mtu: mtus.device, offload },
             socket: SocketStats {
                 local: endpoints.local,
                 remote: endpoints.remote,

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use ttun_core::{End, Error, ErrorKind, Tunnel, TunnelOptions};
 
 use crate::namespace::{become_user, isolated, run};
-use crate::site::{await_up, make_device, options, send_segmented};
+use crate::site::{await_up, description, make_device, options, send_segmented};
 use crate::tun::{IFF_PLAIN, OtherProgram};
 
 /// Any user but root.
@@ -21,13 +21,6 @@ fn refused(options: &TunnelOptions) -> Error {
 fn opens_and_closes(device: &str) {
     let tunnel = Tunnel::open(&options(device)).unwrap();
     assert!(matches!(tunnel.close(), End::Closed));
-}
-
-/// Everything that `ip` can tell about a device but its counters and the header flag, which each program
-/// that attaches sets as it needs it.
-fn description(device: &str) -> String {
-    run(&format!("ip -details -json address show dev {device}"))
-        .replace("\"vnet_hdr\":true", "\"vnet_hdr\":false")
 }
 
 #[test]

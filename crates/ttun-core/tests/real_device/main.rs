@@ -14,6 +14,8 @@ mod lifecycle;
 mod namespace;
 mod peer;
 mod place;
+mod reattach;
+mod set_up;
 mod site;
 mod traffic;
 mod tun;

@@ -1,5 +1,6 @@
 //! A network namespace that lives as long as a test.
 
+use std::fs;
 use std::io;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +22,8 @@ pub(crate) fn isolated(test: impl FnOnce() + Send) {
             let error = io::Error::last_os_error();
             assert!(result == 0, "this test must be run as root: no network namespace can be made ({error})");
             run("ip link set lo up");
+            // A device without a link-local address solicits no routers (1: IN6_ADDR_GEN_MODE_NONE).
+            fs::write("/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1").unwrap();
             test();
         });
         if let Err(panic) = inside.join() {

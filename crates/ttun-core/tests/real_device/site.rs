@@ -36,9 +36,21 @@ pub(crate) fn make_device() {
     run("ip link set tun0 up");
 }
 
+/// Everything that `ip` can tell about a device but its counters and the header flag, which each program
+/// that attaches sets as it needs it.
+pub(crate) fn description(device: &str) -> String {
+    run(&format!("ip -details -json address show dev {device}"))
+        .replace("\"vnet_hdr\":true", "\"vnet_hdr\":false")
+}
+
 /// What is sent before the kernel has noticed that somebody is attached (linkwatch) is dropped by it.
 pub(crate) fn await_up() {
-    eventually("the device is up", || run("ip -brief link show tun0").contains(" UP "));
+    let is_up = || {
+        let told = run("ip -brief link show tun0");
+        // A device that was attached to before it was brought up never tells (RFC 2863 state "unknown").
+        told.contains(" UP ") || told.contains(" UNKNOWN ")
+    };
+    eventually("the device is up", is_up);
 }
 
 pub(crate) struct Site {
@@ -50,12 +62,17 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// In a namespace of its own.
+    /// In a namespace of its own, over a device that was there before.
     pub(crate) fn new(offload: Offload) -> Self {
         make_device();
+        Self::with(TunnelOptions { offload, ..options("tun0") })
+    }
+
+    /// The peer is that of the site, whatever the options say.
+    pub(crate) fn with(options: TunnelOptions) -> Self {
         let peer = bound("127.0.0.1:0");
         let remote = peer.local_addr().unwrap();
-        let tunnel = Tunnel::open(&TunnelOptions { remote, offload, ..options("tun0") }).unwrap();
+        let tunnel = Tunnel::open(&TunnelOptions { remote, ..options }).unwrap();
         peer.connect(tunnel.stats().socket.local).unwrap();
         await_up();
         let program = bound("10.0.2.1:7000");

@@ -1,0 +1,80 @@
+//! What device a tunnel is to have, checked as far as it can be before the device is there.
+
+use crate::error::{Error, ErrorKind};
+use crate::options::{InterfaceOptions, Offload, TunnelOptions};
+use crate::system::users;
+
+/// Which device to attach to, and how to make it if it is not there.
+pub(crate) struct DevicePlan {
+    pub(super) name: String,
+    pub(super) offload: Offload,
+    /// `None` where a missing device is an error.
+    pub(super) creation: Option<Creation>,
+}
+
+/// What a device that is made will be like.
+pub(super) struct Creation {
+    pub(super) owner: Option<u32>,
+    pub(super) group: Option<u32>,
+    pub(super) multi_queue: bool,
+    pub(super) persist: bool,
+}
+
+/// Longest name of an interface, bytes (IFNAMSIZ without the closing zero).
+const MAX_NAME_LEN: usize = libc::IFNAMSIZ - 1;
+
+impl DevicePlan {
+    pub(crate) fn new(options: &TunnelOptions) -> Result<Self, Error> {
+        check_name(&options.device)?;
+        let wanted = options.interface.as_ref().filter(|interface| interface.create);
+        let creation = wanted.map(Creation::new).transpose()?;
+        Ok(Self { name: options.device.clone(), offload: options.offload, creation })
+    }
+
+    /// Whether a missing device is made.
+    pub(crate) fn creates(&self) -> bool {
+        self.creation.is_some()
+    }
+}
+
+impl Creation {
+    fn new(options: &InterfaceOptions) -> Result<Self, Error> {
+        let owner = options.owner.as_deref();
+        let owner = owner.map(|name| number_of("user", "passwd", name, users::user_id)).transpose()?;
+        let group = options.group.as_deref();
+        let group = group.map(|name| number_of("group", "group", name, users::group_id)).transpose()?;
+        Ok(Self { owner, group, multi_queue: options.multi_queue, persist: options.persist })
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let fits = (1..=MAX_NAME_LEN).contains(&name.len());
+    if fits && !name.contains(['/', '\0', ':']) && !name.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidOptions,
+        format!("\"{}\" can't be the name of a device", name.escape_debug()),
+    )
+    .with_hint(format!("use 1 to {MAX_NAME_LEN} bytes without spaces, slashes or colons, for example tun0")))
+}
+
+/// What consists of digits is a number, whether or not anybody has it. The highest means nobody (`tun_chr_ioctl`).
+fn number_of(
+    what: &str,
+    database: &str,
+    name: &str,
+    look_up: fn(&str) -> std::io::Result<Option<u32>>,
+) -> Result<u32, Error> {
+    if let Ok(number) = name.parse::<u32>()
+        && number != u32::MAX
+    {
+        return Ok(number);
+    }
+    let found = look_up(name)
+        .map_err(|cause| Error::system("getpwnam_r", &cause, &format!("looking up the {what} {name}")))?;
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidOptions, format!("there is no {what} \"{}\"", name.escape_debug()))
+            .with_hint(format!("getent {database} lists those of this system; a number is taken as it is"))
+    })
+}

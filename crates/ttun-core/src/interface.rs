@@ -1,0 +1,202 @@
+//! The device as an interface: the addresses, routes, MTU and state that were wished for it, and putting back what
+//! was there before.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ttun_link::{Changes, Wishes};
+
+use crate::device::TunDevice;
+use crate::error::{Error, ErrorKind};
+use crate::options::{InterfaceOptions, MtuChoice};
+
+/// What is wished for the interface, and what that has changed so far.
+pub(crate) struct Interface {
+    addresses: Vec<(IpAddr, u8)>,
+    routes: Vec<(IpAddr, u8)>,
+    mtu: MtuChoice,
+    up: Option<bool>,
+    /// Bytes added to each packet on the outside.
+    outer_overhead: usize,
+    standing: Mutex<Option<Standing>>,
+}
+
+/// An interface that was set up. Dropping it puts the interface back, the last change first.
+struct Standing {
+    index: u32,
+    /// Whether what is changed is put back: not of a device that was made here, which goes, or stays as it is.
+    passing: bool,
+    mtu: Option<u32>,
+    /// What another route to the peer changed of the MTU.
+    by_route: Option<Changes>,
+    _from_the_start: Option<Changes>,
+}
+
+/// The least MTU with which an interface has IPv6 (RFC 8200 section 5).
+const IPV6_MIN_MTU: u32 = 1280;
+
+/// What an IP interface may have as MTU, bytes (RFC 791; the driver's own bound, `tun_net_initialize` in drivers/net/tun.c).
+const MTUS: std::ops::RangeInclusive<u32> = 68..=65_535;
+
+impl Interface {
+    pub(crate) fn new(options: &InterfaceOptions, outer_overhead: usize) -> Result<Self, Error> {
+        let InterfaceOptions { addresses, routes, mtu, up, .. } = options;
+        check_prefixes(addresses)?;
+        check_prefixes(routes)?;
+        if let MtuChoice::Bytes(bytes) = mtu {
+            check_mtu(*bytes)?;
+        }
+        let (addresses, routes) = (addresses.clone(), routes.clone());
+        Ok(Self { addresses, routes, mtu: *mtu, up: *up, outer_overhead, standing: Mutex::default() })
+    }
+
+    /// Gives `device` what was wished. `path_mtu` is that of the route to the peer, as it is before routes are changed.
+    pub(crate) fn set_up(&self, device: &TunDevice, path_mtu: Option<usize>) -> Result<(), Error> {
+        let wishes = Wishes {
+            addresses: self.addresses.clone(),
+            routes: self.routes.clone(),
+            mtu: self.mtu_for(path_mtu),
+            up: self.up.or(device.was_made().then_some(true)),
+        };
+        let (index, passing) = (device.index(), !device.was_made());
+        let changes = configure(index, &wishes, passing)?;
+        let standing = Standing { index, passing, mtu: wishes.mtu, by_route: None, _from_the_start: changes };
+        *self.standing() = Some(standing);
+        Ok(())
+    }
+
+    /// Where the MTU is to fit the route to the peer, and that is another now, sets it anew.
+    pub(crate) fn follow_route(&self, path_mtu: Option<usize>) -> Result<(), Error> {
+        let mut standing = self.standing();
+        let Some(standing) = standing.as_mut().filter(|_| self.mtu == MtuChoice::Auto) else { return Ok(()) };
+        let mtu = self.mtu_for(path_mtu);
+        if mtu.is_none() || mtu == standing.mtu {
+            return Ok(());
+        }
+        // First as it was at the start, so that there is only one to be put back.
+        standing.by_route = None;
+        standing.mtu = None;
+        standing.by_route =
+            configure(standing.index, &Wishes { mtu, ..Wishes::default() }, standing.passing)?;
+        standing.mtu = mtu;
+        Ok(())
+    }
+
+    /// Puts back what was changed. Nothing is left to do of a device that has gone.
+    pub(crate) fn put_back(&self) {
+        let standing = self.standing().take();
+        drop(standing);
+    }
+
+    fn mtu_for(&self, path_mtu: Option<usize>) -> Option<u32> {
+        match self.mtu {
+            MtuChoice::Unchanged => None,
+            MtuChoice::Bytes(bytes) => Some(bytes),
+            MtuChoice::Auto => {
+                let fits = u32::try_from(path_mtu?.saturating_sub(self.outer_overhead)).ok()?;
+                let least = if self.speaks_ipv6() { IPV6_MIN_MTU } else { *MTUS.start() };
+                Some(fits.clamp(least, *MTUS.end()))
+            }
+        }
+    }
+
+    fn speaks_ipv6(&self) -> bool {
+        self.addresses.iter().chain(&self.routes).any(|(ip, _)| ip.is_ipv6())
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Option<Standing>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is to be put back, if anything is.
+fn configure(index: u32, wishes: &Wishes, passing: bool) -> Result<Option<Changes>, Error> {
+    let changes = ttun_link::configure(index, wishes).map_err(|error| refused(&error))?;
+    if passing && !changes.is_empty() {
+        return Ok(Some(changes));
+    }
+    changes.keep();
+    Ok(None)
+}
+
+fn refused(error: &ttun_link::Error) -> Error {
+    let refused = match error.cause().raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            Error::permission(&format!("set up {}: {error}", error.interface()))
+        }
+        _ => Error::new(ErrorKind::System, error.to_string()),
+    };
+    refused.caused_by("sendmsg", error.cause())
+}
+
+fn check_prefixes(prefixes: &[(IpAddr, u8)]) -> Result<(), Error> {
+    let impossible = prefixes.iter().find(|(ip, len)| *len > if ip.is_ipv4() { 32 } else { 128 });
+    impossible.map_or(Ok(()), |(ip, len)| {
+        Err(Error::new(ErrorKind::InvalidOptions, format!("{ip}/{len} has too long a prefix"))
+            .with_hint("a prefix has up to 32 bits in IPv4 and 128 in IPv6"))
+    })
+}
+
+fn check_mtu(bytes: u32) -> Result<(), Error> {
+    if MTUS.contains(&bytes) {
+        return Ok(());
+    }
+    let message = format!("{bytes} bytes can't be the MTU of a device");
+    Err(Error::new(ErrorKind::InvalidOptions, message).with_hint(format!(
+        "choose {} to {} bytes, or auto",
+        MTUS.start(),
+        MTUS.end()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn automatic(addresses: &[&str], routes: &[&str], outer_overhead: usize) -> Interface {
+        let parsed = |networks: &[&str]| networks.iter().map(|ip| (ip.parse().unwrap(), 24)).collect();
+        let options = InterfaceOptions {
+            addresses: parsed(addresses),
+            routes: parsed(routes),
+            mtu: MtuChoice::Auto,
+            ..InterfaceOptions::default()
+        };
+        Interface::new(&options, outer_overhead).unwrap()
+    }
+
+    #[test]
+    fn the_automatic_mtu_is_what_the_outer_headers_leave_of_the_route() {
+        assert_eq!(automatic(&["10.0.2.1"], &[], 28).mtu_for(Some(1500)), Some(1472));
+        assert_eq!(automatic(&["10.0.2.1"], &[], 48).mtu_for(Some(1500)), Some(1452));
+        assert_eq!(automatic(&[], &[], 28).mtu_for(Some(600)), Some(572));
+    }
+
+    #[test]
+    fn where_the_inside_speaks_ipv6_it_is_never_under_1280() {
+        assert_eq!(automatic(&["fd00::1"], &[], 28).mtu_for(Some(1300)), Some(1280));
+        assert_eq!(automatic(&["10.0.2.1"], &["fd00::"], 48).mtu_for(Some(1280)), Some(1280));
+        assert_eq!(automatic(&["fd00::1"], &[], 48).mtu_for(Some(1400)), Some(1352));
+    }
+
+    #[test]
+    fn it_stays_within_what_a_device_can_have() {
+        assert_eq!(automatic(&[], &[], 28).mtu_for(Some(65_536)), Some(65_508));
+        assert_eq!(automatic(&[], &[], 28).mtu_for(Some(100_000)), Some(65_535));
+        assert_eq!(automatic(&[], &[], 48).mtu_for(Some(68)), Some(68));
+        assert_eq!(automatic(&[], &[], 28).mtu_for(None), None, "without a route it stays as it is");
+    }
+
+    #[test]
+    fn what_no_interface_can_have_is_refused() {
+        let refused = |options| Interface::new(&options, 28).err().map(|error| error.kind());
+        let impossible = || vec![("10.0.2.1".parse().unwrap(), 33)];
+        for options in [
+            InterfaceOptions { addresses: impossible(), ..InterfaceOptions::default() },
+            InterfaceOptions { routes: impossible(), ..InterfaceOptions::default() },
+            InterfaceOptions { mtu: MtuChoice::Bytes(67), ..InterfaceOptions::default() },
+            InterfaceOptions { mtu: MtuChoice::Bytes(65_536), ..InterfaceOptions::default() },
+        ] {
+            assert_eq!(refused(options), Some(ErrorKind::InvalidOptions));
+        }
+    }
+}

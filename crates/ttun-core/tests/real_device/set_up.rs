@@ -1,0 +1,276 @@
+//! Devices that are made and set up, and what is left of that.
+
+use std::net::UdpSocket;
+
+use ttun_core::{End, Error, ErrorKind, InterfaceOptions, MtuChoice, Tunnel, TunnelOptions};
+
+use crate::namespace::{become_user, isolated, run};
+use crate::site::{Site, answer, bound, description, end_of, make_device, options};
+use crate::tun::LIMIT;
+
+/// Any user but root.
+const USER: u32 = 65_533;
+
+fn set_up(interface: InterfaceOptions) -> TunnelOptions {
+    TunnelOptions { interface: Some(interface), ..options("tun0") }
+}
+
+fn refused(options: &TunnelOptions) -> Error {
+    match Tunnel::open(options) {
+        Ok(_) => panic!("{options:?} opens"),
+        Err(error) => error,
+    }
+}
+
+/// A device like that of [`make_device`].
+fn made() -> InterfaceOptions {
+    InterfaceOptions {
+        create: true,
+        addresses: vec![("10.0.2.1".parse().unwrap(), 24)],
+        ..InterfaceOptions::default()
+    }
+}
+
+fn exists() -> bool {
+    run("ip -brief link").contains("tun0")
+}
+
+#[test]
+fn a_device_that_is_made_carries_packets_and_vanishes_with_the_tunnel() {
+    isolated(|| {
+        let site = Site::with(set_up(made()));
+        site.program.send(b"Hello World").unwrap();
+        assert!(site.outbound().ends_with(b"Hello World"));
+        site.peer.send(&answer(b"Hello")).unwrap();
+        assert_eq!(site.inbound(), b"Hello");
+        site.closed();
+        assert!(!exists());
+    });
+}
+
+#[test]
+fn a_device_that_is_made_gets_what_was_wished() {
+    isolated(|| {
+        let tunnel = Tunnel::open(&set_up(InterfaceOptions {
+            owner: Some("nobody".to_owned()),
+            group: Some("4321".to_owned()),
+            multi_queue: true,
+            addresses: vec![("10.0.2.1".parse().unwrap(), 24), ("fd00:2::1".parse().unwrap(), 64)],
+            routes: vec![("10.9.0.0".parse().unwrap(), 16), ("fd00:9::".parse().unwrap(), 48)],
+            mtu: MtuChoice::Bytes(1400),
+            ..made()
+        }));
+        let tunnel = tunnel.unwrap();
+        let told = description("tun0");
+        for expected in [
+            "\"user\":\"nobody\"",
+            "\"group\":4321",
+            "\"multi_queue\":true",
+            "\"persist\":false",
+            "\"mtu\":1400",
+            "\"UP\"",
+            "\"10.0.2.1\"",
+            "\"fd00:2::1\"",
+        ] {
+            assert!(told.contains(expected), "{expected} in {told}");
+        }
+        assert!(run("ip route show dev tun0").contains("10.9.0.0/16"));
+        assert!(run("ip -6 route show dev tun0").contains("fd00:9::/48"));
+        assert_eq!(tunnel.stats().device.mtu, 1400);
+        assert!(matches!(tunnel.close(), End::Closed));
+        assert_eq!(tunnel.stats().device.mtu, 1400, "as it was at the end");
+        assert!(!exists());
+    });
+}
+
+#[test]
+fn a_device_that_is_to_persist_stays_as_it_was_set_up_and_its_owner_needs_no_privileges() {
+    isolated(|| {
+        let persistent = set_up(InterfaceOptions {
+            persist: true,
+            owner: Some(USER.to_string()),
+            routes: vec![("10.9.0.0".parse().unwrap(), 16)],
+            mtu: MtuChoice::Bytes(1400),
+            ..made()
+        });
+        let tunnel = Tunnel::open(&persistent).unwrap();
+        let index = tunnel.stats().device.index;
+        drop(tunnel);
+        let left = description("tun0");
+        for expected in ["\"persist\":true", "\"10.0.2.1\"", "\"UP\""] {
+            assert!(left.contains(expected), "{expected} in {left}");
+        }
+        // The second time it is a device that is there, and has all that is wished.
+        become_user(USER);
+        let tunnel = Tunnel::open(&persistent).unwrap();
+        assert_eq!(tunnel.stats().device.index, index);
+        drop(tunnel);
+        assert_eq!(description("tun0"), left);
+    });
+}
+
+#[test]
+fn a_user_that_there_is_not_is_refused_and_nothing_is_made() {
+    isolated(|| {
+        for (interface, what) in [
+            (InterfaceOptions { owner: Some("no-such-name".to_owned()), ..made() }, "user"),
+            (InterfaceOptions { group: Some("no-such-name".to_owned()), ..made() }, "group"),
+        ] {
+            let error = refused(&set_up(interface));
+            assert_eq!(error.kind(), ErrorKind::InvalidOptions);
+            assert!(error.message().contains(what) && error.message().contains("no-such-name"), "{error}");
+        }
+        assert!(!exists());
+    });
+}
+
+#[test]
+fn an_ordinary_user_may_not_make_a_device() {
+    isolated(|| {
+        become_user(USER);
+        let error = refused(&set_up(made()));
+        assert_eq!((error.kind(), error.errno()), (ErrorKind::Permission, Some(libc::EPERM)));
+        assert!(error.hint().unwrap().contains("ip tuntap add dev tun0 mode tun user 65533"));
+        assert!(!exists());
+    });
+}
+
+#[test]
+fn an_owner_may_attach_but_not_set_up() {
+    isolated(|| {
+        run(&format!("ip tuntap add dev tun0 mode tun user {USER}"));
+        become_user(USER);
+        let error = refused(&set_up(InterfaceOptions { mtu: MtuChoice::Bytes(1400), ..Default::default() }));
+        assert_eq!(error.kind(), ErrorKind::Permission);
+        assert!(
+            error.message().contains("1400") && error.hint().unwrap().contains("CAP_NET_ADMIN"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn nothing_stays_of_a_device_that_could_not_be_set_up() {
+    isolated(|| {
+        // The kernel routes nothing into a device that is down.
+        let impossible = InterfaceOptions {
+            persist: true,
+            up: Some(false),
+            routes: vec![("10.9.0.0".parse().unwrap(), 16)],
+            ..made()
+        };
+        let error = refused(&set_up(impossible.clone()));
+        assert!(error.message().contains("10.9.0.0/16"), "{error}");
+        assert!(!exists());
+
+        make_device();
+        let before = description("tun0");
+        run("ip link set tun0 mtu 1300");
+        let error = refused(&set_up(InterfaceOptions {
+            mtu: MtuChoice::Bytes(1400),
+            addresses: vec![("10.0.3.1".parse().unwrap(), 24)],
+            ..impossible
+        }));
+        assert!(error.message().contains("10.9.0.0/16"), "{error}");
+        run("ip link set tun0 mtu 1500");
+        assert_eq!(description("tun0"), before);
+    });
+}
+
+#[test]
+fn no_device_is_made_for_a_socket_that_can_not_be_opened() {
+    isolated(|| {
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let local = taken.local_addr().unwrap();
+        let error = refused(&TunnelOptions { local, ..set_up(made()) });
+        assert_eq!(error.kind(), ErrorKind::PortInUse);
+        assert!(!exists());
+    });
+}
+
+#[test]
+fn a_device_that_was_there_before_is_as_before_whatever_ends_the_tunnel() {
+    isolated(|| {
+        run(&format!("ip tuntap add dev tun0 mode tun user {USER}"));
+        run("ip link set tun0 addrgenmode none");
+        run("ip address add 10.0.2.1/24 dev tun0");
+        // It has its queueing discipline from when it is first up.
+        run("ip link set tun0 up");
+        run("ip link set tun0 down");
+        let before = description("tun0");
+        let changing = InterfaceOptions {
+            // Of these only the second is new.
+            addresses: vec![("10.0.2.1".parse().unwrap(), 24), ("10.0.3.1".parse().unwrap(), 24)],
+            routes: vec![("10.9.0.0".parse().unwrap(), 16)],
+            mtu: MtuChoice::Bytes(1400),
+            up: Some(true),
+            ..InterfaceOptions::default()
+        };
+        let ends: [fn(Site); 3] = [
+            |site| drop(site.closed()),
+            |site| drop(site.tunnel),
+            |site| {
+                let everything = ttun_core::WatchOptions {
+                    snap_length: 0,
+                    capacity: 1,
+                    packets_per_second: None,
+                    direction: None,
+                };
+                let ended = end_of(&site.tunnel);
+                let _watch = site.tunnel.watch(everything, || panic!("injected")).unwrap();
+                site.program.send(b"Hello World").unwrap();
+                assert!(matches!(ended.recv_timeout(LIMIT).unwrap(), End::Failed(_)));
+            },
+        ];
+        for end in ends {
+            let site = Site::with(set_up(changing.clone()));
+            let during = description("tun0");
+            for expected in ["\"mtu\":1400", "\"10.0.2.1\"", "\"10.0.3.1\"", "\"UP\""] {
+                assert!(during.contains(expected), "{expected} in {during}");
+            }
+            assert!(run("ip route show dev tun0").contains("10.9.0.0/16"));
+            end(site);
+            assert_eq!(description("tun0"), before);
+        }
+    });
+}
+
+#[test]
+fn the_automatic_mtu_fits_the_route_to_the_peer() {
+    for (local, remote, mtu) in [("127.0.0.1:0", "127.0.0.1:8000", 1472), ("[::1]:0", "[::1]:8000", 1452)] {
+        isolated(|| {
+            run("ip link set lo mtu 1500");
+            let automatic = InterfaceOptions { mtu: MtuChoice::Auto, ..made() };
+            let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+            let tunnel = Tunnel::open(&TunnelOptions { local, remote, ..set_up(automatic) }).unwrap();
+            assert_eq!(tunnel.stats().device.mtu, mtu);
+        });
+    }
+}
+
+#[test]
+fn the_automatic_mtu_follows_the_route_to_another_peer_and_is_put_back_at_the_end() {
+    isolated(|| {
+        run("ip link set lo mtu 1500");
+        run("ip link add way mtu 1400 type veth peer name end");
+        run("ip link set end up");
+        run("ip link set way up");
+        run("ip address add 192.0.2.1/24 dev way");
+        make_device();
+        let before = description("tun0");
+        let automatic = InterfaceOptions { mtu: MtuChoice::Auto, ..InterfaceOptions::default() };
+        let here = bound("127.0.0.1:0").local_addr().unwrap();
+        let local = "0.0.0.0:0".parse().unwrap();
+        let tunnel = Tunnel::open(&TunnelOptions { local, remote: here, ..set_up(automatic) }).unwrap();
+        for _ in 0..2 {
+            assert_eq!(tunnel.stats().device.mtu, 1472);
+            tunnel.set_remote("192.0.2.2:8000".parse().unwrap()).unwrap();
+            assert_eq!(tunnel.stats().device.mtu, 1372);
+            tunnel.set_remote(here).unwrap();
+        }
+        tunnel.set_remote("192.0.2.2:8000".parse().unwrap()).unwrap();
+        assert!(tunnel.problem().is_none());
+        drop(tunnel);
+        assert_eq!(description("tun0"), before);
+    });
+}
