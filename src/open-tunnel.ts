@@ -96,6 +96,12 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     return this.#binding.state();
   }
 
+  /** What keeps it from working although it runs: its device is gone, and why it can't be attached to again. */
+  problem(): TtunError | null {
+    const problem = this.#binding.problem();
+    return problem === null ? null : toTtunError(problem);
+  }
+
   stats(options?: { readonly bigint?: false }): TunnelStats;
   stats(options: { readonly bigint: true }): TunnelStats<bigint>;
   stats(options?: StatsOptions): TunnelStats | TunnelStats<bigint>;

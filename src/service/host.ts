@@ -1,4 +1,5 @@
 /** What the control socket and the HTTP server need of whoever runs the tunnels of this process. */
+import type { TtunError } from '../errors.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelStats } from '../stats.ts';
 
@@ -25,7 +26,7 @@ export interface TunnelReport {
    * `closed` after that.
    */
   readonly phase: 'opening' | 'open' | 'retrying' | 'closed';
-  /** Why it is not open; `null` while it is. */
+  /** Why it is not open, or what keeps the open one from working: its device is gone, and waited for. `null` when nothing does. */
   readonly problem: Problem | null;
   /** The figures of this instant; `null` until it was open once. They begin again at 0 when it is opened again. */
   readonly stats: TunnelStats | null;
@@ -36,6 +37,10 @@ export interface Problem {
   readonly code: string;
   readonly message: string;
   readonly hint: string | null;
+}
+
+export function toProblem({ code, message, hint }: TtunError): Problem {
+  return { code, message, hint: hint ?? null };
 }
 
 /** What a new configuration changed, by names of tunnels. */

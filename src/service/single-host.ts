@@ -1,6 +1,7 @@
 /** The host of one tunnel that was opened by hand: in the form `ttun <tun> …`. */
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelStats } from '../stats.ts';
+import { toProblem } from './host.ts';
 import type { TunnelHost, TunnelReport } from './host.ts';
 
 /** What the tunnel was opened with. It is named after its device. */
@@ -17,8 +18,11 @@ export function hostOf(
 ): TunnelHost {
   return {
     reports: () => {
-      const stats = running()?.stats() ?? null;
-      return [{ name: device, device, local, remote, phase: phaseOf(stats), problem: null, stats }];
+      const tunnel = running();
+      const stats = tunnel?.stats() ?? null;
+      const error = tunnel?.problem() ?? null;
+      const problem = error === null ? null : toProblem(error);
+      return [{ name: device, device, local, remote, phase: phaseOf(stats), problem, stats }];
     },
     find: (name) => (name === device ? running() : undefined),
   };

@@ -10,7 +10,8 @@ import type { TunnelStats } from '../stats.ts';
 import { asTtunError } from './as-ttun-error.ts';
 import { Backoff } from './backoff.ts';
 import type { TunnelListener } from './events.ts';
-import type { Problem, TunnelReport } from './host.ts';
+import { toProblem } from './host.ts';
+import type { TunnelReport } from './host.ts';
 
 export class SupervisedTunnel {
   readonly name: string;
@@ -40,13 +41,14 @@ export class SupervisedTunnel {
 
   report(): TunnelReport {
     const { device, local, remote } = this.#options;
+    const error = this.#error ?? this.open?.problem() ?? null;
     return {
       name: this.name,
       device,
       local,
       remote,
       phase: this.#phase,
-      problem: this.#error === null ? null : toProblem(this.#error),
+      problem: error === null ? null : toProblem(error),
       stats: this.#stats(),
     };
   }
@@ -160,8 +162,4 @@ function resolveIfPossible(options: TunnelOptions): ResolvedOptions | null {
   } catch {
     return null;
   }
-}
-
-function toProblem({ code, message, hint }: TtunError): Problem {
-  return { code, message, hint: hint ?? null };
 }

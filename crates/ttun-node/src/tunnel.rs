@@ -81,6 +81,13 @@ impl BindingTunnel {
         stats::state_name(self.tunnel.state())
     }
 
+    /// What keeps the running tunnel from working as it should: its device is gone, and why it can't be attached to again.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn problem(&self) -> Option<BindingError> {
+        self.tunnel.problem().map(|error| (&error).into())
+    }
+
     /// Wishes the tunnel to end; `onEnd` is called when it has.
     #[napi(catch_unwind)]
     pub fn request_close(&self) {
