@@ -78,7 +78,7 @@ export class Chart {
       html(
         'div',
         { class: 'times', 'aria-hidden': 'true' },
-        ...['5 min ago', '4', '3', '2', '1', 'now'].map((time) => html('span', {}, time)),
+        ...['5 min', '4', '3', '2', '1', 'now'].map((time) => html('span', {}, time)),
       ),
     );
     this.#listen();

@@ -32,13 +32,14 @@ export class DropsTable {
       body.append(row);
     }
     const heads = ['Reason', 'Rate', 'Total'].map((head) => html('th', { scope: 'col' }, head));
-    this.element = html(
+    const table = html(
       'table',
       { class: 'drops' },
       html('caption', {}, title),
       html('thead', {}, html('tr', {}, ...heads)),
       body,
     );
+    this.element = html('section', { class: 'dropped' }, table);
   }
 
   /** @param {TunnelStats} stats */

@@ -1,0 +1,45 @@
+/** A host of real tunnels, which run in processes and namespaces of their own; it tells what they told a moment ago. */
+import type { TunnelHost, TunnelReport } from '../../src/service/host.ts';
+import type { TunnelStats } from '../../src/stats.ts';
+import type { RemoteTunnel } from '../../testbed/tunnel.ts';
+
+const EVERY_MS = 200;
+
+export class LiveHost implements TunnelHost, Disposable {
+  readonly #tunnels: Readonly<Record<string, RemoteTunnel>>;
+  readonly #stats = new Map<string, TunnelStats>();
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(tunnels: Readonly<Record<string, RemoteTunnel>>) {
+    this.#tunnels = tunnels;
+    this.#timer = setInterval(() => void this.#look().catch(() => {}), EVERY_MS);
+  }
+
+  static async of(tunnels: Readonly<Record<string, RemoteTunnel>>): Promise<LiveHost> {
+    const host = new LiveHost(tunnels);
+    await host.#look();
+    return host;
+  }
+
+  reports(): readonly TunnelReport[] {
+    return [...this.#stats].map(([name, stats]) => ({
+      name,
+      device: stats.device.name,
+      local: stats.socket.local,
+      remote: stats.socket.remote,
+      phase: 'open',
+      problem: null,
+      stats,
+    }));
+  }
+
+  find(): undefined {}
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    for (const [name, tunnel] of Object.entries(this.#tunnels)) this.#stats.set(name, await tunnel.stats());
+  }
+}
