@@ -37,15 +37,19 @@ async function takes(line: string): Promise<void> {
     );
 }
 
-test("the README's configuration files are right", async (t) => {
-  const files = blocksOf(await readReadme(), 'toml');
-  t.true(files.length > 0);
-  for (const text of files) t.deepEqual(parseConfig(text, { format: 'toml' }).warnings, []);
+test('the configuration files in the documents are right', async (t) => {
+  const documents = await readDocuments();
+  const files = documents.flatMap(({ path, text }) => blocksOf(text, 'toml').map((file) => ({ path, file })));
+  t.true(files.some(({ path }) => path === 'README.md'));
+  for (const { path, file } of files) {
+    if (file.includes('[tunnels.'))
+      t.deepEqual(parseConfig(file, { format: 'toml', path }).warnings, [], path);
+  }
 });
 
-test("the README's programs type-check", async (t) => {
-  const programs = blocksOf(await readReadme(), 'ts');
-  t.true(programs.length > 0);
+test('the programs in the documents type-check', async (t) => {
+  const programs = (await readDocuments()).flatMap(({ text }) => blocksOf(text, 'ts'));
+  t.true(programs.length > 1);
   const folder = await mkdtemp(join(tmpdir(), 'ttun-programs-'));
   t.teardown(() => rm(folder, { recursive: true }));
   for (const [index, program] of programs.entries()) {
