@@ -36,7 +36,7 @@ function asTyped(command: string): string {
   // What it finds is told by the tests of its own.
   if (command.startsWith('ttun doctor')) return `${command} || [ $? = 1 ]`;
   if (command.includes('--watch')) {
-    return `script -qec '${command}' watch.log >/dev/null & until_true grep -qs plant watch.log; kill -- -$!`;
+    return `script -qec 'stty cols 100 rows 30; ${command}' watch.log >/dev/null & until_true grep -qs plant watch.log; kill -- -$!`;
   }
   return command;
 }
