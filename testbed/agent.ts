@@ -1,6 +1,8 @@
 /** Runs in a namespace: one tunnel, opened, asked and closed by the process that started this one (see tunnel.ts). */
+import type { TtunError } from '../src/errors.ts';
 import { createTunnel } from '../src/index.ts';
 import type { Tunnel, TunnelEnd, TunnelOptions, TunnelStats } from '../src/index.ts';
+import { OpenTunnel } from '../src/open-tunnel.ts';
 import { failureOf, serve } from './messages.ts';
 import type { Failure } from './messages.ts';
 
@@ -19,6 +21,13 @@ const handlers = {
   stats(): TunnelStats {
     return tunnel().stats();
   },
+  setRemote(remote: string): boolean {
+    return inside().setRemote(remote);
+  },
+  /** The code of what keeps the open tunnel from working. */
+  problem(): TtunError['code'] | null {
+    return inside().problem()?.code ?? null;
+  },
   async close(): Promise<void> {
     await tunnel().close();
   },
@@ -33,6 +42,13 @@ export type TunnelAgent = typeof handlers;
 function tunnel(): Tunnel {
   if (opened === null) throw new Error('no tunnel was opened');
   return opened;
+}
+
+/** With what users of the package do not see. */
+function inside(): OpenTunnel {
+  const held = tunnel();
+  if (held instanceof OpenTunnel) return held;
+  throw new TypeError('createTunnel makes another kind of tunnel');
 }
 
 serve(handlers);

@@ -5,7 +5,7 @@
  *     (await a.stats()).encap.packets
  */
 import { fileURLToPath } from 'node:url';
-import type { TunnelOptions, TunnelStats } from '../src/index.ts';
+import type { TtunError, TunnelOptions, TunnelStats } from '../src/index.ts';
 import type { RemoteEnd, TunnelAgent } from './agent.ts';
 import type { BackgroundProcess } from './exec.ts';
 import { Caller } from './messages.ts';
@@ -41,6 +41,16 @@ export class RemoteTunnel implements AsyncDisposable {
 
   stats(): Promise<TunnelStats> {
     return this.#agent.call('stats', undefined);
+  }
+
+  /** Makes another address and port the peer; says whether that could be done. */
+  setRemote(remote: string): Promise<boolean> {
+    return this.#agent.call('setRemote', remote);
+  }
+
+  /** The code of what keeps the open tunnel from working; `null` when nothing does. */
+  problem(): Promise<TtunError['code'] | null> {
+    return this.#agent.call('problem', undefined);
   }
 
   async close(): Promise<void> {
