@@ -3,9 +3,8 @@ import { addTun } from '../../testbed/additional-tun.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { startTtun } from '../../testbed/tunnel.ts';
-import { ping } from '../../testbed/traffic/ping.ts';
 import { waitFor } from '../../testbed/wait.ts';
-import { eventsOf, officeAtA, startOfficeAtB, UpFolder } from './up.ts';
+import { eventsOf, exchangePings, officeAtA, startOfficeAtB, UpFolder } from './up.ts';
 
 const HOME = {
   a: { ipv4: '10.0.4.1', ipv6: 'fd00:4::1' },
@@ -33,8 +32,8 @@ test.serial(
     await using up = folder.up(sites.a);
     await Promise.all(['office', 'home'].map((name) => up.waitForLine(`${name}: attached to`)));
 
-    t.like(await ping(sites.a, sites.b.inner.ipv4, { count: 7 }), { sent: 7, received: 7 });
-    t.like(await ping(sites.a, HOME.b.ipv4, { count: 11 }), { sent: 11, received: 11 });
+    await exchangePings(sites.a, sites.b.inner.ipv4, 7);
+    await exchangePings(sites.a, HOME.b.ipv4, 11);
 
     t.true(otherOffice.running && otherHome.running);
     t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
@@ -72,7 +71,7 @@ test.serial(
       'ttun: late: there is no device tunlate; make it: ip tuntap add dev tunlate mode tun; it is tried again until it works',
     );
     await up.waitForLine('office: attached to');
-    t.like(await ping(sites.a, sites.b.inner.ipv4, { count: 5 }), { received: 5 });
+    await exchangePings(sites.a, sites.b.inner.ipv4, 5);
 
     await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
     await up.waitForLine('late: attached to tunlate', { timeoutMs: 40_000 });
@@ -170,7 +169,7 @@ test.serial('an HTTP port that is taken is told before any tunnel is opened', as
     http: { listen: '127.0.0.1:9750' },
     tunnels: { office: officeAtA(sites) },
   });
-  await using listener = sites.a.start(['nc', '-l', '-v', '-s', '127.0.0.1', '-p', '9750']);
+  await using listener = sites.a.start(['nc', '-l', '-v', '-n', '-s', '127.0.0.1', '-p', '9750']);
   await listener.waitForLine(/listening/i);
   await using up = folder.up(sites.a);
   t.deepEqual(await up.exited, { status: 1, signal: null });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { BackgroundProcess, RunResult } from '../../testbed/exec.ts';
 import type { Site } from '../../testbed/site.ts';
 import type { Sites } from '../../testbed/sites.ts';
+import { ping } from '../../testbed/traffic/ping.ts';
 import { BIN, startTtun } from '../../testbed/tunnel.ts';
 
 export type Table = Readonly<Record<string, unknown>>;
@@ -64,6 +65,18 @@ export async function startOfficeAtB({ a, b }: Sites): Promise<BackgroundProcess
   const other = startTtun(b, ['-q', b.tun, b.outer.ipv4, '9000', a.outer.ipv4, '9000']);
   await other.waitForLine('attached to');
   return other;
+}
+
+/**
+ * Sends so many echo requests, each when the one before was answered, so that exactly so many packets pass either way: ping(8) by
+ * itself sends more than it was asked for where answers are slow.
+ */
+export async function exchangePings(site: Site, address: string, count: number): Promise<void> {
+  for (let sent = 0; sent < count; sent += 1) {
+    const { received } = await ping(site, address, { count: 1, intervalMs: 5000 });
+    if (received !== 1)
+      throw new Error(`echo request ${sent + 1} of ${count} to ${address} was not answered`);
+  }
 }
 
 /** Events that were printed so far on standard output, as `--json` has them. */

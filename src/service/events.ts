@@ -4,6 +4,8 @@ import type { TunnelStats } from '../stats.ts';
 
 export type TunnelEvent =
   | { readonly kind: 'opened'; readonly tunnel: string; readonly stats: TunnelStats }
+  /** It is open, but can't work before its device is back. When that is so, it is told to be opened again. */
+  | { readonly kind: 'impaired'; readonly tunnel: string; readonly error: TtunError }
   /** It can't be opened before its peer's name is resolved, which is tried until it works. Told once for each reason. */
   | { readonly kind: 'waiting'; readonly tunnel: string; readonly error: TtunError }
   /** The name of its peer has got another address. */

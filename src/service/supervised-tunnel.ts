@@ -25,6 +25,8 @@ export class SupervisedTunnel {
   #markTried: () => void = () => {};
   #phase: TunnelReport['phase'] = 'opening';
   #error: TtunError | null = null;
+  /** What kept the open tunnel from working when it was last looked at. */
+  #impairment: TtunError | null = null;
   #tunnel: OpenTunnel | null = null;
   /** As understood when it was last tried. */
   #resolved: ResolvedOptions | null = null;
@@ -67,6 +69,16 @@ export class SupervisedTunnel {
   /** The tunnel while it is open. */
   get open(): OpenTunnel | undefined {
     return this.#phase === 'open' ? (this.#tunnel ?? undefined) : undefined;
+  }
+
+  /** Looks whether something keeps the open tunnel from working, or no longer does, and tells of it. */
+  look(): void {
+    const last = this.#impairment;
+    const error = this.open?.problem() ?? null;
+    this.#impairment = error;
+    if (error === null && last !== null) this.#tellOpened();
+    if (error !== null && !isSame(error, last))
+      this.#listener({ kind: 'impaired', tunnel: this.name, error });
   }
 
   /** Tries it again at once, if it waits for that. */
@@ -112,7 +124,8 @@ export class SupervisedTunnel {
     this.#phase = 'open';
     this.#error = null;
     this.#markTried();
-    this.#listener({ kind: 'opened', tunnel: this.name, stats: this.#tunnel.stats() });
+    this.#impairment = null;
+    this.#tellOpened();
     this.#tunnel.on('peer', (remote, previous) => {
       this.#listener({ kind: 'peer', tunnel: this.name, remote, previous });
     });
@@ -136,7 +149,12 @@ export class SupervisedTunnel {
     const last = this.#error;
     this.#error = error;
     this.#markTried();
-    return last === null || last.code !== error.code || last.message !== error.message;
+    return !isSame(error, last);
+  }
+
+  #tellOpened(): void {
+    const stats = this.#stats();
+    if (stats !== null) this.#listener({ kind: 'opened', tunnel: this.name, stats });
   }
 
   #ranMs(): number {
@@ -162,4 +180,8 @@ function resolveIfPossible(options: TunnelOptions): ResolvedOptions | null {
   } catch {
     return null;
   }
+}
+
+function isSame(error: TtunError, other: TtunError | null): boolean {
+  return error.code === other?.code && error.message === other.message;
 }

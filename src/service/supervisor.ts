@@ -10,6 +10,7 @@ export class Supervisor {
   /** In the order of the configuration. */
   #tunnels: ReadonlyMap<string, SupervisedTunnel> = new Map();
   #isClosing = false;
+  #looking: NodeJS.Timeout | undefined;
 
   constructor(listener: TunnelListener) {
     this.#listener = listener;
@@ -47,6 +48,7 @@ export class Supervisor {
         new SupervisedTunnel(name, options, this.#listener),
     );
     this.#tunnels = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
+    this.#looking ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
     await Promise.all(tunnels.map(({ tried }) => tried));
     return report;
   }
@@ -54,9 +56,17 @@ export class Supervisor {
   /** Ends all of them at once, and opens no more. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    clearInterval(this.#looking);
     await Promise.all([...this.#tunnels.values()].map((tunnel) => tunnel.close()));
   }
+
+  #look(): void {
+    for (const tunnel of this.#tunnels.values()) tunnel.look();
+  }
 }
+
+/** The packet path does not call when a device goes or comes: a tunnel is asked. */
+const LOOK_EVERY_MS = 500;
 
 function compare(
   before: ReadonlyMap<string, SupervisedTunnel>,

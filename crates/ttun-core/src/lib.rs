@@ -47,5 +47,6 @@ pub use options::{InterfaceOptions, MtuChoice, Offload, TunnelOptions};
 pub use probe::{UdpOffload, probe_udp_offload};
 pub use service_manager::notify_service_manager;
 pub use stats::{DecapStats, DeviceStats, EncapStats, OffloadStats, SocketStats, TunnelState, TunnelStats};
+pub use system::exit::exit_now;
 pub use tunnel::{End, Tunnel};
 pub use watch::{Direction, Watch, WatchOptions, Watched, WatchedPacket};

@@ -8,6 +8,7 @@
 mod build;
 mod description;
 mod error;
+mod exit;
 mod inspect;
 mod notify;
 mod open;

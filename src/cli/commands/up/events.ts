@@ -13,8 +13,9 @@ function toLine(event: ServiceEvent): object | null {
       return { event: 'attached', tunnel: event.tunnel, stats: event.stats };
     case 'peer':
       return { event: 'peer', tunnel: event.tunnel, remote: event.remote, previous: event.previous };
+    case 'impaired':
     case 'waiting':
-      return { event: 'waiting', tunnel: event.tunnel, error: toPlain(event.error) };
+      return { event: event.kind, tunnel: event.tunnel, error: toPlain(event.error) };
     case 'failed': {
       const { tunnel, error, retryInMs, stats } = event;
       return { event: 'failed', tunnel, error: toPlain(error), retryInMs, stats };

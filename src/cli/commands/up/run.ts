@@ -46,13 +46,18 @@ async function runService(service: Service, plan: Plan, config: string): Promise
     const offering = offerControl(service, { config });
     await Promise.race([started, ended]);
     await ended;
-    // Output that nobody takes must not hold up the end of the process.
-    setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
+    endWithoutWaiting();
     await Promise.all([offering.then((control) => control?.close()), service.close()]);
   } finally {
     clearInterval(keepAlive);
   }
   if (ending.reason === 'SIGHUP') endByHangUp();
+}
+
+/** Neither output that nobody takes nor a name that is being looked up, for which Node waits, may hold up the end of the process. */
+function endWithoutWaiting(): void {
+  process.on('exit', (code) => loadBinding().exitNow(code));
+  setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
 }
 
 /** The longest that setInterval takes, about 25 days. */

@@ -25,7 +25,7 @@ export const SPEC = {
     },
     json: {
       description:
-        'print a line of JSON for each event: {"event":"attached","tunnel":"office","stats":{…}}; the others are waiting, failed, peer, closed, serving, reloaded and reload-failed',
+        'print a line of JSON for each event: {"event":"attached","tunnel":"office","stats":{…}}; the others are waiting, failed, impaired, peer, closed, serving, reloaded and reload-failed',
     },
   },
   examples: [

@@ -15,6 +15,9 @@ export function tell(event: ServiceEvent): void {
     case 'peer':
       say(`${event.tunnel}: the peer is now at ${event.remote}, and was at ${event.previous}`);
       return;
+    case 'impaired':
+      sayError(`${event.tunnel}: ${describeError(event.error)}`);
+      return;
     case 'waiting':
     case 'failed':
       sayError(`${event.tunnel}: ${describeError(event.error)}; it is tried again until it works`);
