@@ -13,7 +13,12 @@ test.after.always(() => sites[Symbol.asyncDispose]());
 const LEFT = `
   import { readdirSync, readFileSync } from 'node:fs';
   const count = (what) => readdirSync('/proc/self/' + what).length;
-  const left = () => ({ descriptors: count('fd'), threads: count('task'), timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length });
+  const threads = () => readdirSync('/proc/self/task').filter((task) => {
+    try { return readFileSync('/proc/self/task/' + task + '/comm', 'utf8').startsWith('ttun-'); } catch { return false; }
+  }).length;
+  /** A thread tells of the end of its tunnel as the last thing it does, and is gone a moment later. */
+  const threadsGone = async () => { while (threads() > 0) await new Promise((resolve) => setTimeout(resolve, 1)); };
+  const left = () => ({ descriptors: count('fd'), timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length });
   const megabytes = () => {
     for (let round = 0; round < 3; round += 1) globalThis.gc();
     return Number(/VmRSS:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
@@ -36,8 +41,10 @@ test.serial('a thousand tunnels, each used and closed, leave no descriptor, thre
     };
     // What is made once is made by then, and the heap has the size that it needs.
     for (let round = 0; round < 300; round += 1) await use();
+    await threadsGone();
     const [before, rss] = [left(), megabytes()];
     for (let round = 0; round < 1000; round += 1) await use();
+    await threadsGone();
     const grown = megabytes() - rss;
     const after = left();
     tell(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
@@ -57,8 +64,10 @@ test.serial('failed openings leave nothing either', async (t) => {
     const fail = () => createTunnel({ ...options, local: '192.0.2.77:9000' }).catch(({ code }) => code);
     const codes = new Set();
     for (let round = 0; round < 50; round += 1) codes.add(await fail());
+    await threadsGone();
     const before = left();
     for (let round = 0; round < 200; round += 1) codes.add(await fail());
+    await threadsGone();
     tell(JSON.stringify(left()) === JSON.stringify(before) ? [...codes] : [before, left()]);
     `,
   );
@@ -72,6 +81,7 @@ test.serial('an abort at any moment of opening leaves the device free', async (t
     const outcomes = new Set();
     const openAndClose = async () => (await createTunnel(options)).close();
     await openAndClose();
+    await threadsGone();
     const before = left();
     for (let round = 0; round < 100; round += 1) {
       const controller = new AbortController();
@@ -81,6 +91,7 @@ test.serial('an abort at any moment of opening leaves the device free', async (t
       outcomes.add(await opening.then(async (tunnel) => (await tunnel.closed).reason, ({ message }) => message));
     }
     await openAndClose();
+    await threadsGone();
     const after = left();
     tell([...outcomes].toSorted());
     tell(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
