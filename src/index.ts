@@ -1,11 +1,6 @@
-export { loadConfig, parseConfig, TtunConfigError } from './config/index.ts';
-export type { Config, ConfigFormat, ConfigProblem, ParseSettings } from './config/index.ts';
-export { TtunError } from './errors.ts';
-export type { TtunErrorCode, TtunErrorDetails } from './errors.ts';
+export { createTunnel } from './tunnel.ts';
+export type { CreateTunnelSettings, Tunnel, TunnelEnd, TunnelEvents } from './tunnel.ts';
 export type { InterfaceOptions, OffloadOptions, TunnelOptions } from './options.ts';
-export { diffStats } from './rates.ts';
-export type { DecapRates, EncapRates, SocketRates, TunnelRates } from './rates.ts';
-export type { SamplesOptions, TunnelSample } from './samples.ts';
 export type {
   DecapDropReason,
   DecapStats,
@@ -17,5 +12,10 @@ export type {
   TunnelState,
   TunnelStats,
 } from './stats.ts';
-export { createTunnel } from './tunnel.ts';
-export type { CreateTunnelSettings, Tunnel, TunnelEnd, TunnelEvents } from './tunnel.ts';
+export { diffStats } from './rates.ts';
+export type { DecapRates, EncapRates, SocketRates, TunnelRates } from './rates.ts';
+export type { SamplesOptions, TunnelSample } from './samples.ts';
+export { loadConfig, parseConfig, TtunConfigError } from './config/index.ts';
+export type { Config, ConfigFormat, ConfigProblem, ParseSettings } from './config/index.ts';
+export { TtunError } from './errors.ts';
+export type { TtunErrorCode, TtunErrorDetails } from './errors.ts';

@@ -71,8 +71,15 @@ export interface DeviceStats {
   readonly index: number;
   /** Largest packet that the device passes whole, in bytes. */
   readonly mtu: number;
-  /** What the kernel granted: checksums, TCP super-packets, UDP super-packets. */
-  readonly offload: { readonly checksum: boolean; readonly tso: boolean; readonly uso: boolean };
+  /** What the kernel granted. */
+  readonly offload: {
+    /** The device hands over packets whose checksum is not filled in yet. */
+    readonly checksum: boolean;
+    /** It hands over and takes TCP super-packets of up to 64 KiB. */
+    readonly tso: boolean;
+    /** It hands over and takes runs of UDP datagrams as one. */
+    readonly uso: boolean;
+  };
 }
 
 /** The UDP socket. */

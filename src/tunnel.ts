@@ -74,12 +74,19 @@ export interface Tunnel extends EventEmitter<TunnelEvents>, AsyncDisposable {
   readonly state: TunnelState;
 
   /**
-   * The figures of this instant; after the end, the last ones. Takes a few microseconds and no lock.
-   *
-   * Counts are numbers, exact up to 2^53, which is 9 petabytes. With `{ bigint: true }` they are bigints, exact up to 2^64.
+   * The figures of this instant; after the end, the last ones. Takes a few microseconds and no lock. Counts are numbers, exact
+   * up to 2^53; bytes come that far after 9 petabytes.
    */
-  stats(options?: { readonly bigint?: false }): TunnelStats;
-  stats(options: { readonly bigint: true }): TunnelStats<bigint>;
+  stats(options?: {
+    /** Counts as bigints rather than as numbers. */
+    readonly bigint?: false;
+  }): TunnelStats;
+  /** The same with counts as bigints, exact up to 2^64. */
+  stats(options: {
+    /** Counts as bigints rather than as numbers. */
+    readonly bigint: true;
+  }): TunnelStats<bigint>;
+  /** The same in the one form or the other. */
   stats(options?: StatsOptions): TunnelStats | TunnelStats<bigint>;
 
   /**
@@ -108,6 +115,15 @@ export interface Tunnel extends EventEmitter<TunnelEvents>, AsyncDisposable {
   unref(): this;
 }
 
-/** How a tunnel ended: `closed` by `close()` or an aborted signal, or `failed` with an error after which it could not go on. */
+/** How a tunnel ended. */
 export type TunnelEnd =
-  { readonly reason: 'closed' } | { readonly reason: 'failed'; readonly error: TtunError };
+  | {
+      /** By `close()` or an aborted signal. */
+      readonly reason: 'closed';
+    }
+  | {
+      /** After an error with which it could not go on. */
+      readonly reason: 'failed';
+      /** That error. */
+      readonly error: TtunError;
+    };

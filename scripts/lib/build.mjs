@@ -2,17 +2,30 @@ import { statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './run.mjs';
 
-/** Where npm writes down what it has installed. */
-const installed = join(root, 'node_modules', '.package-lock.json');
-const wanted = join(root, 'package-lock.json');
-
 /**
  * Installs the npm packages, unless that has been done since package-lock.json last changed. Not by `npm ci`: the lockfile leaves out
  * the optional packages of other platforms, which `npm ci` takes for a mistake.
  */
 export function ensureDependencies() {
-  if (modifiedAt(installed) >= modifiedAt(wanted)) return;
-  run('npm', ['install', '--no-save']);
+  ensureInstalled(root);
+}
+
+/**
+ * Installs what a tool needs that stands apart, in tools/, as it asks for other versions than the rest.
+ *
+ * @returns {string} its folder
+ */
+export function ensureTool(name) {
+  const folder = join(root, 'tools', name);
+  ensureInstalled(folder);
+  return folder;
+}
+
+function ensureInstalled(folder) {
+  // Where npm writes down what it has installed.
+  const installed = join(folder, 'node_modules', '.package-lock.json');
+  if (modifiedAt(installed) >= modifiedAt(join(folder, 'package-lock.json'))) return;
+  run('npm', ['install', '--no-save', '--prefix', folder]);
   // npm leaves its own list alone where nothing had to change.
   const now = new Date();
   utimesSync(installed, now, now);

@@ -22,6 +22,7 @@ export interface ConfigProblem {
  * of the file; `message` says the same in lines.
  */
 export class TtunConfigError extends TtunError {
+  /** All that is wrong, in the order of the file. */
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {

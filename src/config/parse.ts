@@ -25,16 +25,22 @@ export interface Config {
   /** The file it was read from. */
   readonly path: string | null;
   /** Where metrics and the page are to be served; `null` for nowhere. */
-  readonly http: { readonly listen: string } | null;
+  readonly http: {
+    /** Address and port. */
+    readonly listen: string;
+  } | null;
   /** The options of the tunnels by their names, as they are written, in the order of the file. */
   readonly tunnels: ReadonlyMap<string, TunnelOptions>;
   /** What works, but is hardly meant so. */
   readonly warnings: readonly ConfigProblem[];
 }
 
+/** The languages of configurations, which say the same. */
 export type ConfigFormat = 'toml' | 'json';
 
+/** What is known of a text besides its content. */
 export interface ParseSettings {
+  /** Its language. */
   readonly format: ConfigFormat;
   /** The file from which the text comes, for errors. */
   readonly path?: string | undefined;
@@ -43,6 +49,8 @@ export interface ParseSettings {
 /**
  * Checks the text of a configuration. Nothing but the text counts: not which interfaces, addresses or users there are.
  *
+ * @param text what the file holds
+ * @param settings what is known of it besides
  * @throws TtunConfigError with all that is wrong
  */
 export function parseConfig(text: string, { format, path }: ParseSettings): Config {

@@ -1,0 +1,12 @@
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { runToEnd } from '../../testbed/exec.ts';
+
+const DOCS = fileURLToPath(new URL('../../scripts/docs.mjs', import.meta.url));
+
+test('docs/api.md is what the comments of the sources say, and they leave nothing out', async (t) => {
+  const { status, stdout, stderr } = await runToEnd([process.execPath, DOCS, '--check'], {
+    timeoutMs: 120_000,
+  });
+  t.is(status, 0, `${stdout}${stderr}`);
+});
