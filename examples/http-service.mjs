@@ -1,0 +1,51 @@
+/**
+ * An HTTP service that shows its own tunnel: as JSON for programs, and as text for Prometheus.
+ *
+ *     node examples/http-service.mjs tun0 192.0.2.1:8000 192.0.2.2:8000 8080
+ *     curl http://127.0.0.1:8080/tunnel
+ *     curl http://127.0.0.1:8080/metrics
+ */
+import { createServer } from 'node:http';
+import { createTunnel } from 'ttun';
+
+const [device, local, remote, port = '8080'] = process.argv.slice(2);
+const tunnel = await createTunnel({ device, local, remote });
+
+const server = createServer((request, response) => {
+  // Reading takes a few microseconds, so each request may do it.
+  const stats = tunnel.stats();
+  if (request.url === '/tunnel') {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify(stats));
+  } else if (request.url === '/metrics') {
+    response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8');
+    response.end(toPrometheus(stats));
+  } else {
+    response.writeHead(404).end();
+  }
+});
+server.listen(Number(port), '127.0.0.1', () =>
+  console.log(`http://127.0.0.1:${server.address().port}/tunnel`),
+);
+
+process.once('SIGINT', () => tunnel.close());
+const end = await tunnel.closed;
+console.log(`the tunnel was ${end.reason}`);
+server.close();
+
+function toPrometheus({ state, encap, decap }) {
+  const counters = [
+    ['my_tunnel_sent_bytes_total', encap.bytes],
+    ['my_tunnel_received_bytes_total', decap.bytes],
+    ...Object.entries(encap.drops).map(([reason, count]) => [
+      `my_tunnel_dropped_packets_total{direction="out",reason="${reason}"}`,
+      count,
+    ]),
+    ...Object.entries(decap.drops).map(([reason, count]) => [
+      `my_tunnel_dropped_packets_total{direction="in",reason="${reason}"}`,
+      count,
+    ]),
+  ];
+  const lines = counters.map(([name, value]) => `${name} ${value}\n`);
+  return `my_tunnel_up ${state === 'up' ? 1 : 0}\n${lines.join('')}`;
+}
