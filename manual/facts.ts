@@ -16,6 +16,7 @@ export const ENVIRONMENT: readonly Fact[] = [
   ],
   ['NOTIFY_SOCKET', 'set by systemd for ttun up: where it tells that it is ready, reloads, and how it fares'],
   ['WATCHDOG_USEC, WATCHDOG_PID', 'set by systemd for ttun up: how often it must be heard of'],
+  ['SUDO_GID', 'set by sudo: a configuration file that this group can write is not warned of'],
 ];
 
 export const SIGNALS: readonly Fact[] = [

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { ENVIRONMENT } from '../../manual/facts.ts';
 import type { JsonSchema } from '../../manual/config-page.ts';
 import { makePages } from '../../manual/pages.ts';
 import { text } from '../../manual/roff.ts';
@@ -63,6 +64,27 @@ function keysIn({ properties = {}, additionalProperties }: JsonSchema): string[]
     return inner.length === 0 ? [key] : inner;
   });
   return [...inside, ...own].filter((key) => !key.startsWith('$'));
+}
+
+test('the manual tells of each environment variable that is read', async (t) => {
+  const told = new Set(ENVIRONMENT.flatMap(([names]) => names.split(', ')));
+  const read = (await readSources(`${ROOT}src`)).flatMap((source) => [
+    ...[...source.matchAll(/process\.env\[['"](\w+)['"]\]/g)].map(([, name]) => name ?? ''),
+    ...[...source.matchAll(/const \{([^}]*)\} = process\.env/g)].flatMap(
+      ([, names]) => names?.match(/\b[A-Z_]+\b/g) ?? [],
+    ),
+  ]);
+  t.true(read.includes('NO_COLOR') && read.includes('WATCHDOG_USEC'));
+  // By PATH any program finds others.
+  t.deepEqual(
+    read.filter((name) => name !== 'PATH' && !told.has(name)),
+    [],
+  );
+});
+
+async function readSources(folder: string): Promise<string[]> {
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'));
+  return Promise.all(files.map((name) => readFile(`${folder}/${name}`, 'utf8')));
 }
 
 test('a page is not made of characters that man pages have no name for', (t) => {
