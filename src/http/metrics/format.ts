@@ -36,5 +36,6 @@ function escapeHelp(text: string): string {
 }
 
 function escapeLabel(text: string): string {
+  if (!/["\\\n]/.test(text)) return text;
   return escapeHelp(text).replaceAll('"', '\\"');
 }
