@@ -25,6 +25,7 @@ export const COMMANDS: ReadonlyMap<string, CommandModules> = new Map<string, Com
   ['check', { spec: () => import('./check/spec.ts'), run: () => import('./check/run.ts') }],
   ['show', { spec: () => import('./show/spec.ts'), run: () => import('./show/run.ts') }],
   ['capture', { spec: () => import('./capture/spec.ts'), run: () => import('./capture/run.ts') }],
+  ['doctor', { spec: () => import('./doctor/spec.ts'), run: () => import('./doctor/run.ts') }],
   ['lab', { spec: () => import('./lab/spec.ts'), run: () => import('./lab/run.ts') }],
   ['completion', { spec: () => import('./completion/spec.ts'), run: () => import('./completion/run.ts') }],
   ['help', { spec: () => import('./help/spec.ts'), run: () => import('./help/run.ts') }],
