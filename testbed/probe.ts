@@ -39,6 +39,13 @@ export async function leaveDevice(site: Site, device: string, virtioHeaderLength
   await site.run([probe(), 'leave-device', device, `${virtioHeaderLength}`]);
 }
 
+/** Another program that stays attached to a TUN device until it is ended. */
+export async function holdDevice(site: Site, device: string): Promise<BackgroundProcess> {
+  const holder = site.start([probe(), 'hold-device', device]);
+  await holder.waitForLine('ready');
+  return holder;
+}
+
 export interface CapturedPacket extends Unfinished {
   /** `out`: the kernel sent it by the device; `in`: it came in there, from the program behind a TUN device. */
   readonly direction: 'in' | 'out';

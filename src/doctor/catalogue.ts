@@ -37,11 +37,11 @@ export const CATALOGUE = {
   },
   'receive-buffer-small': {
     severity: 'warning',
-    why: 'ttun asks for 4 MiB. A burst that finds no room in the receive buffer is lost (receiveOverflow in the stats).',
+    why: 'A burst that finds no room in the receive buffer is lost (receiveOverflow in the stats). The tunnel asks for 4 MiB.',
   },
   'send-buffer-small': {
     severity: 'warning',
-    why: 'ttun asks for 4 MiB. With less it has to wait for the network card more often, and packets queue up at the TUN device.',
+    why: 'With less than the 4 MiB it asks for, the tunnel waits for the network card more often, and packets queue up at the device.',
   },
   'conntrack-full': {
     severity: 'warning',

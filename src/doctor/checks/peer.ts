@@ -35,7 +35,8 @@ function throughTunnel(address: IpAddress, device: string, bypass: BindingRoute 
   const via = bypass.gateway === null ? '' : ` via ${bypass.gateway}`;
   const network = `${address.text}/${address.family === 4 ? 32 : 128}`;
   return finding('peer-through-tunnel', what, {
-    commands: [`ip route add ${network}${via} dev ${bypass.device}`],
+    // A route to the peer alone may be the very one that leads astray.
+    commands: [`ip route replace ${network}${via} dev ${bypass.device}`],
     advice: `or bindDevice = "${bypass.device}" in the tunnel's configuration`,
   });
 }

@@ -1,0 +1,89 @@
+/** What is printed, and where. */
+import test from 'ava';
+import { CATALOGUE } from '../../src/doctor/catalogue.ts';
+import { finding, ok } from '../../src/doctor/finding.ts';
+import { formatDiagnosis } from '../../src/doctor/report.ts';
+import { run, runToEnd } from '../../testbed/exec.ts';
+import { BIN } from '../../testbed/tunnel.ts';
+
+const DIAGNOSIS = {
+  sections: [
+    { subject: null, findings: [ok('all is well')] },
+    {
+      subject: { title: 'office (tun0)', device: 'tun0', options: null },
+      findings: [
+        finding('device-down', 'tun0 is down', { commands: ['ip link set dev tun0 up'] }),
+        finding('forwarding-off', 'not passed on', { advice: 'or leave it' }),
+      ],
+    },
+  ],
+  unchecked: [{ what: 'the firewall', why: 'only root may read its rules' }],
+};
+const plain = (_style: string, text: string): string => text;
+
+test('each finding says what, why and what to type', (t) => {
+  t.is(
+    formatDiagnosis(DIAGNOSIS, { style: plain, unicode: true }),
+    `this machine
+  ✓ all is well
+
+office (tun0)
+  ✗ tun0 is down
+    ${CATALOGUE['device-down'].why}
+      ip link set dev tun0 up
+  i not passed on
+    ${CATALOGUE['forwarding-off'].why}
+    or leave it
+
+not checked
+  the firewall: only root may read its rules
+
+1 problem, 1 note`,
+  );
+});
+
+test('without a locale for more it is plain ASCII', async (t) => {
+  const text = formatDiagnosis(DIAGNOSIS, { style: plain, unicode: false });
+  t.regex(text, /^[\n -~]*$/);
+  for (const [locale, isAscii] of [
+    ['C', true],
+    ['C.UTF-8', false],
+    ['en_GB.utf8', false],
+  ] as const) {
+    const { stdout } = await runToEnd([process.execPath, BIN, 'doctor'], { env: { LC_ALL: locale } });
+    t.is(/^[\n -~]*$/.test(stdout), isAscii, locale);
+  }
+});
+
+for (const [what, args, line] of [
+  [
+    'a name that no device can have',
+    ['a/b'],
+    /^ttun: \[device\]: "a\/b" is not a name that an interface can have; .*\(see ttun doctor --help\)\n$/,
+  ],
+  ['two devices', ['tun0', 'tun1'], /^ttun: 'tun1' is one argument too many; /],
+  [
+    'a file and a device',
+    ['-c', 'ttun.toml', 'tun0'],
+    /^ttun: --config examines all tunnels of the file; leave out 'tun0' or --config /,
+  ],
+  ['an unknown option', ['--fast'], /^ttun: there is no option --fast /],
+] as const) {
+  test(`${what} is a usage error`, async (t) => {
+    const { status, stdout, stderr } = await runToEnd([process.execPath, BIN, 'doctor', ...args]);
+    t.deepEqual([status, stdout], [2, '']);
+    t.regex(stderr, line);
+  });
+}
+
+test('a file that is not there is said to be missing', async (t) => {
+  const { status, stdout, stderr } = await runToEnd([process.execPath, BIN, 'doctor', '-c', '/nowhere.toml']);
+  t.deepEqual([status, stdout], [1, '']);
+  t.regex(stderr, /^ttun: \/nowhere\.toml: there is no such file/);
+});
+
+test('its help names the file and the exit codes', async (t) => {
+  const { stdout } = await run([process.execPath, BIN, 'doctor', '--help']);
+  for (const part of ['--config <file>', '--json', 'Exit codes', '[device]'])
+    t.true(stdout.includes(part), part);
+});

@@ -1,0 +1,71 @@
+/** Tunnels that run are examined with the ways to their peers. */
+import test from 'ava';
+import { writeFile } from 'node:fs/promises';
+import { createSites } from '../../testbed/sites.ts';
+import { RemoteTunnel, startTtun } from '../../testbed/tunnel.ts';
+import { find, Patient } from './patient.ts';
+
+const SEED = ['-q', 'tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'] as const;
+
+for (const [how, args] of [
+  ['by its device', ['tun0']],
+  ['without arguments', []],
+] as const) {
+  test.serial(`a running tunnel is examined ${how}, and not in its own way`, async (t) => {
+    await using sites = await createSites();
+    await using patient = await Patient.in(sites.a);
+    await using tunnel = startTtun(sites.a, SEED);
+    await tunnel.waitForLine('attached to tun0');
+    await patient.sh(`until ls /run/ttun/${tunnel.pid}.sock; do :; done`);
+    const { findings, problems, warnings } = await patient.examine(args);
+    t.deepEqual({ problems, warnings }, { problems: 0, warnings: 0 });
+    const right = findings.filter(({ subject }) => subject === 'tun0').map(({ what }) => what);
+    for (const what of [
+      `a tunnel of ttun, process ${tunnel.pid}, is attached to tun0`,
+      "UDP port 9000 of 10.0.1.1 is the tunnel's own",
+      '10.0.1.2 is reached by veth0, directly',
+    ]) {
+      t.true(right.includes(what), `${what} in ${right.join('\n')}`);
+    }
+  });
+}
+
+test.serial('a fault that comes while the tunnel runs is found', async (t) => {
+  await using sites = await createSites();
+  await using patient = await Patient.in(sites.a);
+  await using tunnel = startTtun(sites.a, SEED);
+  await tunnel.waitForLine('attached to tun0');
+  await patient.sh(`until ls /run/ttun/${tunnel.pid}.sock; do :; done`);
+  await sites.a.ipBatch('route add 10.0.1.2/32 dev tun0', 'link set tun0 mtu 9000');
+  const examination = await patient.examine(['tun0']);
+  t.deepEqual(find(examination, 'peer-through-tunnel')?.commands, ['ip route replace 10.0.1.2/32 dev veth0']);
+});
+
+test.serial('a tunnel of a program is recognised by its thread', async (t) => {
+  await using sites = await createSites();
+  await using patient = await Patient.in(sites.a);
+  const options = { device: 'tun0', local: '10.0.1.1:9000', remote: '10.0.1.2:9000' };
+  await using tunnel = await RemoteTunnel.open(sites.a, options);
+  const { problems, findings } = await patient.examine(['tun0']);
+  t.is(problems, 0);
+  const what = `a tunnel of ttun, process ${tunnel.process.pid}, is attached to tun0`;
+  t.true(findings.some((found) => found.what === what));
+});
+
+test.serial('of a tunnel of ttun up the options of its file count', async (t) => {
+  await using sites = await createSites();
+  await using patient = await Patient.in(sites.a);
+  const file = await patient.configure('');
+  await writeFile(
+    file,
+    '[tunnels.office]\ndevice = "tun0"\nlocal = "10.0.1.1:9000"\nremote = "10.0.1.2:9000"\nbindDevice = "veth0"\n',
+  );
+  await using service = startTtun(sites.a, ['up', '-c', file]);
+  await patient.sh(`until ls /run/ttun/${service.pid}.sock; do :; done`);
+  await patient.sh("until ss -uan 'sport = :9000' | grep -q 9000; do :; done");
+  await sites.a.ip('route', 'add', '10.0.1.2/32', 'dev', 'tun0');
+  const { findings, problems } = await patient.examine(['tun0']);
+  t.is(problems, 0);
+  const what = '10.0.1.2 is reached by veth0, directly';
+  t.true(findings.some((found) => found.subject === 'office (tun0)' && found.what === what));
+});

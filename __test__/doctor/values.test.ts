@@ -1,0 +1,105 @@
+/** Checks of what no test can have for real: other kernels; and of what nft may answer. */
+import test from 'ava';
+import { CATALOGUE } from '../../src/doctor/catalogue.ts';
+import { checkKernel } from '../../src/doctor/checks/kernel.ts';
+import { checkRpFilter } from '../../src/doctor/checks/rp-filter.ts';
+import type { HostFacts } from '../../src/doctor/facts.ts';
+import { parseRuleset } from '../../src/doctor/gather/firewall.ts';
+import { parseRelease } from '../../src/doctor/gather/kernel.ts';
+import { settingCommand, settingOf, settingPath } from '../../src/doctor/settings.ts';
+
+function host(release: string, udp = { segment: true, receive: true }): HostFacts {
+  return {
+    user: { uid: 0, name: 'root', gids: [0], mayConfigure: true },
+    tunNode: 'usable',
+    tunDriver: true,
+    native: null,
+    udp,
+    kernel: parseRelease(release),
+    settings: new Map(),
+    inputChains: [],
+    interfaces: [],
+  };
+}
+
+const codes = (facts: HostFacts): unknown[] => checkKernel(facts).map(({ code }) => code);
+
+test('a kernel is judged by its version', (t) => {
+  for (const release of ['6.2.0', '6.18.44-custom', '7.1.5', '7.2-rc1', '10.0.1']) {
+    t.deepEqual(codes(host(release)), [null], release);
+  }
+  for (const release of ['7.0.0', '7.0-rc3', '7.0.12-generic', '7.1', '7.1.4']) {
+    t.deepEqual(codes(host(release)), ['segment-bug'], release);
+  }
+  for (const release of ['6.1.0-13-amd64', '5.15.200', '4.19.0']) {
+    t.deepEqual(codes(host(release)), ['uso-missing'], release);
+  }
+});
+
+test('a kernel is judged by what its sockets can do', (t) => {
+  const found = codes(host('4.14.1', { segment: false, receive: false }));
+  t.deepEqual(found, ['segment-missing', 'gro-missing', 'uso-missing']);
+});
+
+test('why it matters is told in one line', (t) => {
+  for (const [code, { why }] of Object.entries(CATALOGUE)) t.regex(why, /^[A-Z][^\n]{20,150}\.$/, code);
+});
+
+test('a setting of an interface with a dot in its name is written with slashes', (t) => {
+  const name = settingOf('eth0.100', 'rp_filter');
+  t.is(settingCommand(name, 2), 'sysctl -w net/ipv4/conf/eth0.100/rp_filter=2');
+  t.is(settingPath(name), '/proc/sys/net/ipv4/conf/eth0.100/rp_filter');
+  t.is(settingPath(settingOf('eth0', 'rp_filter')), '/proc/sys/net/ipv4/conf/eth0/rp_filter');
+});
+
+test('without a way to judge, no filter is blamed', (t) => {
+  const subject = { title: 'tun0', device: 'tun0', options: null };
+  const facts = { subject, device: null, attached: [], way: null, answers: [] };
+  t.deepEqual(checkRpFilter(facts, host('6.18.0')), []);
+});
+
+const CHAIN = { family: 'inet', table: 'filter', name: 'input', type: 'filter', hook: 'input', prio: 0 };
+
+function accepting(...matches: unknown[]): unknown {
+  const expr = [...matches.map((match) => ({ match })), { accept: null }];
+  return { rule: { family: 'inet', table: 'filter', chain: 'input', expr } };
+}
+
+const dport = (right: unknown, protocol = 'udp', op = '=='): unknown => ({
+  op,
+  left: { payload: { protocol, field: 'dport' } },
+  right,
+});
+
+function portsOf(...rules: unknown[]): unknown {
+  const [chain] = parseRuleset({ nftables: [{ chain: { ...CHAIN, policy: 'drop' } }, ...rules] });
+  return chain?.acceptedPorts;
+}
+
+test('the ports that a firewall accepts are read from its rules', (t) => {
+  t.deepEqual(portsOf(), []);
+  t.deepEqual(portsOf(accepting(dport(53))), [[53, 53]]);
+  t.deepEqual(portsOf(accepting(dport({ set: [53, { range: [8000, 8999] }] }, 'th'))), [
+    [53, 53],
+    [8000, 8999],
+  ]);
+  t.deepEqual(portsOf(accepting()), [[0, 65_535]]);
+  const established = { op: 'in', left: { ct: { key: 'state' } }, right: 'established' };
+  t.deepEqual(
+    portsOf(accepting(established), accepting(dport(22, 'tcp')), accepting(dport(9, 'udp', '!='))),
+    [],
+  );
+});
+
+test('only chains that drop packets to this host by their policy count', (t) => {
+  const chains = [
+    { ...CHAIN, policy: 'accept' },
+    { ...CHAIN, hook: 'forward', policy: 'drop' },
+    { ...CHAIN, type: 'nat', policy: 'drop' },
+    { family: 'inet', table: 'filter', name: 'jumped-to' },
+  ];
+  t.deepEqual(parseRuleset({ nftables: chains.map((chain) => ({ chain })) }), []);
+  for (const nonsense of [null, 1, {}, { nftables: {} }, { nftables: [null, {}] }]) {
+    t.deepEqual(parseRuleset(nonsense), []);
+  }
+});
