@@ -38,11 +38,11 @@ impl Attaching {
     pub(crate) fn attach(&self, socket: &PeerSocket) -> Result<TunDevice, Error> {
         // The route to the peer, before there are others.
         let path_mtu = socket.path_mtu();
-        let device = self.plan.attach()?;
+        let mut device = self.plan.attach()?;
         if let Some(interface) = &self.interface {
             interface.set_up(&device, path_mtu)?;
         }
-        self.plan.persist(&device).inspect_err(|_| self.put_back())?;
+        self.plan.persist(&mut device).inspect_err(|_| self.put_back())?;
         Ok(device)
     }
 
@@ -105,11 +105,12 @@ pub(crate) struct Attachment<'t> {
 
 impl<'t> Attachment<'t> {
     pub(crate) fn new(
-        device: TunDevice,
+        mut device: TunDevice,
         attaching: &'t Attaching,
         socket: &'t PeerSocket,
         context: &'t Context,
     ) -> Self {
+        device.settle();
         let device = RefCell::new(Some(Rc::new(DeviceHandle::new(device))));
         Self { attaching, socket, context, device, since: Cell::new(Instant::now()) }
     }
@@ -162,7 +163,8 @@ impl<'t> Attachment<'t> {
         loop {
             patience.wait().await;
             match self.attaching.attach(self.socket) {
-                Ok(device) => {
+                Ok(mut device) => {
+                    device.settle();
                     self.context.device_facts.attached(&device);
                     self.context.problem.clear();
                     self.since.set(Instant::now());

@@ -25,6 +25,8 @@ pub(crate) struct TunDevice {
     virtio_header: bool,
     offload: OffloadStats,
     made: bool,
+    /// It is to stay, but only if the tunnel comes to run.
+    provisional: bool,
 }
 
 impl TunDevice {
@@ -37,9 +39,14 @@ impl TunDevice {
         self.offload
     }
 
-    /// Whether it was made here, and vanishes with this descriptor unless it is made to [persist](Self::persist).
+    /// Whether it was made here. Then it vanishes with this descriptor, unless it was [to stay](DevicePlan::persist).
     pub(crate) fn was_made(&self) -> bool {
         self.made
+    }
+
+    /// The tunnel runs: what is to stay stays from now on, whatever ends it.
+    pub(crate) fn settle(&mut self) {
+        self.provisional = false;
     }
 }
 
@@ -61,6 +68,9 @@ impl Drop for TunDevice {
         // program that reads it without virtio-net headers would get super-packets it can't make sense of.
         // A device that is gone has nothing to reset.
         let _ = system::tun::set_offload(self.as_fd(), 0);
+        if self.provisional {
+            let _ = system::tun::set_persistent(self.as_fd(), false);
+        }
     }
 }
 

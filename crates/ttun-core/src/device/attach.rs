@@ -47,7 +47,7 @@ impl DevicePlan {
         inner
             .set_nonblocking(true)
             .map_err(|cause| Error::system("fcntl", &cause, "making the device non-blocking"))?;
-        Ok(TunDevice { inner, index, virtio_header, offload, made })
+        Ok(TunDevice { inner, index, virtio_header, offload, made, provisional: false })
     }
 }
 

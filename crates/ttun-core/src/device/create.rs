@@ -31,15 +31,17 @@ pub(super) fn create(name: &str, creation: &Creation, allowed: Offload) -> Resul
 }
 
 impl DevicePlan {
-    /// Lets a device that was made stay, where that was asked for: the last step, so that nothing stays of one that could not be
-    /// set up.
-    pub(crate) fn persist(&self, device: &TunDevice) -> Result<(), Error> {
+    /// Lets a device that was made stay, where that was asked for: the last step of setting it up, and given up with the rest
+    /// if the tunnel does not come to [run](TunDevice::settle).
+    pub(crate) fn persist(&self, device: &mut TunDevice) -> Result<(), Error> {
         let wanted = self.creation.as_ref().is_some_and(|creation| creation.persist);
         if !wanted || !device.was_made() {
             return Ok(());
         }
-        system::tun::persist(device.as_fd())
-            .map_err(|cause| Error::system("ioctl", &cause, &format!("letting {} stay", self.name)))
+        system::tun::set_persistent(device.as_fd(), true)
+            .map_err(|cause| Error::system("ioctl", &cause, &format!("letting {} stay", self.name)))?;
+        device.provisional = true;
+        Ok(())
     }
 }
 

@@ -53,11 +53,11 @@ pub(crate) fn set_group(tun: BorrowedFd<'_>, group: u32) -> io::Result<()> {
     checked(result)
 }
 
-/// Lets the device stay when nobody is attached any more.
-pub(crate) fn persist(tun: BorrowedFd<'_>) -> io::Result<()> {
-    const ON: libc::c_ulong = 1;
+/// Whether the device stays when nobody is attached any more.
+pub(crate) fn set_persistent(tun: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
     // SAFETY: TUNSETPERSIST takes its argument by value, as an unsigned long, and no pointer.
-    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETPERSIST, ON) };
+    let result =
+        unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETPERSIST, libc::c_ulong::from(persistent)) };
     checked(result)
 }
 

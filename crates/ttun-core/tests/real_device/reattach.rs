@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ttun_core::{
     DecapDrop, End, Error, ErrorKind, InterfaceOptions, Tunnel, TunnelOptions, TunnelState, TunnelStats,
@@ -124,6 +125,7 @@ fn a_device_that_was_made_is_made_and_set_up_again() {
             addresses: vec![("10.0.2.1".parse().unwrap(), 24)],
             ..InterfaceOptions::default()
         };
+        let begin = Instant::now();
         let site = Site::with(TunnelOptions { interface: Some(interface), ..waiting() });
         for _ in 0..2 {
             let index = site.tunnel.stats().device.index;
@@ -133,6 +135,7 @@ fn a_device_that_was_made_is_made_and_set_up_again() {
             site.peer.send(&answer(b"Hello again")).unwrap();
             assert_eq!(site.inbound(), b"Hello again");
         }
+        assert!(begin.elapsed() >= Duration::from_secs(2), "it is made no more than once a second");
         site.closed();
         assert!(!run("ip -brief link").contains("tun0"));
     });

@@ -7,4 +7,5 @@
 mod configure;
 mod inspect;
 mod namespace;
+mod notices;
 mod undo;

@@ -1,0 +1,60 @@
+//! Hearing of interfaces.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use ttun_link::LinkNotices;
+
+use crate::namespace::{isolated, run};
+
+/// How long to wait for what must come, ms.
+const LIMIT: libc::c_int = 10_000;
+
+fn is_readable(notices: &LinkNotices, limit: libc::c_int) -> bool {
+    let mut wanted = libc::pollfd { fd: notices.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one `struct pollfd`, which outlives the call.
+    let ready = unsafe { libc::poll(&raw mut wanted, 1, limit) };
+    ready == 1
+}
+
+/// Takes all there is; says how many there were.
+fn take_all(notices: &LinkNotices) -> usize {
+    for count in 0.. {
+        match notices.take() {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                return count;
+            }
+        }
+    }
+    unreachable!("it ends with an error")
+}
+
+#[test]
+fn that_an_interface_appears_or_vanishes_is_heard() {
+    isolated(|| {
+        let notices = LinkNotices::subscribe().unwrap();
+        take_all(&notices);
+        for change in ["ip tuntap add dev tun1 mode tun", "ip link delete tun1"] {
+            run(change);
+            assert!(is_readable(&notices, LIMIT), "{change}");
+            assert!(take_all(&notices) > 0, "{change}");
+        }
+    });
+}
+
+#[test]
+fn more_than_anybody_took_is_news_as_well() {
+    isolated(|| {
+        let notices = LinkNotices::subscribe().unwrap();
+        let lines = ["link set lo mtu 1500\nlink set lo mtu 1600\n"; 1000].concat();
+        let file = std::env::temp_dir().join(format!("ttun-link-{}.batch", std::process::id()));
+        std::fs::write(&file, lines).unwrap();
+        run(&format!("ip -batch {}", file.display()));
+        std::fs::remove_file(&file).unwrap();
+        assert!((1..2000).contains(&take_all(&notices)), "the kernel has not kept all of them");
+        run("ip tuntap add dev tun1 mode tun");
+        assert!(is_readable(&notices, LIMIT), "and hearing goes on");
+    });
+}
