@@ -175,3 +175,32 @@ test.serial('an HTTP port that is taken is told before any tunnel is opened', as
   t.deepEqual(await up.exited, { status: 1, signal: null });
   t.regex(up.stderr, /^ttun: cannot serve HTTP at 127\.0\.0\.1:9750: another program listens there; .*\n$/);
 });
+
+test.serial(
+  '--http serves elsewhere than the file says, and an argument that makes no sense is told',
+  async (t) => {
+    await using folder = await UpFolder.create({
+      http: { listen: '127.0.0.1:9750' },
+      tunnels: { office: officeAtA(sites) },
+    });
+    await using up = folder.up(sites.a, ['--http', '9751']);
+    t.is(
+      await up.waitForLine('metrics and a page'),
+      'ttun: metrics and a page to watch at http://127.0.0.1:9751/',
+    );
+    await up.stop('SIGINT');
+    await using wrong = folder.up(sites.a, ['--http', 'nowhere']);
+    t.deepEqual(await wrong.exited, { status: 2, signal: null });
+    t.regex(wrong.stderr, /^ttun: cannot serve HTTP: 'nowhere' .* \(see ttun up --help\)\n$/);
+  },
+);
+
+test.serial('a reload that is asked for while it ends changes nothing about the end', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  await using up = folder.up(sites.a);
+  await up.waitForLine('office: attached to');
+  up.kill('SIGINT');
+  up.kill('SIGHUP');
+  t.deepEqual(await up.exited, { status: 0, signal: null });
+  t.is(up.lines.filter((line) => line.includes('attached to')).length, 1);
+});

@@ -9,6 +9,7 @@ import { offerControl } from '../../control.ts';
 import { endByHangUp } from '../../hang-up.ts';
 import { parseArguments } from '../../parse.ts';
 import { sayError } from '../../talk.ts';
+import { UsageError } from '../../usage-error.ts';
 import { describeError } from '../../wording.ts';
 import { printEvent } from './events.ts';
 import { PlanFile } from './plan-file.ts';
@@ -30,6 +31,8 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (!(error instanceof TtunError)) throw error;
+    // The file has been checked by then, so it is an argument.
+    if (error.code === 'ERR_TTUN_INVALID_OPTIONS') throw new UsageError(describeError(error));
     sayError(describeError(error));
     return 1;
   }
