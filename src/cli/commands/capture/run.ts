@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { MalformedCapture, PcapngReader } from '../../../control/capture/pcapng-reader.ts';
+import { MalformedCapture } from '../../../control/capture/pcapng-reader.ts';
 import type { CaptureRequest } from '../../../control/capture/request.ts';
 import { Connection } from '../../../control/client.ts';
 import { ControlError } from '../../../control/error.ts';
@@ -10,6 +8,7 @@ import { say, sayError } from '../../talk.ts';
 import { grouped } from '../../wording.ts';
 import { parseCaptureArguments } from './arguments.ts';
 import type { CaptureArguments } from './arguments.ts';
+import { Copy, FLUSH_LIMIT_MS } from './copy.ts';
 import { findTunnel } from './find-tunnel.ts';
 import { Output, OutputError, ReaderGone } from './output.ts';
 
@@ -22,9 +21,6 @@ export async function run(args: readonly string[]): Promise<number> {
   if (signal.reason === 'SIGHUP') endByHangUp();
   return code;
 }
-
-/** How long a slow reader of the output is waited for at the end, in ms. */
-const FLUSH_LIMIT_MS = 1000;
 
 function reportError(error: unknown): number {
   if (error instanceof ControlError) {
@@ -47,37 +43,16 @@ async function capture({ request, target, pid }: CaptureArguments, signal: Abort
   if (signal.aborted) connection.finish();
   say(`capturing ${request.tunnel}${output.place}; Ctrl-C ends it`);
 
-  const reader = new PcapngReader();
-  const copying = copy(chunks, reader, output, request.snapLength);
-  const failure = await Promise.race([copying, limitAfter(signal)]).catch((error: unknown) => error);
-  const code = failure === undefined && !signal.aborted ? tellEnd(reader, request) : 0;
-  say(summarise(reader));
+  const copy = new Copy(output, signal);
+  const failure = await copy.run(chunks, request.snapLength).catch((error: unknown) => error);
+  const code = failure === undefined && !signal.aborted ? tellEnd(copy, request) : 0;
+  say(summarise(copy));
   if (failure === undefined || failure instanceof ReaderGone) return code;
   throw failure;
 }
 
-async function copy(
-  chunks: AsyncIterable<Buffer>,
-  reader: PcapngReader,
-  output: Output,
-  snapLength: number,
-): Promise<void> {
-  await output.begin(snapLength);
-  for await (const chunk of chunks) {
-    const { packets, blocks } = reader.read(chunk);
-    await output.packets(packets, blocks);
-  }
-  await output.close();
-}
-
-/** A signal ends it also when nobody takes the output. */
-async function limitAfter(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, 'abort');
-  await sleep(FLUSH_LIMIT_MS, undefined, { ref: false });
-}
-
 /** Why it ended, where nobody here asked for it. */
-function tellEnd({ isComplete, captured }: PcapngReader, { tunnel, count }: CaptureRequest): number {
+function tellEnd({ isComplete, captured }: Copy, { tunnel, count }: CaptureRequest): number {
   if (!isComplete) {
     sayError(`the process of ${tunnel} has gone without a word`);
     return 1;
@@ -86,7 +61,7 @@ function tellEnd({ isComplete, captured }: PcapngReader, { tunnel, count }: Capt
   return 0;
 }
 
-function summarise({ captured, lost }: PcapngReader): string {
+function summarise({ captured, lost }: Copy): string {
   const some = `${grouped(captured)} ${captured === 1 ? 'packet' : 'packets'} captured`;
   return lost === 0 ? some : `${some}, ${grouped(lost)} not captured: too fast`;
 }
