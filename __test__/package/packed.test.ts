@@ -69,6 +69,8 @@ test('the packages hold what users need and nothing else', async (t) => {
     'page/index.html',
     'page/main.js',
     'binding.cjs',
+    'man/ttun.1',
+    'man/ttun.toml.5',
     'LICENSE',
     'README.md',
   ]) {

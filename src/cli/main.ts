@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { COMMANDS } from './commands/index.ts';
 import { parseCommandLine } from './command-line.ts';
+import { guardOutput } from './output.ts';
 import { sayError } from './talk.ts';
 import { refuseMistypedCommand } from './unknown-command.ts';
 import { UsageError } from './usage-error.ts';
@@ -13,6 +14,7 @@ import { UsageError } from './usage-error.ts';
  * @returns the exit code: 0 for a good end, 1 for any other, 2 when the arguments make no sense
  */
 export async function main(args: readonly string[]): Promise<number> {
+  guardOutput();
   const name = commandIn(args);
   try {
     if (asksForHelp(args)) {
