@@ -18,10 +18,17 @@ test.serial('a tunnel that will work is found to be right', async (t) => {
   }
 });
 
-test.serial('a local address that no interface has is given to the one that leads to the peer', async (t) => {
-  await using at = await scene();
-  await assertMended(t, at.patient, 'local-not-here', await at.file({ local: '10.0.1.77:9000' }));
-});
+test.serial(
+  'a local address that no interface has is given to the one on whose network it is, or that leads to the peer',
+  async (t) => {
+    await using at = await scene();
+    for (const local of ['10.0.1.77', '203.0.113.7']) {
+      const args = await at.file({ local: `${local}:9000` });
+      const { commands } = await assertMended(t, at.patient, 'local-not-here', args);
+      t.deepEqual(commands, [`ip address add ${local}/32 dev veth0`]);
+    }
+  },
+);
 
 test.serial('the program that has the port is named, and can be ended', async (t) => {
   await using at = await scene();

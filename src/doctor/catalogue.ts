@@ -132,7 +132,7 @@ export const CATALOGUE = {
   // What goes through the tunnel
   'source-not-routed': {
     severity: 'warning',
-    why: 'Packets from there are accepted from the peer, but answers take another way, and a reverse path filter drops the packets.',
+    why: 'Answers would not go back through the tunnel, and a reverse path filter drops the packets themselves.',
   },
   'forwarding-off': {
     severity: 'note',

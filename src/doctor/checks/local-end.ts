@@ -1,12 +1,14 @@
 /** Whether a socket can be bound to the local end. */
+import type { BindingInterface } from '../../../binding.cjs';
 import { formatIpAddress } from '../../address.ts';
 import type { IpAddress } from '../../address.ts';
+import { overlap, parseNetwork } from '../../ip-network.ts';
 import type { FindingCode } from '../catalogue.ts';
-import type { PeerFacts, SubjectFacts, WayFacts } from '../facts.ts';
+import type { HostFacts, PeerFacts, SubjectFacts, WayFacts } from '../facts.ts';
 import { finding, ok } from '../finding.ts';
 import type { Finding } from '../finding.ts';
 
-export function checkLocalEnd({ subject, way }: SubjectFacts): Finding[] {
+export function checkLocalEnd({ subject, way }: SubjectFacts, { interfaces }: HostFacts): Finding[] {
   const { options } = subject;
   if (options === null || way === null) return [];
   const { address, port } = options.local;
@@ -14,7 +16,7 @@ export function checkLocalEnd({ subject, way }: SubjectFacts): Finding[] {
   if (way.binding === 'possible') return [ok(`UDP port ${port} of ${local} is free`)];
   if (way.binding === 'taken') return [portTaken(way, port, local)];
   if (way.binding === 'forbidden') return [portForbidden(port)];
-  return [notHere(way, local, address)];
+  return [notHere(way, local, address, interfaces)];
 }
 
 function portForbidden(port: number): Finding {
@@ -24,9 +26,14 @@ function portForbidden(port: number): Finding {
   });
 }
 
-function notHere({ peer }: WayFacts, local: string, address: IpAddress | null): Finding {
+function notHere(
+  { peer }: WayFacts,
+  local: string,
+  address: IpAddress | null,
+  interfaces: readonly BindingInterface[],
+): Finding {
   return finding('local-not-here', `${local} is not an address of this host`, {
-    commands: address === null ? [] : additions(peer, address),
+    commands: address === null ? [] : additions(peer, address, interfaces),
     advice: 'or name an address that this host has: ip -brief address',
   });
 }
@@ -46,8 +53,18 @@ function portTaken({ portHolders }: WayFacts, port: number, local: string): Find
   });
 }
 
-/** By the interface that leads to the peer. */
-function additions(peer: PeerFacts, { family, text }: IpAddress): string[] {
-  if (peer.address === null || peer.plainRoute === null || peer.plainRoute.local) return [];
-  return [`ip address add ${text}/${family === 4 ? 32 : 128} dev ${peer.plainRoute.device}`];
+/** By the interface on whose network it is, or else the one that leads to the peer; never one that is a tunnel. */
+function additions(
+  peer: PeerFacts,
+  { family, text }: IpAddress,
+  interfaces: readonly BindingInterface[],
+): string[] {
+  const candidates = interfaces.filter(({ kind, up }) => kind === 'other' && up);
+  const host = parseNetwork(text);
+  const neighbour = candidates.find(({ addresses }) =>
+    addresses.some((own) => overlap(parseNetwork(own), host)),
+  );
+  const towardsPeer = peer.address === null || peer.plainRoute?.local === true ? null : peer.plainRoute;
+  const chosen = neighbour ?? candidates.find(({ name }) => name === towardsPeer?.device);
+  return chosen === undefined ? [] : [`ip address add ${text}/${family === 4 ? 32 : 128} dev ${chosen.name}`];
 }
