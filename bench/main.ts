@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { chooseContenders } from './contenders/index.ts';
 import { measureStartUp } from './figures/start-up.ts';
+import { reportStatsCost } from './figures/stats-cost.ts';
 import { describeMachine } from './machine.ts';
 import { HELP, OptionError, parseOptions } from './options.ts';
 import type { Options } from './options.ts';
@@ -33,6 +34,10 @@ async function bench(chosen: Options): Promise<number> {
     say(
       `the machine is busy (load ${machine.load.toFixed(1)}): only the ratios mean something, and not much`,
     );
+  }
+  if (chosen.subject === 'stats') {
+    process.stdout.write(`${await reportStatsCost(chosen)}\n`);
+    return 0;
   }
   const { contenders, absent } = await chooseContenders(chosen);
   if (absent.length > 0) say(`not installed, so left out: ${absent.join(', ')}`);

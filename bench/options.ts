@@ -13,6 +13,7 @@ Compares ttun with other ways of joining two sites, in network namespaces on thi
   --congestion NAME    congestion control of TCP (default: the machine's own)
   --quick              one round of one second, without the contenders that no target mentions
   --ttun LABEL=DIR     one more ttun, from another checkout that is built (repeatable)
+  --stats              rather than the comparison: what it costs to read the figures of a tunnel
   --json FILE          where the single results go (default bench/results/<time>.json)
 `;
 
@@ -35,6 +36,8 @@ export interface Options {
   readonly congestion: string | null;
   readonly quick: boolean;
   readonly checkouts: readonly Checkout[];
+  /** What is measured. */
+  readonly subject: 'contenders' | 'stats';
   readonly json: string;
 }
 
@@ -55,6 +58,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     congestion: values.congestion ?? null,
     quick: values.quick,
     checkouts: values.ttun.map(parseCheckout),
+    subject: values.stats ? 'stats' : 'contenders',
     json: resolve(values.json ?? `bench/results/${time}.json`),
   };
 }
@@ -71,6 +75,7 @@ function readValues(args: readonly string[]) {
         congestion: { type: 'string' },
         quick: { type: 'boolean', default: false },
         ttun: { type: 'string', multiple: true, default: [] },
+        stats: { type: 'boolean', default: false },
         json: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
