@@ -19,6 +19,7 @@ const TOOLS = {
   unshare: 'util-linux',
   ps: 'procps',
   'systemd-analyze': 'systemd',
+  jsonschema: 'python3-jsonschema',
   script: 'bsdutils',
   bash: 'bash',
   zsh: 'zsh',

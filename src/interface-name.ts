@@ -17,7 +17,7 @@ export function parseInterfaceName(name: string, right: string): string {
   if (bytes.length > LONGEST_NAME) {
     throw new InvalidValue(`'${name}' is longer than the 15 bytes that an interface's name may have`, right);
   }
-  if (name === '.' || name === '..' || bytes.some((byte) => FORBIDDEN.has(byte))) {
+  if (name === '.' || name === '..' || bytes.some((byte) => FORBIDDEN.has(byte)) || INVISIBLE.test(name)) {
     throw new InvalidValue(`${JSON.stringify(name)} is not a name that an interface can have`, right);
   }
   return name;
@@ -28,3 +28,6 @@ const LONGEST_NAME = 15;
 
 /** 0xA0 is a space to the kernel (lib/ctype.c), and `%` the place of a number that it chooses (dev_alloc_name). */
 const FORBIDDEN: ReadonlySet<number> = new Set([...Buffer.from('\0\t\n\v\f\r %/:'), 0xa0]);
+
+/** The kernel would take these; a terminal would take them for commands. */
+const INVISIBLE = /[\p{Cc}\p{Cf}]/u;

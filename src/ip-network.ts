@@ -63,15 +63,21 @@ export function isNetworkItself(network: IpNetwork): boolean {
 /** Whether some address belongs to both. */
 export function overlap(one: IpNetwork, other: IpNetwork): boolean {
   if (one.family !== other.family) return false;
-  const shift = BigInt(LONGEST_PREFIX[one.family] - Math.min(one.prefixLength, other.prefixLength));
-  return toNumber(one) >> shift === toNumber(other) >> shift;
+  const [here, there] = [rangeOf(one), rangeOf(other)];
+  return here.first <= there.last && there.first <= here.last;
+}
+
+/** The first and the last address of the network, as numbers. */
+export function rangeOf(network: IpNetwork): { readonly first: bigint; readonly last: bigint } {
+  const shift = BigInt(LONGEST_PREFIX[network.family] - network.prefixLength);
+  const first = (toNumber(network) >> shift) << shift;
+  return { first, last: first + (1n << shift) - 1n };
 }
 
 const LONGEST_PREFIX = { 4: 32, 6: 128 } as const;
 
 function baseOf(network: IpNetwork): string {
-  const shift = BigInt(LONGEST_PREFIX[network.family] - network.prefixLength);
-  const base = (toNumber(network) >> shift) << shift;
+  const { first: base } = rangeOf(network);
   if (network.family === 4) {
     return [24n, 16n, 8n, 0n].map((place) => Number((base >> place) & 0xffn)).join('.');
   }

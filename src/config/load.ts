@@ -17,11 +17,7 @@ export async function loadConfig(path: string): Promise<Config> {
   const format = formatOf(path);
   const text = await readText(path);
   if (text.trim() === '') {
-    throw fault(
-      path,
-      'the file is empty',
-      'describe a tunnel in it: [tunnels.NAME] with device, local and remote',
-    );
+    throw fault(path, 'the file is empty', 'add tunnels.NAME with device, local and remote');
   }
   const config = parseConfig(text, { format, path });
   return { ...config, warnings: [...(await findWriters(path)), ...config.warnings] };

@@ -87,13 +87,15 @@ function tryToParse(statement: string): unknown {
 
 /** `[a.b]` alone is a table in a table, and nothing in that. */
 function headerPath(value: unknown): KeyPath {
-  const path = [];
-  for (let table = firstOf(value); ;) {
+  const path: string[] = [];
+  let table = firstOf(value);
+  while (path.length < DEEPEST) {
     const [entry] = Object.entries(table);
-    if (entry === undefined) return path;
+    if (entry === undefined) break;
     path.push(entry[0]);
     table = firstOf(entry[1]);
   }
+  return path;
 }
 
 /** The element, of a `[[table]]`. */

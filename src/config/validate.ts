@@ -32,7 +32,7 @@ export function validate<Output>(
   const misplaced = inKeys.filter(({ isTableMissing }) => isTableMissing);
   const inValues = issues
     .filter((issue) => !isAboutKeys(issue))
-    .map((issue) => toFinding(issue, root))
+    .map((issue) => toFinding(issue, root, word))
     .filter(({ path }) => !misplaced.some((other) => startsWith(path, other.path)));
   return { findings: [...inValues, ...inKeys.map(({ path, message, hint }) => ({ path, message, hint }))] };
 }
@@ -58,9 +58,8 @@ function* findInKeys(
   }
   if (!isTableNode(node) || (value === undefined && path.length > 0)) return;
   if (!isTable(value)) {
-    const article = word === 'object' ? 'an' : 'a';
-    const message = `${show(value)} is not ${article} ${word}`;
-    yield { path, message, hint: `give ${article} ${word} of options`, isTableMissing: true };
+    const message = `${show(value)} is not ${TABLES[word]}`;
+    yield { path, message, hint: giveTable(word), isTableMissing: true };
     return;
   }
   for (const [key, inner] of Object.entries(value)) {
@@ -94,7 +93,7 @@ function isAboutKeys({ type, expected }: v.BaseIssue<unknown>): boolean {
   return type === 'strict_object' && expected === 'never';
 }
 
-function toFinding(issue: v.BaseIssue<unknown>, root: SchemaNode): Finding {
+function toFinding(issue: v.BaseIssue<unknown>, root: SchemaNode, word: TableWord): Finding {
   const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
   if (issue.kind !== 'schema') return { path, message: issue.message, hint: issue.expected ?? '' };
   let node: SchemaNode | undefined = root;
@@ -102,7 +101,7 @@ function toFinding(issue: v.BaseIssue<unknown>, root: SchemaNode): Finding {
   const { input } = issue;
   const wanted = node === undefined ? 'something else' : wantedBy(node);
   const message = input === undefined ? 'is missing' : `${show(input)} is not ${wanted}`;
-  return { path, message, hint: node === undefined ? '' : hintForType(node) };
+  return { path, message, hint: node === undefined ? '' : hintForType(node, word) };
 }
 
 function wantedBy(node: SchemaNode): string {
@@ -120,11 +119,18 @@ const WORDS: Readonly<Record<string, string>> = {
   record: 'an object',
 };
 
-function hintForType(node: SchemaNode): string {
+function hintForType(node: SchemaNode, word: TableWord): string {
   if (node.type === 'boolean') return 'give true or false';
-  if (isTableNode(node)) return 'give an object of options';
+  if (node.type === 'record') return 'add tunnels.NAME with device, local and remote';
+  if (isTableNode(node)) return giveTable(word);
   if (node.options !== undefined) return `give ${examplesOf(node).map(write).join(' or ')}`;
   return `give ${wantedBy(node)} such as ${write(examplesOf(node)[0])}`;
+}
+
+const TABLES: Readonly<Record<TableWord, string>> = { object: 'an object', table: 'a table' };
+
+function giveTable(word: TableWord): string {
+  return `give ${TABLES[word]} of options`;
 }
 
 function startsWith(path: KeyPath, start: KeyPath): boolean {

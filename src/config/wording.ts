@@ -32,7 +32,7 @@ export function excerptAt(line: string, column: number): string {
   return `${start > 0 ? '…' : ''}${part}${start + LONGEST_VALUE < line.length ? '…' : ''}`;
 }
 
-const LONGEST_LINE = 300;
+const LONGEST_LINE = 400;
 const LONGEST_VALUE = 60;
 
 function shortened(text: string): string {

@@ -47,7 +47,7 @@ export function fileSchema(zones: ZoneLookup): SchemaOf<ConfigFile, ResolvedFile
           v.metadata({ description: 'The tunnels by their names.', minProperties: 1 }),
           parsedBy((tunnels) => {
             if (Object.keys(tunnels).length > 0) return tunnels;
-            throw new InvalidValue('no tunnel is there', 'add [tunnels.NAME] with device, local and remote');
+            throw new InvalidValue('no tunnel is there', 'add tunnels.NAME with device, local and remote');
           }),
         ),
       }),

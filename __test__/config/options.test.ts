@@ -1,0 +1,288 @@
+/** The options besides device, local and remote, as `createTunnel` takes them. */
+import test from 'ava';
+import { resolveOptions } from '../../src/config/resolve-options.ts';
+import { TtunError } from '../../src/errors.ts';
+import type { ResolvedOptions, TunnelOptions } from '../../src/options.ts';
+
+const GOOD = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
+
+function resolved(options: Partial<TunnelOptions>): ResolvedOptions {
+  return resolveOptions({ ...GOOD, ...options });
+}
+
+function refusal(options: object): string {
+  try {
+    resolveOptions({ ...GOOD, ...options });
+  } catch (error) {
+    if (error instanceof TtunError) return `${error.message} | ${error.hint}`;
+    throw error;
+  }
+  throw new Error('the options were accepted');
+}
+
+test('a port alone leaves the local address to the routing table', (t) => {
+  t.deepEqual(resolved({ local: ':8000' }).local, { address: null, port: 8000 });
+  t.deepEqual(resolved({ local: ':8000', remote: '[2001:db8::1]:1' }).local, { address: null, port: 8000 });
+});
+
+const NAMES: readonly (readonly [written: string, name: string])[] = [
+  ['gateway.example', 'gateway.example'],
+  ['gateway.example.', 'gateway.example.'],
+  ['localhost', 'localhost'],
+  ['3com.example', '3com.example'],
+  ['my_service', 'my_service'],
+  ['büro.example', 'xn--bro-hoa.example'],
+  [`${'a'.repeat(63)}.example`, `${'a'.repeat(63)}.example`],
+];
+
+for (const [written, name] of NAMES) {
+  test(`the peer may be known by the name ${written.slice(0, 20)}`, (t) => {
+    t.deepEqual(resolved({ remote: `${written}:8000` }).remote, { name, port: 8000 });
+  });
+}
+
+const NO_NAMES = [
+  '-gateway',
+  'gateway-.example',
+  'a..example',
+  '.example',
+  'a b',
+  'a@b',
+  'x/y',
+  '"quoted"',
+  `${'a'.repeat(64)}.example`,
+  `${'a.'.repeat(126)}toolong`,
+  '%eth0',
+];
+
+for (const written of NO_NAMES) {
+  test(`${written.slice(0, 20)} is not the name of a peer`, (t) => {
+    const told = refusal({ remote: `${written}:8000` });
+    t.true(told.startsWith(`remote: '${written}' is neither an IP address nor the n`));
+    t.true(told.endsWith(' | write it as 192.0.2.2, [2001:db8::2] or gateway.example'));
+  });
+}
+
+for (const written of ['192.0.2.256', '192.0.2', '0x7f', '127.1', 'gateway.1', '1']) {
+  test(`${written} is an address that is wrong, and not a name`, (t) => {
+    t.regex(refusal({ remote: `${written}:8000` }), /^remote: '[\w.]+' is not /);
+  });
+}
+
+test('interfaces are set up with all defaults filled in', (t) => {
+  t.deepEqual(resolved({ interface: {} }).interface, {
+    create: false,
+    persist: false,
+    owner: null,
+    group: null,
+    multiQueue: false,
+    addresses: [],
+    routes: [],
+    mtu: null,
+    up: null,
+  });
+});
+
+test('what is said of an interface is passed on, addresses in their canonical spelling', (t) => {
+  const written = {
+    create: true,
+    persist: true,
+    owner: 1000,
+    group: 'netdev',
+    multiQueue: true,
+    addresses: ['10.0.2.1/24', 'FD00:2:0::1/64', 'fe80::1/64'],
+    routes: ['10.9.0.0/16', '10.8.0.1', '0.0.0.0/0', '2001:DB8::/32'],
+    mtu: 1400,
+    up: false,
+  };
+  t.deepEqual(resolved({ interface: written }).interface, {
+    ...written,
+    owner: '1000',
+    addresses: ['10.0.2.1/24', 'fd00:2::1/64', 'fe80::1/64'],
+    routes: ['10.9.0.0/16', '10.8.0.1/32', '0.0.0.0/0', '2001:db8::/32'],
+  });
+});
+
+test('the MTU may be left to the route', (t) => {
+  const { interface: device } = resolved({ interface: { mtu: 'auto', addresses: ['fd00:2::1/64'] } });
+  t.is(device?.mtu, 'auto');
+});
+
+test('the socket may be bound to an interface, and marked', (t) => {
+  const { bindDevice, fwmark, reattach } = resolved({
+    bindDevice: 'eth0',
+    fwmark: 0xffff_ffff,
+    reattach: true,
+  });
+  t.deepEqual(
+    { bindDevice, fwmark, reattach },
+    { bindDevice: 'eth0', fwmark: 4_294_967_295, reattach: true },
+  );
+});
+
+test('link-local networks need no interface among the allowed sources', (t) => {
+  t.deepEqual(resolved({ allowedSources: ['fe80::/10'] }).allowedSources, ['fe80::/10']);
+});
+
+const WRONG: readonly (readonly [what: string, options: object, refusal: string])[] = [
+  [
+    'a peer without port',
+    { remote: 'gateway.example' },
+    "remote: 'gateway.example' has no port | write it as 'gateway.example:8000'",
+  ],
+  [
+    'a local port that is none',
+    { local: ':0' },
+    "local: '0' is not a UDP port | give a number from 1 to 65535",
+  ],
+  [
+    'a device name with a place for a number',
+    { device: 'tun%d' },
+    'device: "tun%d" is not a name that an interface can have | give the name of a TUN device, as shown by: ip tuntap',
+  ],
+  [
+    'a byte that the kernel takes for a space',
+    { device: 'tunà' },
+    'device: "tunà" is not a name that an interface can have | give the name of a TUN device, as shown by: ip tuntap',
+  ],
+  [
+    'a socket bound to the tunnel itself',
+    { bindDevice: 'tun0' },
+    'bindDevice: datagrams sent by tun0 would come back into the tunnel | name the interface that leads to the peer, as shown by: ip route get',
+  ],
+  [
+    'an interface name that is too long',
+    { bindDevice: 'a-very-long-name' },
+    "bindDevice: 'a-very-long-name' is longer than the 15 bytes that an interface's name may have | give the name of an interface, as shown by: ip link",
+  ],
+  ['a mark of 0', { fwmark: 0 }, 'fwmark: 0 is not a mark | give a number from 1 to 4294967295'],
+  ['a mark in text', { fwmark: '0x77' }, 'fwmark: "0x77" is not a number | give a number such as 119'],
+  [
+    'an address without prefix length',
+    { interface: { addresses: ['10.0.2.1'] } },
+    "interface.addresses[0]: '10.0.2.1' has no prefix length, which says who else is on its network | write it as '10.0.2.1/24'",
+  ],
+  [
+    'an address that no interface can have',
+    { interface: { addresses: ['::/64'] } },
+    'interface.addresses[0]: no interface can have the address :: | give one of its own',
+  ],
+  [
+    'a multicast address',
+    { interface: { addresses: ['10.0.2.1/24', '224.0.0.1/24'] } },
+    'interface.addresses[1]: 224.0.0.1 is a multicast address | give the address of one host',
+  ],
+  [
+    'a zone where none is needed',
+    { interface: { addresses: ['fe80::1%tun0/64'] } },
+    "interface.addresses[0]: 'fe80::1%tun0' names a zone, where none is needed | leave out '%tun0'",
+  ],
+  [
+    'an address that is there twice',
+    { interface: { addresses: ['fd00::1/64', 'FD00::1/64'] } },
+    "interface.addresses[1]: 'fd00::1/64' is there twice | leave one of them out",
+  ],
+  [
+    'a route with bits beyond its prefix',
+    { interface: { routes: ['10.9.1.0/16'] } },
+    "interface.routes[0]: '10.9.1.0/16' has bits beyond its prefix length | write it as '10.9.0.0/16', or as '10.9.1.0/32' for the one address",
+  ],
+  [
+    'an IPv6 route with bits beyond its prefix',
+    { interface: { routes: ['2001:db8::ff/121'] } },
+    "interface.routes[0]: '2001:db8::ff/121' has bits beyond its prefix length | write it as '2001:db8::80/121', or as '2001:db8::ff/128' for the one address",
+  ],
+  [
+    'an MTU that the kernel refuses',
+    { interface: { mtu: 67 } },
+    "interface.mtu: 67 is not an MTU | give a number of bytes from 68 to 65535, or 'auto'",
+  ],
+  [
+    'a fraction of a byte',
+    { interface: { mtu: 1400.5 } },
+    "interface.mtu: 1400.5 is not an MTU | give a number of bytes from 68 to 65535, or 'auto'",
+  ],
+  [
+    'an MTU that is some word',
+    { interface: { mtu: 'big' } },
+    `interface.mtu: "big" is not a number or 'auto' | give 'auto' or 1472`,
+  ],
+  [
+    'an MTU with which there is no IPv6',
+    { interface: { mtu: 1279, routes: ['10.9.0.0/16', 'fd00::/8'] } },
+    "interface.mtu: with an MTU of 1279 bytes the device cannot carry IPv6, as fd00::/8 asks for | give at least 1280, or 'auto'",
+  ],
+  [
+    'an owner of a device that is not made',
+    { interface: { owner: 'alice' } },
+    'interface.owner: is only for a device that ttun makes | add create = true',
+  ],
+  [
+    'a device that stays but is not made',
+    { interface: { create: false, persist: true } },
+    'interface.persist: is only for a device that ttun makes | add create = true',
+  ],
+  [
+    'an owner that nobody can be',
+    { interface: { create: true, owner: 4_294_967_295 } },
+    'interface.owner: 4294967295 is not the number of a user | give the name or number of a user, as shown by: getent passwd',
+  ],
+  [
+    'a group that has no name',
+    { interface: { create: true, group: '' } },
+    'interface.group: "" is not the name of a group | give the name or number of a group, as shown by: getent group',
+  ],
+  [
+    'an owner that is neither name nor number',
+    { interface: { create: true, owner: true } },
+    "interface.owner: true is not a string or a number | give 'alice' or 1000",
+  ],
+];
+
+for (const [what, options, expected] of WRONG) {
+  test(`${what} is refused with what would be right`, (t) => {
+    t.is(refusal(options), expected);
+  });
+}
+
+const SLIPS: readonly (readonly [written: string, meant: string])[] = [
+  ['allowed_sources', 'allowedSources'],
+  ['allowed-sources', 'allowedSources'],
+  ['AllowedSources', 'allowedSources'],
+  ['allowedSource', 'allowedSources'],
+  ['allowedIPs', 'allowedSources'],
+  ['mss', 'clampMss'],
+  ['clamp_mss', 'clampMss'],
+  ['bind_device', 'bindDevice'],
+  ['FwMark', 'fwmark'],
+  ['mark', 'fwmark'],
+  ['peer', 'remote'],
+  ['endpoint', 'remote'],
+  ['remot', 'remote'],
+  ['interfaces', 'interface'],
+  ['mtu', 'interface.mtu'],
+  ['addresses', 'interface.addresses'],
+  ['tso', 'offload.tso'],
+];
+
+for (const [written, meant] of SLIPS) {
+  test(`who writes ${written} is asked about ${meant}`, (t) => {
+    t.is(refusal({ [written]: 1 }), `${written}: unknown option | did you mean ${meant}?`);
+  });
+}
+
+test('all unknown options are told, and none is let pass for being one of every object', (t) => {
+  const options = { ...JSON.parse('{"__proto__": {"device": "x"}}'), constructor: 1, toString: 2, x: 3 };
+  t.regex(
+    refusal(options),
+    /^__proto__: unknown option; constructor: unknown option; toString: unknown option; x: unknown option /,
+  );
+});
+
+test('what is wrong between two options is told beside all else', (t) => {
+  const text = refusal({ remote: '[2001:db8::1]:8000', clampMss: 1, interface: { group: 'x', mtu: 1 } });
+  t.regex(text, /clampMss: 1 is not a boolean/);
+  t.regex(text, /remote: 192\.0\.2\.1 is IPv4 but 2001:db8::1 is IPv6/);
+  t.regex(text, /interface\.group: is only for/);
+  t.regex(text, /interface\.mtu: 1 is not an MTU/);
+});

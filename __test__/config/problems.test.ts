@@ -1,0 +1,247 @@
+/** What is wrong in a file is told with its line, its key, and what would be right. */
+import test from 'ava';
+import { parseConfig } from '../../src/index.ts';
+import { problemsOf, refusalOf } from './refusal.ts';
+
+const tunnel = (name: string, port: number): string => `\
+[tunnels.${name}]
+device = "tun-${name}"
+local = ":${port}"
+remote = "192.0.2.9:8000"
+`;
+
+test('everything that is wrong is told at once, in the order of the file', (t) => {
+  const text = `\
+[http]
+port = 9750
+
+[tunnels.office]
+device = "tun0"
+local  = "192.0.2.1"
+remote = "gateway.example:8000"
+allowed_sources = ["10.0.2.0/24"]
+
+[tunnels.office.interface]
+addresses = [
+  "10.0.2.1/24",
+  "10.0.3.1",
+]
+owner = "alice"
+`;
+  t.deepEqual(problemsOf(text), [
+    "1: http.listen: is missing\n  give a string such as '127.0.0.1:9750'",
+    '2: http.port: unknown option\n  the only option is listen',
+    "6: tunnels.office.local: '192.0.2.1' has no port\n  write it as '192.0.2.1:8000'",
+    '8: tunnels.office.allowed_sources: unknown option\n  did you mean allowedSources?',
+    "11: tunnels.office.interface.addresses[1]: '10.0.3.1' has no prefix length, which says who else is on its network\n  write it as '10.0.3.1/24'",
+    '15: tunnels.office.interface.owner: is only for a device that ttun makes\n  add create = true',
+  ]);
+});
+
+const WRONG: readonly (readonly [what: string, text: string, problems: readonly string[]])[] = [
+  ['no tunnel', '', ['null: tunnels: is missing\n  add tunnels.NAME with device, local and remote']],
+  [
+    'no tunnel among the tunnels',
+    '[tunnels]',
+    ['1: tunnels: no tunnel is there\n  add tunnels.NAME with device, local and remote'],
+  ],
+  ['tunnels that are no table', 'tunnels = 3', ['1: tunnels: 3 is not a table\n  give a table of options']],
+  [
+    'tunnels in a list',
+    '[[tunnels]]\ndevice = "tun0"',
+    ['1: tunnels: a list is not a table\n  give a table of options'],
+  ],
+  [
+    'a tunnel that is no table',
+    '[tunnels]\noffice = "tun0"',
+    ['2: tunnels.office: "tun0" is not a table\n  give a table of options'],
+  ],
+  [
+    'a table that is called otherwise',
+    `[http]\nlisten = ":1"\n${tunnel('a', 1)}\n[tunnel.b]`,
+    ['8: tunnel: unknown option\n  did you mean tunnels?'],
+  ],
+  [
+    'a tunnel at the top',
+    `${tunnel('a', 1)}[office]\ndevice = "tun0"`,
+    ['5: office: unknown option\n  put it among the tunnels: tunnels.office'],
+  ],
+  [
+    'a name that a shell would not like',
+    tunnel('"my office"', 1).replace('tun-"my office"', 'tun0'),
+    [
+      '1: tunnels."my office": is not a name for a tunnel\n  use letters, digits and . _ - as in [tunnels.office]',
+    ],
+  ],
+  [
+    'an empty name',
+    tunnel('""', 1).replace('tun-""', 'tun0'),
+    ['1: tunnels."": is not a name for a tunnel\n  use letters, digits and . _ - as in [tunnels.office]'],
+  ],
+  [
+    'a name of 65 characters',
+    tunnel('a'.repeat(65), 1).replace(/tun-a+/, 'tun0'),
+    [
+      `1: tunnels.${'a'.repeat(65)}: the name of a tunnel is longer than 64 characters\n  use letters, digits and . _ - as in [tunnels.office]`,
+    ],
+  ],
+  [
+    'two tunnels on one device',
+    `${tunnel('a', 1)}${tunnel('b', 2).replace('tun-b', 'tun-a')}`,
+    [
+      "6: tunnels.b.device: 'tun-a' is the device of tunnels.a (line 2) too\n  give each tunnel a device of its own",
+    ],
+  ],
+  [
+    'two tunnels on one port of all addresses',
+    `${tunnel('a', 1)}${tunnel('b', 1)}`,
+    [
+      '7: tunnels.b.local: port 1 of all addresses is that of tunnels.a (line 3) too\n  give each tunnel a port of its own',
+    ],
+  ],
+  [
+    'two tunnels on one address and port',
+    `${tunnel('a', 1)}${tunnel('b', 1)}`.replaceAll('":1"', '"192.0.2.1:1"'),
+    [
+      '7: tunnels.b.local: port 1 of 192.0.2.1 is that of tunnels.a (line 3) too\n  give each tunnel a port of its own',
+    ],
+  ],
+  [
+    'a port of all addresses and of one',
+    `${tunnel('a', 1)}${tunnel('b', 1).replace('":1"', '"192.0.2.1:1"')}`,
+    [
+      '7: tunnels.b.local: port 1 is taken at 192.0.2.1 here, and at all addresses by tunnels.a (line 3)\n  give each tunnel a port of its own',
+    ],
+  ],
+  [
+    'a device that is shared by a tunnel in which something else is wrong',
+    `${tunnel('a', 1)}mtu = 3\n${tunnel('b', 2).replace('tun-b', 'tun-a')}`,
+    [
+      '5: tunnels.a.mtu: unknown option\n  did you mean interface.mtu?',
+      "7: tunnels.b.device: 'tun-a' is the device of tunnels.a (line 2) too\n  give each tunnel a device of its own",
+    ],
+  ],
+  [
+    'a place for HTTP that is none',
+    `${tunnel('a', 1)}[http]\nlisten = "localhost"`,
+    ["6: http.listen: 'localhost' is not a TCP port\n  give a number up to 65535, as in 127.0.0.1:9750"],
+  ],
+  [
+    'a date',
+    `${tunnel('a', 1)}fwmark = 2026-11-22`,
+    ['5: tunnels.a.fwmark: a date is not a number\n  give a number such as 119'],
+  ],
+  [
+    'a number that is none',
+    `${tunnel('a', 1)}fwmark = nan`,
+    ['5: tunnels.a.fwmark: NaN is not a number\n  give a number such as 119'],
+  ],
+];
+
+for (const [what, text, problems] of WRONG) {
+  test(`${what} is refused with what would be right`, (t) => {
+    t.deepEqual(problemsOf(text), problems);
+  });
+}
+
+test('ports are shared by tunnels that cannot meet: of two families, addresses or interfaces', (t) => {
+  const bound = (name: string): string => `${tunnel(name, 1)}bindDevice = "eth-${name}"\n`;
+  const v6 = tunnel('b', 1).replace('192.0.2.9', '[2001:db8::9]');
+  const at = (name: string, address: string): string => tunnel(name, 1).replace('":1"', `"${address}:1"`);
+  for (const text of [
+    bound('a') + bound('b'),
+    tunnel('a', 1) + v6,
+    at('a', '192.0.2.1') + at('b', '192.0.2.2'),
+  ]) {
+    t.is(parseConfig(text, { format: 'toml' }).tunnels.size, 2);
+  }
+  const byName = tunnel('b', 1).replace('192.0.2.9', 'gateway.example');
+  t.is(
+    problemsOf(v6.replaceAll('b]', 'c]').replace('tun-b', 'tun-c') + byName).length,
+    1,
+    'a name may be either',
+  );
+});
+
+test('interfaces of link-local addresses are told apart, but need not be there', (t) => {
+  const text = (tunnel('a', 1) + tunnel('b', 1)).replaceAll('192.0.2.9', '[fe80::2%nowhere]');
+  const here = text.replace('":1"', '"[fe80::1%nowhere]:1"');
+  const apart = here.replace('":1"', '"[fe80::1%elsewhere]:1"');
+  t.is(parseConfig(apart, { format: 'toml' }).tunnels.size, 2);
+  t.is(problemsOf(here.replace('":1"', '"[fe80::1%nowhere]:1"')).length, 1);
+});
+
+const DOUBTS: readonly (readonly [what: string, text: string, warning: string])[] = [
+  [
+    'a route that covers the peer',
+    `${tunnel('a', 1)}interface.routes = ["192.0.2.0/24"]`,
+    "5: tunnels.a.interface.routes[0]: the peer 192.0.2.9:8000 is in 192.0.2.0/24, so that the tunnel's own datagrams may be routed into the tunnel",
+  ],
+  [
+    'one network in two tunnels',
+    `${tunnel('a', 1)}interface.addresses = ["10.0.2.1/24"]\n${tunnel('b', 2)}interface.addresses = ["10.0.2.9/16"]`,
+    '10: tunnels.b.interface.addresses[0]: 10.0.2.9/16 is on one network with 10.0.2.1/24 of tunnels.a (line 5)',
+  ],
+  [
+    'one route in two tunnels',
+    `${tunnel('a', 1)}interface.routes = ["10.0.2.0/24"]\n${tunnel('b', 2)}interface.routes = ["10.0.2.0/24"]`,
+    '10: tunnels.b.interface.routes[0]: 10.0.2.0/24 is routed into the tunnel of tunnels.a (line 5) too',
+  ],
+  [
+    'the address of a network',
+    `${tunnel('a', 1)}interface.addresses = ["10.0.2.0/24"]`,
+    '5: tunnels.a.interface.addresses[0]: 10.0.2.0/24 is the network, and no address in it',
+  ],
+];
+
+for (const [what, text, warning] of DOUBTS) {
+  test(`${what} is a warning`, (t) => {
+    const { warnings } = parseConfig(text, { format: 'toml' });
+    t.deepEqual(
+      warnings.map(({ line, path, message }) => `${line}: ${path}: ${message}`),
+      [warning],
+    );
+  });
+}
+
+test('what is usual is no warning', (t) => {
+  const text = `
+${tunnel('a', 1)}
+bindDevice = "eth0"
+[tunnels.a.interface]
+addresses = ["10.0.2.1/24", "fe80::1/64", "10.0.9.0/31", "10.0.8.0/32"]
+routes = ["0.0.0.0/0"]
+${tunnel('b', 2)}
+[tunnels.b.interface]
+addresses = ["10.0.3.1/24", "fe80::1/64"]
+`;
+  t.deepEqual(parseConfig(text, { format: 'toml' }).warnings, []);
+});
+
+test('the message of the error has every problem in the form that editors know', (t) => {
+  const error = refusalOf('tunnels = 1\nx = 2');
+  t.is(error.code, 'ERR_TTUN_INVALID_CONFIG');
+  t.is(
+    error.message,
+    `2 problems in the configuration:
+1: tunnels: 1 is not a table
+    give a table of options
+2: x: unknown option
+    the options are $schema, http, tunnels`,
+  );
+});
+
+test('no text of a file reaches the terminal as anything but text', (t) => {
+  const text =
+    '["\\u001b]0;"]\n[tunnels.a]\ndevice = "\\u001b[2Jtun\\u202e"\nlocal = ":1\\n"\nremote = "b\\u0007:2"';
+  const problems = problemsOf(text);
+  t.is(problems.length, 4);
+  for (const problem of problems) t.notRegex(problem.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u);
+  t.true(problems[0]?.startsWith(String.raw`1: "\u001b]0;": unknown option`));
+});
+
+test('what is very long is not shown to its end', (t) => {
+  for (const text of [`x${'y'.repeat(100_000)} = 1`, `tunnels = "${'y'.repeat(100_000)}"`]) {
+    for (const problem of problemsOf(text)) t.true(problem.length < 1000);
+  }
+});
