@@ -9,6 +9,9 @@ use std::net::SocketAddr;
 
 use ttun_packet::VirtioNetHeader;
 
+use crate::endpoints::Endpoints;
+use crate::error::Error;
+
 /// One read of the device.
 pub(crate) struct DeviceRead {
     /// What the kernel left to do; [`VirtioNetHeader::NONE`] on a device without such headers.
@@ -57,6 +60,9 @@ pub(crate) trait DatagramSocket {
 
     /// The MTU of the route to the peer, bytes; `None` while there is no route.
     fn path_mtu(&self) -> Option<usize>;
+
+    /// Where the socket is bound to an interface that has been made anew, binds it to that; says what its endpoints are.
+    fn follow_interface(&self, now: Endpoints) -> Result<Endpoints, Error>;
 
     /// Resolves when a receive will not block, or the socket has an error to tell.
     fn readable(&self) -> impl Future<Output = io::Result<()>>;

@@ -8,6 +8,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
+use crate::endpoints::Endpoints;
+use crate::error::Error;
 use crate::readiness::Readiness;
 use crate::seam::{DatagramSocket, Datagrams};
 use crate::system::datagram::{self, ReceivedMessage};
@@ -94,6 +96,11 @@ impl DatagramSocket for SocketHandle {
 
     fn path_mtu(&self) -> Option<usize> {
         self.0.get().path_mtu()
+    }
+
+    fn follow_interface(&self, now: Endpoints) -> Result<Endpoints, Error> {
+        let socket = self.0.get();
+        if socket.has_lost_interface() { socket.reconnect(now, now.remote) } else { Ok(now) }
     }
 
     async fn readable(&self) -> io::Result<()> {

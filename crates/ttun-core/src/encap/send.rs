@@ -17,6 +17,9 @@ use crate::seam::{DatagramSocket, PacketDevice};
 /// not believe in routes of under 552 (`ip_rt_min_pmtu`), and outer headers take 28.
 const ALWAYS_FITS: usize = 552 - 28;
 
+/// Between one look for the interface and the next, ms.
+const SEEK_EVERY_MS: u64 = 1000;
+
 impl<D: PacketDevice, S: DatagramSocket> Encap<'_, D, S> {
     /// Asks how long a packet may be so that the kernel need not fragment the datagram it travels in.
     pub(super) fn learn_path_mtu(&mut self) {
@@ -95,10 +98,25 @@ impl<D: PacketDevice, S: DatagramSocket> Encap<'_, D, S> {
                 Err(Refused::By(error)) => {
                     self.context.errors.count(&error);
                     lost = reason(&error);
+                    self.follow_interface(&error);
                 }
             }
         }
         self.context.encap.drop(lost, 1);
+    }
+
+    /// A socket that is bound to an interface stays bound to it when that is deleted, and is lost to another of the same name
+    /// (ENODEV in IPv4, ENETUNREACH in IPv6): after such errors, now and then, it is looked whether there is one.
+    fn follow_interface(&self, error: &io::Error) {
+        let now = self.context.clock.now();
+        if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH))
+            || now < self.interface_sought.get() + SEEK_EVERY_MS
+        {
+            return;
+        }
+        self.interface_sought.set(now);
+        // Who can't be followed is not there yet.
+        let _ = self.context.endpoints.change(|endpoints| self.socket.follow_interface(endpoints));
     }
 
     fn sent(&self, packets: usize, bytes: usize) {

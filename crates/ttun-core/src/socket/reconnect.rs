@@ -14,6 +14,7 @@ use super::open::{check_addresses, check_not_itself, connect_refused};
 use crate::endpoints::Endpoints;
 use crate::error::Error;
 use crate::system::datagram;
+use crate::system::socket_option::IntOption;
 
 impl PeerSocket {
     /// Connects to `remote` in place of the peer it has `now`. Where that fails it keeps the one it has.
@@ -21,10 +22,10 @@ impl PeerSocket {
         check_addresses(now.local, remote)?;
         let source = self.source_towards(remote, now.local.port())?;
         check_not_itself(source, remote)?;
-        let moved = if source == now.local {
+        let moved = if source == now.local && !self.has_lost_interface() {
             self.inner.connect(remote)
         } else {
-            self.choosing_source_anew(now.local, || self.inner.connect(remote))
+            self.connect_anew(now.local, remote)
         };
         if let Err(cause) = moved {
             // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect).
@@ -49,17 +50,21 @@ impl PeerSocket {
         Ok(source)
     }
 
-    /// A connected socket keeps its local address when it is connected again, also one that the routing table chose. Only dissolving
-    /// the association first gives that up (`__udp_disconnect` in net/ipv4/udp.c), and with it the interface that the socket is bound
-    /// to, and a port that the kernel chose; both are set again.
+    /// Whether the interface to which the socket is bound was made anew: the kernel knows it by its number, and that is another.
+    pub(crate) fn has_lost_interface(&self) -> bool {
+        let Some(name) = &self.place.bind_device else { return false };
+        let bound = IntOption::BOUND_INTERFACE.get(self.as_fd()).ok().map(i32::cast_unsigned);
+        let named = ttun_link::find(name).ok().flatten().map(|link| link.index);
+        named.is_some() && bound.is_some() && named != bound
+    }
+
+    /// A connected socket keeps its local address when it is connected again, also one that the routing table chose, and the
+    /// interface that it is bound to. Only dissolving the association first gives that up (`__udp_disconnect` in
+    /// net/ipv4/udp.c), and with it a port that the kernel chose; what is to stay is set again.
     ///
-    /// An unconnected socket takes datagrams from anybody, so meanwhile, and for as long as it stays unconnected, it takes none. What is sent meanwhile fails
-    /// (EDESTADDRREQ), and is counted so.
-    fn choosing_source_anew(
-        &self,
-        local: SocketAddr,
-        connect: impl FnOnce() -> io::Result<()>,
-    ) -> io::Result<()> {
+    /// An unconnected socket takes datagrams from anybody, so meanwhile, and for as long as it stays unconnected, it takes
+    /// none. What is sent meanwhile fails (EDESTADDRREQ), and is counted so.
+    fn connect_anew(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
         let socket = SockRef::from(&self.inner);
         socket.attach_filter(&[TAKE_NOTHING])?;
         datagram::dissolve(socket.as_fd())?;
@@ -71,7 +76,7 @@ impl PeerSocket {
             same_port.set_port(local.port());
             socket.bind(&same_port.into())?;
         }
-        connect()?;
+        self.inner.connect(remote)?;
         socket.detach_filter()
     }
 }

@@ -13,6 +13,8 @@ impl IntOption {
     pub(crate) const RECEIVE_BUFFER_FORCE: Self = Self(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE);
     /// Send buffer beyond `net.core.wmem_max`; needs `CAP_NET_ADMIN`.
     pub(crate) const SEND_BUFFER_FORCE: Self = Self(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE);
+    /// Number of the interface to which the socket is bound (`SO_BINDTOIFINDEX`, kernel 5.0).
+    pub(crate) const BOUND_INTERFACE: Self = Self(libc::SOL_SOCKET, SO_BINDTOIFINDEX);
     /// Each receive tells how many datagrams the full receive buffer has cost so far.
     pub(crate) const RECEIVE_OVERFLOW: Self = Self(libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
     /// Size of the datagrams that a send is cut into (udp(7)).
@@ -42,3 +44,6 @@ impl IntOption {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
+
+/// Of asm-generic/socket.h; libc has it for some C libraries only.
+const SO_BINDTOIFINDEX: c_int = 62;

@@ -13,6 +13,8 @@ use super::packet::{Read, tcp_super_packet, udp};
 use super::site::context;
 use crate::decap::Decap;
 use crate::encap::Encap;
+use crate::endpoints::Endpoints;
+use crate::error::Error;
 use crate::seam::{DatagramSocket, Datagrams, DeviceRead, PacketDevice};
 
 thread_local! {
@@ -120,6 +122,10 @@ impl DatagramSocket for Treadmill {
 
     fn path_mtu(&self) -> Option<usize> {
         Some(1500)
+    }
+
+    fn follow_interface(&self, now: Endpoints) -> Result<Endpoints, Error> {
+        Ok(now)
     }
 
     async fn readable(&self) -> io::Result<()> {

@@ -1,9 +1,12 @@
 //! The interface and the mark of the outer socket.
 
-use ttun_core::{Error, ErrorKind, Tunnel, TunnelOptions};
+use std::thread;
+
+use ttun_core::{EncapDrop, Error, ErrorKind, Tunnel, TunnelOptions};
 
 use crate::namespace::{become_user, isolated, run};
-use crate::site::options;
+use crate::site::{await_up, bound, options};
+use crate::tun::eventually;
 
 /// Any user but root.
 const USER: u32 = 65_533;
@@ -92,4 +95,58 @@ fn an_ordinary_user_may_not_mark() {
         assert_eq!(error.kind(), ErrorKind::Permission);
         assert!(error.message().contains("fwmark") && error.hint().unwrap().contains("CAP_NET_ADMIN"));
     });
+}
+
+#[test]
+fn an_interface_that_is_made_anew_is_followed() {
+    for (user, local, remote) in [
+        (0, "192.0.2.1:0", "192.0.2.2:8000"),
+        (USER, "0.0.0.0:9000", "192.0.2.2:8000"),
+        (USER, "[2001:db8::1]:0", "[2001:db8::2]:8000"),
+    ] {
+        isolated(|| {
+            let make = || {
+                run("ip link add way type veth peer name end");
+                run("ip link set end up");
+                run("ip link set way up");
+                run("ip address add 192.0.2.1/24 dev way");
+                run("ip address add 2001:db8::1/64 dev way nodad");
+            };
+            make();
+            run(&format!("ip tuntap add dev tun0 mode tun user {USER}"));
+            run("ip address add 10.0.2.1/24 dev tun0");
+            run("ip link set tun0 up");
+            let bound_to_way = TunnelOptions {
+                local: local.parse().unwrap(),
+                remote: remote.parse().unwrap(),
+                bind_device: Some("way".to_owned()),
+                ..options("tun0")
+            };
+            // The tunnel's thread is of the user who opened it.
+            let opening = thread::spawn(move || {
+                become_user(user);
+                Tunnel::open(&bound_to_way).unwrap()
+            });
+            let tunnel = opening.join().unwrap();
+            await_up();
+            let program = bound("10.0.2.1:7000");
+            let send = || {
+                program.send_to(b"Hello World", "10.0.2.2:9000").unwrap();
+            };
+            let before = tunnel.stats().socket;
+
+            run("ip link delete way");
+            send();
+            let lost = || tunnel.stats().encap.drops[EncapDrop::PeerUnreachable as usize];
+            eventually("what is sent is lost", || lost() == 1);
+            make();
+            let packets = tunnel.stats().encap.packets;
+            eventually("packets are sent again", || {
+                send();
+                tunnel.stats().encap.packets > packets
+            });
+            let after = tunnel.stats().socket;
+            assert_eq!((after.local, after.remote), (before.local, before.remote));
+        });
+    }
 }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{faults::Faults, gate::Gate, lane::Lane};
+use crate::endpoints::Endpoints;
+use crate::error::Error;
 use crate::seam::{DatagramSocket, Datagrams};
 
 /// What IPv4 lets a datagram carry, bytes.
@@ -254,6 +256,10 @@ impl DatagramSocket for FakeSocket {
 
     fn path_mtu(&self) -> Option<usize> {
         self.0.path_mtu.get()
+    }
+
+    fn follow_interface(&self, now: Endpoints) -> Result<Endpoints, Error> {
+        Ok(now)
     }
 
     async fn readable(&self) -> io::Result<()> {
