@@ -7,6 +7,10 @@ export const ENVIRONMENT: readonly Fact[] = [
   ['NO_COLOR', 'when it is set to anything, nothing is coloured (see https://no-color.org)'],
   ['TERM', 'dumb stands for a terminal without colours, on which nothing can be watched live'],
   [
+    'LC_ALL, LC_CTYPE, LANG',
+    'the first that is set: unless it names UTF-8, ttun doctor marks what it finds by letters of ASCII',
+  ],
+  [
     'XDG_RUNTIME_DIR',
     'where the control sockets of an ordinary user are, in the folder ttun; without it in /tmp/ttun-<uid>',
   ],
