@@ -71,6 +71,7 @@ test('the packages hold what users need and nothing else', async (t) => {
     'binding.cjs',
     'man/ttun.1',
     'man/ttun.toml.5',
+    'schema/ttun.schema.json',
     'LICENSE',
     'README.md',
   ]) {
