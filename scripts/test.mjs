@@ -18,6 +18,8 @@ const TOOLS = {
   socat: 'socat',
   unshare: 'util-linux',
   ps: 'procps',
+  tmux: 'tmux',
+  jq: 'jq',
   'systemd-analyze': 'systemd',
   jsonschema: 'python3-jsonschema',
   script: 'bsdutils',

@@ -26,7 +26,7 @@ export async function findTunnel(name: string, pid: number | null): Promise<Runn
   }
   if (another === undefined) return found;
   const hint = `choose one: --pid ${listed(named)}`;
-  throw new ControlError('unknown-tunnel', `${named.length} processes have a tunnel ${name}`, hint);
+  throw new ControlError('several-processes', `${named.length} processes have a tunnel ${name}`, hint);
 }
 
 /** By each of the tests that leaves some. */

@@ -1,0 +1,15 @@
+/** A process that says that it runs many tunnels, two of which do not fare well. */
+import { startControlServer } from '../../src/control/server.ts';
+import { hostOf, REPORT } from './host.ts';
+
+const names = Array.from({ length: 28 }, (_, index) => `tunnel${String(index + 1).padStart(2, '0')}`);
+const problem = { code: 'ERR_TTUN_DEVICE_NOT_FOUND', message: 'there is no device tun9', hint: 'make it' };
+await startControlServer(
+  hostOf(
+    ...names.map((name) => ({ ...REPORT, name })),
+    { ...REPORT, name: 'broken', phase: 'retrying', problem, stats: null },
+    { ...REPORT, name: 'fresh', phase: 'opening', stats: null },
+  ),
+);
+process.stdout.write('ready\n');
+setInterval(() => {}, 60_000);

@@ -1,0 +1,112 @@
+import test from 'ava';
+import { describeTunnel } from '../../src/cli/commands/show/tunnel-text.ts';
+import {
+  formatAgo,
+  formatAgoShort,
+  formatBitRate,
+  formatBytes,
+  formatDuration,
+} from '../../src/cli/quantities.ts';
+import type { ProcessReport } from '../../src/control/protocol.ts';
+import type { TunnelReport } from '../../src/service/host.ts';
+import { REPORT, STATS } from './host.ts';
+
+const PROCESS: ProcessReport = {
+  pid: 4711,
+  uid: 0,
+  version: '0.1.0',
+  startedAt: 0,
+  config: '/etc/ttun/office.toml',
+  networkNamespace: { inode: 1, name: null },
+};
+
+function textOf(report: TunnelReport, process: ProcessReport = PROCESS): string[] {
+  const viewer = { uid: 0, namespace: 1, style: (_style: unknown, text: string) => text };
+  return describeTunnel({ path: '', process, report }, viewer).split('\n');
+}
+
+test('what people ask for first comes first', (t) => {
+  t.deepEqual(textOf(REPORT), [
+    'tunnel: office',
+    '  state: up',
+    '  device: tun0 (mtu 1472, offload: checksum, TSO)',
+    '  local: 192.0.2.1:8000',
+    '  remote: 192.0.2.2:8000 (gateway.example:8000)',
+    '  last heard: 12 seconds ago',
+    '  transfer: 1.21 GiB received, 340.00 MiB sent',
+    '  packets: 1,234,567 received, 345,678 sent',
+    '  uptime: 3 hours, 12 minutes',
+    '  process: 4711, /etc/ttun/office.toml',
+  ]);
+});
+
+test('what went wrong is told where there is something', (t) => {
+  const stats = {
+    ...STATS,
+    device: { ...STATS.device, mtu: 1500 },
+    socket: { ...STATS.socket, receiveOverflow: 12, errors: { ECONNREFUSED: 3 } },
+    encap: { ...STATS.encap, fragmented: 7, drops: { ...STATS.encap.drops, 'too-big': 5 } },
+    decap: { ...STATS.decap, lastAt: null, drops: { ...STATS.decap.drops, malformed: 2, empty: 1 } },
+  };
+  const text = textOf({ ...REPORT, stats });
+  t.deepEqual(text.slice(5, -2), [
+    '  last heard: never',
+    '  transfer: 1.21 GiB received, 340.00 MiB sent',
+    '  packets: 1,234,567 received, 345,678 sent',
+    '  dropped on the way in: 2 malformed, 1 empty',
+    '  dropped on the way out: 5 too-big',
+    '  lost to a full receive buffer: at least 12',
+    '  left in fragments: 7',
+    '  socket errors: 3 ECONNREFUSED',
+    '  advice: packets of more than 1472 bytes travel in fragments; to avoid that: ip link set tun0 mtu 1472',
+  ]);
+});
+
+test('a tunnel that is not open tells why, and what to do', (t) => {
+  const problem = { code: 'ERR_TTUN_DEVICE_NOT_FOUND', message: 'there is no device tun0', hint: 'make it' };
+  t.deepEqual(textOf({ ...REPORT, phase: 'retrying', problem, stats: null }), [
+    'tunnel: office',
+    '  state: failed, trying again',
+    '  problem: there is no device tun0',
+    '  remedy: make it',
+    '  device: tun0',
+    '  local: 192.0.2.1:8000',
+    '  remote: gateway.example:8000',
+    '  process: 4711, /etc/ttun/office.toml',
+  ]);
+});
+
+test('what goes without saying for who looks is not said', (t) => {
+  const elsewhere = { ...PROCESS, uid: 1000, config: null, networkNamespace: { inode: 2, name: 'siteA' } };
+  t.is(textOf(REPORT, elsewhere).at(-1), '  process: 4711, network namespace siteA, user 1000');
+  const unnamed = { ...elsewhere, uid: 0, networkNamespace: { inode: 2, name: null } };
+  t.is(textOf(REPORT, unnamed).at(-1), '  process: 4711, network namespace 2');
+});
+
+const SHOWN: readonly (readonly [shown: string, expected: string])[] = [
+  [formatBytes(0), '0 B'],
+  [formatBytes(1023), '1023 B'],
+  [formatBytes(1024), '1.00 KiB'],
+  [formatBytes(2 ** 60), '1024.00 PiB'],
+  [formatBitRate(0), '0 bit/s'],
+  [formatBitRate(999), '999 bit/s'],
+  [formatBitRate(999.6), '1.00 kbit/s'],
+  [formatBitRate(99_960), '100 kbit/s'],
+  [formatBitRate(9_996), '10.0 kbit/s'],
+  [formatBitRate(1_214_000_000), '1.21 Gbit/s'],
+  [formatDuration(999), '0 seconds'],
+  [formatDuration(61_000), '1 minute, 1 second'],
+  [formatDuration(3_605_000), '1 hour'],
+  [formatDuration(90_061_000), '1 day, 1 hour'],
+  [formatDuration(-5), '0 seconds'],
+  [formatAgo(999), 'now'],
+  [formatAgo(12_999), '12 seconds ago'],
+  [formatAgoShort(500), 'now'],
+  [formatAgoShort(59_999), '59 s'],
+  [formatAgoShort(3_599_000), '59 min'],
+  [formatAgoShort(86_400_000), '1 d'],
+];
+
+test('amounts are short and right', (t) => {
+  for (const [shown, expected] of SHOWN) t.is(shown, expected);
+});

@@ -1,0 +1,99 @@
+import test from 'ava';
+import { History } from '../../src/cli/commands/show/watch/history.ts';
+import { wishesIn } from '../../src/cli/commands/show/watch/keys.ts';
+import { sparkline } from '../../src/cli/commands/show/watch/sparkline.ts';
+import { drawTable } from '../../src/cli/commands/show/watch/table.ts';
+import type { Line } from '../../src/cli/commands/show/watch/table.ts';
+import type { TunnelStats } from '../../src/stats.ts';
+import { REPORT, STATS } from './host.ts';
+
+/** So many seconds later, with so many bytes more in each direction. */
+function later(seconds: number, bytes: number): TunnelStats {
+  return {
+    ...STATS,
+    uptimeMs: STATS.uptimeMs + seconds * 1000,
+    encap: { ...STATS.encap, bytes: STATS.encap.bytes + bytes },
+    decap: { ...STATS.decap, bytes: STATS.decap.bytes + bytes },
+  };
+}
+
+function textOf(line: Line | undefined): string {
+  return (line ?? []).map(({ text }) => text).join('');
+}
+
+test('a sparkline spans from nothing to its highest value, with gaps where nothing is known', (t) => {
+  t.is(sparkline([0, 1, 50, 100, null, 100]), '▁▂▅█ █');
+  t.is(sparkline([0, 0]), '▁▁');
+  t.is(sparkline([null]), ' ');
+});
+
+test('a history has the highest rate of each part of the last minute', (t) => {
+  const history = new History();
+  history.add(STATS, 0);
+  t.is(history.rates, null);
+  history.add(later(1, 1000), 1000);
+  history.add(later(2, 4000), 2000);
+  t.is(history.rates?.encap.bytes, 3000);
+  // Both directions together, in bits.
+  t.deepEqual(history.inParts(6, 2000), [null, null, null, null, null, 48_000]);
+  t.deepEqual(history.inParts(6, 12_000), [null, null, null, null, 48_000, null]);
+  t.deepEqual(history.inParts(60, 2000).slice(-2), [16_000, 48_000]);
+});
+
+test('a history forgets what is older than a minute', (t) => {
+  const history = new History();
+  history.add(STATS, 0);
+  history.add(later(1, 1000), 1000);
+  history.add(null, 61_500);
+  t.deepEqual(new Set(history.inParts(60, 61_500)), new Set([null]));
+});
+
+test('rates are known only while a tunnel is looked at', (t) => {
+  const history = new History();
+  history.add(STATS, 0);
+  history.add(later(1, 1000), 1000);
+  history.add(null, 2000);
+  t.is(history.rates, null);
+  history.add(later(3, 1000), 3000);
+  t.is(history.rates, null);
+  history.add(later(4, 2000), 4000);
+  t.is(history.rates?.decap.bytes, 1000);
+});
+
+test('no row is wider than the terminal, whatever that is', (t) => {
+  const problem = { code: 'ERR_TTUN_SYSTEM', message: 'a long story '.repeat(20), hint: null };
+  const tunnels = [
+    {
+      label: 'a-name-that-is-longer-than-any-column',
+      report: REPORT,
+      history: new History(),
+      isSilent: false,
+    },
+    { label: 'b', report: { ...REPORT, problem, stats: null }, history: new History(), isSilent: true },
+  ];
+  for (let width = 24; width <= 200; width += 1) {
+    const { header, rows } = drawTable(tunnels, width, 0);
+    for (const line of [header, ...rows]) t.true(textOf(line).trimEnd().length <= width, textOf(line));
+    t.true(textOf(header).startsWith('TUNNEL'));
+  }
+});
+
+test('columns go in the order of what they tell, and the chart takes what is left', (t) => {
+  const tunnels = [{ label: 'office', report: REPORT, history: new History(), isSilent: false }];
+  const titles = (width: number): string =>
+    textOf(drawTable(tunnels, width, 0).header)
+      .trim()
+      .replaceAll(/ {2,}/g, '|');
+  t.is(titles(120), 'TUNNEL|STATE|RECEIVED|SENT|PKT/S IN|PKT/S OUT|DROPS/S|HEARD|LAST MINUTE');
+  t.is(titles(85), 'TUNNEL|STATE|RECEIVED|SENT|PKT/S IN|PKT/S OUT|DROPS/S|HEARD');
+  t.is(titles(60), 'TUNNEL|STATE|RECEIVED|SENT|DROPS/S');
+  t.is(titles(35), 'TUNNEL|RECEIVED|SENT');
+  t.is(titles(20), 'TUNNEL|RECEIVED');
+});
+
+test('keys are told apart, also when several come at once', (t) => {
+  t.deepEqual(wishesIn('q'), ['quit']);
+  t.deepEqual(wishesIn('\u001B'), ['quit']);
+  t.deepEqual(wishesIn('\u001B[A\u001BOBjk\u001B[6~'), ['up', 'down', 'down', 'up', 'page-down']);
+  t.deepEqual(wishesIn('\u001B[1;5C\u001B[Zxü'), []);
+});
