@@ -157,7 +157,8 @@ test.serial('after each refusal the device can be attached to', async (t) => {
 test.serial("an ordinary user may use the device that belongs to him, and not another user's", async (t) => {
   await using tunnel = sites.a.start(asUser([process.execPath, BIN, 'mine', ...SEED.slice(1)]));
   await tunnel.waitForLine('attached to mine');
-  assertRefused(t, await ttunAsUser(['theirs', ...SEED.slice(1)]), /^ttun: theirs belongs to .*; /);
+  const refused = await ttunAsUser(['theirs', LOCAL, '9001', REMOTE, PORT]);
+  assertRefused(t, refused, /^ttun: theirs belongs to .*; /);
   t.deepEqual(await tunnel.stop('SIGINT'), { status: 0, signal: null });
 });
 
