@@ -91,6 +91,18 @@ test('columns go in the order of what they tell, and the chart takes what is lef
   t.is(titles(20), 'TUNNEL|RECEIVED');
 });
 
+test('every rate fits its column', (t) => {
+  const history = new History();
+  history.add(STATS, 0);
+  for (const bytesPerSecond of [123, 45_678, 147_500, 159_999_999, 99_999_999_999]) {
+    history.add(later(1, bytesPerSecond), 1000);
+    const [row] = drawTable([{ label: 'x', report: REPORT, history, isSilent: false }], 100, 1000).rows;
+    t.notRegex(textOf(row), /…/);
+    history.add(null, 1000);
+    history.add(STATS, 1000);
+  }
+});
+
 test('keys are told apart, also when several come at once', (t) => {
   t.deepEqual(wishesIn('q'), ['quit']);
   t.deepEqual(wishesIn('\u001B'), ['quit']);

@@ -82,8 +82,8 @@ function nameColumn(tunnels: readonly Watched[]): Column {
 
 const COLUMNS: readonly Column[] = [
   { title: 'STATE', width: 9, align: 'left', cell: stateOf },
-  rateColumn('RECEIVED', 10, ({ decap }) => formatBitRate(8 * decap.bytes)),
-  rateColumn('SENT', 10, ({ encap }) => formatBitRate(8 * encap.bytes)),
+  rateColumn('RECEIVED', 11, ({ decap }) => formatBitRate(8 * decap.bytes)),
+  rateColumn('SENT', 11, ({ encap }) => formatBitRate(8 * encap.bytes)),
   rateColumn('PKT/S IN', 9, ({ decap }) => perSecond(decap.packets)),
   rateColumn('PKT/S OUT', 9, ({ encap }) => perSecond(encap.packets)),
   {
