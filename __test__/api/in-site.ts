@@ -4,6 +4,12 @@ import type { Site } from '../../testbed/site.ts';
 /** The entry of the built package. */
 export const PACKAGE: string = new URL('../../dist/index.js', import.meta.url).href;
 
+export interface InSiteOptions {
+  readonly nodeFlags?: readonly string[];
+  /** How long it may take, in ms. Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
 /**
  * Runs a program in a site, as an ES module with `createTunnel`, `TtunError`, and `options` for its device, and returns what
  * it hands to `tell()`, once for each call. A program that does not end by itself is an error.
@@ -11,7 +17,7 @@ export const PACKAGE: string = new URL('../../dist/index.js', import.meta.url).h
 export async function runInSite(
   site: Site,
   program: string,
-  nodeFlags: readonly string[] = [],
+  { nodeFlags = [], timeoutMs }: InSiteOptions = {},
 ): Promise<unknown[]> {
   const options = { device: site.tun, local: `${site.outer.ipv4}:9000`, remote: '10.0.1.2:9000' };
   const source = `
@@ -21,7 +27,7 @@ export async function runInSite(
     ${program}
   `;
   const command = [process.execPath, ...nodeFlags, '--input-type=module', '-e', source];
-  const { stdout } = await site.run(command);
+  const { stdout } = await site.run(command, timeoutMs === undefined ? {} : { timeoutMs });
   return stdout
     .split('\n')
     .filter(Boolean)

@@ -50,7 +50,7 @@ test.serial('a thousand tunnels, each used and closed, leave no descriptor, thre
     tell(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
     tell(grown);
     `,
-    ['--expose-gc'],
+    { nodeFlags: ['--expose-gc'], timeoutMs: 60_000 },
   );
   t.is(same, 'same');
   // A socket or a ring that is kept a thousand times would show as tens of megabytes.

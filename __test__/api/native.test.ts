@@ -1,4 +1,5 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -7,6 +8,10 @@ import type { ExecutionContext } from 'ava';
 import { run } from '../../testbed/exec.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const { dependencies }: { readonly dependencies: Readonly<Record<string, string>> } = createRequire(
+  import.meta.url,
+)('../../package.json');
+const DEPENDENCIES = Object.keys(dependencies);
 const OPTIONS = JSON.stringify({ device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' });
 
 /** Runs a program that imports a copy of the package as `ttun`, and returns what it prints, parsed. */
@@ -28,12 +33,16 @@ interface CopyOptions {
   readonly besides?: readonly string[];
 }
 
-/** The built package in a folder of its own, without its native part. */
+/** The built package in a folder of its own, with what it depends on, without its native part. */
 async function copyOfPackage(t: ExecutionContext, { manifest, besides = [] }: CopyOptions): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'ttun-native-'));
   t.teardown(() => rm(folder, { recursive: true }));
   for (const part of ['dist', ...besides])
     await cp(join(ROOT, part), join(folder, part), { recursive: true });
+  await mkdir(join(folder, 'node_modules'));
+  for (const dependency of DEPENDENCIES) {
+    await symlink(join(ROOT, 'node_modules', dependency), join(folder, 'node_modules', dependency));
+  }
   await writeFile(
     join(folder, 'package.json'),
     JSON.stringify({ type: 'module', version: '1.2.3', ...manifest }),

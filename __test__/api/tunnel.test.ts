@@ -124,7 +124,7 @@ test.serial('a tunnel that nobody holds runs on', async (t) => {
     tell(attached());
     process.exit();
     `,
-    ['--expose-gc'],
+    { nodeFlags: ['--expose-gc'], timeoutMs: 60_000 },
   );
   t.is(first, 1);
   t.is(second, 1);

@@ -70,6 +70,7 @@ test.serial('workers that are terminated under load, in whatever they do, leave 
     await settled(before);
     tell('the device is free and carries packets');
     `,
+    { timeoutMs: 60_000 },
   );
   await flood.stop('SIGINT');
   t.deepEqual(told, ['the device is free and carries packets']);
