@@ -28,6 +28,7 @@ test.serial('exact figures are the same ones, with every count as a bigint', asy
     const digits = (key, value) => typeof value === 'bigint' ? 'bigint ' + value : value;
     tell(JSON.parse(JSON.stringify(withoutTime(tunnel.stats({ bigint: true })), digits)));
     `,
+    { timeoutMs: 30_000 },
   );
   const counts = new Set(['receiveOverflow', 'errors', 'encap', 'decap']);
   const toDigits = (value: unknown, counted: boolean): unknown => {
