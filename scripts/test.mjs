@@ -12,6 +12,7 @@ const TOOLS = {
   ping: 'iputils-ping',
   iperf3: 'iperf3',
   tcpdump: 'tcpdump',
+  tshark: 'tshark',
   ethtool: 'ethtool',
   nft: 'nftables',
   nc: 'netcat-openbsd',

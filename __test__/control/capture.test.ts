@@ -109,6 +109,29 @@ function directionsIn(file: Buffer): { direction: number; type: number | undefin
   return packets;
 }
 
+test.serial('Wireshark reads both formats, and the directions from pcapng', async (t) => {
+  const [pcap, pcapng] = [join(folder, 'shark.pcap'), join(folder, 'shark.pcapng')];
+  await using first = await startCapture('-w', pcap);
+  await using second = await startCapture('-w', pcapng);
+  await pingTimes(2);
+  await Promise.all([first.stop('SIGINT'), second.stop('SIGINT')]);
+  const packets = [`${ECHO_REQUEST}`, '0', `${ECHO_REQUEST}`, '0'];
+  t.deepEqual(await fieldsOf(pcap, 'icmp.type'), packets);
+  const directions = packets.map((type) => `${type}\t${type === '0' ? INBOUND : OUTBOUND}`);
+  const read = await fieldsOf(pcapng, 'icmp.type', 'frame.packet_flags_direction');
+  t.deepEqual(
+    read.map((line) => line.replace(/0x0+/, '')),
+    directions,
+  );
+});
+
+/** A line for each packet, with these fields of Wireshark's between tabs. */
+async function fieldsOf(path: string, ...fields: readonly string[]): Promise<string[]> {
+  const wanted = fields.flatMap((field) => ['-e', field]);
+  const { stdout } = await run(['tshark', '-r', path, '-T', 'fields', ...wanted]);
+  return stdout.trim().split('\n');
+}
+
 test.serial('it ends after the wanted number of packets', async (t) => {
   const path = join(folder, 'count.pcap');
   await using capture = await startCapture('-w', path, '--count', '5');
