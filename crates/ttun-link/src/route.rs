@@ -28,7 +28,7 @@ pub(crate) fn add(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> 
     if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
         return Err(refusal);
     }
-    let standing = standing(netlink, ip, prefix_len)?;
+    let standing = standing(netlink, None, ip, prefix_len)?;
     if standing.iter().any(|route| device(route) == Some(index)) {
         return Ok(Added::ThereAlready);
     }
@@ -43,7 +43,12 @@ pub(crate) fn add(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> 
     Err(Refusal { cause: io::Error::from_raw_os_error(libc::EEXIST), reason })
 }
 
+/// Removes what [`add`] has made. A request that names no metric would also fit a route of another one, which the kernel
+/// takes if ours has gone.
 pub(crate) fn remove(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<(), Refusal> {
+    if standing(netlink, Some(index), ip, prefix_len)?.is_empty() {
+        return Ok(());
+    }
     netlink.change(RouteNetlinkMessage::DelRoute(message(index, ip, prefix_len)), 0)
 }
 
@@ -84,18 +89,39 @@ pub(crate) fn device(route: &RouteMessage) -> Option<u32> {
     })
 }
 
-/// Routes of the main table to just this network, with the metric of a route that names none.
-fn standing(netlink: &Netlink, ip: IpAddr, prefix_len: u8) -> Result<Vec<RouteMessage>, Refusal> {
+/// Routes of the main table to just this network, into one interface or any, with the metric that [`add`] gives.
+fn standing(
+    netlink: &Netlink,
+    index: Option<u32>,
+    ip: IpAddr,
+    prefix_len: u8,
+) -> Result<Vec<RouteMessage>, Refusal> {
     let mut question = RouteMessage::default();
     question.header.address_family = family(ip);
     question.header.table = RouteHeader::RT_TABLE_MAIN;
+    question.attributes.extend(index.map(RouteAttribute::Oif));
     let mut routes = routes_of(netlink, question)?;
     routes.retain(|route| {
         route.header.table == RouteHeader::RT_TABLE_MAIN
             && route.header.destination_prefix_length == prefix_len
             && destination(route) == ip
+            && metric(route) == default_metric(ip)
+            && (index.is_none() || device(route) == index)
     });
     Ok(routes)
+}
+
+fn metric(route: &RouteMessage) -> u32 {
+    let metric = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Priority(metric) => Some(*metric),
+        _ => None,
+    });
+    metric.unwrap_or(0)
+}
+
+/// The metric of a route for which none was named: in IPv6 `IP6_RT_PRIO_USER` of net/ip6_route.h.
+fn default_metric(ip: IpAddr) -> u32 {
+    if ip.is_ipv4() { 0 } else { 1024 }
 }
 
 fn routes_of(netlink: &Netlink, question: RouteMessage) -> Result<Vec<RouteMessage>, Refusal> {
@@ -137,7 +163,11 @@ fn message(index: u32, ip: IpAddr, prefix_len: u8) -> RouteMessage {
     // Without a gateway; IPv6 knows no scopes of routes.
     route.header.scope = if ip.is_ipv4() { RouteScope::Link } else { RouteScope::Universe };
     route.header.kind = RouteType::Unicast;
-    route.attributes = vec![RouteAttribute::Destination(ip.into()), RouteAttribute::Oif(index)];
+    route.attributes = vec![
+        RouteAttribute::Destination(ip.into()),
+        RouteAttribute::Oif(index),
+        RouteAttribute::Priority(default_metric(ip)),
+    ];
     route
 }
 

@@ -140,6 +140,21 @@ fn a_route_with_another_metric_is_no_obstacle() {
 }
 
 #[test]
+fn a_route_into_the_device_with_another_metric_is_not_what_was_wished() {
+    isolated(|| {
+        run("ip link add veth0 type veth peer name veth1");
+        run("ip link set veth0 up");
+        run("ip link set tun0 up");
+        for (network, metric) in [("10.9.0.0/16", 100), ("fd00:9::/48", 2000)] {
+            run(&format!("ip route add {network} dev tun0 metric {metric}"));
+            run(&format!("ip route add {network} dev veth0"));
+            let error = refused(&wishes(&[], &[network]));
+            assert!(error.to_string().ends_with("File exists (it is routed into veth0)"), "{error}");
+        }
+    });
+}
+
+#[test]
 fn a_step_that_fails_is_named_with_the_reason_of_the_kernel() {
     isolated(|| {
         run("ip address add fd00:2::1/64 dev tun0 nodad");

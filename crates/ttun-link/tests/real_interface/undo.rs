@@ -120,6 +120,26 @@ fn what_others_changed_meanwhile_is_left() {
 }
 
 #[test]
+fn a_route_of_somebody_else_to_the_same_network_is_left() {
+    isolated(|| {
+        run("ip link set tun0 up");
+        for (network, family, our_metric) in [("10.9.0.0/16", "-4", 0), ("fd00:9::/48", "-6", 1024)] {
+            for (metric, ours_goes_before) in [(7, false), (7, true), (3000, false), (3000, true)] {
+                let changes = apply(&wishes(&[], &[network]));
+                run(&format!("ip route add {network} dev tun0 proto static metric {metric}"));
+                if ours_goes_before {
+                    run(&format!("ip route delete {network} dev tun0 metric {our_metric}"));
+                }
+                drop(changes);
+                let left = run(&format!("ip {family} route show {network}"));
+                assert!(left.contains(&format!("metric {metric} ")) && left.lines().count() == 1, "{left}");
+                run(&format!("ip route delete {network} dev tun0 metric {metric}"));
+            }
+        }
+    });
+}
+
+#[test]
 fn changes_of_a_device_that_has_gone_are_dropped_in_peace() {
     isolated(|| {
         let changes = configure(index("tun0"), &wishes(&["10.0.2.1/24"], &["10.9.0.0/16"])).unwrap();
