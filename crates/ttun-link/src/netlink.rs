@@ -1,5 +1,6 @@
 //! The exchange with the kernel: a request, and its answers until the last one (rtnetlink(7)).
 
+use std::cell::Cell;
 use std::io;
 
 use netlink_packet_core::{
@@ -39,6 +40,8 @@ impl From<Refusal> for io::Error {
 #[derive(Debug)]
 pub(crate) struct Netlink {
     socket: Socket,
+    /// Number of the last request, by which its answers are known from what is left of those to others.
+    sequence: Cell<u32>,
 }
 
 impl Netlink {
@@ -50,7 +53,7 @@ impl Netlink {
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
         let _ = socket.set_netlink_get_strict_chk(true);
-        Ok(Self { socket })
+        Ok(Self { socket, sequence: Cell::new(0) })
     }
 
     /// Asks for one thing.
@@ -83,6 +86,8 @@ impl Netlink {
     fn send(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
         let mut header = NetlinkHeader::default();
         header.flags = flags;
+        self.sequence.set(self.sequence.get().wrapping_add(1));
+        header.sequence_number = self.sequence.get();
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(message));
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
@@ -102,6 +107,9 @@ impl Netlink {
                 // Each message begins at a multiple of four bytes (NLMSG_ALIGNTO).
                 let len = (message.header.length as usize).next_multiple_of(4);
                 rest = rest.get(len..).unwrap_or(&[]);
+                if message.header.sequence_number != self.sequence.get() {
+                    continue;
+                }
                 answers.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
                 match message.payload {
                     NetlinkPayload::InnerMessage(inner) => {
@@ -151,4 +159,24 @@ fn refusal(error: &ErrorMessage, flags: u16) -> Refusal {
     let text = NlasIterator::new(attributes).flatten().find(|attribute| attribute.kind() == TEXT);
     let reason = text.map(|text| String::from_utf8_lossy(text.value()).trim_end_matches('\0').to_owned());
     Refusal { cause: error.to_io(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::LinkMessage;
+
+    use super::*;
+
+    #[test]
+    fn what_was_left_of_other_answers_is_no_answer() {
+        let netlink = Netlink::open().unwrap();
+        let all = || RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let mut of_none = LinkMessage::default();
+        of_none.header.index = i32::MAX.cast_unsigned();
+        // As after an answer that could not be understood.
+        netlink.send(all(), NLM_F_REQUEST | NLM_F_DUMP).unwrap();
+        let refused = netlink.get(RouteNetlinkMessage::GetLink(of_none)).unwrap_err();
+        assert!(refused.is(libc::ENODEV), "{refused:?}");
+        assert!(!netlink.list(&all()).unwrap().is_empty());
+    }
 }
