@@ -5,14 +5,14 @@ use std::time::SystemTime;
 
 use super::{Direction, WatchOptions, WatchedPacket};
 
-/// What one watcher may make us hold, bytes; one more batch may come on top, as it is admitted before its size is known.
+/// What one watcher may make us hold, bytes, copies and what is noted beside each; one more batch may come on top, as it is admitted before its size is known.
 const MAX_BYTES: usize = 16 << 20;
 
 pub(super) struct Ring {
     options: WatchOptions,
     wake: Box<dyn Fn() + Send>,
     packets: Vec<WatchedPacket>,
-    /// Bytes of their copies.
+    /// What they take, bytes.
     bytes: usize,
     /// `wake` was called and nothing was taken since.
     woken: bool,
@@ -50,7 +50,7 @@ impl Ring {
             let room = self.options.snap_length - data.len();
             data.extend_from_slice(part.get(..room).unwrap_or(part));
         }
-        self.bytes += data.len();
+        self.bytes += size_of::<WatchedPacket>() + data.len();
         self.packets.push(WatchedPacket { direction, at, len, data });
         if !self.woken {
             self.woken = true;
@@ -106,6 +106,7 @@ mod tests {
         assert_eq!(taken[0].data, [[1; 4].as_slice(), &[2; 6]].concat());
         assert_eq!(ring.admit(5, 0), 3);
     }
+
     #[test]
     fn copies_are_bounded_in_bytes_too() {
         let options = WatchOptions {
@@ -119,10 +120,24 @@ mod tests {
         let mut held = 0;
         while ring.admit(1, 0) == 1 {
             ring.push(Direction::Inbound, SystemTime::now(), &packet, &[]);
-            held += packet.len();
+            held += size_of::<WatchedPacket>() + packet.len();
         }
-        assert!((MAX_BYTES..MAX_BYTES + packet.len()).contains(&held), "{held}");
+        assert!((MAX_BYTES..MAX_BYTES + held / 100).contains(&held), "{held}");
         drop(ring.take());
         assert_eq!(ring.admit(1, 0), 1);
+    }
+
+    #[test]
+    fn copies_of_nothing_take_room_as_well() {
+        let options =
+            WatchOptions { snap_length: 0, capacity: usize::MAX, packets_per_second: None, direction: None };
+        let mut ring = Ring::new(options, Box::new(|| {}));
+        let most = MAX_BYTES / size_of::<WatchedPacket>() + 1;
+        let mut held = 0;
+        while held <= most && ring.admit(1, 0) == 1 {
+            ring.push(Direction::Inbound, SystemTime::now(), &[1; 4], &[2; 100]);
+            held += 1;
+        }
+        assert_eq!(held, most);
     }
 }
