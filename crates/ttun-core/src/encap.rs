@@ -51,8 +51,8 @@ pub(crate) struct Encap<'t, D, S> {
     /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
     unfragmented_len: usize,
     backoff: Backoff,
-    /// When the interface of the socket was last looked for, ms of uptime.
-    interface_sought: Cell<u64>,
+    /// When it was last tried to recover the socket, ms of uptime.
+    recovery_tried: Cell<u64>,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
@@ -72,7 +72,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             segments_per_send: granted_segments,
             unfragmented_len: 0,
             backoff: Backoff::default(),
-            interface_sought: Cell::new(0),
+            recovery_tried: Cell::new(0),
         };
         encap.learn_path_mtu();
         encap

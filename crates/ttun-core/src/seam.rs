@@ -61,8 +61,9 @@ pub(crate) trait DatagramSocket {
     /// The MTU of the route to the peer, bytes; `None` while there is no route.
     fn path_mtu(&self) -> Option<usize>;
 
-    /// Where the socket is bound to an interface that has been made anew, binds it to that; says what its endpoints are.
-    fn follow_interface(&self, now: Endpoints) -> Result<Endpoints, Error>;
+    /// Where the socket has lost its interface, which has been made anew, or its peer, gives it that again; says what its endpoints
+    /// are.
+    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error>;
 
     /// Resolves when a receive will not block, or the socket has an error to tell.
     fn readable(&self) -> impl Future<Output = io::Result<()>>;

@@ -98,9 +98,9 @@ impl DatagramSocket for SocketHandle {
         self.0.get().path_mtu()
     }
 
-    fn follow_interface(&self, now: Endpoints) -> Result<Endpoints, Error> {
+    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
         let socket = self.0.get();
-        if socket.has_lost_interface() { socket.reconnect(now, now.remote) } else { Ok(now) }
+        if socket.is_adrift() { socket.reconnect(now, now.remote) } else { Ok(now) }
     }
 
     async fn readable(&self) -> io::Result<()> {

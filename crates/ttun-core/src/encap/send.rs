@@ -17,8 +17,8 @@ use crate::seam::{DatagramSocket, PacketDevice};
 /// not believe in routes of under 552 (`ip_rt_min_pmtu`), and outer headers take 28.
 const ALWAYS_FITS: usize = 552 - 28;
 
-/// Between one look for the interface and the next, ms.
-const SEEK_EVERY_MS: u64 = 1000;
+/// Between one attempt to recover the socket and the next, ms.
+const RECOVER_EVERY_MS: u64 = 1000;
 
 impl<D: PacketDevice, S: DatagramSocket> Encap<'_, D, S> {
     /// Asks how long a packet may be so that the kernel need not fragment the datagram it travels in.
@@ -98,7 +98,7 @@ impl<D: PacketDevice, S: DatagramSocket> Encap<'_, D, S> {
                 Err(Refused::By(error)) => {
                     self.context.errors.count(&error);
                     lost = reason(&error);
-                    self.follow_interface(&error);
+                    self.recover_socket(&error);
                 }
             }
         }
@@ -106,17 +106,18 @@ impl<D: PacketDevice, S: DatagramSocket> Encap<'_, D, S> {
     }
 
     /// A socket that is bound to an interface stays bound to it when that is deleted, and is lost to another of the same name
-    /// (ENODEV in IPv4, ENETUNREACH in IPv6): after such errors, now and then, it is looked whether there is one.
-    fn follow_interface(&self, error: &io::Error) {
+    /// (ENODEV in IPv4, ENETUNREACH in IPv6); one whose change of peer failed half-way has none (EDESTADDRREQ). After such errors,
+    /// now and then, it is tried to mend that.
+    fn recover_socket(&self, error: &io::Error) {
         let now = self.context.clock.now();
-        if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH))
-            || now < self.interface_sought.get() + SEEK_EVERY_MS
+        if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH | libc::EDESTADDRREQ))
+            || now < self.recovery_tried.get() + RECOVER_EVERY_MS
         {
             return;
         }
-        self.interface_sought.set(now);
-        // Who can't be followed is not there yet.
-        let _ = self.context.endpoints.change(|endpoints| self.socket.follow_interface(endpoints));
+        self.recovery_tried.set(now);
+        // What can't be mended yet is tried again.
+        let _ = self.context.endpoints.change(|endpoints| self.socket.recover(endpoints));
     }
 
     fn sent(&self, packets: usize, bytes: usize) {

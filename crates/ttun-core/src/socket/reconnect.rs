@@ -22,16 +22,19 @@ impl PeerSocket {
         check_addresses(now.local, remote)?;
         let source = self.source_towards(remote, now.local.port())?;
         check_not_itself(source, remote)?;
-        let moved = if source == now.local && !self.has_lost_interface() {
+        let moved = if source == now.local && !self.is_adrift() {
             self.inner.connect(remote)
         } else {
             self.connect_anew(now.local, remote)
         };
         if let Err(cause) = moved {
-            // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect).
-            if self.inner.connect(now.remote).is_ok() {
-                let _ = SockRef::from(&self.inner).detach_filter();
-            }
+            let socket = SockRef::from(&self.inner);
+            // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect). Where there is no way back
+            // to the old one either, nobody is heard until there is.
+            let _ = match self.inner.connect(now.remote) {
+                Ok(()) => socket.detach_filter(),
+                Err(_) => socket.attach_filter(&[TAKE_NOTHING]),
+            };
             return Err(connect_refused(remote, &cause));
         }
         Ok(Endpoints { local: self.inner.local_addr().unwrap_or(source), remote })
@@ -50,8 +53,18 @@ impl PeerSocket {
         Ok(source)
     }
 
+    /// Whether the socket must be connected anew to reach anybody.
+    pub(crate) fn is_adrift(&self) -> bool {
+        self.has_lost_peer() || self.has_lost_interface()
+    }
+
+    /// Whether the last change of the peer failed half-way, and so did going back.
+    fn has_lost_peer(&self) -> bool {
+        self.inner.peer_addr().is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
+    }
+
     /// Whether the interface to which the socket is bound was made anew: the kernel knows it by its number, and that is another.
-    pub(crate) fn has_lost_interface(&self) -> bool {
+    fn has_lost_interface(&self) -> bool {
         let Some(name) = &self.place.bind_device else { return false };
         let bound = IntOption::BOUND_INTERFACE.get(self.as_fd()).ok().map(i32::cast_unsigned);
         let named = ttun_link::find(name).ok().flatten().map(|link| link.index);

@@ -124,7 +124,7 @@ impl DatagramSocket for Treadmill {
         Some(1500)
     }
 
-    fn follow_interface(&self, now: Endpoints) -> Result<Endpoints, Error> {
+    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
         Ok(now)
     }
 

@@ -7,7 +7,7 @@ use std::thread;
 use ttun_core::{End, ErrorKind, Offload, Tunnel, TunnelOptions, TunnelState};
 
 use crate::namespace::{isolated, run};
-use crate::site::{HEADERS, Site, answer, bound, make_device, options, received};
+use crate::site::{HEADERS, Site, answer, await_up, bound, make_device, options, received};
 use crate::tun::eventually;
 
 #[test]
@@ -157,6 +157,43 @@ fn a_peer_without_a_route_is_refused_and_the_tunnel_keeps_what_it_had() {
             assert_eq!((after.local, after.remote), (before.local, before.remote));
             peer.send_to(&answer(b"Hello"), after.local).unwrap();
             eventually("the peer is heard", || tunnel.stats().state == TunnelState::Up);
+        });
+    }
+}
+
+#[test]
+fn a_tunnel_that_lost_its_peer_half_way_to_another_finds_one_again() {
+    for comes_back in [true, false] {
+        isolated(|| {
+            make_addresses();
+            let [first, second] = ["10.9.0.1:0", "10.9.0.2:0"].map(bound);
+            let tunnel = anywhere("0.0.0.0:9000", &first, None);
+            await_up();
+            let peers = [&first, &second].map(|peer| peer.local_addr().unwrap());
+            // Only what has the tunnel's own port finds no way.
+            run("ip rule add pref 100 lookup local");
+            run("ip rule add pref 50 ipproto udp sport 9000 unreachable");
+            run("ip rule delete pref 0");
+            assert_eq!(tunnel.set_remote(peers[1]).unwrap_err().kind(), ErrorKind::NoRoute);
+            let stranger = bound("127.0.0.1:0");
+            for local in ["10.9.0.1:9000", "10.9.0.2:9000", "127.0.0.1:9000"] {
+                stranger.send_to(&answer(b"stranger"), local).unwrap();
+            }
+            run("ip rule delete pref 50");
+            let peer = if comes_back { &first } else { &second };
+            if !comes_back {
+                tunnel.set_remote(peers[1]).unwrap();
+            }
+            let program = bound("10.0.2.1:7000");
+            peer.set_nonblocking(true).unwrap();
+            eventually("the peer is spoken to", || {
+                let _ = program.send_to(b"Hello World", "10.0.2.2:9000");
+                peer.recv(&mut [0; 100]).is_ok()
+            });
+            peer.send_to(&answer(b"Hello"), tunnel.stats().socket.local).unwrap();
+            eventually("the peer is heard", || tunnel.stats().state == TunnelState::Up);
+            assert!(matches!(tunnel.close(), End::Closed));
+            assert_eq!(tunnel.stats().decap.received, 1);
         });
     }
 }

@@ -258,7 +258,7 @@ impl DatagramSocket for FakeSocket {
         self.0.path_mtu.get()
     }
 
-    fn follow_interface(&self, now: Endpoints) -> Result<Endpoints, Error> {
+    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
         Ok(now)
     }
 
