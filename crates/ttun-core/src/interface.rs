@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ttun_link::{Changes, Wishes};
+use ttun_link::{Changes, Step, Wishes};
 
 use crate::device::TunDevice;
 use crate::error::{Error, ErrorKind};
@@ -121,12 +121,38 @@ fn configure(index: u32, wishes: &Wishes, passing: bool) -> Result<Option<Change
 
 fn refused(error: &ttun_link::Error) -> Error {
     let refused = match error.cause().raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => {
-            Error::permission(&format!("set up {}: {error}", error.interface()))
+        Some(libc::EPERM) => Error::permission(&format!("set up {}: {error}", error.interface())),
+        errno => {
+            let refused = Error::new(ErrorKind::System, error.to_string());
+            match remedy(error, errno) {
+                Some(hint) => refused.with_hint(hint),
+                None => refused,
+            }
         }
-        _ => Error::new(ErrorKind::System, error.to_string()),
     };
     refused.caused_by("sendmsg", error.cause())
+}
+
+/// What to type where the kernel refuses a step for the state that the system is in.
+fn remedy(error: &ttun_link::Error, errno: Option<i32>) -> Option<String> {
+    let device = error.interface();
+    let family = |ip: IpAddr| if ip.is_ipv4() { "-4" } else { "-6" };
+    match (error.step(), errno?) {
+        // `addrconf_add_dev` in net/ipv6/addrconf.c.
+        (Step::Address(..), libc::EACCES) => Some(format!("sysctl -w net.ipv6.conf.{device}.disable_ipv6=0")),
+        (Step::Address(ip, _), libc::EEXIST) => Some(format!(
+            "give the prefix length that it has, or take that address away; look at: ip {} address show dev {device}",
+            family(ip)
+        )),
+        (Step::Route(..), libc::ENETDOWN) => {
+            Some(format!("bring it up, here with up = true, or by: ip link set {device} up"))
+        }
+        (Step::Route(ip, len), libc::EEXIST) => Some(format!(
+            "leave the network out, or remove the other route; look at: ip {} route show {ip}/{len}",
+            family(ip)
+        )),
+        _ => None,
+    }
 }
 
 fn check_prefixes(prefixes: &[(IpAddr, u8)]) -> Result<(), Error> {

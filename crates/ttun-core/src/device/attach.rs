@@ -127,14 +127,16 @@ fn creation(name: &str) -> String {
 
 fn refused(name: &str, link: &TunLink, cause: &io::Error) -> Error {
     let error = match cause.raw_os_error() {
-        Some(libc::EBUSY) => {
-            Error::new(ErrorKind::DeviceBusy, format!("another process is attached to {name}"))
-                .with_hint(format!("find it: grep -l '{name}$' /proc/[0-9]*/fdinfo/*"))
-        }
+        Some(libc::EBUSY) => busy(name),
         Some(libc::EPERM) => not_owner(name, link),
         _ => return Error::system("ioctl", cause, &format!("attaching to {name}")),
     };
     error.caused_by("ioctl", cause)
+}
+
+pub(super) fn busy(name: &str) -> Error {
+    Error::new(ErrorKind::DeviceBusy, format!("another process is attached to {name}"))
+        .with_hint(format!("find it: grep -l '{name}$' /proc/[0-9]*/fdinfo/*"))
 }
 
 /// Without `CAP_NET_ADMIN` only the owner, or a member of the group, may attach (`tun_not_capable`).

@@ -52,6 +52,8 @@ fn refused(name: &str, cause: &io::Error) -> Error {
              ip tuntap add dev {name} mode tun user {}",
             system::tun::effective_user()
         )),
+        // Somebody else has made it since it was looked up.
+        Some(libc::EBUSY) => attach::busy(name),
         _ => return Error::system("ioctl", cause, &format!("making the device {name}")),
     };
     error.caused_by("ioctl", cause)

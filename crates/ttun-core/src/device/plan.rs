@@ -49,14 +49,17 @@ impl Creation {
 
 fn check_name(name: &str) -> Result<(), Error> {
     let fits = (1..=MAX_NAME_LEN).contains(&name.len());
-    if fits && !name.contains(['/', '\0', ':']) && !name.contains(char::is_whitespace) {
+    // Of a name with %d the kernel makes another one (`dev_alloc_name`).
+    if fits && !name.contains(['/', '\0', ':', '%']) && !name.contains(char::is_whitespace) {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::InvalidOptions,
         format!("\"{}\" can't be the name of a device", name.escape_debug()),
     )
-    .with_hint(format!("use 1 to {MAX_NAME_LEN} bytes without spaces, slashes or colons, for example tun0")))
+    .with_hint(format!(
+        "use 1 to {MAX_NAME_LEN} bytes without spaces, slashes, colons or percent signs, for example tun0"
+    )))
 }
 
 /// What consists of digits is a number, whether or not anybody has it. The highest means nobody (`tun_chr_ioctl`).

@@ -1,6 +1,8 @@
 //! Devices that are made and set up, and what is left of that.
 
 use std::net::UdpSocket;
+use std::sync::Barrier;
+use std::thread;
 
 use ttun_core::{End, Error, ErrorKind, InterfaceOptions, MtuChoice, Tunnel, TunnelOptions};
 
@@ -45,6 +47,27 @@ fn a_device_that_is_made_carries_packets_and_vanishes_with_the_tunnel() {
         assert_eq!(site.inbound(), b"Hello");
         site.closed();
         assert!(!exists());
+    });
+}
+
+#[test]
+fn of_two_who_make_it_at_the_same_moment_one_has_it_and_the_other_is_told_so() {
+    isolated(|| {
+        for _ in 0..200 {
+            let start = Barrier::new(2);
+            let open = || {
+                start.wait();
+                let opened = Tunnel::open(&set_up(InterfaceOptions { create: true, ..Default::default() }));
+                start.wait();
+                opened.err().map(|error| error.kind())
+            };
+            let kinds = thread::scope(|scope| {
+                // A thread that is started here is in the same namespace.
+                let other = scope.spawn(open);
+                [open(), other.join().unwrap()]
+            });
+            assert!(kinds.contains(&None) && kinds.contains(&Some(ErrorKind::DeviceBusy)), "{kinds:?}");
+        }
     });
 }
 
@@ -174,6 +197,38 @@ fn nothing_stays_of_a_device_that_could_not_be_set_up() {
         assert!(error.message().contains("10.9.0.0/16"), "{error}");
         run("ip link set tun0 mtu 1500");
         assert_eq!(description("tun0"), before);
+    });
+}
+
+#[test]
+fn what_stands_in_the_way_is_said_with_what_to_type() {
+    isolated(|| {
+        make_device();
+        run("ip link add way type veth peer name end");
+        run("ip link set way up");
+        run("ip route add 10.9.0.0/16 dev way");
+        run("ip link set tun0 down");
+        let with_address = |ip: &str, len| InterfaceOptions {
+            addresses: vec![(ip.parse().unwrap(), len)],
+            ..InterfaceOptions::default()
+        };
+        let with_route = |up| InterfaceOptions {
+            routes: vec![("10.9.0.0".parse().unwrap(), 16)],
+            up,
+            ..InterfaceOptions::default()
+        };
+        run("ip address add fd00:3::1/64 dev tun0 nodad");
+        let hint_of = |interface| {
+            let error = refused(&set_up(interface));
+            assert_eq!(error.kind(), ErrorKind::System);
+            error.hint().unwrap_or_else(|| panic!("{error}: no hint")).to_owned()
+        };
+        assert!(hint_of(with_route(Some(true))).contains("ip -4 route show 10.9.0.0/16"));
+        assert!(hint_of(with_address("fd00:3::1", 128)).contains("ip -6 address show dev tun0"));
+        run("ip route delete 10.9.0.0/16");
+        assert!(hint_of(with_route(None)).contains("ip link set tun0 up"));
+        run("sysctl -qw net.ipv6.conf.tun0.disable_ipv6=1");
+        assert_eq!(hint_of(with_address("fd00:2::1", 64)), "sysctl -w net.ipv6.conf.tun0.disable_ipv6=0");
     });
 }
 
