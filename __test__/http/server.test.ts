@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
@@ -205,6 +205,33 @@ test('what is no HTTP, and connections broken off, leave the server as it was', 
   hasty.write('GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n');
   hasty.resetAndDestroy();
   t.is((await ask(server, '/stats')).status, 200);
+});
+
+test('who asks on and on without taking the answers is cut off, and others are answered meanwhile', async (t) => {
+  const server = await serve(t);
+  const greedy = await dial(t, server);
+  const gone = once(greedy, 'close');
+  greedy.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(1000));
+  greedy.resume();
+  await withLimit(gone, 5000, () => 'the greedy connection to end');
+  // Of one answer at the most: each has some kilobytes.
+  t.true(greedy.bytesRead < 2 * (await ask(server, '/metrics')).body.length);
+});
+
+test('a connection that asks again once it has the answer is kept', async (t) => {
+  const server = await serve(t);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.teardown(() => agent.destroy());
+  const ports = new Set<number | undefined>();
+  for (let asked = 0; asked < 5; asked += 1) {
+    const { port } = new URL(server.url);
+    const request = httpRequest({ host: '127.0.0.1', port, path: '/metrics', agent }).end();
+    const [response] = await once(request, 'response');
+    t.is(response.statusCode, 200);
+    await text(response);
+    ports.add(request.socket?.localPort);
+  }
+  t.is(ports.size, 1);
 });
 
 test('no more than 64 connections are held at once', async (t) => {

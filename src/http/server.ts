@@ -9,6 +9,7 @@ import { answer } from './answer.ts';
 import { toListenError } from './listen-error.ts';
 import { formatAuthority, parseListen } from './listen.ts';
 import type { ListenAddress } from './listen.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { readPage } from './page-files.ts';
 import { routesFor } from './routes.ts';
 
@@ -41,7 +42,7 @@ export async function startHttpServer(listen: string, host: TunnelHost): Promise
   const site = { routes: routesFor(host, await readPage()), listenHost: address.host };
   const server = createServer(
     { ...LIMITS, connectionsCheckingInterval: CONNECTIONS_CHECK_MS },
-    (request, response) => answer(request, response, site),
+    oneAtATime((request, response) => answer(request, response, site)),
   );
   server.maxConnections = MOST_CONNECTIONS;
   server.setTimeout(IDLE_MS);
