@@ -10,7 +10,7 @@ import { PROTOCOL } from '../../src/control/protocol.ts';
 import type { ShowReply } from '../../src/control/protocol.ts';
 import { startControlServer } from '../../src/control/server.ts';
 import { run, start } from '../../testbed/exec.ts';
-import { hostOf, REPORT } from './host.ts';
+import { hostOf, REPORT, STATS } from './host.ts';
 import { RuntimeDirectory } from './runtime-directory.ts';
 
 let directory: RuntimeDirectory;
@@ -163,6 +163,28 @@ test.serial('nothing in an answer may command a terminal', async (t) => {
   t.like(replies[0]?.reply.tunnels[0], { name: 'x\uFFFD[2Jy\uFFFD31m', remote: 'a\uFFFD\uFFFDb\nc' });
   server.close();
 });
+
+test.serial(
+  'neither may the names of errors and of reasons, nor may text be written backwards',
+  async (t) => {
+    const { socket, encap } = STATS;
+    const stats = {
+      ...STATS,
+      socket: { ...socket, errors: { '\u001B]0;x\u0007': 1 } },
+      encap: { ...encap, drops: { ...encap.drops, '\u001B[2J': 2 } },
+    };
+    const server = await answerAlways(
+      '1.sock',
+      JSON.stringify(reply({ ...REPORT, device: 'a\u202Eb', stats })),
+    );
+    const { replies } = await surveyHere();
+    const [tunnel] = replies[0]?.reply.tunnels ?? [];
+    t.deepEqual(tunnel?.stats?.socket.errors, { '\uFFFD]0;x\uFFFD': 1 });
+    t.true(Object.hasOwn(tunnel?.stats?.encap.drops ?? {}, '\uFFFD[2J'));
+    t.is(tunnel?.device, 'a\uFFFDb');
+    server.close();
+  },
+);
 
 test.serial('an answer without an end is not read for ever', async (t) => {
   const server = await listen(

@@ -40,6 +40,15 @@ test('a history has the highest rate of each part of the last minute', (t) => {
   t.deepEqual(history.inParts(60, 2000).slice(-2), [16_000, 48_000]);
 });
 
+test('figures that go back in time, as a process of somebody else may tell, have no rates', (t) => {
+  const history = new History();
+  history.add(later(2, 1000), 0);
+  history.add(later(1, 2000), 1000);
+  t.is(history.rates, null);
+  history.add(later(2, 4000), 2000);
+  t.is(history.rates?.encap.bytes, 2000);
+});
+
 test('a history forgets what is older than a minute', (t) => {
   const history = new History();
   history.add(STATS, 0);

@@ -30,6 +30,23 @@ for (const [how, args] of [
   });
 }
 
+test.serial('what a process tells that makes no sense keeps nothing else from being examined', async (t) => {
+  await using sites = await createSites();
+  await using patient = await Patient.in(sites.a);
+  const program = `
+    import { mkdirSync } from 'node:fs';
+    import { startControlServer } from '${new URL('../../dist/control/server.js', import.meta.url).href}';
+    const report = { name: 'lie', device: 'tun0', local: 'here', remote: 'there', phase: 'opening', problem: null, stats: null };
+    await startControlServer({ reports: () => [report], find: () => undefined });
+    setInterval(() => {}, 1000);
+    console.log('ready');
+  `;
+  await using liar = sites.a.start([process.execPath, '--input-type=module', '-e', program]);
+  await liar.waitForLine('ready');
+  const { findings } = await patient.examine([]);
+  t.true(findings.some(({ subject }) => subject === 'lie (tun0)'));
+});
+
 test.serial('a fault that comes while the tunnel runs is found', async (t) => {
   await using sites = await createSites();
   await using patient = await Patient.in(sites.a);

@@ -33,6 +33,6 @@ export function objectWith<T extends object>(fields: {
     isObject(value) && checks.every(([key, guard]) => Object.hasOwn(value, key) && guard(value[key]));
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -10,7 +10,7 @@ import type {
   TunnelStats,
 } from '../stats.ts';
 import { ControlError } from './error.ts';
-import { isFlag, isNumber, isText, listOf, nullOr, objectWith, oneOf, recordOf } from './guards.ts';
+import { isFlag, isNumber, isObject, isText, listOf, nullOr, objectWith, oneOf, recordOf } from './guards.ts';
 import type { Guard } from './guards.ts';
 import { PROTOCOL } from './protocol.ts';
 import type { CaptureReply, NetworkNamespace, ProcessReport, ReloadReply, ShowReply } from './protocol.ts';
@@ -35,19 +35,28 @@ export function checkCaptureReply(line: string): void {
   if (!isCaptureReply(reply)) throw toError(reply);
 }
 
-/** Texts go to a terminal, which must not take anything in them for a command. */
+/** Texts go to a terminal, which must not take anything in them for a command; names of reasons and of errors do, too. */
 function parse(line: string): unknown {
   try {
-    return JSON.parse(line, (_key, value: unknown) =>
-      typeof value === 'string' ? value.replaceAll(CONTROL_CHARACTERS, '\uFFFD') : value,
-    );
+    return JSON.parse(line, (_key, value: unknown) => {
+      if (typeof value === 'string') return printable(value);
+      if (!isObject(value)) return value;
+      return Object.fromEntries(Object.entries(value).map(([key, field]) => [printable(key), field]));
+    });
   } catch {
     return undefined;
   }
 }
 
-/** But for the line feed, which messages may contain. */
-const CONTROL_CHARACTERS = /(?!\n)\p{Cc}/gu;
+function printable(text: string): string {
+  return text.replaceAll(UNPRINTABLE, '\uFFFD');
+}
+
+/**
+ * Control characters, but for the line feed, which messages may contain; and those that are not seen, among which are some that
+ * turn the direction of writing.
+ */
+const UNPRINTABLE = /(?!\n)[\p{Cc}\p{Cf}]/gu;
 
 function toError(reply: unknown): ControlError {
   if (isErrorReply(reply)) {

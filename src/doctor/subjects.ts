@@ -45,11 +45,18 @@ async function runningSubjects(): Promise<Subject[]> {
 }
 
 async function runningSubject(report: TunnelReport, config: string | null): Promise<Subject> {
-  const options =
-    config === null
-      ? resolveOptions({ device: report.device, local: report.local, remote: report.remote })
-      : await optionsInFile(config, report.name);
+  const options = config === null ? optionsTold(report) : await optionsInFile(config, report.name);
   return toSubject(report.name, report.device, options);
+}
+
+/** `null` when they make no sense: they come from a process that may be of another version, or of a user who means no good. */
+function optionsTold({ device, local, remote }: TunnelReport): ResolvedOptions | null {
+  try {
+    return resolveOptions({ device, local, remote });
+  } catch (error) {
+    if (error instanceof TtunError) return null;
+    throw error;
+  }
 }
 
 /** `null` when the file is not what it was when the tunnel was started, or this user may not read it. */

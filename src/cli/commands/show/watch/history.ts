@@ -14,7 +14,7 @@ export class History {
 
   /** @param now in ms of a clock that only goes forward */
   add(stats: TunnelStats | null, now: number): void {
-    this.rates = stats === null || this.#last === null ? null : diffStats(this.#last, stats);
+    this.rates = stats === null || this.#last === null ? null : ratesBetween(this.#last, stats);
     this.#last = stats;
     this.#samples = this.#samples.filter(({ at }) => now - at < REMEMBERED_MS);
     if (this.rates === null) return;
@@ -35,6 +35,12 @@ export class History {
     }
     return parts;
   }
+}
+
+/** `null` for figures that go back in time, as no process tells them that means well. */
+function ratesBetween(before: TunnelStats, after: TunnelStats): TunnelRates | null {
+  const goesOn = before.openedAt !== after.openedAt || before.uptimeMs <= after.uptimeMs;
+  return goesOn ? diffStats(before, after) : null;
 }
 
 interface Sample {

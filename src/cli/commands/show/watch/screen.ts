@@ -11,6 +11,9 @@ const HOME = '\u001B[H';
 const ERASE_TO_END_OF_LINE = '\u001B[K';
 const ERASE_BELOW = '\u001B[J';
 
+/** Of a terminal that does not tell its size, such as a serial console: the kernel then says 0. */
+const USUAL_SIZE = { columns: 80, rows: 24 };
+
 export class Screen {
   readonly #output: NodeJS.WriteStream;
   readonly #style: (style: Style, text: string) => string;
@@ -24,11 +27,11 @@ export class Screen {
   }
 
   get columns(): number {
-    return this.#output.columns;
+    return this.#output.columns || USUAL_SIZE.columns;
   }
 
   get rows(): number {
-    return this.#output.rows;
+    return this.#output.rows || USUAL_SIZE.rows;
   }
 
   open(): void {
