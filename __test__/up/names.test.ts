@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { Receiver } from '../../testbed/probe.ts';
+import { NotifySocket, Receiver } from '../../testbed/probe.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { SiteNames } from '../api/site-names.ts';
@@ -31,21 +31,27 @@ test.serial('a peer whose name is not known yet is waited for, and told as a pro
   t.is(up.lines.filter((line) => line.includes('tried again')).length, 1);
 });
 
-test.serial('a name server that never answers does not hold up the end', async (t) => {
-  await using silent = await Receiver.start(sites.b, '10.0.1.2:53');
-  // Far longer than the end may take.
-  const resolv = `nameserver 10.0.1.2\noptions timeout:30 attempts:1\n`;
-  await writeFile(join('/etc/netns', sites.a.namespace, 'resolv.conf'), resolv);
-  const remote = 'other.example:9000';
-  await using folder = await UpFolder.create({
-    tunnels: {
-      other: officeAtA(sites, { remote, device: 'tun1', local: '10.0.1.1:9100' }),
-      office: officeAtA(sites),
-    },
-  });
-  await using up = folder.up(sites.a);
-  await up.waitForLine('office: attached to tun0');
-  await silent.first(1);
-  t.deepEqual(await up.stop('SIGINT', 15_000), { status: 0, signal: null });
-  t.regex(up.stderr, /^ttun: other: closed, and was never open$/m);
-});
+test.serial(
+  'a name server that never answers holds up neither what waits for the start nor the end',
+  async (t) => {
+    await using silent = await Receiver.start(sites.b, '10.0.1.2:53');
+    // Far longer than the end may take.
+    const resolv = `nameserver 10.0.1.2\noptions timeout:30 attempts:1\n`;
+    await writeFile(join('/etc/netns', sites.a.namespace, 'resolv.conf'), resolv);
+    const remote = 'other.example:9000';
+    await using folder = await UpFolder.create({
+      tunnels: {
+        other: officeAtA(sites, { remote, device: 'tun1', local: '10.0.1.1:9100' }),
+        office: officeAtA(sites),
+      },
+    });
+    const path = join(folder.directory, 'notify');
+    await using manager = await NotifySocket.start(sites.a, path);
+    await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path });
+    await up.waitForLine('office: attached to tun0');
+    await silent.first(1);
+    await manager.message('READY=1');
+    t.deepEqual(await up.stop('SIGINT', 15_000), { status: 0, signal: null });
+    t.regex(up.stderr, /^ttun: other: closed, and was never open$/m);
+  },
+);

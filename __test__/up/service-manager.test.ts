@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
+import { describeStatus } from '../../src/service/status.ts';
 import type { NotifyMessage } from '../../testbed/probe.ts';
 import { NotifySocket } from '../../testbed/probe.ts';
 import { createSites } from '../../testbed/sites.ts';
@@ -95,6 +96,40 @@ test.serial('a watchdog that watches another process is told nothing', async (t)
   await manager.message('READY=1');
   await up.stop('SIGTERM');
   t.false(linesOf(manager).includes('WATCHDOG=1'));
+});
+
+test.serial('however many tunnels have problems, the message is one that systemd takes', async (t) => {
+  const tunnels = Object.fromEntries(
+    Array.from({ length: 100 }, (_, index) => [
+      `site${index}`,
+      { ...LATE, device: `tunlate${index}`, local: `10.0.1.1:${9300 + index}` },
+    ]),
+  );
+  await using folder = await UpFolder.create({ tunnels });
+  const path = join(folder.directory, 'notify');
+  await using manager = await NotifySocket.start(sites.a, path);
+  await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path });
+  const { lines } = await manager.message('READY=1');
+  t.regex(lines.join('\n'), /^STATUS=0 of 100 tunnels open; site0: .*; site4: [^;]*; 95 more problems$/m);
+  // NOTIFY_BUFFER_MAX in systemd's src/core/manager.c.
+  t.true(Buffer.byteLength(lines.join('\n')) < 4096);
+  t.true(up.running);
+});
+
+test.serial('a problem that takes many words is cut short', (t) => {
+  const report = {
+    name: 'office',
+    device: 'tun0',
+    local: '',
+    remote: '',
+    phase: 'retrying',
+    stats: null,
+  } as const;
+  const status = describeStatus([
+    { ...report, problem: { code: 'ERR_TTUN_SYSTEM', message: 'x'.repeat(5000), hint: null } },
+  ]);
+  t.regex(status, /^0 of 1 tunnels open; office: x+…$/);
+  t.true(status.length < 300);
 });
 
 test.serial('a service manager that cannot be reached is told once, and the tunnels run', async (t) => {

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TunnelHost } from '../service/host.ts';
+import { settledWithin } from '../settled-within.ts';
 import { placesForSocket, prepare } from './directories.ts';
 import { ControlError } from './error.ts';
 import { describeThisProcess } from './process-report.ts';
@@ -132,15 +133,6 @@ function tooManyClients(): ControlError {
     `${MOST_CLIENTS} clients are connected already`,
     'end some of them: ss -xp shows who they are',
   );
-}
-
-async function settledWithin(limitMs: number, promises: readonly Promise<void>[]): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([Promise.allSettled(promises), limit]);
-  clearTimeout(timer);
 }
 
 function removeAtOnce(path: string): void {

@@ -28,8 +28,10 @@ export class ServiceManager {
   }
 
   /** The line that `systemctl status` shows. Sent when it is another than before, once what was started runs. */
-  status(status: string): void {
-    if (!this.#isReady || status === this.#status) return;
+  status(describe: () => string): void {
+    if (this.#socket === '' || !this.#isReady) return;
+    const status = describe();
+    if (status === this.#status) return;
     this.#status = status;
     this.#tell(`STATUS=${status}`);
   }

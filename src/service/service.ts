@@ -40,14 +40,15 @@ export class Service implements TunnelHost {
     this.#settings = settings;
     this.#supervisor = new Supervisor((event) => {
       settings.listener(event);
-      this.#manager.status(this.#status());
+      this.#manager.status(() => this.#status());
     });
     this.#http = new HttpEndpoint(this);
     this.#manager = new ServiceManager((error) => settings.listener({ kind: 'manager-failed', error }));
   }
 
   /**
-   * Starts what the plan says. Resolves when each tunnel was tried once; those that are not open yet go on being tried.
+   * Starts what the plan says. Resolves when each tunnel was tried once, as far as that does not take long; those that are not open
+   * yet go on being tried.
    *
    * @throws TtunError when HTTP can't be served there; then no tunnel was touched
    */

@@ -1,6 +1,7 @@
 /** The tunnels of one process, each kept open for itself, and how one set of them becomes another. */
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelOptions } from '../options.ts';
+import { settledWithin } from '../settled-within.ts';
 import type { TunnelListener } from './events.ts';
 import type { ReloadReport, TunnelReport } from './host.ts';
 import { SupervisedTunnel } from './supervised-tunnel.ts';
@@ -29,7 +30,8 @@ export class Supervisor {
    * again: whoever loads a configuration anew may have mended what they wait for. All that go or change are
    * closed before any is opened, because a new one may have the device or the port of an old one.
    *
-   * Resolves when each new one was tried once.
+   * Resolves when each new one was tried once, or is still being tried after a while: a name server that does not answer is not to
+   * hold up those who wait for this, of whom a service manager would take the process for hung.
    */
   async apply(wanted: ReadonlyMap<string, TunnelOptions>): Promise<ReloadReport> {
     const before = this.#tunnels;
@@ -49,7 +51,10 @@ export class Supervisor {
     );
     this.#tunnels = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
     this.#looking ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
-    await Promise.all(tunnels.map(({ tried }) => tried));
+    await settledWithin(
+      TRYING_LIMIT_MS,
+      tunnels.map(({ tried }) => tried),
+    );
     return report;
   }
 
@@ -64,6 +69,9 @@ export class Supervisor {
     for (const tunnel of this.#tunnels.values()) tunnel.look();
   }
 }
+
+/** Well below the 90 s that systemd gives a service to start. */
+const TRYING_LIMIT_MS = 5000;
 
 /** The packet path does not call when a device goes or comes: a tunnel is asked. */
 const LOOK_EVERY_MS = 500;
