@@ -79,6 +79,21 @@ test.serial('a file holds the packets that tcpdump sees at the device', async (t
   t.is((await lstat(ours)).mode & 0o777, 0o600);
 });
 
+test.serial('a pipe that nobody reads does not hold up the end', async (t) => {
+  const pipe = join(folder, 'pipe');
+  await run(['mkfifo', pipe]);
+  await using capture = room.startTtun(['capture', 'tun0', '-w', pipe], { site: sites.a });
+  await waitFor('it to open the pipe', async () => {
+    const threads = await sites.a.run([
+      'sh',
+      '-c',
+      `grep -l wait_for_partner /proc/${capture.pid}/task/*/wchan || true`,
+    ]);
+    return threads.stdout !== '';
+  });
+  t.deepEqual(await capture.stop('SIGINT'), { status: 0, signal: null });
+});
+
 test.serial('a pcapng file holds the same, with the direction of each packet', async (t) => {
   const [pcap, pcapng] = [join(folder, 'x.pcap'), join(folder, 'x.pcapng')];
   await using first = await startCapture('-w', pcap);

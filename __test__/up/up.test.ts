@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'ava';
 import { addTun } from '../../testbed/additional-tun.ts';
 import { createSites } from '../../testbed/sites.ts';
@@ -192,6 +194,20 @@ test.serial(
     await using wrong = folder.up(sites.a, ['--http', 'nowhere']);
     t.deepEqual(await wrong.exited, { status: 2, signal: null });
     t.regex(wrong.stderr, /^ttun: cannot serve HTTP: 'nowhere' .* \(see ttun up --help\)\n$/);
+  },
+);
+
+test.serial(
+  'a bug that ends it shows as an exit code of its own, after which a service is started again',
+  async (t) => {
+    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+    const bug = join(folder.directory, 'bug.mjs');
+    await writeFile(bug, "process.on('SIGUSR2', () => { throw new Error('a bug'); });");
+    await using up = folder.up(sites.a, [], { NODE_OPTIONS: `--import ${bug}` });
+    await up.waitForLine('office: attached to');
+    up.kill('SIGUSR2');
+    t.deepEqual(await up.exited, { status: 70, signal: null });
+    t.regex(up.stderr, /Error: a bug/);
   },
 );
 

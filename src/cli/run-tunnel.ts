@@ -8,6 +8,7 @@ import type { TunnelHost } from '../service/host.ts';
 import { hostOf } from '../service/single-host.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import type { Output, TunnelCommand } from './command-line.ts';
+import { endSoon } from './end.ts';
 import { endByHangUp } from './hang-up.ts';
 import { resolveSeedArguments } from './seed-options.ts';
 import { abortOnSignals } from './signals.ts';
@@ -40,8 +41,7 @@ export async function runTunnel(command: TunnelCommand): Promise<number> {
   const offering = offerControl(host);
   const end = await tunnel.closed;
   endShow(end);
-  // Output that nobody takes must not hold up the end of the process.
-  setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
+  endSoon();
   const control = await offering;
   await Promise.all([control?.close(), server?.close()]);
   if (end.reason === 'failed') {
@@ -64,9 +64,6 @@ async function offerControl(host: TunnelHost): Promise<ControlServer | null> {
   const control = await import('./control.ts');
   return control.offerControl(host);
 }
-
-/** How long a slow reader of the output is waited for at the end, in ms. */
-const FLUSH_LIMIT_MS = 1000;
 
 function reportFailureToOpen(error: unknown): number {
   if (!(error instanceof TtunError)) throw error;

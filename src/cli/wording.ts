@@ -1,4 +1,5 @@
 /** The sentences of the tunnel command. */
+import type { ControlError } from '../control/error.ts';
 import type { TtunError } from '../errors.ts';
 import type { DeviceStats, SocketStats, TunnelStats } from '../stats.ts';
 
@@ -30,8 +31,9 @@ export function adviseMtu(device: DeviceStats, socket: SocketStats): string | nu
   return `packets of more than ${fits} bytes travel in fragments; to avoid that: ip link set ${device.name} mtu ${fits}${drawback}`;
 }
 
-export function describeError({ message, hint }: TtunError): string {
-  return hint === undefined ? message : `${message}; ${hint}`;
+/** What happened, and what to do about it where that is known. */
+export function describeError({ message, hint }: Pick<TtunError | ControlError, 'message' | 'hint'>): string {
+  return hint === undefined || hint === null ? message : `${message}; ${hint}`;
 }
 
 /** What the tunnel carried, and what it did not. */

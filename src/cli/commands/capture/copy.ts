@@ -2,10 +2,8 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PcapngReader } from '../../../control/capture/pcapng-reader.ts';
+import { FLUSH_LIMIT_MS } from '../../end.ts';
 import type { Output } from './output.ts';
-
-/** How long an output that takes nothing is waited for once the capture is to end, in ms. */
-export const FLUSH_LIMIT_MS = 1000;
 
 export class Copy {
   /** Packets that the output has taken. */

@@ -1,31 +1,32 @@
+import { once } from 'node:events';
 import { MalformedCapture } from '../../../control/capture/pcapng-reader.ts';
 import type { CaptureRequest } from '../../../control/capture/request.ts';
 import { Connection } from '../../../control/client.ts';
 import { ControlError } from '../../../control/error.ts';
+import { abandonThreadsAtExit, endSoon } from '../../end.ts';
 import { endByHangUp } from '../../hang-up.ts';
 import { abortOnSignals } from '../../signals.ts';
 import { say, sayError } from '../../talk.ts';
-import { grouped } from '../../wording.ts';
+import { describeError, grouped } from '../../wording.ts';
 import { parseCaptureArguments } from './arguments.ts';
 import type { CaptureArguments } from './arguments.ts';
-import { Copy, FLUSH_LIMIT_MS } from './copy.ts';
+import { Copy } from './copy.ts';
 import { findTunnel } from './find-tunnel.ts';
 import { Output, OutputError, ReaderGone } from './output.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
   const wanted = parseCaptureArguments(args);
   const signal = abortOnSignals();
+  abandonThreadsAtExit();
   const code = await capture(wanted, signal).catch(reportError);
-  // Output that nobody takes must not hold up the end of the process.
-  setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
+  endSoon();
   if (signal.reason === 'SIGHUP') endByHangUp();
   return code;
 }
 
 function reportError(error: unknown): number {
-  if (error instanceof ControlError) {
-    sayError(error.hint === null ? error.message : `${error.message}; ${error.hint}`);
-  } else if (error instanceof OutputError) sayError(error.message);
+  if (error instanceof ControlError) sayError(describeError(error));
+  else if (error instanceof OutputError) sayError(error.message);
   else if (error instanceof MalformedCapture) {
     sayError('the process sends what makes no sense here; is it of another version of ttun?');
   } else throw error;
@@ -34,8 +35,9 @@ function reportError(error: unknown): number {
 
 async function capture({ request, target, pid }: CaptureArguments, signal: AbortSignal): Promise<number> {
   const { path } = await findTunnel(request.tunnel, pid);
-  // Before anything is captured: what cannot be kept need not be.
-  const output = await Output.open(target);
+  // Before anything is captured: what cannot be kept need not be. A pipe is waited for until somebody reads it.
+  const output = await Promise.race([Output.open(target), aborted(signal)]);
+  if (output === null) return 0;
   await using connection = await Connection.open(path);
   if (connection === null) throw new ControlError('no-answer', `the process of ${request.tunnel} has gone`);
   const chunks = await connection.capture(request);
@@ -49,6 +51,11 @@ async function capture({ request, target, pid }: CaptureArguments, signal: Abort
   say(summarise(copy));
   if (failure === undefined || failure instanceof ReaderGone) return code;
   throw failure;
+}
+
+async function aborted(signal: AbortSignal): Promise<null> {
+  if (!signal.aborted) await once(signal, 'abort');
+  return null;
 }
 
 /** Why it ended, where nobody here asked for it. */

@@ -4,6 +4,7 @@ import { ControlError } from '../../../control/error.ts';
 import type { ReloadReport } from '../../../service/host.ts';
 import { parseArguments } from '../../parse.ts';
 import { say, sayError } from '../../talk.ts';
+import { describeError } from '../../wording.ts';
 import { describeReload } from '../up/story.ts';
 import { chooseProcess } from './choice.ts';
 import { SPEC } from './spec.ts';
@@ -19,7 +20,7 @@ export async function run(args: readonly string[]): Promise<number> {
     if (!(error instanceof ControlError)) throw error;
     const { code, message, hint } = error;
     if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
-    else sayError(hint === null ? message : `${message}; ${hint}`);
+    else sayError(describeError(error));
     return 1;
   }
 }

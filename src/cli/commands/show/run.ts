@@ -9,6 +9,7 @@ import type { RunningTunnel } from '../../running.ts';
 import { styleFor } from '../../style.ts';
 import { say, sayError } from '../../talk.ts';
 import { UsageError } from '../../usage-error.ts';
+import { describeError } from '../../wording.ts';
 import { toDocuments } from './documents.ts';
 import { SPEC } from './spec.ts';
 import { describeTunnel } from './tunnel-text.ts';
@@ -28,7 +29,7 @@ export async function run(args: readonly string[]): Promise<number> {
     else await printText(tunnels);
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
-    sayError(error.hint === null ? error.message : `${error.message}; ${error.hint}`);
+    sayError(describeError(error));
     return 1;
   }
   return reportSilent(found);

@@ -6,6 +6,7 @@ import type { Plan } from '../../../service/plan.ts';
 import { Service } from '../../../service/service.ts';
 import type { ServiceEvent } from '../../../service/service.ts';
 import { offerControl } from '../../control.ts';
+import { abandonThreadsAtExit, endSoon } from '../../end.ts';
 import { endByHangUp } from '../../hang-up.ts';
 import { parseArguments } from '../../parse.ts';
 import { sayError } from '../../talk.ts';
@@ -39,6 +40,12 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 async function runService(service: Service, plan: Plan, config: string): Promise<void> {
+  process.once('uncaughtExceptionMonitor', () => {
+    // As late as that: Node sets it to 1 before.
+    process.once('exit', () => {
+      process.exitCode = BUG_EXIT_CODE;
+    });
+  });
   // Nobody waits for the answer to a signal: the listener tells what came of it.
   const ending = endOrReload(() => void service.reload().catch(() => {}));
   const ended = once(ending, 'abort');
@@ -49,7 +56,8 @@ async function runService(service: Service, plan: Plan, config: string): Promise
     const offering = offerControl(service, { config });
     await Promise.race([started, ended]);
     await ended;
-    endWithoutWaiting();
+    abandonThreadsAtExit();
+    endSoon();
     await Promise.all([offering.then((control) => control?.close()), service.close()]);
   } finally {
     clearInterval(keepAlive);
@@ -57,17 +65,11 @@ async function runService(service: Service, plan: Plan, config: string): Promise
   if (ending.reason === 'SIGHUP') endByHangUp();
 }
 
-/** Neither output that nobody takes nor a name that is being looked up, for which Node waits, may hold up the end of the process. */
-function endWithoutWaiting(): void {
-  process.on('exit', (code) => loadBinding().exitNow(code));
-  setTimeout(() => process.exit(), FLUSH_LIMIT_MS).unref();
-}
+/** EX_SOFTWARE of sysexits.h: unlike a configuration that cannot be used, a bug may not show again, so starting again is worth it. */
+const BUG_EXIT_CODE = 70;
 
 /** The longest that setInterval takes, about 25 days. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
-
-/** How long a slow reader of the output is waited for at the end, in ms. */
-const FLUSH_LIMIT_MS = 1000;
 
 function tellAndPrint(): (event: ServiceEvent) => void {
   // Nobody may be there to read any more, which is no reason to end.

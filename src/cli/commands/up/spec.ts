@@ -36,5 +36,6 @@ export const SPEC = {
   exitCodes: {
     0: 'ended by Ctrl-C (SIGINT) or SIGTERM, or because its terminal was closed',
     1: 'the configuration cannot be used, or its HTTP port is taken; no tunnel was opened',
+    70: 'it met with a bug of its own, and should be started again: a service is',
   },
 } as const satisfies CommandSpec;
