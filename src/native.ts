@@ -48,6 +48,8 @@ function load(): typeof Binding {
     throw nativeMissing(error, require);
   }
   refuseOtherVersion(binding, require);
+  // What tunnels changed of the system is put back also where `process.exit` or an exception ends the process.
+  process.on('exit', () => binding.closeTunnels());
   return binding;
 }
 

@@ -2,7 +2,7 @@ import test from 'ava';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { RemoteTunnel } from '../../testbed/tunnel.ts';
-import { runInSite } from './in-site.ts';
+import { PACKAGE, runInSite } from './in-site.ts';
 
 let sites: Sites;
 test.before(async () => {
@@ -99,6 +99,36 @@ test.serial('an abort at any moment of opening leaves the device free', async (t
   );
   t.deepEqual(told, [['closed', 'enough'], 'same']);
 });
+
+for (const [what, end, expected] of [
+  ['process.exit()', 'process.exit(3);', 3],
+  ['an exception that nobody catches', `throw new Error('expected');`, 1],
+  ['nothing being left to do', 'tunnel.unref();', 0],
+] as const) {
+  test.serial(`a device is as it was when the program is ended by ${what}`, async (t) => {
+    const device = (): Promise<string> => sites.a.ip('address', 'show', 'dev', sites.a.tun);
+    const before = await device();
+    const program = `
+      import { spawnSync } from 'node:child_process';
+      const { createTunnel } = await import('${PACKAGE}');
+      const tunnel = await createTunnel({
+        device: '${sites.a.tun}', local: '${sites.a.outer.ipv4}:9000', remote: '10.0.1.2:9000',
+        interface: { addresses: ['10.77.0.1/24'], mtu: 1300 },
+      });
+      console.log(spawnSync('ip', ['-brief', 'address']).stdout.toString());
+      ${end}
+    `;
+    const { stdout, status } = await sites.a.runToEnd([
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      program,
+    ]);
+    t.regex(stdout, /10\.77\.0\.1\/24/);
+    t.is(status, expected);
+    t.is(await device(), before);
+  });
+}
 
 test.serial('under full load no JavaScript runs but what the program asked for', async (t) => {
   await using peer = await RemoteTunnel.open(sites.b, {

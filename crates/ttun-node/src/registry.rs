@@ -46,6 +46,7 @@ impl Registry {
         true
     }
 
+    /// Closes all of them and waits for it; none can be kept from then on.
     fn close(&self) {
         let mut tunnels = self.lock();
         tunnels.closed = true;
@@ -62,6 +63,14 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, Tunnels> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Closes all tunnels of this thread's environment and returns when the system is as it was before them. For the end of the
+/// environment: no tunnel can be opened any more. Where `process.exit` ends the main thread, no cleanup hook runs.
+#[napi(catch_unwind)]
+pub fn close_tunnels(env: Env) -> Result<()> {
+    Registry::of(env)?.close();
+    Ok(())
 }
 
 /// Runs once for each environment that loads this library.
