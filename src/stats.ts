@@ -21,7 +21,7 @@ export type EncapDropReason =
  * - `empty`: a datagram without content
  * - `truncated`: larger than the receive buffer
  * - `source-not-allowed`: its inner source address is not among `allowedSources`
- * - `device-down`: the device was down
+ * - `device-down`: the device was down, or deleted (with `reattach`)
  * - `device-error`: any other error of the write
  * - `closed`: received when the tunnel was being closed
  */
@@ -52,8 +52,8 @@ export interface TunnelStats<Count extends number | bigint = number> {
 }
 
 /**
- * `waiting` until the first datagram of the peer, and again when packets were sent in the last 30 s and nothing came back in
- * that time; `up` otherwise; `closed` once the tunnel has ended.
+ * `waiting` until the first datagram of the peer, again when packets were sent in the last 30 s and nothing came back in that
+ * time, and while the device is deleted (with `reattach`); `up` otherwise; `closed` once the tunnel has ended.
  */
 export type TunnelState = 'up' | 'waiting' | 'closed';
 
@@ -67,9 +67,9 @@ export interface StatsOptions {
 export interface DeviceStats {
   /** Its name. */
   readonly name: string;
-  /** The kernel's number of the interface. */
+  /** The kernel's number of the interface; 0 while it is deleted (with `reattach`). */
   readonly index: number;
-  /** Largest packet that the device passes whole, in bytes. */
+  /** Largest packet that the device passes whole, in bytes; 0 while it is deleted. */
   readonly mtu: number;
   /** What the kernel granted. */
   readonly offload: {

@@ -118,7 +118,7 @@ test.serial(
     t.deepEqual(await wrong.exited, { status: 2, signal: null });
     t.is(
       wrong.stderr,
-      'ttun: there is no tunnel hone; did you mean home? The file has office, home (see ttun up --help)\n',
+      'ttun: there is no tunnel hone in the file, which has office, home; did you mean home? (see ttun up --help)\n',
     );
   },
 );

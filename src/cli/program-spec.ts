@@ -57,7 +57,7 @@ export const PROGRAM = {
     },
   ],
   exitCodes: {
-    0: 'ended by Ctrl-C (SIGINT), SIGTERM or SIGHUP',
+    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; when its terminal is closed, it ends by SIGHUP',
     1: 'the tunnel cannot be opened, or failed; a line on standard error says why and what to do',
   },
 } as const satisfies CommandSpec;

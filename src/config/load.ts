@@ -71,7 +71,7 @@ async function readBytes(path: string): Promise<Buffer> {
 
 function unreadable(path: string, error: unknown): TtunConfigError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return fault(path, 'there is no such file', 'name the file by -c, or write it');
+  if (code === 'ENOENT') return fault(path, 'there is no such file', 'check the path, or write the file');
   if (code === 'EACCES') return fault(path, 'you may not read it', `see who may: ls -l ${path}`);
   if (code === 'ENOTDIR') return fault(path, 'part of its path is not a directory', 'check the path');
   return fault(path, `it cannot be read: ${error instanceof Error ? error.message : String(error)}`, null);

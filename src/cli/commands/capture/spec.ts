@@ -30,7 +30,10 @@ export const SPEC = {
       completes: ['in', 'out'],
     },
     pid: { value: '<pid>', description: 'the tunnel of this process, where several have one of that name' },
-    json: { description: 'print a JSON object for each packet, one a line' },
+    json: {
+      description:
+        'print a JSON object for each packet, one a line: {"timestamp","direction","length","description","data"}, with ms since the epoch, in or out, bytes, the packet in words, and its bytes in base64',
+    },
   },
   examples: [
     { does: 'See what passes', command: 'ttun capture tun0' },

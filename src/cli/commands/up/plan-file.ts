@@ -58,5 +58,5 @@ function unknownTunnel(name: string, { tunnels }: Plan): UsageError {
   const names = [...tunnels.keys()];
   const meant = suggest(name, names);
   const question = meant === null ? '' : `; did you mean ${meant}?`;
-  return new UsageError(`there is no tunnel ${name}${question} The file has ${names.join(', ')}`);
+  return new UsageError(`there is no tunnel ${name} in the file, which has ${names.join(', ')}${question}`);
 }

@@ -34,7 +34,7 @@ export const SPEC = {
     { does: 'Run them as a service, by /etc/ttun/sites.toml', command: 'systemctl enable --now ttun@sites' },
   ],
   exitCodes: {
-    0: 'ended by Ctrl-C (SIGINT) or SIGTERM, or because its terminal was closed',
+    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; when its terminal is closed, it ends by SIGHUP',
     1: 'the configuration cannot be used, or its HTTP port is taken; no tunnel was opened',
     70: 'it met with a bug of its own, and should be started again: a service is',
   },
