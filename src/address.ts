@@ -169,11 +169,20 @@ function notAnAddress(text: string): InvalidValue {
   return new InvalidValue(`'${text}' is not an IP address`, 'write it as 192.0.2.1 or 2001:db8::1');
 }
 
+/**
+ * What somebody means who writes an IPv6 address without brackets. The last part of `2001:db8::1:8000` is more likely a port than
+ * half of the address; a shorter one is part of the address, which then has no port.
+ */
+export function withBrackets(address: string, port: string): string {
+  const [, before = '', last = ''] = /^(.*[^:]):(\d{4})$/.exec(address) ?? [];
+  return isIPv6(before) ? `[${before}]:${last}` : `[${address}]:${port}`;
+}
+
 function notAnEndpoint(text: string): InvalidValue {
   if (isIPv6(text)) {
     return new InvalidValue(
       `'${text}' has no port, or no brackets round its address`,
-      "write it as '[2001:db8::1]:8000'",
+      `write it as '${withBrackets(text, '8000')}'`,
     );
   }
   if (isIPv4(text)) return new InvalidValue(`'${text}' has no port`, `write it as '${text}:8000'`);

@@ -108,6 +108,18 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
     "write it as '[2001:db8::1]:8000'",
   ],
   [
+    'another IPv6 end without brackets',
+    { ...GOOD, local: 'fd00::2:8001' },
+    "local: 'fd00::2:8001' has no port, or no brackets round its address",
+    "write it as '[fd00::2]:8001'",
+  ],
+  [
+    'an IPv6 end without port',
+    { ...GOOD, local: 'fd00::2' },
+    "local: 'fd00::2' has no port, or no brackets round its address",
+    "write it as '[fd00::2]:8000'",
+  ],
+  [
     'an IPv4 end in brackets',
     { ...GOOD, local: '[192.0.2.1]:8000' },
     "local: '[192.0.2.1]:8000' has an IPv4 address in brackets",

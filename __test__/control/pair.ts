@@ -1,4 +1,4 @@
-/** Both ends of a tunnel in its seed's form, each in its site and both in a room. */
+/** Both ends of a tunnel started by `ttun <tun> …`, each in its site and both in a room. */
 import { existsSync } from 'node:fs';
 import type { BackgroundProcess } from '../../testbed/exec.ts';
 import type { Sites } from '../../testbed/sites.ts';

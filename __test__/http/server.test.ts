@@ -276,6 +276,7 @@ const REFUSED: readonly (readonly [listen: string, code: string, message: RegExp
   ['127.0.0.1:http', 'ERR_TTUN_INVALID_OPTIONS', /'http' is not a TCP port/, /9750/],
   ['127.0.0.1:65536', 'ERR_TTUN_INVALID_OPTIONS', /'65536'/, /65535/],
   ['::1', 'ERR_TTUN_INVALID_OPTIONS', /no port, or no brackets/, /\[::1\]:9750/],
+  ['::1:9750', 'ERR_TTUN_INVALID_OPTIONS', /no port, or no brackets/, /'\[::1\]:9750'/],
   ['1.2.3.4.5:80', 'ERR_TTUN_INVALID_OPTIONS', /1\.2\.3\.4\.5:80/, /9750/],
   ['300.1.1.1:80', 'ERR_TTUN_INVALID_OPTIONS', /300\.1\.1\.1:80/, /9750/],
   ['http://127.0.0.1:80', 'ERR_TTUN_INVALID_OPTIONS', /http:/, /9750/],

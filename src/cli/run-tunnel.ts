@@ -1,4 +1,4 @@
-/** The seed's form: one tunnel, from here until a signal or a fault ends it. */
+/** `ttun <tun> …`: one tunnel, from here until a signal or a fault ends it. */
 import type { ControlServer } from '../control/server.ts';
 import { TtunError } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';

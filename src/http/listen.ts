@@ -1,6 +1,6 @@
 /** Where the HTTP server listens. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { InvalidValue } from '../address.ts';
+import { InvalidValue, withBrackets } from '../address.ts';
 
 export interface ListenAddress {
   /** An address or a name of this host; `null` stands for all its addresses. */
@@ -59,7 +59,7 @@ function notAListenAddress(text: string): InvalidValue {
   if (isIPv6(text)) {
     return new InvalidValue(
       `'${text}' has no port, or no brackets round its address`,
-      `write it as '[${text}]:9750'`,
+      `write it as '${withBrackets(text, '9750')}'`,
     );
   }
   return new InvalidValue(

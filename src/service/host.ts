@@ -8,13 +8,13 @@ export interface TunnelHost {
   reports(): readonly TunnelReport[];
   /** The running tunnel of that name. */
   find(name: string): OpenTunnel | undefined;
-  /** Applies the configuration file anew. Absent where there is none: in the seed's form. */
+  /** Applies the configuration file anew. Absent where there is none: in `ttun <tun> …`. */
   reload?(): Promise<ReloadReport>;
 }
 
 /** One tunnel, as `ttun show`, the metrics and the page tell of it. */
 export interface TunnelReport {
-  /** Its name in the configuration; in the seed's form that of the device. */
+  /** Its name in the configuration; in `ttun <tun> …` that of the device. */
   readonly name: string;
   readonly device: string;
   /** As configured. */

@@ -33,7 +33,7 @@ export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_problem',
     type: 'gauge',
     unit: null,
-    help: 'Why the tunnel is not open, by the code of the error: always 1. Absent while there is no problem.',
+    help: 'What keeps the tunnel from working, by the code of the error: always 1. Absent while nothing does.',
     labels: ['tunnel', 'code'],
     samples: (report) => (report.problem === null ? [] : [of(report, 1, report.problem.code)]),
   },
