@@ -152,7 +152,9 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
   setRemote(remote: string): boolean {
     const previous = this.stats().socket.remote;
     if (this.state === 'closed' || this.#binding.setRemote(remote) !== null) return false;
-    this.emit('peer', this.stats().socket.remote, previous);
+    const now = this.stats().socket.remote;
+    // In a turn of its own: that a listener throws is no failure of who called.
+    queueMicrotask(() => this.emit('peer', now, previous));
     return true;
   }
 }

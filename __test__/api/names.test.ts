@@ -184,6 +184,31 @@ test.serial('a peer that moved is found again by its name, while packets flow', 
   t.true((await peer.stats()).decap.packets > 0);
 });
 
+test.serial('a listener that throws is told once that the peer moved, and is no secret', async (t) => {
+  await names.set({ 'gateway.example': ['10.0.1.2'] });
+  await using peer = await RemoteTunnel.open(sites.b, PEER_AT_3);
+  const told = await runInSite(
+    sites.a,
+    `${OPEN_BY_NAME}${HASTE}
+    import { spawn } from 'node:child_process';
+    import { once } from 'node:events';
+    import { writeFileSync } from 'node:fs';
+    const tunnel = await createTunnel(named);
+    const ping = spawn('ping', ['-i', '0.1', '${sites.b.inner.ipv4}']);
+    process.on('uncaughtException', ({ message }) => tell(message));
+    tunnel.on('peer', (remote) => {
+      throw new Error('a bug when the peer is at ' + remote);
+    });
+    writeFileSync('/etc/hosts', '10.0.1.3 gateway.example\\n');
+    await once(tunnel, 'state');
+    ping.kill();
+    await tunnel.close();
+    `,
+  );
+  t.deepEqual(told, ['a bug when the peer is at 10.0.1.3:9000']);
+  t.true((await peer.stats()).decap.packets > 0);
+});
+
 test.serial('of several addresses the one that answers is found', async (t) => {
   await names.set({ 'gateway.example': ['10.0.1.4', '10.0.1.3', '10.0.1.5'] });
   await using peer = await RemoteTunnel.open(sites.b, PEER_AT_3);
