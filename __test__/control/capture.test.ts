@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { lstat, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { run } from '../../testbed/exec.ts';
@@ -300,18 +300,24 @@ test.serial(
   },
 );
 
-test.serial('so many captures of one tunnel, and the next is refused', async (t) => {
-  // The tunnel's own printing is one of sixteen.
-  const captures = await Promise.all(Array.from({ length: 15 }, () => connect(room.socketOf(pair.a))));
-  for (const capture of captures) {
-    capture.write('{"protocol":1,"request":"capture","tunnel":"tun0"}\n');
-    await once(capture, 'data');
-  }
-  const { status, stderr } = await room.ttun(['capture', 'tun0'], { site: sites.a });
-  t.is(status, 1);
-  t.regex(
-    stderr,
-    /^ttun: 16 watch the packets of this tunnel already, and more are not served; end one of them/,
-  );
-  for (const capture of captures) capture.destroy();
-});
+test.serial(
+  'so many captures of one tunnel, and the next is refused, and leaves its file as it was',
+  async (t) => {
+    // The tunnel's own printing is one of sixteen.
+    const captures = await Promise.all(Array.from({ length: 15 }, () => connect(room.socketOf(pair.a))));
+    for (const capture of captures) {
+      capture.write('{"protocol":1,"request":"capture","tunnel":"tun0"}\n');
+      await once(capture, 'data');
+    }
+    const file = join(folder, 'before.pcap');
+    await writeFile(file, 'an earlier capture');
+    const { status, stderr } = await room.ttun(['capture', 'tun0', '-w', file], { site: sites.a });
+    t.is(await readFile(file, 'utf8'), 'an earlier capture');
+    t.is(status, 1);
+    t.regex(
+      stderr,
+      /^ttun: 16 watch the packets of this tunnel already, and more are not served; end one of them/,
+    );
+    for (const capture of captures) capture.destroy();
+  },
+);

@@ -35,12 +35,12 @@ function reportError(error: unknown): number {
 
 async function capture({ request, target, pid }: CaptureArguments, signal: AbortSignal): Promise<number> {
   const { path } = await findTunnel(request.tunnel, pid);
-  // Before anything is captured: what cannot be kept need not be. A pipe is waited for until somebody reads it.
-  const output = await Promise.race([Output.open(target), aborted(signal)]);
-  if (output === null) return 0;
   await using connection = await Connection.open(path);
   if (connection === null) throw new ControlError('no-answer', `the process of ${request.tunnel} has gone`);
   const chunks = await connection.capture(request);
+  // Not before: a capture that is refused leaves the file as it was. A pipe is waited for until somebody reads it.
+  const output = await Promise.race([Output.open(target), aborted(signal)]);
+  if (output === null) return 0;
   signal.addEventListener('abort', () => connection.finish(), { once: true });
   if (signal.aborted) connection.finish();
   say(`capturing ${request.tunnel}${output.place}; Ctrl-C ends it`);
