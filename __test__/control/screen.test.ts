@@ -3,24 +3,38 @@ import { WriteStream } from 'node:tty';
 import test from 'ava';
 import { Screen } from '../../src/cli/commands/show/watch/screen.ts';
 
-test('a terminal that tells no size, as serial consoles do, is taken for one of 80 columns and 24 rows', (t) => {
-  const drawn: string[] = [];
+/** What is drawn of a line of text on a terminal of that size, in that locale. */
+function drawn(
+  text: string,
+  { columns, rows, locale }: { columns: number; rows: number; locale: string },
+): string {
+  const written: string[] = [];
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      drawn.push(chunk.toString());
+      written.push(chunk.toString());
       done();
     },
   });
   // All of a terminal that a screen looks at.
   const terminal: WriteStream = Object.assign(Object.create(WriteStream.prototype), {
-    columns: 0,
-    rows: 0,
+    columns,
+    rows,
     write: output.write.bind(output),
   });
+  process.env['LC_ALL'] = locale;
   const screen = new Screen(terminal);
-  t.deepEqual([screen.columns, screen.rows], [80, 24]);
   screen.open();
-  screen.draw([[{ text: 'x'.repeat(100) }]]);
+  screen.draw([[{ text }]]);
   screen.close();
-  t.regex(drawn[1] ?? '', /Hx{80}\S*$/);
+  return written[1] ?? '';
+}
+
+test('a terminal that tells no size, as serial consoles do, is taken for one of 80 columns', (t) => {
+  t.regex(drawn('x'.repeat(100), { columns: 0, rows: 0, locale: 'C.UTF-8' }), /Hx{80}\S*$/);
+});
+
+test('where the locale is not of UTF-8, all that is drawn is ASCII', (t) => {
+  const text = '▁▂▃▄▅▆▇█ 1–2 of 9…↑↓ ü';
+  t.true(drawn(text, { columns: 40, rows: 1, locale: 'C.UTF-8' }).includes(text));
+  t.true(drawn(text, { columns: 40, rows: 1, locale: 'C' }).includes('_.:-=+*# 1-2 of 9~^v ?'));
 });

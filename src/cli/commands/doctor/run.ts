@@ -5,6 +5,7 @@ import { countOf, formatDiagnosis, toDocument } from '../../../doctor/report.ts'
 import { subjectsOfDevice, subjectsOfFile, subjectsOfHost } from '../../../doctor/subjects.ts';
 import { TtunError } from '../../../errors.ts';
 import { parseDeviceName } from '../../../interface-name.ts';
+import { isUnicode } from '../../locale.ts';
 import { parseArguments } from '../../parse.ts';
 import { styleFor } from '../../style.ts';
 import { sayError } from '../../talk.ts';
@@ -50,10 +51,4 @@ function checkName(device: string): void {
     if (error instanceof InvalidValue) throw new UsageError(`[device]: ${error.message}; ${error.hint}`);
     throw error;
   }
-}
-
-/** The first of these that is set decides (locale(7)). */
-function isUnicode(): boolean {
-  const { LC_ALL, LC_CTYPE, LANG } = process.env;
-  return /utf-?8/i.test([LC_ALL, LC_CTYPE, LANG].find((value) => (value ?? '') !== '') ?? '');
 }

@@ -9,6 +9,19 @@ export function firstOf(text: string, count: number): string {
   return Array.from(text).slice(0, count).join('');
 }
 
+/** For a terminal that shows nothing else: the characters of the view have one of ASCII each, others become a question mark. */
+export function toAscii(text: string): string {
+  return text.replaceAll(/[^ -~]/gu, (character) => ASCII.get(character) ?? '?');
+}
+
+const ASCII: ReadonlyMap<string, string> = new Map([
+  ...Array.from('▁▂▃▄▅▆▇█', (bar, index): [string, string] => [bar, '_.:-=+*#'.charAt(index)]),
+  ['…', '~'],
+  ['–', '-'],
+  ['↑', '^'],
+  ['↓', 'v'],
+]);
+
 /** In one line, and what is too long is cut off so that it is seen. */
 export function shorten(text: string, width: number): string {
   const line = text.replaceAll(/\s+/g, ' ');

@@ -1,7 +1,8 @@
 /** The whole terminal, borrowed: however we end, it is given back as it was. */
+import { isUnicode } from '../../../locale.ts';
 import type { Style } from '../../../style.ts';
 import { styleFor } from '../../../style.ts';
-import { firstOf, lengthOf } from './characters.ts';
+import { firstOf, lengthOf, toAscii } from './characters.ts';
 import type { Line } from './table.ts';
 
 /** Control functions of ECMA-48 and xterm's private modes. */
@@ -17,6 +18,8 @@ const USUAL_SIZE = { columns: 80, rows: 24 };
 export class Screen {
   readonly #output: NodeJS.WriteStream;
   readonly #style: (style: Style, text: string) => string;
+  /** As this terminal can show it. */
+  readonly #toShown: (text: string) => string;
   #isOpen = false;
   /** Also when an error ends the process; writes to terminals are done at once. */
   readonly #onExit = (): void => this.close();
@@ -24,6 +27,7 @@ export class Screen {
   constructor(output: NodeJS.WriteStream) {
     this.#output = output;
     this.#style = styleFor(output);
+    this.#toShown = isUnicode() ? (text) => text : toAscii;
   }
 
   get columns(): number {
@@ -60,7 +64,7 @@ export class Screen {
     let room = this.columns;
     let rendered = '';
     for (const { text, style } of line) {
-      const fits = firstOf(text, room);
+      const fits = this.#toShown(firstOf(text, room));
       room -= lengthOf(fits);
       rendered += style === undefined ? fits : this.#style(style, fits);
     }
