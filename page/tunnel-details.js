@@ -130,7 +130,7 @@ function factsOf({ timestamp, uptimeMs, device, socket, encap, decap }) {
     'Came in': `${formatCount(decap.packets)} packets, ${formatBytes(decap.bytes)}`,
     'Went out': `${formatCount(encap.packets)} packets, ${formatBytes(encap.bytes)}`,
     'Packets each call': `in ${perCall(decap.packets, decap.receives)}, out ${perCall(encap.packets, encap.sends)}`,
-    'Device MTU': `${device.mtu} bytes`,
+    'Device MTU': device.mtu === 0 ? 'the device is deleted' : `${device.mtu} bytes`,
     'Route MTU': socket.pathMtu === null ? 'no route to the peer' : `${socket.pathMtu} bytes`,
     Offloads: offloads.length === 0 ? 'none' : offloads.join(', '),
     Buffers: `receive ${formatBytes(socket.receiveBuffer)}, send ${formatBytes(socket.sendBuffer)}`,

@@ -62,6 +62,12 @@ test('what went wrong is told where there is something', (t) => {
   ]);
 });
 
+test('a device that was deleted has no MTU to tell', (t) => {
+  const problem = { code: 'ERR_TTUN_DEVICE_GONE', message: 'the device tun0 was deleted', hint: null };
+  const stats = { ...STATS, device: { ...STATS.device, index: 0, mtu: 0 } };
+  t.is(textOf({ ...REPORT, problem, stats })[3], '  device: tun0 (deleted)');
+});
+
 test('a tunnel that is not open tells why, and what to do', (t) => {
   const problem = { code: 'ERR_TTUN_DEVICE_NOT_FOUND', message: 'there is no device tun0', hint: 'make it' };
   t.deepEqual(textOf({ ...REPORT, phase: 'retrying', problem, stats: null }), [

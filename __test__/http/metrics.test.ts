@@ -120,10 +120,15 @@ test('exactly one state is 1', (t) => {
 test('what is not known has no sample, rather than a wrong one', (t) => {
   const unheard = {
     ...OPEN,
-    stats: { ...STATS, socket: { ...STATS.socket, pathMtu: null }, decap: { ...STATS.decap, lastAt: null } },
+    stats: {
+      ...STATS,
+      device: { ...STATS.device, index: 0, mtu: 0 },
+      socket: { ...STATS.socket, pathMtu: null },
+      decap: { ...STATS.decap, lastAt: null },
+    },
   };
   const names = [...samplesOf(unheard).keys()].join('\n');
-  t.notRegex(names, /ttun_last_received|ttun_path_mtu|ttun_problem/);
+  t.notRegex(names, /ttun_last_received|ttun_device_mtu|ttun_path_mtu|ttun_problem/);
 });
 
 test('names are escaped, whatever they hold', async (t) => {

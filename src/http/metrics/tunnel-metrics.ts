@@ -146,9 +146,9 @@ export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_device_mtu_bytes',
     type: 'gauge',
     unit: 'bytes',
-    help: 'Largest packet that the device passes whole.',
+    help: 'Largest packet that the device passes whole. Absent while it is deleted.',
     labels: [],
-    read: ({ device }) => [[device.mtu]],
+    read: ({ device }) => (device.mtu === 0 ? [] : [[device.mtu]]),
   }),
   measured({
     name: 'ttun_path_mtu_bytes',

@@ -1,6 +1,6 @@
 /** A tunnel in words, what people ask for first coming first. */
 import type { TunnelReport } from '../../../service/host.ts';
-import type { TunnelStats } from '../../../stats.ts';
+import type { DeviceStats, TunnelStats } from '../../../stats.ts';
 import { formatAgo, formatBytes, formatDuration } from '../../quantities.ts';
 import type { RunningTunnel } from '../../running.ts';
 import type { Style } from '../../style.ts';
@@ -45,10 +45,9 @@ function describeConfigured({ device, local, remote }: TunnelReport): Rows {
 
 function describeStats(report: TunnelReport, stats: TunnelStats): Rows {
   const { device, socket, encap, decap } = stats;
-  const { checksum, tso, uso } = device.offload;
   const advice = adviseMtu(device, socket);
   return [
-    ['device', `${device.name} (mtu ${device.mtu}, offload: ${listed({ checksum, TSO: tso, USO: uso })})`],
+    ['device', `${device.name} (${describeDevice(device)})`],
     ['local', withConfigured(socket.local, report.local)],
     ['remote', withConfigured(socket.remote, report.remote)],
     ['last heard', decap.lastAt === null ? 'never' : formatAgo(stats.timestamp - decap.lastAt)],
@@ -62,6 +61,11 @@ function describeStats(report: TunnelReport, stats: TunnelStats): Rows {
     ...described('advice', advice ?? ''),
     ['uptime', formatDuration(stats.uptimeMs)],
   ];
+}
+
+function describeDevice({ mtu, offload: { checksum, tso, uso } }: DeviceStats): string {
+  if (mtu === 0) return 'deleted';
+  return `mtu ${mtu}, offload: ${listed({ checksum, TSO: tso, USO: uso })}`;
 }
 
 /** The address and port in use, and the name that was given for it. */
