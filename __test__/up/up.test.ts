@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { addTun } from '../../testbed/additional-tun.ts';
@@ -210,6 +210,17 @@ test.serial(
     t.regex(up.stderr, /Error: a bug/);
   },
 );
+
+test.serial('what works, but is hardly meant so, is said as a warning', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  await chmod(folder.config, 0o666);
+  await using up = folder.up(sites.a);
+  t.is(
+    await up.waitForLine('every user'),
+    `ttun: ${folder.config}: warning: every user can write the file, and decide what ttun does`,
+  );
+  await up.waitForLine('office: attached to');
+});
 
 test.serial('a reload that is asked for while it ends changes nothing about the end', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });

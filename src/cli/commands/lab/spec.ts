@@ -12,7 +12,10 @@ export const SPEC = {
   operands: [],
   options: {
     keep: { description: 'leave everything up to look around, until Ctrl-C' },
-    json: { description: 'print one JSON document on stdout when done, and the story on stderr' },
+    json: {
+      description:
+        'print one JSON document on stdout when done, with ok, failure, mode, removed, pings, hello, throughput, tunnels and steps, and the story on stderr',
+    },
   },
   examples: [
     { does: 'See a tunnel come up, carry packets and end', command: 'ttun lab' },

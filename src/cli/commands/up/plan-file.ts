@@ -50,7 +50,7 @@ export class PlanFile {
 /** Warnings are said each time: they are about the file as it is now. */
 async function load(path: string): Promise<Plan> {
   const { http, tunnels, warnings } = await loadConfig(path);
-  for (const warning of warnings) say(formatProblem(warning));
+  for (const warning of warnings) say(formatProblem(warning, 'warning'));
   return { listen: http?.listen ?? null, tunnels };
 }
 
