@@ -20,13 +20,15 @@ export type Addresses = readonly [IpAddress, ...IpAddress[]];
 /**
  * The addresses of the peer to which this tunnel can send, in the order in which the system would try them.
  *
+ * @param signal when it is aborted before the lookup has begun, there is none, and its reason is thrown
  * @throws TtunError with code `ERR_TTUN_NAME_NOT_RESOLVED` when there is none at present
  */
 export async function resolveName(
   { name, port, local }: NamedPeer,
   family: 4 | 6 | null,
+  signal?: AbortSignal,
 ): Promise<Addresses> {
-  const found = await inTurn(() => lookUp(name, family));
+  const found = await inTurn(() => lookUp(name, family), signal);
   const unusable: InvalidValue[] = [];
   const usable = found.flatMap((text) => {
     try {
@@ -81,10 +83,11 @@ const AT_ONCE = 2;
 let running = 0;
 const waiting: (() => void)[] = [];
 
-async function inTurn<T>(action: () => Promise<T>): Promise<T> {
+async function inTurn<T>(action: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (running >= AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
   else running += 1;
   try {
+    signal?.throwIfAborted();
     return await action();
   } finally {
     const next = waiting.shift();

@@ -20,7 +20,8 @@ export async function waitForName(
   let told: string | undefined;
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const [address] = await orAbort(resolveName(peer, peer.local.address?.family ?? null), signal);
+      const family = peer.local.address?.family ?? null;
+      const [address] = await orAbort(() => resolveName(peer, family, signal), signal);
       return address;
     } catch (error) {
       if (!(error instanceof TtunError && error.code === 'ERR_TTUN_NAME_NOT_RESOLVED')) throw error;
@@ -31,9 +32,9 @@ export async function waitForName(
   }
 }
 
-/** A lookup can't be called off; what it brings after the abort is for nobody. */
-async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
+/** A lookup that has begun can't be called off; what it brings after the abort is for nobody. */
+async function orAbort<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return start();
   signal.throwIfAborted();
   let stop: (() => void) | undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
@@ -41,7 +42,7 @@ async function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined):
     signal.addEventListener('abort', stop);
   });
   try {
-    return await Promise.race([promise, aborted]);
+    return await Promise.race([start(), aborted]);
   } finally {
     if (stop !== undefined) signal.removeEventListener('abort', stop);
   }
