@@ -4,6 +4,7 @@ import type { BindingEnd, BindingTunnel, BindingWatch, BindingWatchOptions } fro
 import type { IpAddress } from './address.ts';
 import { toBindingOptions } from './binding-options.ts';
 import { TtunError } from './errors.ts';
+import { KeepAlive } from './keep-alive.ts';
 import { loadBinding, toTtunError } from './native.ts';
 import type { ResolvedOptions } from './options.ts';
 import { takeSamples } from './samples.ts';
@@ -162,23 +163,3 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
 function toTunnelEnd({ error }: BindingEnd): TunnelEnd {
   return error === null ? { reason: 'closed' } : { reason: 'failed', error: toTtunError(error) };
 }
-
-/** Keeps the process alive, as an open socket of Node's own does; the binding's threads do not. */
-class KeepAlive {
-  readonly #timer = setInterval(() => {}, LONGEST_INTERVAL_MS);
-
-  ref(): void {
-    this.#timer.ref();
-  }
-
-  unref(): void {
-    this.#timer.unref();
-  }
-
-  end(): void {
-    clearInterval(this.#timer);
-  }
-}
-
-/** The longest that setInterval takes, about 25 days. */
-const LONGEST_INTERVAL_MS = 2 ** 31 - 1;

@@ -5,6 +5,7 @@ import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TunnelHost } from '../service/host.ts';
 import { settledWithin } from '../settled-within.ts';
+import { describeSystemError } from '../system-error.ts';
 import { placesForSocket, prepare } from './directories.ts';
 import { ControlError } from './error.ts';
 import { describeThisProcess } from './process-report.ts';
@@ -81,7 +82,7 @@ async function listenSomewhere(server: Server): Promise<string> {
       await prepare(place);
       return await listenIn(place.directory, server);
     } catch (error) {
-      problems.push(`${place.directory}: ${describe(error)}`);
+      problems.push(`${place.directory}: ${describeSystemError(error)}`);
     }
   }
   throw new ControlError('no-directory', `there is no place for the control socket (${problems.join('; ')})`);
@@ -119,12 +120,6 @@ function listen(server: Server, path: string): Promise<void> {
 
 function isAddressInUse(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-}
-
-function describe(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  // `EROFS: read-only file system, mkdir '/run/ttun'`
-  return /^[A-Z0-9]+: (?<what>[^,]+), /.exec(message)?.groups?.['what'] ?? message;
 }
 
 function tooManyClients(): ControlError {

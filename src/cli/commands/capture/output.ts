@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import type { Packet } from '../../../control/capture/pcapng-reader.ts';
+import { describeSystemError } from '../../../system-error.ts';
 import type { Target } from './arguments.ts';
 import { JSON_LINES, linesFor, PCAP, PCAPNG } from './formats.ts';
 import type { Format } from './formats.ts';
@@ -61,7 +62,7 @@ export class Output {
 
   #failure(error: unknown): Error {
     if (isCode(error, 'EPIPE')) return new ReaderGone();
-    return new OutputError(`writing${this.place} failed: ${describe(error)}`);
+    return new OutputError(`writing${this.place} failed: ${describeSystemError(error)}`);
   }
 }
 
@@ -70,7 +71,7 @@ async function createFile(path: string): Promise<Writable> {
   try {
     return (await open(path, 'w', 0o600)).createWriteStream();
   } catch (error) {
-    throw new OutputError(`${path} cannot be written: ${describe(error)}`);
+    throw new OutputError(`${path} cannot be written: ${describeSystemError(error)}`);
   }
 }
 
@@ -81,12 +82,6 @@ function settled(start: (done: (error?: Error | null) => void) => void): Promise
       else reject(error);
     });
   });
-}
-
-/** `ENOENT: no such file or directory, open 'x'` */
-function describe(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return /^[A-Z0-9]+: (?<what>[^,]+), /.exec(message)?.groups?.['what'] ?? message;
 }
 
 function isCode(error: unknown, code: string): boolean {

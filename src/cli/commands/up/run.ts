@@ -1,6 +1,7 @@
 /** Many tunnels from one file, until a signal ends them. */
 import { once } from 'node:events';
 import { TtunError } from '../../../errors.ts';
+import { KeepAlive } from '../../../keep-alive.ts';
 import { loadBinding } from '../../../native.ts';
 import type { Plan } from '../../../service/plan.ts';
 import { Service } from '../../../service/service.ts';
@@ -50,7 +51,7 @@ async function runService(service: Service, plan: Plan, config: string): Promise
   const ending = endOrReload(() => void service.reload().catch(() => {}));
   const ended = once(ending, 'abort');
   // Tunnels that wait to be tried again are to be waited for, even when none is open.
-  const keepAlive = setInterval(() => {}, LONGEST_INTERVAL_MS);
+  const keepAlive = new KeepAlive();
   try {
     const started = service.start(plan);
     const offering = offerControl(service, { config });
@@ -60,16 +61,13 @@ async function runService(service: Service, plan: Plan, config: string): Promise
     endSoon();
     await Promise.all([offering.then((control) => control?.close()), service.close()]);
   } finally {
-    clearInterval(keepAlive);
+    keepAlive.end();
   }
   if (ending.reason === 'SIGHUP') endByHangUp();
 }
 
 /** EX_SOFTWARE of sysexits.h: unlike a configuration that cannot be used, a bug may not show again, so starting again is worth it. */
 const BUG_EXIT_CODE = 70;
-
-/** The longest that setInterval takes, about 25 days. */
-const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 function tellAndPrint(): (event: ServiceEvent) => void {
   // Nobody may be there to read any more, which is no reason to end.
