@@ -61,14 +61,14 @@ pub(crate) fn set_persistent(tun: BorrowedFd<'_>, persistent: bool) -> io::Resul
     checked(result)
 }
 
-/// The MTU of interface `name` in bytes, asked through any socket of its network namespace.
-pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
+/// The MTU in bytes of the interface with this number, asked through any socket of its network namespace.
+pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, index: u32) -> io::Result<u32> {
     let mut request = empty_request();
-    // The last byte stays zero: names have at most IFNAMSIZ - 1 bytes.
-    for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
-        *to = from.cast_signed() as libc::c_char;
-    }
-    // SAFETY: SIOCGIFMTU reads the name from and writes the MTU to a `struct ifreq`, which `request` is.
+    request.ifr_ifru.ifru_ifindex = index.cast_signed();
+    // SAFETY: SIOCGIFNAME reads the number from and writes the name to a `struct ifreq`, which `request` is.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNAME, &raw mut request) };
+    checked(result)?;
+    // SAFETY: SIOCGIFMTU reads that name from and writes the MTU to the same structure.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU, &raw mut request) };
     checked(result)?;
     // SAFETY: the kernel has written the MTU member of the union.

@@ -193,3 +193,16 @@ fn packets_come_in_without_allocation() {
     assert!(bytes > CALLS * 1000, "packets were moved");
     assert_eq!(allocations, 0);
 }
+
+#[test]
+fn packets_come_in_without_allocation_while_a_new_peer_is_awaited() {
+    let (allocations, bytes) = ran(async |treadmill, context| {
+        let coalesce = CoalesceOptions { tcp: true, udp: true };
+        let mut decap = Decap::new(treadmill.clone(), treadmill, coalesce, context);
+        let remote = "192.0.2.3:8000".parse().unwrap();
+        context.endpoints.change(|now| Ok::<_, Error>(Endpoints { remote, ..now })).unwrap();
+        decap.run().await.unwrap();
+    });
+    assert!(bytes > CALLS * 1000, "packets were moved");
+    assert_eq!(allocations, 0);
+}

@@ -21,9 +21,10 @@ impl Shared {
         let Some(socket) = self.socket.upgrade() else {
             return self.last_mtus.get().copied().unwrap_or_default();
         };
-        // A device that was deleted has none, and what has its name now may be something else.
+        // A device that was deleted has none, nor can it be asked of one in another network namespace. It goes by its number: it
+        // may have been given another name, and its own to something else.
         let device = match self.context.device_facts.get() {
-            Some(_) => system::tun::interface_mtu(socket.as_fd(), &self.context.device).unwrap_or(0),
+            Some((index, _)) => system::tun::interface_mtu(socket.as_fd(), index).unwrap_or(0),
             None => 0,
         };
         Mtus { device, path: socket.path_mtu() }

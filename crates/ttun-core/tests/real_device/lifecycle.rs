@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 
 use ttun_core::{Direction, End, ErrorKind, Offload, Tunnel, TunnelState, WatchOptions};
 
-use crate::namespace::isolated;
+use crate::namespace::{isolated, run};
 use crate::site::{HEADERS, Site, answer, end_of, make_device, options};
 use crate::tun::{LIMIT, OtherProgram, eventually};
 
@@ -52,6 +52,18 @@ fn a_tunnel_can_be_opened_and_closed_many_times() {
         for _ in 0..100 {
             assert!(matches!(Tunnel::open(&options("tun0")).unwrap().close(), End::Closed));
         }
+    });
+}
+
+#[test]
+fn what_is_told_of_the_device_is_never_that_of_another_which_took_its_name() {
+    isolated(|| {
+        make_device();
+        let tunnel = Tunnel::open(&options("tun0")).unwrap();
+        run("ip link set tun0 down");
+        run("ip link set tun0 mtu 1400 name renamed");
+        run("ip tuntap add dev tun0 mode tun");
+        assert_eq!(tunnel.stats().device.mtu, 1400);
     });
 }
 
