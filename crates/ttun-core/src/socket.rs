@@ -1,5 +1,6 @@
 //! The UDP socket: bound to the local address, connected to the peer, with segmentation both ways.
 
+mod only_from;
 mod open;
 mod reconnect;
 

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::only_from::hear_only;
 use super::{PeerSocket, Place};
 use crate::endpoints::Endpoints;
 use crate::error::{Error, ErrorKind};
@@ -25,8 +26,10 @@ pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), E
     let TunnelOptions { local, remote, offload: allowed, .. } = *options;
     check_addresses(local, remote)?;
     let place = Place { local, bind_device: options.bind_device.clone(), fwmark: options.fwmark };
-    let socket = place.bound(local)?;
+    let socket = place.bound(local, remote)?;
     socket.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
+    // From here on it hears the peer alone by itself, for less.
+    let _ = socket.detach_filter();
     socket
         .set_nonblocking(true)
         .map_err(|cause| Error::system("fcntl", &cause, "making the socket non-blocking"))?;
@@ -45,8 +48,9 @@ pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), E
 }
 
 impl Place {
-    /// A socket of this place, bound to `local`, for which the kernel looks up routes as it will for every datagram.
-    pub(super) fn bound(&self, local: SocketAddr) -> Result<Socket, Error> {
+    /// A socket of this place, bound to `local`, for which the kernel looks up routes as it will for every datagram. It hears
+    /// `remote` alone.
+    pub(super) fn bound(&self, local: SocketAddr, remote: SocketAddr) -> Result<Socket, Error> {
         let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))
             .map_err(|cause| Error::system("socket", &cause, "opening a UDP socket"))?;
         if local.is_ipv6() {
@@ -59,6 +63,8 @@ impl Place {
             socket.set_mark(mark).map_err(|cause| mark_refused(mark, &cause))?;
         }
         self.bind_to_device(&socket)?;
+        hear_only(&SockRef::from(&socket), remote)
+            .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the peer"))?;
         socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause))?;
         Ok(socket)
     }

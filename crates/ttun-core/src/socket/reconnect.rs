@@ -7,9 +7,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use socket2::{SockFilter, SockRef};
+use socket2::SockRef;
 
 use super::PeerSocket;
+use super::only_from::hear_only;
 use super::open::{check_addresses, check_not_itself, connect_refused};
 use crate::endpoints::Endpoints;
 use crate::error::Error;
@@ -22,19 +23,20 @@ impl PeerSocket {
         check_addresses(now.local, remote)?;
         let source = self.source_towards(remote, now.local.port())?;
         check_not_itself(source, remote)?;
+        let socket = SockRef::from(&self.inner);
+        // It stays: of who it was not there for, something may still be on its way into the receive buffer.
+        hear_only(&socket, remote)
+            .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the new peer"))?;
         let moved = if source == now.local && !self.is_adrift() {
             self.inner.connect(remote)
         } else {
             self.connect_anew(now.local, remote)
         };
         if let Err(cause) = moved {
-            let socket = SockRef::from(&self.inner);
             // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect). Where there is no way back
-            // to the old one either, nobody is heard until there is.
-            let _ = match self.inner.connect(now.remote) {
-                Ok(()) => socket.detach_filter(),
-                Err(_) => socket.attach_filter(&[TAKE_NOTHING]),
-            };
+            // to the old one either, that is found again when something is to be sent.
+            let _ = hear_only(&socket, now.remote);
+            let _ = self.inner.connect(now.remote);
             return Err(connect_refused(remote, &cause));
         }
         Ok(Endpoints { local: self.inner.local_addr().unwrap_or(source), remote })
@@ -45,7 +47,7 @@ impl PeerSocket {
     fn source_towards(&self, remote: SocketAddr, port: u16) -> Result<SocketAddr, Error> {
         let mut any_port = self.place.local;
         any_port.set_port(0);
-        let scout = self.place.bound(any_port)?;
+        let scout = self.place.bound(any_port, remote)?;
         scout.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
         let found = scout.local_addr().ok().and_then(|address| address.as_socket());
         let mut source = found.unwrap_or(any_port);
@@ -75,11 +77,10 @@ impl PeerSocket {
     /// interface that it is bound to. Only dissolving the association first gives that up (`__udp_disconnect` in
     /// net/ipv4/udp.c), and with it a port that the kernel chose; what is to stay is set again.
     ///
-    /// An unconnected socket takes datagrams from anybody, so meanwhile, and for as long as it stays unconnected, it takes
-    /// none. What is sent meanwhile fails (EDESTADDRREQ), and is counted so.
+    /// An unconnected socket takes datagrams from anybody, unless it is to [`hear_only`] one. What is sent meanwhile fails
+    /// (EDESTADDRREQ), and is counted so.
     fn connect_anew(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
         let socket = SockRef::from(&self.inner);
-        socket.attach_filter(&[TAKE_NOTHING])?;
         datagram::dissolve(socket.as_fd())?;
         if let Some(name) = &self.place.bind_device {
             socket.bind_device(Some(name.as_bytes()))?;
@@ -89,10 +90,6 @@ impl PeerSocket {
             same_port.set_port(local.port());
             socket.bind(&same_port.into())?;
         }
-        self.inner.connect(remote)?;
-        socket.detach_filter()
+        self.inner.connect(remote)
     }
 }
-
-/// A filter of one instruction: return, and keep zero bytes.
-const TAKE_NOTHING: SockFilter = SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0);
