@@ -139,7 +139,9 @@ fn remedy(error: &ttun_link::Error, errno: Option<i32>) -> Option<String> {
     let family = |ip: IpAddr| if ip.is_ipv4() { "-4" } else { "-6" };
     match (error.step(), errno?) {
         // `addrconf_add_dev` in net/ipv6/addrconf.c.
-        (Step::Address(..), libc::EACCES) => Some(format!("sysctl -w net.ipv6.conf.{device}.disable_ipv6=0")),
+        (Step::Address(..) | Step::Route(..), libc::EACCES) => {
+            Some(format!("sysctl -w net.ipv6.conf.{device}.disable_ipv6=0"))
+        }
         (Step::Address(ip, _), libc::EEXIST) => Some(format!(
             "give the prefix length that it has, or take that address away; look at: ip {} address show dev {device}",
             family(ip)

@@ -228,7 +228,14 @@ fn what_stands_in_the_way_is_said_with_what_to_type() {
         run("ip route delete 10.9.0.0/16");
         assert!(hint_of(with_route(None)).contains("ip link set tun0 up"));
         run("sysctl -qw net.ipv6.conf.tun0.disable_ipv6=1");
-        assert_eq!(hint_of(with_address("fd00:2::1", 64)), "sysctl -w net.ipv6.conf.tun0.disable_ipv6=0");
+        let routed = InterfaceOptions {
+            routes: vec![("fd00:9::".parse().unwrap(), 64)],
+            up: Some(true),
+            ..InterfaceOptions::default()
+        };
+        for interface in [with_address("fd00:2::1", 64), routed] {
+            assert_eq!(hint_of(interface), "sysctl -w net.ipv6.conf.tun0.disable_ipv6=0");
+        }
     });
 }
 
