@@ -2,74 +2,20 @@ import test from 'ava';
 import { adviseMtu, describeAttached, describeError, grouped, summarise } from '../../src/cli/wording.ts';
 import { TtunError } from '../../src/errors.ts';
 import type { TunnelStats } from '../../src/index.ts';
-
-const QUIET: TunnelStats = {
-  timestamp: 0,
-  openedAt: -12_345,
-  uptimeMs: 12_345,
-  state: 'closed',
-  device: { name: 'tun0', index: 7, mtu: 1500, offload: { checksum: true, tso: true, uso: true } },
-  socket: {
-    local: '10.0.1.1:9000',
-    remote: '10.0.1.2:9000',
-    pathMtu: 1500,
-    segmentsPerSend: 64,
-    gro: true,
-    receiveBuffer: 0,
-    sendBuffer: 0,
-    receiveOverflow: 0,
-    errors: {},
-  },
-  encap: {
-    received: 0,
-    packets: 0,
-    bytes: 0,
-    reads: 0,
-    sends: 0,
-    fragmented: 0,
-    dropped: 0,
-    drops: {
-      'peer-unreachable': 0,
-      'too-big': 0,
-      'no-buffer-space': 0,
-      'send-error': 0,
-      'routing-loop': 0,
-      malformed: 0,
-      closed: 0,
-    },
-  },
-  decap: {
-    received: 0,
-    packets: 0,
-    bytes: 0,
-    receives: 0,
-    writes: 0,
-    dropped: 0,
-    drops: {
-      malformed: 0,
-      empty: 0,
-      truncated: 0,
-      'source-not-allowed': 0,
-      'device-down': 0,
-      'device-error': 0,
-      closed: 0,
-    },
-    lastAt: null,
-  },
-};
+import { STATS_OF_NOTHING } from '../stats-of-nothing.ts';
 
 test('the first line names the device, its MTU, the offloads in use and both ends', (t) => {
   t.is(
-    describeAttached(QUIET),
+    describeAttached(STATS_OF_NOTHING),
     'attached to tun0 (mtu 1500, offload: checksum, TSO, USO), socket 10.0.1.1:9000 -> 10.0.1.2:9000 (offload: segmentation, GRO)',
   );
 });
 
 test('the first line says so when there is no offload', (t) => {
   const stats: TunnelStats = {
-    ...QUIET,
-    device: { ...QUIET.device, offload: { checksum: false, tso: false, uso: false } },
-    socket: { ...QUIET.socket, segmentsPerSend: 1, gro: false },
+    ...STATS_OF_NOTHING,
+    device: { ...STATS_OF_NOTHING.device, offload: { checksum: false, tso: false, uso: false } },
+    socket: { ...STATS_OF_NOTHING.socket, segmentsPerSend: 1, gro: false },
   };
   t.is(
     describeAttached(stats),
@@ -78,31 +24,31 @@ test('the first line says so when there is no offload', (t) => {
 });
 
 test('a device MTU that does not fit the route is advised against, with what to type', (t) => {
-  const overIpv6 = { ...QUIET.socket, remote: '[fd00::2]:9000' };
+  const overIpv6 = { ...STATS_OF_NOTHING.socket, remote: '[fd00::2]:9000' };
   t.is(
-    adviseMtu(QUIET.device, QUIET.socket),
+    adviseMtu(STATS_OF_NOTHING.device, STATS_OF_NOTHING.socket),
     'packets of more than 1472 bytes travel in fragments; to avoid that: ip link set tun0 mtu 1472',
   );
-  t.regex(adviseMtu(QUIET.device, overIpv6) ?? '', /: ip link set tun0 mtu 1452$/);
+  t.regex(adviseMtu(STATS_OF_NOTHING.device, overIpv6) ?? '', /: ip link set tun0 mtu 1452$/);
 });
 
 test('a device MTU that fits, or a route that is not known, needs no advice', (t) => {
-  t.is(adviseMtu({ ...QUIET.device, mtu: 1472 }, QUIET.socket), null);
-  t.is(adviseMtu(QUIET.device, { ...QUIET.socket, pathMtu: null }), null);
+  t.is(adviseMtu({ ...STATS_OF_NOTHING.device, mtu: 1472 }, STATS_OF_NOTHING.socket), null);
+  t.is(adviseMtu(STATS_OF_NOTHING.device, { ...STATS_OF_NOTHING.socket, pathMtu: null }), null);
 });
 
 test('an advised MTU that would end IPv6 in the tunnel says so', (t) => {
   t.regex(
-    adviseMtu(QUIET.device, { ...QUIET.socket, pathMtu: 1280 }) ?? '',
+    adviseMtu(STATS_OF_NOTHING.device, { ...STATS_OF_NOTHING.socket, pathMtu: 1280 }) ?? '',
     /: ip link set tun0 mtu 1252 \(too small for IPv6 in the tunnel\)$/,
   );
 });
 
 test('the summary of a tunnel without faults has packets and bytes of both directions', (t) => {
   const stats: TunnelStats = {
-    ...QUIET,
-    encap: { ...QUIET.encap, packets: 1234, bytes: 1_234_567 },
-    decap: { ...QUIET.decap, packets: 1, bytes: 84 },
+    ...STATS_OF_NOTHING,
+    encap: { ...STATS_OF_NOTHING.encap, packets: 1234, bytes: 1_234_567 },
+    decap: { ...STATS_OF_NOTHING.decap, packets: 1, bytes: 84 },
   };
   t.deepEqual(summarise(stats), [
     'tun0 closed after 12.3 s',
@@ -113,15 +59,19 @@ test('the summary of a tunnel without faults has packets and bytes of both direc
 
 test('the summary gives drops by reason, socket errors by name, fragments and overflow', (t) => {
   const stats: TunnelStats = {
-    ...QUIET,
-    socket: { ...QUIET.socket, errors: { ECONNREFUSED: 2, EPERM: 1 }, receiveOverflow: 5000 },
+    ...STATS_OF_NOTHING,
+    socket: { ...STATS_OF_NOTHING.socket, errors: { ECONNREFUSED: 2, EPERM: 1 }, receiveOverflow: 5000 },
     encap: {
-      ...QUIET.encap,
+      ...STATS_OF_NOTHING.encap,
       fragmented: 9,
       dropped: 1003,
-      drops: { ...QUIET.encap.drops, 'peer-unreachable': 1000, 'too-big': 3 },
+      drops: { ...STATS_OF_NOTHING.encap.drops, 'peer-unreachable': 1000, 'too-big': 3 },
     },
-    decap: { ...QUIET.decap, dropped: 4, drops: { ...QUIET.decap.drops, malformed: 4 } },
+    decap: {
+      ...STATS_OF_NOTHING.decap,
+      dropped: 4,
+      drops: { ...STATS_OF_NOTHING.decap.drops, malformed: 4 },
+    },
   };
   t.deepEqual(summarise(stats).slice(1), [
     'out: 0 packets, 0 bytes, 1,003 dropped: 1,000 peer-unreachable, 3 too-big',
