@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chown, utimes } from 'node:fs/promises';
+import { chown, symlink, unlink, utimes } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
@@ -82,6 +82,18 @@ test.serial('one that belongs to another user is left alone', async (t) => {
   await chown(path, 65_534, 65_534);
   t.deepEqual(await surveyHere(), { replies: [], silent: [] });
   t.true(existsSync(path));
+});
+
+test.serial('a link to a socket elsewhere is not followed', async (t) => {
+  const server = await startControlServer(hostOf(REPORT));
+  const link = join(directory.path, '1.sock');
+  await symlink(server.path, link);
+  t.deepEqual(
+    (await surveyHere()).replies.map(({ path }) => path),
+    [server.path],
+  );
+  await unlink(link);
+  await server.close();
 });
 
 test.serial('a process takes the place of one that had its number', async (t) => {

@@ -34,7 +34,8 @@ async function socketFilesIn(directory: string): Promise<string[]> {
  * @returns `null` when no process is there, or it does not let us in
  */
 export async function connectTo(path: string): Promise<Socket | null> {
-  const before = await stat(path).catch(() => null);
+  // Of links there are none, unless somebody wants us, as root perhaps, to talk to another socket.
+  const before = await lstat(path).catch(() => null);
   if (before?.isSocket() !== true) return null;
   try {
     return await connect(path);
