@@ -34,18 +34,23 @@ console.log(`the tunnel was ${end.reason}`);
 server.close();
 
 function toPrometheus({ state, encap, decap }) {
-  const counters = [
-    ['my_tunnel_sent_bytes_total', encap.bytes],
-    ['my_tunnel_received_bytes_total', decap.bytes],
-    ...Object.entries(encap.drops).map(([reason, count]) => [
-      `my_tunnel_dropped_packets_total{direction="out",reason="${reason}"}`,
-      count,
-    ]),
-    ...Object.entries(decap.drops).map(([reason, count]) => [
-      `my_tunnel_dropped_packets_total{direction="in",reason="${reason}"}`,
-      count,
-    ]),
+  const drops = [
+    ...Object.entries(encap.drops).map(([reason, count]) => [`{direction="out",reason="${reason}"}`, count]),
+    ...Object.entries(decap.drops).map(([reason, count]) => [`{direction="in",reason="${reason}"}`, count]),
   ];
-  const lines = counters.map(([name, value]) => `${name} ${value}\n`);
-  return `my_tunnel_up ${state === 'up' ? 1 : 0}\n${lines.join('')}`;
+  return [
+    metric('my_tunnel_up', 'gauge', 'Whether the peer is heard.', [['', state === 'up' ? 1 : 0]]),
+    metric('my_tunnel_sent_bytes_total', 'counter', 'Bytes of packets sent to the peer.', [
+      ['', encap.bytes],
+    ]),
+    metric('my_tunnel_received_bytes_total', 'counter', 'Bytes of packets from the peer.', [
+      ['', decap.bytes],
+    ]),
+    metric('my_tunnel_dropped_packets_total', 'counter', 'Packets dropped, by reason.', drops),
+  ].join('');
+}
+
+function metric(name, type, help, samples) {
+  const lines = samples.map(([labels, value]) => `${name}${labels} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
 }

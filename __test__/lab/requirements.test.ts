@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { folderWith, newFolder, pathOf } from './folders.ts';
 import { LabRun, root } from './lab-run.ts';
 
-const asNobody = 'setpriv --reuid 65534 --regid 65534 --clear-groups';
+const NOBODY = 65_534;
+const asNobody = `setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups`;
 
 /** A TUN device node that everybody may open, and nothing else in /dev/net. */
 const openTun = 'mount -t tmpfs tmpfs /dev/net && mknod -m 0666 /dev/net/tun c 10 200';
@@ -46,6 +47,8 @@ test('an ordinary user gets the whole lab, in a user namespace of their own', as
     t.regex(stderr, /^ttun lab: no user namespaces for you .*: run the lab as root, or /);
   }
   t.deepEqual(lab.family(), []);
+  // Where a root of no namespace but its own would keep control sockets.
+  t.not(statSync('/tmp/ttun-0', { throwIfNoEntry: false })?.uid, NOBODY);
 });
 
 test('an interrupted lab of an ordinary user leaves no process behind', async (t) => {

@@ -37,7 +37,7 @@ function stageRoot(platforms) {
   manifest.optionalDependencies = Object.fromEntries(platforms.map(({ name, version }) => [name, version]));
   const folder = join(staged, 'root');
   mkdirSync(folder, { recursive: true });
-  for (const file of [...manifest.files, 'README.md', 'CHANGELOG.md', 'LICENSE']) {
+  for (const file of [...manifest.files, 'README.md', 'LICENSE']) {
     if (!existsSync(join(root, file))) throw new Stop(`${file}, which the package should hold, is not there`);
     cpSync(join(root, file), join(folder, file), { recursive: true });
   }

@@ -28,7 +28,9 @@ export async function main(args: readonly string[]): Promise<number> {
     return (await command?.run(args.slice(1))) ?? 2;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    sayError(`${error.message} (see ttun ${name === undefined ? '' : `${name} `}--help)`);
+    // The help of `help` tells nothing that the general one does not.
+    const about = name === undefined || name === 'help' ? '' : `${name} `;
+    sayError(`${error.message} (see ttun ${about}--help)`);
     return 2;
   }
 }

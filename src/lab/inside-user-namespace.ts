@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { endIfTerminalIsGone, listenForInterruption } from './interruption.ts';
 import { nameDirectory } from './namespaces.ts';
 import type { LabOptions } from './options.ts';
 import { playLab } from './scenario.ts';
 
 if (hideNamespaceNames()) {
+  // The control sockets of the tunnels are to vanish with the names: elsewhere this root, who is none, would leave a directory.
+  process.env['RUNTIME_DIRECTORY'] = join(realpathSync(nameDirectory()), 'ttun');
   const { signal, stopListening } = listenForInterruption();
   // From playInUserNamespace.
   const options: LabOptions = JSON.parse(process.argv[2] ?? '');

@@ -136,7 +136,7 @@ fn refused(name: &str, link: &TunLink, cause: &io::Error) -> Error {
 
 pub(super) fn busy(name: &str) -> Error {
     Error::new(ErrorKind::DeviceBusy, format!("another process is attached to {name}"))
-        .with_hint(format!("find it: grep -l '{name}$' /proc/[0-9]*/fdinfo/*"))
+        .with_hint(format!("find it: grep -l 'iff:.{name}$' /proc/[0-9]*/fdinfo/*"))
 }
 
 /// Without `CAP_NET_ADMIN` only the owner, or a member of the group, may attach (`tun_not_capable`).
