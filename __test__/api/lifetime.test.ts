@@ -86,7 +86,11 @@ test.serial('an abort at any moment of opening leaves the device free', async (t
     for (let round = 0; round < 100; round += 1) {
       const controller = new AbortController();
       const opening = createTunnel(options, { signal: controller.signal });
-      setTimeout(() => controller.abort(new Error('enough')), round % 10);
+      const abort = () => controller.abort(new Error('enough'));
+      // At once, when it is open, and at moments between.
+      if (round % 10 === 0) abort();
+      else if (round % 10 === 1) void opening.then(abort);
+      else setTimeout(abort, round % 10 - 2);
       // Aborted before it was open it rejects, and after that it closes.
       outcomes.add(await opening.then(async (tunnel) => (await tunnel.closed).reason, ({ message }) => message));
     }

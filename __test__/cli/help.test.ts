@@ -119,13 +119,13 @@ const MISTYPED: readonly (readonly [args: string, answer: string])[] = [
   ['hepl', "there is no command 'hepl'; did you mean help? (see ttun --help)"],
   ['lba --keep', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
   ['lba --help', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
-  ['help lba', "there is no command 'lba'; did you mean lab? (see ttun help --help)"],
+  ['help lba', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
   ['--json lab', 'a command comes before its options; type: ttun lab --json (see ttun --help)'],
   [
     'status',
     "there is no command 'status'; for a tunnel of a device of this name, type: ttun status <local-ip> <local-port> <remote-ip> <remote-port> (see ttun --help)",
   ],
-  ['help lab up', "'up' is one argument too many; type: ttun help [command] (see ttun help --help)"],
+  ['help lab up', "'up' is one argument too many; type: ttun help [command] (see ttun --help)"],
   ['lab --kep', 'there is no option --kep; did you mean --keep? (see ttun lab --help)'],
 ];
 
