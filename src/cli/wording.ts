@@ -1,6 +1,7 @@
 /** The sentences of the tunnel command. */
 import type { ControlError } from '../control/error.ts';
 import type { TtunError } from '../errors.ts';
+import { IPV6_MINIMUM_MTU, OUTER_OVERHEAD } from '../mtu.ts';
 import type { DeviceStats, SocketStats, TunnelStats } from '../stats.ts';
 
 /** What the tunnel is attached to. */
@@ -17,15 +18,10 @@ export function describeAttached({ device, socket }: TunnelStats): string {
   );
 }
 
-/** Smallest MTU with which an interface carries IPv6 (RFC 8200, section 5). */
-const IPV6_MINIMUM_MTU = 1280;
-
 /** What to type when full packets of the device do not fit the route to the peer; `null` when they do. */
 export function adviseMtu(device: DeviceStats, socket: SocketStats): string | null {
   if (socket.pathMtu === null) return null;
-  // Outer IP header and UDP header.
-  const overhead = socket.remote.startsWith('[') ? 40 + 8 : 20 + 8;
-  const fits = socket.pathMtu - overhead;
+  const fits = socket.pathMtu - OUTER_OVERHEAD[socket.remote.startsWith('[') ? 6 : 4];
   if (device.mtu <= fits) return null;
   const drawback = fits < IPV6_MINIMUM_MTU ? ' (too small for IPv6 in the tunnel)' : '';
   return `packets of more than ${fits} bytes travel in fragments; to avoid that: ip link set ${device.name} mtu ${fits}${drawback}`;

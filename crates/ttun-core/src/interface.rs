@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ttun_link::{Changes, Step, Wishes};
+use ttun_link::{Changes, IPV6_MIN_MTU, Step, Wishes};
 
 use crate::device::TunDevice;
 use crate::error::{Error, ErrorKind};
@@ -31,9 +31,6 @@ struct Standing {
     by_route: Option<Changes>,
     _from_the_start: Option<Changes>,
 }
-
-/// The least MTU with which an interface has IPv6 (RFC 8200 section 5).
-const IPV6_MIN_MTU: u32 = 1280;
 
 /// What an IP interface may have as MTU, bytes (RFC 791; the driver's own bound, `tun_net_initialize` in drivers/net/tun.c).
 const MTUS: std::ops::RangeInclusive<u32> = 68..=65_535;

@@ -24,8 +24,8 @@ pub struct Wishes {
     pub up: Option<bool>,
 }
 
-/// The least MTU with which an interface has IPv6 (RFC 8200 section 5).
-const IPV6_MIN_MTU: u32 = 1280;
+/// The least MTU with which an interface has IPv6, bytes (RFC 8200 section 5).
+pub const IPV6_MIN_MTU: u32 = 1280;
 
 /// Gives the interface with number `index` what is wished, and says what that changed: what was there already
 /// is not among it.

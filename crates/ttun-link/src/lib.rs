@@ -18,7 +18,7 @@ mod notices;
 mod route;
 
 pub use changes::Changes;
-pub use configure::{Wishes, configure};
+pub use configure::{IPV6_MIN_MTU, Wishes, configure};
 pub use error::{Error, Step};
 pub use interface::{Interface, describe, interfaces};
 pub use link::{Link, LinkKind, find};

@@ -1,11 +1,7 @@
+import { IPV6_MINIMUM_MTU, OUTER_OVERHEAD } from '../../mtu.ts';
 import type { SubjectFacts } from '../facts.ts';
 import { finding, ok } from '../finding.ts';
 import type { Finding } from '../finding.ts';
-
-/** IP and UDP headers round each packet, bytes. */
-const OVERHEAD = { 4: 20 + 8, 6: 40 + 8 } as const;
-/** With less an interface carries no IPv6 (RFC 8200, section 5). */
-const IPV6_MINIMUM_MTU = 1280;
 
 export function checkMtu({ subject, device, way }: SubjectFacts): Finding[] {
   if (device?.kind !== 'tun' || way === null || way.peer.address === null) return [];
@@ -15,7 +11,7 @@ export function checkMtu({ subject, device, way }: SubjectFacts): Finding[] {
   if (wishes?.mtu === 'auto') return [ok('the MTU is chosen when the tunnel starts')];
 
   const hasIpv6 = [...device.addresses, ...(wishes?.addresses ?? [])].some((text) => text.includes(':'));
-  const fits = route.mtu - OVERHEAD[address.family];
+  const fits = route.mtu - OUTER_OVERHEAD[address.family];
   const best = hasIpv6 ? Math.max(fits, IPV6_MINIMUM_MTU) : fits;
   const configured = wishes?.mtu ?? null;
   const mtu = configured ?? device.mtu;
