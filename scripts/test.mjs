@@ -5,6 +5,7 @@ import { pack } from './lib/pack.mjs';
 import { outputOf, run } from './lib/run.mjs';
 import { Stop, runScript } from './lib/stop.mjs';
 import { checkCompilers, requireTool } from './lib/tools.mjs';
+import { everybodyMayOpenTun, runAgainWithOpenTun } from './lib/tun-node.mjs';
 
 /** Programs that the tests run, and the Debian packages that hold them. */
 const TOOLS = {
@@ -35,6 +36,8 @@ const TOOLS = {
 
 await runScript(() => {
   checkMachine();
+  // The tests run tunnels as ordinary users, too.
+  if (!everybodyMayOpenTun()) return runAgainWithOpenTun();
   checkCompilers();
   for (const [name, aptPackage] of Object.entries(TOOLS)) requireTool(name, aptPackage);
   checkNamespaces();
