@@ -2,7 +2,7 @@
 import { constants, accessSync } from 'node:fs';
 import { build, ensureDependencies } from './lib/build.mjs';
 import { pack } from './lib/pack.mjs';
-import { outputOf, run } from './lib/run.mjs';
+import { outputOf, root, run } from './lib/run.mjs';
 import { Stop, runScript } from './lib/stop.mjs';
 import { checkCompilers, requireTool } from './lib/tools.mjs';
 import { everybodyMayOpenTun, runAgainWithOpenTun } from './lib/tun-node.mjs';
@@ -43,7 +43,7 @@ await runScript(() => {
   checkNamespaces();
   ensureDependencies();
   build();
-  pack();
+  pack(root);
   run('cargo', ['test', '--workspace', '--locked', '--quiet']);
   // The ava tests send and capture raw packets by it.
   run('cargo', ['build', '--locked', '--quiet', '--package', 'ttun-testkit']);

@@ -1,47 +1,70 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { thirdPartyLicences } from './licences.mjs';
+import { PLATFORMS } from './platforms.mjs';
 import { root, run } from './run.mjs';
 import { Stop } from './stop.mjs';
 
 const packed = join(root, 'packed');
 const staged = join(packed, 'staged');
 
-/** Makes in packed/ the tarballs that npm would publish, of what has been built. */
-export function pack() {
+/** What a platform package holds besides the native part. */
+const LICENCES = 'THIRD-PARTY-LICENSES.txt';
+
+/**
+ * Makes in packed/ the tarballs that npm publishes: the package, and one for each platform whose native part is in a folder.
+ *
+ * @param {string} folder where the native parts were built: the root of the checkout, or artifacts/
+ */
+export function pack(folder) {
+  const platforms = PLATFORMS.filter(({ name }) => existsSync(join(folder, nativePart(name))));
+  if (platforms.length === 0) throw new Stop(`no native part has been built in ${folder}`);
   rmSync(packed, { recursive: true, force: true });
-  stageRoot(stagePlatforms());
-  for (const folder of readdirSync(staged)) {
-    run('npm', ['pack', '--silent', '--pack-destination', packed, join(staged, folder)]);
+  stageRoot(platforms);
+  for (const platform of platforms) stagePlatform(platform, folder);
+  // Has the package want each of the others in exactly this version.
+  run('npx', ['napi', 'pre-publish', '--skip-optional-publish', '--no-gh-release', '--cwd', staged]);
+  rewriteManifest(staged, withoutDeveloping);
+  for (const folder of [...platforms.map(({ name }) => join(staged, 'npm', name)), staged]) {
+    run('npm', ['pack', '--silent', '--pack-destination', packed, folder]);
   }
   rmSync(staged, { recursive: true });
 }
 
-/** Puts each built native part beside its manifest. */
-function stagePlatforms() {
-  const platforms = [];
-  for (const platform of readdirSync(join(root, 'npm'))) {
-    const manifest = readManifest(join(root, 'npm', platform));
-    if (!existsSync(join(root, manifest.main))) continue;
-    cpSync(join(root, 'npm', platform), join(staged, platform), { recursive: true });
-    cpSync(join(root, 'LICENSE'), join(staged, platform, 'LICENSE'));
-    cpSync(join(root, manifest.main), join(staged, platform, manifest.main));
-    platforms.push(manifest);
+/** The package as it is in the checkout, but for the platforms that were not built. */
+function stageRoot(platforms) {
+  mkdirSync(staged, { recursive: true });
+  const manifest = readManifest(root);
+  for (const file of ['package.json', 'README.md', 'LICENSE', ...manifest.files]) {
+    if (!existsSync(join(root, file))) throw new Stop(`${file}, which the package should hold, is not there`);
+    cpSync(join(root, file), join(staged, file), { recursive: true });
   }
-  if (platforms.length === 0) throw new Stop('no native part has been built for any platform under npm/');
-  return platforms;
+  const targets = platforms.map(({ target }) => target);
+  rewriteManifest(staged, ({ napi, ...rest }) => ({ ...rest, napi: { ...napi, targets } }));
 }
 
-/** The package as users get it: what only developers need is left out, the platform packages are wanted in exactly this version. */
-function stageRoot(platforms) {
-  const { devDependencies: _tools, scripts: _scripts, ava: _tests, ...manifest } = readManifest(root);
-  manifest.optionalDependencies = Object.fromEntries(platforms.map(({ name, version }) => [name, version]));
-  const folder = join(staged, 'root');
-  mkdirSync(folder, { recursive: true });
-  for (const file of [...manifest.files, 'README.md', 'LICENSE']) {
-    if (!existsSync(join(root, file))) throw new Stop(`${file}, which the package should hold, is not there`);
-    cpSync(join(root, file), join(folder, file), { recursive: true });
-  }
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+/** The native part beside its manifest, with the licences of what is linked into it. */
+function stagePlatform({ name, target }, folder) {
+  const stagedPlatform = join(staged, 'npm', name);
+  cpSync(join(root, 'npm', name), stagedPlatform, { recursive: true });
+  cpSync(join(root, 'LICENSE'), join(stagedPlatform, 'LICENSE'));
+  cpSync(join(folder, nativePart(name)), join(stagedPlatform, nativePart(name)));
+  writeFileSync(join(stagedPlatform, LICENCES), thirdPartyLicences('ttun-node', target));
+  rewriteManifest(stagedPlatform, ({ files, ...rest }) => ({ ...rest, files: [...files, LICENCES] }));
+}
+
+function nativePart(platform) {
+  return `ttun.${platform}.node`;
+}
+
+function withoutDeveloping(manifest) {
+  const { devDependencies: _tools, scripts: _scripts, ava: _tests, napi: _build, ...rest } = manifest;
+  return rest;
+}
+
+function rewriteManifest(folder, rewrite) {
+  const text = `${JSON.stringify(rewrite(readManifest(folder)), null, 2)}\n`;
+  writeFileSync(join(folder, 'package.json'), text);
 }
 
 function readManifest(folder) {

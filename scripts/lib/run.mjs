@@ -35,6 +35,6 @@ export function handOver(file, args) {
 
 /** What a command prints, or null when it can't be run. */
 export function outputOf(file, args) {
-  const { status, stdout } = spawnSync(file, args, { cwd: root, encoding: 'utf8' });
+  const { status, stdout } = spawnSync(file, args, { cwd: root, encoding: 'utf8', maxBuffer: Infinity });
   return status === 0 ? stdout.trim() : null;
 }

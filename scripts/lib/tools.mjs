@@ -21,12 +21,16 @@ export function checkTool(name, aptPackage) {
 
 /** Installs a tool where it is missing and we may, as root on Debian or Ubuntu; stops with the line to type elsewhere. */
 export function requireTool(name, aptPackage) {
-  if (!hasTool(name) && mayInstall()) {
-    const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
-    run('apt-get', ['update', '-q'], quiet);
-    run('apt-get', ['install', '-q', '-y', '--no-install-recommends', aptPackage], quiet);
-  }
+  if (!hasTool(name)) installWhereAllowed([aptPackage]);
   checkTool(name, aptPackage);
+}
+
+/** Installs packages where we may, as root on Debian or Ubuntu. */
+export function installWhereAllowed(aptPackages) {
+  if (!mayInstall()) return;
+  const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
+  run('apt-get', ['update', '-q'], quiet);
+  run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...aptPackages], quiet);
 }
 
 /** Stops unless Node, Rust and its linker are here. */

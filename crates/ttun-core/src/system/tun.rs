@@ -5,6 +5,10 @@ use std::ffi::{c_int, c_uint};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+// With musl, requests are of another type than these two numbers are declared with.
+const SIOCGIFNAME: libc::Ioctl = libc::SIOCGIFNAME as libc::Ioctl;
+const SIOCGIFMTU: libc::Ioctl = libc::SIOCGIFMTU as libc::Ioctl;
+
 /// `IFF_*` flags that the attached device really has.
 pub(crate) fn flags(tun: BorrowedFd<'_>) -> io::Result<c_int> {
     let mut request = empty_request();
@@ -66,10 +70,10 @@ pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, index: u32) -> io::Result<u3
     let mut request = empty_request();
     request.ifr_ifru.ifru_ifindex = index.cast_signed();
     // SAFETY: SIOCGIFNAME reads the number from and writes the name to a `struct ifreq`, which `request` is.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNAME, &raw mut request) };
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGIFNAME, &raw mut request) };
     checked(result)?;
     // SAFETY: SIOCGIFMTU reads that name from and writes the MTU to the same structure.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU, &raw mut request) };
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGIFMTU, &raw mut request) };
     checked(result)?;
     // SAFETY: the kernel has written the MTU member of the union.
     let mtu = unsafe { request.ifr_ifru.ifru_mtu };
