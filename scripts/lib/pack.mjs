@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { thirdPartyLicences } from './licences.mjs';
 import { PLATFORMS } from './platforms.mjs';
 import { root, run } from './run.mjs';
+import { slim } from './slim.mjs';
 import { Stop } from './stop.mjs';
 
 const packed = join(root, 'packed');
@@ -39,6 +40,7 @@ function stageRoot(platforms) {
     if (!existsSync(join(root, file))) throw new Stop(`${file}, which the package should hold, is not there`);
     cpSync(join(root, file), join(staged, file), { recursive: true });
   }
+  slim(staged);
   const targets = platforms.map(({ target }) => target);
   rewriteManifest(staged, ({ napi, ...rest }) => ({ ...rest, napi: { ...napi, targets } }));
 }

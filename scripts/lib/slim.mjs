@@ -1,0 +1,45 @@
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { transformSync } from 'esbuild';
+
+/**
+ * Leaves out of a staged package what its users have no use for, half of it: comments and indentation of programs and style sheets, and
+ * declarations of what is not exported. Names and files stay as they are, so that stack traces can be read.
+ */
+export function slim(folder) {
+  removePrivateDeclarations(folder);
+  for (const file of filesBelow(folder)) {
+    const loader = LOADERS[extname(file)];
+    if (loader === undefined) continue;
+    const source = readFileSync(file, 'utf8');
+    writeFileSync(
+      file,
+      transformSync(source, { loader, minifyWhitespace: true, legalComments: 'none' }).code,
+    );
+  }
+}
+
+const LOADERS = { '.js': 'js', '.cjs': 'js', '.css': 'css' };
+
+function removePrivateDeclarations(folder) {
+  const reached = new Set();
+  reachDeclarations(join(folder, 'dist', 'index.d.ts'), reached);
+  for (const file of filesBelow(folder)) {
+    if (/\.d\.c?ts$/.test(file) && !reached.has(file)) rmSync(file);
+  }
+}
+
+/** Follows the imports of a declaration file, which name the sources. */
+function reachDeclarations(file, reached) {
+  if (reached.has(file)) return;
+  reached.add(file);
+  for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:from|import\() ?['"](\.[^'"]+)['"]/g)) {
+    const declaration = join(file, '..', path.replace(/\.(c?)[jt]s$/, '.d.$1ts'));
+    if (existsSync(declaration)) reachDeclarations(declaration, reached);
+  }
+}
+
+function filesBelow(folder) {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
