@@ -1,9 +1,9 @@
 /** npm test: installs what the tests need, builds, and runs every test of both languages. */
-import { constants, accessSync } from 'node:fs';
 import { build, ensureDependencies } from './lib/build.mjs';
 import { pack } from './lib/pack.mjs';
-import { outputOf, root, run } from './lib/run.mjs';
-import { Stop, runScript } from './lib/stop.mjs';
+import { root, run } from './lib/run.mjs';
+import { runScript } from './lib/stop.mjs';
+import { checkTestMachine } from './lib/test-machine.mjs';
 import { checkCompilers, requireTool } from './lib/tools.mjs';
 import { everybodyMayOpenTun, runAgainWithOpenTun } from './lib/tun-node.mjs';
 
@@ -18,7 +18,6 @@ const TOOLS = {
   nft: 'nftables',
   nc: 'netcat-openbsd',
   socat: 'socat',
-  unshare: 'util-linux',
   ps: 'procps',
   tmux: 'tmux',
   jq: 'jq',
@@ -35,12 +34,11 @@ const TOOLS = {
 };
 
 await runScript(() => {
-  checkMachine();
+  checkTestMachine();
   // The tests run tunnels as ordinary users, too.
   if (!everybodyMayOpenTun()) return runAgainWithOpenTun();
   checkCompilers();
   for (const [name, aptPackage] of Object.entries(TOOLS)) requireTool(name, aptPackage);
-  checkNamespaces();
   ensureDependencies();
   build();
   pack(root);
@@ -50,26 +48,3 @@ await runScript(() => {
   run('npx', ['ava', ...process.argv.slice(2)]);
   return 0;
 });
-
-/** The tests make network namespaces and TUN devices; without them nothing would be shown, so nothing is run. */
-function checkMachine() {
-  if (process.platform !== 'linux') throw new Stop('the tests need Linux: they run real tunnels');
-  if (process.getuid() !== 0) {
-    throw new Stop('the tests make network namespaces and TUN devices, so they need root: sudo npm test');
-  }
-  try {
-    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
-  } catch {
-    throw new Stop(
-      'there is no /dev/net/tun to test with: modprobe tun (in a container: start it with --device /dev/net/tun --cap-add NET_ADMIN --cap-add SYS_ADMIN)',
-    );
-  }
-}
-
-function checkNamespaces() {
-  if (outputOf('unshare', ['--net', '--mount', 'true']) === null) {
-    throw new Stop(
-      'this machine does not let root make network and mount namespaces, in which the tests run (in a container: start it with --cap-add SYS_ADMIN)',
-    );
-  }
-}

@@ -6,7 +6,8 @@ import { root, run } from './run.mjs';
 import { slim } from './slim.mjs';
 import { Stop } from './stop.mjs';
 
-const packed = join(root, 'packed');
+/** Where the tarballs are put. */
+export const packed = join(root, 'packed');
 const staged = join(packed, 'staged');
 
 /** What a platform package holds besides the native part. */
@@ -26,8 +27,8 @@ export function pack(folder) {
   // Has the package want each of the others in exactly this version.
   run('npx', ['napi', 'pre-publish', '--skip-optional-publish', '--no-gh-release', '--cwd', staged]);
   rewriteManifest(staged, withoutDeveloping);
-  for (const folder of [...platforms.map(({ name }) => join(staged, 'npm', name)), staged]) {
-    run('npm', ['pack', '--silent', '--pack-destination', packed, folder]);
+  for (const ready of [...platforms.map(({ name }) => join(staged, 'npm', name)), staged]) {
+    run('npm', ['pack', '--silent', '--pack-destination', packed, ready]);
   }
   rmSync(staged, { recursive: true });
 }
@@ -60,7 +61,7 @@ function nativePart(platform) {
 }
 
 function withoutDeveloping(manifest) {
-  const { devDependencies: _tools, scripts: _scripts, ava: _tests, napi: _build, ...rest } = manifest;
+  const { devDependencies: _tools, scripts: _scripts, napi: _build, ...rest } = manifest;
   return rest;
 }
 

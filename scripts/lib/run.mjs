@@ -24,8 +24,8 @@ export function run(file, args, environment = {}) {
  *
  * @returns {Promise<number>} the exit code
  */
-export function handOver(file, args) {
-  const child = spawn(file, args, { stdio: 'inherit' });
+export function handOver(file, args, environment = {}) {
+  const child = spawn(file, args, { env: { ...process.env, ...environment }, stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.on('error', reject);

@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { outputOf, run } from './run.mjs';
@@ -23,6 +23,12 @@ export function checkTool(name, aptPackage) {
 export function requireTool(name, aptPackage) {
   if (!hasTool(name)) installWhereAllowed([aptPackage]);
   checkTool(name, aptPackage);
+}
+
+/** As `requireTool`, of what is no program. */
+export function requireFile(path, aptPackage) {
+  if (!existsSync(path)) installWhereAllowed([aptPackage]);
+  if (!existsSync(path)) throw new Stop(`${path} is missing: ${installLine(aptPackage)}`);
 }
 
 /** Installs packages where we may, as root on Debian or Ubuntu. */

@@ -1,0 +1,8 @@
+/** `npm test`. What is tested of published packages takes another build: `npm run test:packages`. */
+export default {
+  files: ['__test__/**/*.test.ts', '!__test__/published/**'],
+  extensions: { ts: 'module' },
+  nodeArguments: ['--import', '@oxc-node/core/register'],
+  workerThreads: false,
+  timeout: '5m',
+};
