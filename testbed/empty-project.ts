@@ -1,0 +1,92 @@
+/** An empty folder in which a user installs packages and runs programs, with nothing on the PATH but Node, npm and a shell. */
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { run, runToEnd } from './exec.ts';
+import type { Command, RunOptions, RunResult } from './exec.ts';
+
+export interface EmptyProjectOptions {
+  /** The program Node. Default: the one that runs this. */
+  readonly node?: string;
+  /** Further programs, by the paths where they are. */
+  readonly programs?: readonly string[];
+  /** URL of the registry that npm asks. Default: that of npm's own settings. */
+  readonly registry?: string;
+}
+
+/** npm is slow where the machine is busy. */
+const TIMEOUT_MS = 300_000;
+
+export class EmptyProject implements AsyncDisposable {
+  /** Where programs run. */
+  readonly folder: string;
+  /** The only folder of the PATH. */
+  readonly bin: string;
+  /** Where npm keeps what is the user's. */
+  readonly home: string;
+  readonly env: NodeJS.ProcessEnv;
+
+  private constructor(around: string, registry: string | undefined) {
+    this.home = around;
+    this.folder = join(around, 'project');
+    this.bin = join(around, 'bin');
+    this.env = {
+      PATH: this.bin,
+      HOME: around,
+      ...(registry !== undefined && { npm_config_registry: registry }),
+    };
+  }
+
+  static async create({
+    node = process.execPath,
+    programs = [],
+    registry,
+  }: EmptyProjectOptions = {}): Promise<EmptyProject> {
+    const project = new EmptyProject(await mkdtemp(join(tmpdir(), 'ttun-project-')), registry);
+    await mkdir(project.folder);
+    await mkdir(project.bin);
+    await symlink(node, join(project.bin, 'node'));
+    for (const script of ['npm', 'npx']) {
+      await symlink(await realpath(join(dirname(process.execPath), script)), join(project.bin, script));
+    }
+    for (const program of ['/bin/sh', '/usr/bin/env', ...programs]) {
+      await symlink(program, join(project.bin, program.slice(program.lastIndexOf('/') + 1)));
+    }
+    return project;
+  }
+
+  /** Runs a program in the folder; any exit status other than 0 is an error. */
+  run(command: Command, options: RunOptions = {}): Promise<RunResult> {
+    return run(this.#inside(command), this.#settings(options));
+  }
+
+  /** Runs a program in the folder, whatever its exit status. */
+  runToEnd(command: Command, options: RunOptions = {}): Promise<RunResult> {
+    return runToEnd(this.#inside(command), this.#settings(options));
+  }
+
+  /** Installs packages as they are told, without a word. */
+  async npmInstall(...args: string[]): Promise<void> {
+    await this.run(['npm', 'install', '--no-audit', '--no-fund', '--no-update-notifier', ...args]);
+  }
+
+  /** @returns the path of the file that was written */
+  async write(name: string, text: string): Promise<string> {
+    const path = join(this.folder, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+    return path;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.home, { recursive: true });
+  }
+
+  #inside(command: Command): Command {
+    return ['env', '-C', this.folder, ...command];
+  }
+
+  #settings({ env, ...options }: RunOptions): RunOptions {
+    return { timeoutMs: TIMEOUT_MS, ...options, env: { ...this.env, ...env } };
+  }
+}
