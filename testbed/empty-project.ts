@@ -10,6 +10,8 @@ export interface EmptyProjectOptions {
   readonly node?: string;
   /** Further programs, by the paths where they are. */
   readonly programs?: readonly string[];
+  /** What runs each command, before the command itself. Default: nothing. */
+  readonly within?: Command;
   /** URL of the registry that npm asks. Default: that of npm's own settings. */
   readonly registry?: string;
 }
@@ -26,8 +28,11 @@ export class EmptyProject implements AsyncDisposable {
   readonly home: string;
   readonly env: NodeJS.ProcessEnv;
 
-  private constructor(around: string, registry: string | undefined) {
+  readonly #within: Command;
+
+  private constructor(around: string, within: Command, registry: string | undefined) {
     this.home = around;
+    this.#within = within;
     this.folder = join(around, 'project');
     this.bin = join(around, 'bin');
     this.env = {
@@ -40,9 +45,10 @@ export class EmptyProject implements AsyncDisposable {
   static async create({
     node = process.execPath,
     programs = [],
+    within = [],
     registry,
   }: EmptyProjectOptions = {}): Promise<EmptyProject> {
-    const project = new EmptyProject(await mkdtemp(join(tmpdir(), 'ttun-project-')), registry);
+    const project = new EmptyProject(await mkdtemp(join(tmpdir(), 'ttun-project-')), within, registry);
     await mkdir(project.folder);
     await mkdir(project.bin);
     await symlink(node, join(project.bin, 'node'));
@@ -83,7 +89,7 @@ export class EmptyProject implements AsyncDisposable {
   }
 
   #inside(command: Command): Command {
-    return ['env', '-C', this.folder, ...command];
+    return [...this.#within, 'env', '-C', this.folder, ...command];
   }
 
   #settings({ env, ...options }: RunOptions): RunOptions {

@@ -30,7 +30,7 @@ const FOREIGN_NODES = [
 
 /**
  * Puts a program `node` for each platform that this machine is not of in tools/runtimes/downloaded/<platform>/. Those for arm64 run in
- * an emulation of such a processor, by qemu.
+ * an emulation of such a processor, by qemu. Beside the one for musl is an `ldd` as systems with musl have it.
  */
 export function ensureForeignNodes() {
   requirePython();
@@ -74,8 +74,11 @@ function downloadNode(tag, folder) {
 
 function linkToMusl(program, folder) {
   const libraries = downloadMusl('amd64', folder);
-  run('patchelf', ['--set-interpreter', join(libraries, 'lib', 'ld-musl-x86_64.so.1'), program]);
+  const interpreter = join(libraries, 'lib', 'ld-musl-x86_64.so.1');
+  run('patchelf', ['--set-interpreter', interpreter, program]);
   symlinkSync(program, join(folder, 'node'));
+  // npm, and what loads the native part, tell by it which libc a system has. This is what musl's own amounts to.
+  writeFileSync(join(folder, 'ldd'), `#!/bin/sh\nexec '${interpreter}' --list "$@"\n`, { mode: 0o755 });
 }
 
 function emulateOverGlibc(program, folder) {
