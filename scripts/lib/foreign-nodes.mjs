@@ -91,6 +91,6 @@ function emulateOverMusl(program, folder) {
 
 function emulate(program, folder, libraries) {
   const node = join(folder, 'node');
-  writeFileSync(node, `#!/bin/sh\nexec qemu-aarch64-static -L '${libraries}' '${program}' "$@"\n`);
+  writeFileSync(node, `#!/bin/sh\nexec /usr/bin/qemu-aarch64-static -L '${libraries}' '${program}' "$@"\n`);
   chmodSync(node, 0o755);
 }
