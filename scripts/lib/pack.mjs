@@ -53,15 +53,20 @@ function stagePlatform({ name, target }, folder) {
   cpSync(join(root, 'LICENSE'), join(stagedPlatform, 'LICENSE'));
   cpSync(join(folder, nativePart(name)), join(stagedPlatform, nativePart(name)));
   writeFileSync(join(stagedPlatform, LICENCES), thirdPartyLicences('ttun-node', target));
-  rewriteManifest(stagedPlatform, ({ files, ...rest }) => ({ ...rest, files: [...files, LICENCES] }));
+  rewriteManifest(stagedPlatform, ({ files, ...rest }) => ({
+    ...rest,
+    type: 'commonjs',
+    files: [...files, LICENCES],
+  }));
 }
 
 function nativePart(platform) {
   return `ttun.${platform}.node`;
 }
 
+/** What is published is made here alone, hence the `private` of the checkout. */
 function withoutDeveloping(manifest) {
-  const { devDependencies: _tools, scripts: _scripts, napi: _build, ...rest } = manifest;
+  const { private: _checkout, devDependencies: _tools, scripts: _scripts, napi: _build, ...rest } = manifest;
   return rest;
 }
 

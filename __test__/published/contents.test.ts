@@ -1,0 +1,190 @@
+import { readFile, readdir, rm, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { EmptyProject } from '../../testbed/empty-project.ts';
+import { run } from '../../testbed/exec.ts';
+import { REGISTRY } from './registry.ts';
+import { PLATFORMS, sum, unpackAll } from './tarballs.ts';
+import type { Manifest, Tarball } from './tarballs.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const CHECKS = join(ROOT, 'tools', 'package-checks', 'node_modules', '.bin');
+
+/** Bytes. */
+const LIMITS = { root: 500_000, native: 2_500_000, installed: 8_000_000 };
+
+/** Of any system on which a supported Node runs. */
+const OLDEST_GLIBC = 28;
+
+let packages: Awaited<ReturnType<typeof unpackAll>>;
+let all: readonly Tarball[];
+test.before(async () => {
+  packages = await unpackAll();
+  all = [packages.root, ...packages.platforms.values()];
+});
+test.after.always(() => Promise.all(all.map(({ folder }) => rm(folder, { recursive: true }))));
+
+const native = (platform: (typeof PLATFORMS)[number]): { tarball: Tarball; path: string } => {
+  const tarball = packages.platforms.get(platform);
+  if (tarball === undefined) throw new Error(`no tarball for ${platform}`);
+  return { tarball, path: join(tarball.folder, tarball.manifest.main ?? '') };
+};
+
+test('no package is larger than it may be', async (t) => {
+  t.log(
+    `${packages.root.name}: ${packages.root.size} bytes unpacked, in ${packages.root.files.length} files`,
+  );
+  t.true(packages.root.size < LIMITS.root);
+  for (const platform of PLATFORMS) {
+    const { size } = await stat(native(platform).path);
+    t.log(`${platform}: ${size} bytes`);
+    t.true(size < LIMITS.native, platform);
+  }
+});
+
+test('all that npm installs, for one platform, is small', async (t) => {
+  await using user = await EmptyProject.create({ registry: REGISTRY });
+  await user.npmInstall('ttun');
+  const modules = join(user.folder, 'node_modules');
+  const files = (await readdir(modules, { recursive: true, withFileTypes: true })).filter((file) =>
+    file.isFile(),
+  );
+  const sizes = await Promise.all(
+    files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size),
+  );
+  t.log(`${sum(sizes)} bytes in ${sizes.length} files`);
+  t.true(sum(sizes) < LIMITS.installed);
+
+  const scoped = (await readdir(join(modules, '@ttun'))).map((name) => `@ttun/${name}`);
+  const installed = (await readdir(modules)).filter((name) => !/^[.@]/.test(name));
+  const { dependencies = {} } = packages.root.manifest;
+  t.deepEqual(
+    [...installed, ...scoped].sort(),
+    ['ttun', ...Object.keys(dependencies), '@ttun/binding-linux-x64-gnu'].sort(),
+    'nothing that was not asked for',
+  );
+});
+
+test('every file that a manifest names is there, and no other kind of file', (t) => {
+  for (const { name, manifest, files } of all) {
+    const there = files.map((file) => file.name);
+    for (const named of namedIn(manifest)) {
+      t.true(
+        there.some((file) => file === named || file.startsWith(`${named}/`)),
+        `${name} holds ${named}`,
+      );
+    }
+    t.deepEqual(
+      there.filter((file) => /test|\.map$|(?<!\.d)\.[cm]?ts$|\.rs$/.test(file)),
+      [],
+      name,
+    );
+  }
+});
+
+function namedIn({ main, files, bin = {}, man = [], exports = {} }: Manifest): string[] {
+  const exported = Object.values(exports).flatMap((target) =>
+    typeof target === 'string' ? [target] : Object.values(target),
+  );
+  const named = [main, ...files, ...Object.values(bin), ...man, ...exported];
+  return named.filter((file) => file !== undefined).map((file) => file.replace(/^\.\//, ''));
+}
+
+test('nothing tells where it was built, and no source map is missing', async (t) => {
+  const places = [
+    ROOT,
+    homedir(),
+    process.env['CARGO_HOME'],
+    '/rustlib/',
+    '/registry/src/',
+    'sourceMappingURL',
+  ];
+  for (const { name, files } of all) {
+    for (const file of files) {
+      const content = await readFile(file.path, 'latin1');
+      for (const place of places.filter((text) => text !== undefined)) {
+        t.false(content.includes(place), `${name}: ${file.name} names ${place}`);
+      }
+    }
+  }
+});
+
+test('the package wants each of the platform packages in exactly its own version', (t) => {
+  const { manifest } = packages.root;
+  t.deepEqual(
+    manifest.optionalDependencies,
+    Object.fromEntries(PLATFORMS.map((platform) => [`@ttun/binding-${platform}`, manifest.version])),
+  );
+  for (const platform of PLATFORMS) {
+    const { name, version, os, cpu, libc } = native(platform).tarball.manifest;
+    const [system, processor, abi] = platform.split('-');
+    t.deepEqual(
+      { name, version, os, cpu, libc },
+      {
+        name: `@ttun/binding-${platform}`,
+        version: manifest.version,
+        os: [system],
+        cpu: [processor],
+        libc: [abi === 'gnu' ? 'glibc' : 'musl'],
+      },
+    );
+  }
+});
+
+for (const platform of PLATFORMS.filter((name) => name.endsWith('-gnu'))) {
+  test(`${platform}: every symbol that is wanted of glibc is in glibc 2.${OLDEST_GLIBC}`, async (t) => {
+    const { stdout } = await run(['readelf', '--version-info', '--wide', native(platform).path]);
+    const wanted = [...stdout.matchAll(/Name: GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
+    t.true(wanted.length > 0, 'there are some');
+    t.log(`glibc 2.${Math.max(...wanted)}`);
+    t.true(Math.max(...wanted) <= OLDEST_GLIBC);
+  });
+}
+
+for (const platform of PLATFORMS.filter((name) => name.endsWith('-musl'))) {
+  test(`${platform}: no library is wanted but musl itself`, async (t) => {
+    const { stdout } = await run(['readelf', '--dynamic', '--wide', native(platform).path]);
+    const wanted = [...stdout.matchAll(/\(NEEDED\)\s+Shared library: \[(.+)\]/g)].map(
+      ([, library]) => library,
+    );
+    t.deepEqual(wanted, ['libc.so']);
+  });
+}
+
+for (const platform of PLATFORMS) {
+  test(`${platform}: the licences of what is linked in are passed on`, async (t) => {
+    const licences = await readFile(
+      join(native(platform).tarball.folder, 'THIRD-PARTY-LICENSES.txt'),
+      'utf8',
+    );
+    for (const linked of ['napi', 'tokio', 'tun-rs', 'libc', 'netlink-packet-route']) {
+      t.regex(licences, new RegExp(`^${linked} \\d+\\.\\d+\\.\\d+, `, 'm'));
+    }
+    t.regex(licences, /^The Rust standard library, /m);
+    t.notRegex(
+      licences,
+      /^(?:ttun-|napi-derive |proptest |syn )/m,
+      'nor ours, nor what only the build needs',
+    );
+  });
+
+  test(`${platform}: publint finds nothing`, async (t) => {
+    t.regex(await publint(native(platform).tarball), /All good!/);
+  });
+}
+
+test('publint finds nothing in the package itself', async (t) => {
+  t.regex(await publint(packages.root), /All good!/);
+});
+
+async function publint({ path }: Tarball): Promise<string> {
+  return (await run([join(CHECKS, 'publint'), 'run', '--strict', path], { timeoutMs: 120_000 })).stdout;
+}
+
+test('the types are right for every way to resolve them that knows ES modules', async (t) => {
+  const attw = [join(CHECKS, 'attw'), '--profile', 'esm-only', '--format', 'ascii', packages.root.path];
+  const { stdout } = await run(attw, { timeoutMs: 120_000 });
+  t.regex(stdout, /node16 \(from ESM\): 🟢 \(ESM\)\s+bundler: 🟢/);
+});
