@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { build, ensureDependencies, ensureTool } from './lib/build.mjs';
 import { gitCommit } from './lib/commit.mjs';
 import { artifacts, crossBuild } from './lib/cross-build.mjs';
+import { crossTest } from './lib/cross-test.mjs';
 import { ensureForeignNodes } from './lib/foreign-nodes.mjs';
 import { pack, packed } from './lib/pack.mjs';
 import { PLATFORMS } from './lib/platforms.mjs';
@@ -32,6 +33,7 @@ await runScript(async () => {
   ensureForeignNodes();
   build();
   crossBuild(PLATFORMS, { TTUN_COMMIT: gitCommit() });
+  crossTest(PLATFORMS.find(({ name }) => name === 'linux-arm64-gnu'));
   pack(artifacts);
   const node = join(runtimes, 'node_modules', 'node-24', 'bin', 'node');
   return withRegistry(node, (registry) => {

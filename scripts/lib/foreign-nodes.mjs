@@ -19,7 +19,7 @@ const requirements = join(runtimes, 'requirements.txt');
 const downloaded = join(runtimes, 'downloaded');
 
 /** The libraries of glibc for arm64, as Debian keeps them for its cross compilers. */
-const ARM64_GLIBC = '/usr/aarch64-linux-gnu';
+export const ARM64_GLIBC = '/usr/aarch64-linux-gnu';
 
 /** Which of Python's packages holds a Node for a platform, and how that is made to run on a machine with x86-64 and glibc. */
 const FOREIGN_NODES = [
