@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { extname, join } from 'node:path';
-import { transformSync } from 'esbuild';
 
 /**
  * Leaves out of a staged package what its users have no use for, half of it: comments and indentation of programs and style sheets, and
@@ -8,6 +8,8 @@ import { transformSync } from 'esbuild';
  */
 export function slim(folder) {
   removePrivateDeclarations(folder);
+  // Not there yet when this file is loaded in a fresh checkout.
+  const { transformSync } = createRequire(import.meta.url)('esbuild');
   for (const file of filesBelow(folder)) {
     const loader = LOADERS[extname(file)];
     if (loader === undefined) continue;
