@@ -5,11 +5,13 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { EmptyProject } from '../../testbed/empty-project.ts';
 import { run } from '../../testbed/exec.ts';
+import { PLATFORMS as PLATFORM_LIST } from '../../scripts/lib/platforms.mjs';
 import { REGISTRY } from './registry.ts';
-import { PLATFORMS, sum, unpackAll } from './tarballs.ts';
+import { sum, unpackAll } from './tarballs.ts';
 import type { Manifest, Tarball } from './tarballs.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const PLATFORMS = PLATFORM_LIST.map(({ name }) => name);
 const CHECKS = join(ROOT, 'tools', 'package-checks', 'node_modules', '.bin');
 
 /** Bytes. */
@@ -26,7 +28,7 @@ test.before(async () => {
 });
 test.after.always(() => Promise.all(all.map(({ folder }) => rm(folder, { recursive: true }))));
 
-const native = (platform: (typeof PLATFORMS)[number]): { tarball: Tarball; path: string } => {
+const native = (platform: string): { tarball: Tarball; path: string } => {
   const tarball = packages.platforms.get(platform);
   if (tarball === undefined) throw new Error(`no tarball for ${platform}`);
   return { tarball, path: join(tarball.folder, tarball.manifest.main ?? '') };

@@ -6,7 +6,7 @@ import { ping } from '../../testbed/traffic/ping.ts';
 import { transferTcp } from '../../testbed/traffic/tcp.ts';
 import { startTtun } from '../../testbed/tunnel.ts';
 import { REGISTRY } from './registry.ts';
-import { EMULATED, TARGETS } from './runtimes.ts';
+import { EMULATED, targetOf } from './runtimes.ts';
 
 const CONFIGURATION = `
 [tunnels.office]
@@ -23,7 +23,7 @@ for (const { name, platform, node, within } of EMULATED) {
       await using user = await EmptyProject.create({ node, within, registry: REGISTRY });
       await user.npmInstall('ttun');
       const { stdout } = await user.run(['npx', 'ttun', '--version']);
-      t.true(stdout.includes(`native part: ${TARGETS[platform]}, release`), stdout);
+      t.true(stdout.includes(`native part: ${targetOf(platform)}, release`), stdout);
 
       const file = await user.write('ttun.toml', CONFIGURATION);
       t.regex((await user.run(['npx', 'ttun', 'check', file])).stdout, /1 tunnel, no problems/);

@@ -4,10 +4,10 @@ import test from 'ava';
 import { EmptyProject } from '../../testbed/empty-project.ts';
 import { pathOf } from '../lab/folders.ts';
 import { REGISTRY } from './registry.ts';
-import { TARGETS } from './runtimes.ts';
+import { targetOf } from './runtimes.ts';
 
 const CHECKS = fileURLToPath(new URL('../../tools/package-checks/node_modules/', import.meta.url));
-const LOADED = `native part: ${TARGETS['linux-x64-gnu']}, release`;
+const LOADED = `native part: ${targetOf('linux-x64-gnu')}, release`;
 
 test('pnpm installs the package with its native part', async (t) => {
   // What it puts in node_modules/.bin are scripts that use these.

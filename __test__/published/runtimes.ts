@@ -1,12 +1,12 @@
 /** The kinds of Node that the packages are tried with. `npm run test:packages` has put them in tools/runtimes. */
 import { fileURLToPath } from 'node:url';
+import { PLATFORMS } from '../../scripts/lib/platforms.mjs';
 import type { Command } from '../../testbed/exec.ts';
-
-export type Platform = 'linux-x64-gnu' | 'linux-x64-musl' | 'linux-arm64-gnu' | 'linux-arm64-musl';
 
 export interface Runtime {
   readonly name: string;
-  readonly platform: Platform;
+  /** Whose package is installed for it. */
+  readonly platform: string;
   /** The program Node. */
   readonly node: string;
   /** What has to run its commands, so that the system looks to them like one of their kind. */
@@ -48,12 +48,11 @@ export const EMULATED: readonly Runtime[] = [
 ];
 
 /** The target of Rust for a platform, as `ttun --version` names it. */
-export const TARGETS: Readonly<Record<Platform, string>> = {
-  'linux-x64-gnu': 'x86_64-unknown-linux-gnu',
-  'linux-x64-musl': 'x86_64-unknown-linux-musl',
-  'linux-arm64-gnu': 'aarch64-unknown-linux-gnu',
-  'linux-arm64-musl': 'aarch64-unknown-linux-musl',
-};
+export function targetOf(platform: string): string {
+  const found = PLATFORMS.find(({ name }) => name === platform);
+  if (found === undefined) throw new Error(`there is no platform ${platform}`);
+  return found.target;
+}
 
 function downloaded(path: string): string {
   return fileURLToPath(new URL(`downloaded/${path}`, RUNTIMES));

@@ -3,9 +3,8 @@ import { mkdtemp, readFile, readdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PLATFORMS } from '../../scripts/lib/platforms.mjs';
 import { run } from '../../testbed/exec.ts';
-import { TARGETS } from './runtimes.ts';
-import type { Platform } from './runtimes.ts';
 
 const PACKED = fileURLToPath(new URL('../../packed/', import.meta.url));
 
@@ -42,17 +41,11 @@ export interface Manifest {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-export const PLATFORMS: readonly Platform[] = Object.keys(TARGETS).filter(isPlatform);
-
-function isPlatform(name: string): name is Platform {
-  return name in TARGETS;
-}
-
 /** The package itself, and the native part for each platform. */
-export async function unpackAll(): Promise<{ root: Tarball; platforms: ReadonlyMap<Platform, Tarball> }> {
+export async function unpackAll(): Promise<{ root: Tarball; platforms: ReadonlyMap<string, Tarball> }> {
   const root = await unpack('ttun-\\d');
   const platforms = await Promise.all(
-    PLATFORMS.map(async (platform) => [platform, await unpack(`ttun-binding-${platform}-\\d`)] as const),
+    PLATFORMS.map(async ({ name }) => [name, await unpack(`ttun-binding-${name}-\\d`)] as const),
   );
   return { root, platforms: new Map(platforms) };
 }

@@ -6,7 +6,7 @@ import type { Site } from '../../testbed/site.ts';
 import { pathOf } from '../lab/folders.ts';
 import { embeddingProgram, LOADED_BY, PACKETS } from './embedding.ts';
 import { REGISTRY } from './registry.ts';
-import { NATIVE, TARGETS } from './runtimes.ts';
+import { NATIVE, targetOf } from './runtimes.ts';
 
 for (const { name, platform, node, within } of NATIVE) {
   const project = (): Promise<EmptyProject> =>
@@ -18,7 +18,7 @@ for (const { name, platform, node, within } of NATIVE) {
       await t.throwsAsync(user.run([compiler, '--version']), undefined, `${compiler} is not on the PATH`);
     }
     const { stdout } = await user.run(['npx', '--yes', 'ttun', '--version']);
-    t.regex(stdout, new RegExp(`^native part: ${TARGETS[platform]}, release, commit [0-9a-f]{12}`, 'm'));
+    t.regex(stdout, new RegExp(`^native part: ${targetOf(platform)}, release, commit [0-9a-f]{12}`, 'm'));
     t.true(
       stdout.includes(`Node ${execFileSync(node, ['--version'], { encoding: 'utf8' }).trim().slice(1)},`),
     );
@@ -35,7 +35,7 @@ for (const { name, platform, node, within } of NATIVE) {
   test.serial(`${name}: installed for all users, ttun is on the PATH`, async (t) => {
     await using user = await project();
     await user.npmInstall('--global', '--prefix', user.home, 'ttun');
-    t.regex((await user.run(['ttun', '--version'])).stdout, new RegExp(TARGETS[platform]));
+    t.regex((await user.run(['ttun', '--version'])).stdout, new RegExp(targetOf(platform)));
   });
 
   test.serial(
