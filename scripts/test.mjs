@@ -43,8 +43,8 @@ await runScript(() => {
   build();
   pack(root);
   run('cargo', ['test', '--workspace', '--locked', '--quiet']);
-  // The ava tests send and capture raw packets by it.
-  run('cargo', ['build', '--locked', '--quiet', '--package', 'ttun-testkit']);
+  // The ava tests send and capture raw packets by the one, and run the other.
+  run('cargo', ['build', '--locked', '--quiet', '--package', 'ttun-testkit', '--package', 'ttun-cli']);
   run('npx', ['ava', ...process.argv.slice(2)]);
   return 0;
 });

@@ -32,6 +32,20 @@ impl EncapDrop {
         Self::Malformed,
         Self::Closed,
     ];
+
+    /// The name under which users know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PeerUnreachable => "peer-unreachable",
+            Self::TooBig => "too-big",
+            Self::NoBufferSpace => "no-buffer-space",
+            Self::SendError => "send-error",
+            Self::RoutingLoop => "routing-loop",
+            Self::Malformed => "malformed",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// Why a datagram from the peer was not handed to the device.
@@ -64,6 +78,20 @@ impl DecapDrop {
         Self::DeviceError,
         Self::Closed,
     ];
+
+    /// The name under which users know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Empty => "empty",
+            Self::Truncated => "truncated",
+            Self::SourceNotAllowed => "source-not-allowed",
+            Self::DeviceDown => "device-down",
+            Self::DeviceError => "device-error",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// A counter with one writer at a time: adding is a plain load and store.

@@ -27,6 +27,25 @@ pub struct TunnelOptions {
     pub interface: Option<InterfaceOptions>,
 }
 
+impl TunnelOptions {
+    /// A tunnel over a device that is used as it is, with all that makes it fast and nothing else.
+    #[must_use]
+    pub fn plain(device: impl Into<String>, local: SocketAddr, remote: SocketAddr) -> Self {
+        Self {
+            device: device.into(),
+            local,
+            remote,
+            allowed_sources: None,
+            clamp_mss: true,
+            offload: Offload::ALL,
+            bind_device: None,
+            fwmark: None,
+            reattach: false,
+            interface: None,
+        }
+    }
+}
+
 /// What to set up of the device. What was there before is put back when the tunnel ends.
 #[derive(Clone, Debug, Default)]
 pub struct InterfaceOptions {

@@ -14,18 +14,7 @@ pub(crate) const HEADERS: usize = 28;
 
 /// Options of a tunnel over loopback, to nobody.
 pub(crate) fn options(device: &str) -> TunnelOptions {
-    TunnelOptions {
-        device: device.to_owned(),
-        local: "127.0.0.1:0".parse().unwrap(),
-        remote: "127.0.0.1:8000".parse().unwrap(),
-        allowed_sources: None,
-        clamp_mss: true,
-        offload: Offload::ALL,
-        bind_device: None,
-        fwmark: None,
-        reattach: false,
-        interface: None,
-    }
+    TunnelOptions::plain(device, "127.0.0.1:0".parse().unwrap(), "127.0.0.1:8000".parse().unwrap())
 }
 
 /// Makes `tun0` with 10.0.2.1/24, up, and without packets of its own accord.

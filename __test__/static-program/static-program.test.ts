@@ -1,0 +1,146 @@
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import type { BackgroundProcess, Command } from '../../testbed/exec.ts';
+import type { Site } from '../../testbed/site.ts';
+import { createSites } from '../../testbed/sites.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { ping } from '../../testbed/traffic/ping.ts';
+import { transferTcp } from '../../testbed/traffic/tcp.ts';
+import { BIN, startTtun } from '../../testbed/tunnel.ts';
+
+/** The program without Node: that of the packages where `npm run test:packages` says so, else the one that `npm test` builds. */
+const PROGRAM =
+  process.env['TTUN_STATIC_PROGRAM'] ?? fileURLToPath(new URL('../../target/debug/ttun', import.meta.url));
+const NODE_PROGRAM = [process.execPath, BIN];
+const MEBIBYTE = 1 << 20;
+
+let sites: Sites;
+test.before(async () => {
+  sites = await createSites({ tunMtu: 1500 });
+});
+test.after.always(() => sites[Symbol.asyncDispose]());
+
+const AT_A = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
+const AT_B = ['tun0', '10.0.1.2', '9000', '10.0.1.1', '9000'];
+
+async function started(process: BackgroundProcess): Promise<BackgroundProcess> {
+  await process.waitForLine('ip link set tun0 mtu');
+  return process;
+}
+
+/** A line of what is said, without what differs from run to run. */
+function comparable(line: string): string {
+  return line.replace(/after [\d.]+ s/, 'after some time');
+}
+
+test.serial('it carries packets to the Node program, says the same, and both count the same', async (t) => {
+  await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
+  await using here = await started(sites.a.start([PROGRAM, '-q', ...AT_A]));
+  t.is((await ping(sites.a, sites.b.inner.ipv4, { count: 20 })).received, 20);
+  for (const [from, to] of [
+    [sites.a, sites.b],
+    [sites.b, sites.a],
+  ] as const) {
+    const bytes = 16 * MEBIBYTE;
+    const { sent, received } = await transferTcp({ from, to, address: to.inner.ipv4, bytes });
+    t.deepEqual(received, sent);
+  }
+  t.is((await ping(sites.b, sites.a.inner.ipv6, { count: 20 })).received, 20);
+  for (const program of [here, there]) t.deepEqual(await program.stop(), { status: 0, signal: null });
+
+  const [own, others] = [here, there].map(({ lines }) => lines.map(comparable));
+  const turned = others?.map((line) =>
+    line
+      .replace('10.0.1.2:9000 -> 10.0.1.1:9000', '10.0.1.1:9000 -> 10.0.1.2:9000')
+      .replace(/ttun: (out|in):/, (_, way) => `ttun: ${way === 'out' ? 'in' : 'out'}:`),
+  );
+  t.deepEqual(own?.toSorted(), turned?.toSorted());
+});
+
+test.serial('it says the same as the Node program of what keeps a tunnel from opening', async (t) => {
+  const site = sites.a;
+  await site.ipBatch('tuntap add dev tap0 mode tap');
+  t.teardown(() => site.ip('link', 'delete', 'tap0'));
+  await using inTheWay = await started(site.start([...NODE_PROGRAM, '-q', ...AT_A]));
+  for (const args of [
+    ['no-such', '10.0.1.1', '9001', '10.0.1.2', '9000'],
+    ['tap0', '10.0.1.1', '9001', '10.0.1.2', '9000'],
+    ['veth0', '10.0.1.1', '9001', '10.0.1.2', '9000'],
+    ['tun0', '10.0.1.1', '9001', '10.0.1.2', '9000'],
+    ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'],
+    ['tun0', '10.9.9.9', '9001', '10.0.1.2', '9000'],
+  ]) {
+    const [own, others] = await Promise.all(
+      [[PROGRAM], NODE_PROGRAM].map((program) => site.runToEnd([...program, ...args])),
+    );
+    t.is(own?.status, 1, args.join(' '));
+    t.is(own?.stderr, others?.stderr, args.join(' '));
+    t.is(own?.stderr.split('\n').length, 2, 'one line');
+  }
+  t.true(inTheWay.running);
+});
+
+for (const [what, args, said] of [
+  ['an argument is missing', ['tun0', '10.0.1.1', '9000', '10.0.1.2'], /five arguments are needed, not 4/],
+  ['a port is none', ['tun0', '10.0.1.1', '0', '10.0.1.2', '9'], /<local-port>: '0' is not a UDP port; give/],
+  ['an address is none', ['tun0', '10.0.1.1', '9', 'host', '9'], /<remote-ip>: 'host' is not an IP address/],
+  ['families differ', ['tun0', '10.0.1.1', '9', 'fd00::1', '9'], /are not of one address family; give/],
+  ['the peer is no host', ['tun0', '10.0.1.1', '9', '0.0.0.0', '9'], /0\.0\.0\.0:9 can't be the peer; give/],
+  ['the peer is itself', ['tun0', '10.0.1.1', '9', '10.0.1.1', '9'], /can't be the peer; give/],
+  ['a name is too long', ['a-name-too-long-for-it', '10.0.1.1', '9', '10.0.1.2', '9'], /use 1 to 15 bytes/],
+  ['there is no such option', ['--fast'], /there is no option --fast/],
+] as const) {
+  test.serial(`where ${what}, it says so in one line and ends with 2`, async (t) => {
+    const { status, stdout, stderr } = await sites.a.runToEnd([PROGRAM, ...args]);
+    t.is(status, 2);
+    t.is(stdout, '');
+    t.regex(stderr, /^ttun: .*\n$/);
+    t.regex(stderr, said);
+  });
+}
+
+test.serial('it prints packets as they pass, few of many, with a count of the rest', async (t) => {
+  await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
+  await using here = await started(sites.a.start([PROGRAM, ...AT_A]));
+  await ping(sites.a, sites.b.inner.ipv4, { count: 500, flood: true });
+  await ping(sites.a, sites.b.inner.ipv6);
+  for (const program of [here, there]) await program.stop('SIGINT');
+  const printed = here.stdout.split('\n').filter(Boolean);
+  t.true(printed.includes('Out IP 10.0.2.1 > 10.0.2.2: protocol 1, length 84'), here.stdout);
+  for (const line of printed) t.regex(line, /^(?:Out|In ) IP6? \S+ > \S+: protocol \d+, length \d+$/);
+  t.regex(here.stderr, /^ttun: [\d,]+ more packets$/m);
+  t.true(printed.length < 500);
+});
+
+test.serial('when nobody reads the packets, the tunnel goes on', async (t) => {
+  await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
+  await using here = await started(sites.a.start(withoutReader([PROGRAM, ...AT_A])));
+  await ping(sites.a, sites.b.inner.ipv4);
+  await here.waitForLine('nobody reads the packets any more');
+  t.is((await ping(sites.a, sites.b.inner.ipv4, { count: 5 })).received, 5);
+  t.deepEqual(await here.stop(), { status: 0, signal: null });
+  await there.stop();
+});
+
+/** Its standard output is a pipe whose other end is closed. */
+function withoutReader(command: Command): Command {
+  return ['bash', '-c', 'exec 3> >(exec true); wait $!; exec "$@" >&3', 'bash', ...command];
+}
+
+test.serial('a deleted device ends it with a line that says so', async (t) => {
+  const site: Site = sites.a;
+  await site.ipBatch('tuntap add dev tun7 mode tun', 'link set tun7 up');
+  await using here = site.start([PROGRAM, '-q', 'tun7', '10.0.1.1', '9007', '10.0.1.2', '9007']);
+  await here.waitForLine('attached to tun7');
+  await site.ip('link', 'delete', 'tun7');
+  t.deepEqual(await here.exited, { status: 1, signal: null });
+  t.regex(here.stderr, /tun7 .*(?:deleted|gone)/);
+});
+
+test('--version tells that it needs no Node, and --help how it is used', async (t) => {
+  t.regex(
+    (await sites.a.run([PROGRAM, '--version'])).stdout,
+    /^ttun \d+\.\d+\.\d+, without Node, \w+-unknown-linux-\w+\n$/,
+  );
+  t.regex((await sites.a.run([PROGRAM, '--help'])).stdout, /^Usage: ttun \[-q\] <tun> <local-ip>/);
+});
