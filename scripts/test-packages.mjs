@@ -34,6 +34,10 @@ await runScript(async () => {
   build();
   crossBuild(PLATFORMS, { TTUN_COMMIT: gitCommit() });
   crossTest(PLATFORMS.find(({ name }) => name === 'linux-arm64-gnu'));
+  // With the program that is released; `npm test` tries one that is built for this machine.
+  run('npx', ['ava', '__test__/static-program/**'], {
+    TTUN_STATIC_PROGRAM: join(artifacts, 'ttun-linux-x64'),
+  });
   pack(artifacts);
   const node = join(runtimes, 'node_modules', 'node-24', 'bin', 'node');
   return withRegistry(node, (registry) => {

@@ -30,7 +30,8 @@ function buildNativePart(platform, compiler, environment) {
 }
 
 function buildStaticProgram(platform, compiler, environment) {
-  const linkStatically = ['-C', 'target-feature=+crt-static'];
+  // zig has the objects with which programs start; a library of Rust that was built from source comes without.
+  const linkStatically = ['-C', 'target-feature=+crt-static', '-C', 'link-self-contained=no'];
   compiler.cargo(
     platform,
     ['rustc', '--release', '--package', 'ttun-cli', '--', ...linkStatically],

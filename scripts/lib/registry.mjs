@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureTool } from './build.mjs';
-import { run } from './run.mjs';
+import { publish } from './publish.mjs';
 import { Stop } from './stop.mjs';
 
 /** It knows no other registry: what was not published to it is not there. Anybody may publish. */
@@ -64,11 +64,8 @@ class Registry {
 
   /** Publishes all tarballs of a folder. */
   publish(folder) {
-    for (const file of readdirSync(folder).filter((name) => name.endsWith('.tgz'))) {
-      // Where a tarball was built can't be attested here.
-      const settings = ['--userconfig', this.#settings, '--provenance=false'];
-      run('npm', ['publish', '--silent', ...settings, join(folder, file)]);
-    }
+    // Where a tarball was built can't be attested here.
+    publish(folder, ['--userconfig', this.#settings, '--provenance=false']);
   }
 
   async answers(child) {
