@@ -46,7 +46,7 @@ async function cloneOf(t: ExecutionContext): Promise<string> {
 test('crates, packages, lockfiles and man pages have one version', async (t) => {
   const versions = await versionsIn(ROOT);
   t.true(versions.size >= 13);
-  t.deepEqual([...new Set(versions.values())].length, 1, JSON.stringify([...versions]));
+  t.is(new Set(versions.values()).size, 1, JSON.stringify([...versions]));
 });
 
 test('npm version gives all of them the new one, in one commit with a tag', async (t) => {
