@@ -1,7 +1,7 @@
 /** The buffer into which the binding writes the figures of a tunnel, and where in it each of them is. */
 import type { BindingStatsLayout } from '../binding.cjs';
 import { TtunError } from './errors.ts';
-import { loadBinding } from './native.ts';
+import { loadedBinding } from './native.ts';
 
 /** Figures that may have a fraction, or be missing (`NaN`). */
 const MEASURES = [
@@ -87,7 +87,7 @@ let shared: FigureBuffer | undefined;
 
 /** The one buffer for all tunnels of this thread: what is read is taken out before anything else runs. */
 export function figureBuffer(): FigureBuffer {
-  shared ??= new FigureBuffer(loadBinding().statsLayout());
+  shared ??= new FigureBuffer(loadedBinding().statsLayout());
   return shared;
 }
 

@@ -36,7 +36,7 @@ export async function openTo(
   options: ResolvedOptions,
   { signal }: CreateTunnelSettings,
 ): Promise<OpenTunnel> {
-  const binding = loadBinding();
+  const binding = await loadBinding();
   const keepAlive = new KeepAlive();
   let onEnd: ((end: BindingEnd) => void) | undefined;
   const ended = new Promise<BindingEnd>((resolve) => {

@@ -1,11 +1,11 @@
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { release, tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import type { ExecutionContext } from 'ava';
-import { run, runToEnd } from '../../testbed/exec.ts';
+import { run } from '../../testbed/exec.ts';
 import { BIN } from '../../testbed/tunnel.ts';
+import { VERSION, newFolder, putTtun, ttun } from '../native/layout.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -40,36 +40,14 @@ test('--version --json tells the same to programs', async (t) => {
   });
 });
 
-/** The program of a checkout in a folder of its own, with this native part. */
-async function withBinding(t: ExecutionContext, binding: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'ttun-version-'));
-  t.teardown(() => rm(folder, { recursive: true }));
-  await cp(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
-  await mkdir(join(folder, 'crates'));
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module', version: '1.2.3' }));
-  await writeFile(join(folder, 'binding.cjs'), binding);
-  return join(folder, 'dist', 'bin.js');
-}
-
-test('a native part of another version is refused, with what to do', async (t) => {
-  const bin = await withBinding(t, "exports.version = () => '1.2.2';");
-  const problem =
-    'ttun: the native part is of ttun 1.2.2, and this is ttun 1.2.3; build it with: npm run build:native\n';
-  const version = await runToEnd([process.execPath, bin, '--version']);
-  t.deepEqual([version.status, version.stderr], [1, problem]);
-  t.regex(version.stdout, /^ttun 1\.2\.3\nnative part: none\n/);
-  const tunnel = await runToEnd([process.execPath, bin, ...'tun0 192.0.2.1 8000 192.0.2.2 8000'.split(' ')]);
-  t.deepEqual([tunnel.status, tunnel.stderr], [1, problem]);
-});
-
 test('where the native part does not load, --version still tells the rest, and why', async (t) => {
-  const bin = await withBinding(t, "throw new Error('no such luck');");
-  const { status, stdout, stderr } = await runToEnd([process.execPath, bin, '--version', '--json']);
+  const folder = await newFolder(t);
+  await putTtun(folder);
+  const { status, stdout, stderr } = await ttun(folder, ['--version', '--json']);
   t.is(status, 1);
-  t.like(JSON.parse(stdout), {
-    version: '1.2.3',
-    native: null,
-    problem: { code: 'ERR_TTUN_NATIVE_MISSING' },
-  });
-  t.regex(stderr, /^ttun: the native part of ttun cannot be loaded: no such luck; /);
+  const { problem, ...about } = JSON.parse(stdout);
+  t.like(about, { version: VERSION, native: null, node: process.versions.node });
+  t.like(problem, { code: 'ERR_TTUN_NATIVE_MISSING' });
+  t.is(stderr, `ttun: ${problem.message}; ${problem.hint}\n`);
+  t.regex((await ttun(folder, ['--version'])).stdout, /^ttun 1\.2\.3\nnative part: none\nNode /);
 });

@@ -13,6 +13,7 @@ export function endSoon(): void {
  * From here on the process ends without waiting for Node's own threads, which may be in a system call without an end: one looks up a
  * name and no server answers, another opens a pipe that nobody reads.
  */
-export function abandonThreadsAtExit(): void {
-  process.on('exit', (code) => loadBinding().exitNow(Number(process.exitCode ?? code)));
+export async function abandonThreadsAtExit(): Promise<void> {
+  const binding = await loadBinding();
+  process.on('exit', (code) => binding.exitNow(Number(process.exitCode ?? code)));
 }

@@ -9,8 +9,8 @@ import { describeError } from './wording.ts';
 export type VersionForm = 'text' | 'json';
 
 /** Prints it on standard output; returns the exit code, which is 1 where no tunnel can be opened with what is installed. */
-export function printVersion(form: VersionForm): number {
-  const details = findDetails();
+export async function printVersion(form: VersionForm): Promise<number> {
+  const details = await findDetails();
   const { problem } = details;
   process.stdout.write(form === 'json' ? toJson(details) : describe(details));
   if (problem === null) return 0;
@@ -38,10 +38,10 @@ interface NativeDetails {
   readonly commit: string | null;
 }
 
-function findDetails(): VersionDetails {
+async function findDetails(): Promise<VersionDetails> {
   const about = { version: packageVersion(), node: process.versions.node, kernel: release() };
   try {
-    const binding = loadBinding();
+    const binding = await loadBinding();
     return { ...about, native: { version: binding.version(), ...binding.build() }, problem: null };
   } catch (error) {
     if (!(error instanceof TtunError)) throw error;

@@ -9,7 +9,7 @@ export async function describeThisProcess(config: string | null): Promise<Proces
   return {
     pid: process.pid,
     uid: userId(),
-    version: loadBinding().version(),
+    version: (await loadBinding()).version(),
     startedAt: Math.round(performance.timeOrigin),
     config,
     networkNamespace: await describeNetworkNamespace(),

@@ -11,7 +11,7 @@ import { playInUserNamespace } from './user-namespace.ts';
  * @returns the exit code
  */
 export async function runLab(options: LabOptions): Promise<number> {
-  const { mode, missing } = findGround();
+  const { mode, missing } = await findGround();
   if (mode === null) return refuse(missing);
   // In a user namespace of its own, the lab sees no names but its own.
   if (mode === 'root') {

@@ -1,5 +1,7 @@
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { TtunError } from '../errors.ts';
+import { loadBinding } from '../native.ts';
 import type { LabMode } from './lab.ts';
 import { nameDirectory } from './namespaces.ts';
 import { isOnPath } from './tools.ts';
@@ -7,17 +9,29 @@ import { isOnPath } from './tools.ts';
 /** Where the lab can run here, or every single thing that is missing, each with the way to get it. */
 export type Ground = { mode: LabMode; missing: [] } | { mode: null; missing: string[] };
 
-export function findGround(): Ground {
+export async function findGround(): Promise<Ground> {
   if (process.platform !== 'linux') {
     return {
       mode: null,
       missing: ['TUN devices and network namespaces are parts of Linux: run the lab there'],
     };
   }
-  const missing = [missingIp(), missingNamespaces(), missingTun()].filter((line) => line !== null);
+  const missing = [await missingNative(), missingIp(), missingNamespaces(), missingTun()].filter(
+    (line) => line !== null,
+  );
   const mode: LabMode = mayConfigureNetwork() ? 'root' : 'user-namespace';
   if (mode === 'user-namespace') missing.push(...missingForUserNamespace());
   return missing.length === 0 ? { mode, missing: [] } : { mode: null, missing };
+}
+
+async function missingNative(): Promise<string | null> {
+  try {
+    await loadBinding();
+    return null;
+  } catch (error) {
+    if (!(error instanceof TtunError)) throw error;
+    return `${error.message}; ${error.hint}`;
+  }
 }
 
 function missingIp(): string | null {

@@ -3,7 +3,7 @@
  * `$NOTIFY_SOCKET`, nothing happens, and nothing is loaded.
  */
 import type { TtunError } from '../errors.ts';
-import { loadBinding, toTtunError } from '../native.ts';
+import { loadedBinding, toTtunError } from '../native.ts';
 
 export class ServiceManager {
   readonly #socket: string;
@@ -62,7 +62,7 @@ export class ServiceManager {
 
   #tell(...lines: readonly string[]): void {
     if (this.#socket === '') return;
-    const error = loadBinding().notifyServiceManager(this.#socket, lines.map(onOneLine).join('\n'));
+    const error = loadedBinding().notifyServiceManager(this.#socket, lines.map(onOneLine).join('\n'));
     if (error === null || this.#hasFailed) return;
     this.#hasFailed = true;
     this.#onError(toTtunError(error));

@@ -9,8 +9,9 @@ import { gatherTunNode } from './tun-node.ts';
 import { gatherUser } from './user.ts';
 
 export async function gatherHost(): Promise<HostFacts> {
+  // First: other systems than Linux have nothing of what is looked at below.
+  const native = await askNative();
   const user = gatherUser();
-  const native = askNative();
   return {
     user,
     ...gatherTunNode(),
@@ -21,12 +22,12 @@ export async function gatherHost(): Promise<HostFacts> {
   };
 }
 
-function askNative(): Pick<HostFacts, 'native' | 'udp' | 'interfaces'> {
+async function askNative(): Promise<Pick<HostFacts, 'native' | 'udp' | 'interfaces'>> {
   try {
-    const binding = loadBinding();
+    const binding = await loadBinding();
     return { native: null, udp: binding.probeUdp(), interfaces: binding.inspectDevices() };
   } catch (error) {
-    if (!(error instanceof TtunError)) throw error;
+    if (!(error instanceof TtunError) || error.code !== 'ERR_TTUN_NATIVE_MISSING') throw error;
     return { native: { message: error.message, hint: error.hint ?? null }, udp: null, interfaces: [] };
   }
 }

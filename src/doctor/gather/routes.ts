@@ -2,7 +2,7 @@
 import type { BindingInterface, BindingRoute } from '../../../binding.cjs';
 import type { IpAddress } from '../../address.ts';
 import { overlap, parseNetwork } from '../../ip-network.ts';
-import { loadBinding } from '../../native.ts';
+import { loadedBinding } from '../../native.ts';
 
 /** A socket, as far as it decides the way of its datagrams. */
 export interface SocketFacts {
@@ -20,7 +20,7 @@ export function routeTo(
   { source, bindDevice, fwmark }: SocketFacts = PLAIN_SOCKET,
 ): BindingRoute | null {
   const query = { remote: text, local: source, bindDevice: bindDevice ?? scopeId, fwmark };
-  return loadBinding().inspectRoute(query).route;
+  return loadedBinding().inspectRoute(query).route;
 }
 
 /** A way by another interface than `device`, best one to a neighbour, otherwise through a router. */

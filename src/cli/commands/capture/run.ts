@@ -3,6 +3,7 @@ import { MalformedCapture } from '../../../control/capture/pcapng-reader.ts';
 import type { CaptureRequest } from '../../../control/capture/request.ts';
 import { Connection } from '../../../control/client.ts';
 import { ControlError } from '../../../control/error.ts';
+import { TtunError } from '../../../errors.ts';
 import { abandonThreadsAtExit, endSoon } from '../../end.ts';
 import { endByHangUp } from '../../hang-up.ts';
 import { abortOnSignals } from '../../signals.ts';
@@ -17,7 +18,6 @@ import { Output, OutputError, ReaderGone } from './output.ts';
 export async function run(args: readonly string[]): Promise<number> {
   const wanted = parseCaptureArguments(args);
   const signal = abortOnSignals();
-  abandonThreadsAtExit();
   const code = await capture(wanted, signal).catch(reportError);
   endSoon();
   if (signal.reason === 'SIGHUP') endByHangUp();
@@ -25,7 +25,7 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function reportError(error: unknown): number {
-  if (error instanceof ControlError) sayError(describeError(error));
+  if (error instanceof ControlError || error instanceof TtunError) sayError(describeError(error));
   else if (error instanceof OutputError) sayError(error.message);
   else if (error instanceof MalformedCapture) {
     sayError('the process sends what makes no sense here; is it of another version of ttun?');
@@ -34,6 +34,7 @@ function reportError(error: unknown): number {
 }
 
 async function capture({ request, target, pid }: CaptureArguments, signal: AbortSignal): Promise<number> {
+  await abandonThreadsAtExit();
   const { path } = await findTunnel(request.tunnel, pid);
   await using connection = await Connection.open(path);
   if (connection === null) throw new ControlError('no-answer', `the process of ${request.tunnel} has gone`);

@@ -25,7 +25,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const listener = json ? tellAndPrint() : tell;
   try {
     // Where there can be no tunnels at all, trying again is no use.
-    loadBinding();
+    await loadBinding();
     const file = new PlanFile({ ...choice, names: operands });
     const plan = await file.loadFirst();
     const service = new Service({ load: () => file.load(), listener });
@@ -57,7 +57,7 @@ async function runService(service: Service, plan: Plan, config: string): Promise
     const offering = offerControl(service, { config });
     await Promise.race([started, ended]);
     await ended;
-    abandonThreadsAtExit();
+    await abandonThreadsAtExit();
     endSoon();
     await Promise.all([offering.then((control) => control?.close()), service.close()]);
   } finally {

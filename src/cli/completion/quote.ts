@@ -1,4 +1,0 @@
-/** Text as one word of a shell: `'it'\''s'`. */
-export function quote(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
