@@ -67,7 +67,6 @@ test('the packages hold what users need and nothing else', async (t) => {
     'dist/bin.js',
     'page/index.html',
     'page/main.js',
-    'binding.cjs',
     'man/ttun.1',
     'man/ttun.toml.5',
     'schema/ttun.schema.json',

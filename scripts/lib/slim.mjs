@@ -20,13 +20,13 @@ export function slim(folder) {
 /** An error that ends a program shows its line, so that lines have an end. */
 const COMPACT = { minifyWhitespace: true, legalComments: 'none', lineLimit: 120 };
 
-const LOADERS = { '.js': 'js', '.cjs': 'js', '.css': 'css' };
+const LOADERS = { '.js': 'js', '.css': 'css' };
 
 function removePrivateDeclarations(folder) {
   const reached = new Set();
   reachDeclarations(join(folder, 'dist', 'index.d.ts'), reached);
   for (const file of filesBelow(folder)) {
-    if (/\.d\.c?ts$/.test(file) && !reached.has(file)) rmSync(file);
+    if (file.endsWith('.d.ts') && !reached.has(file)) rmSync(file);
   }
 }
 
@@ -35,7 +35,7 @@ function reachDeclarations(file, reached) {
   if (reached.has(file)) return;
   reached.add(file);
   for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:from|import\() ?['"](\.[^'"]+)['"]/g)) {
-    const declaration = join(file, '..', path.replace(/\.(c?)[jt]s$/, '.d.$1ts'));
+    const declaration = join(file, '..', path.replace(/\.[jt]s$/, '.d.ts'));
     if (existsSync(declaration)) reachDeclarations(declaration, reached);
   }
 }
