@@ -19,7 +19,6 @@ test('what the document quotes is what is said', async (t) => {
 
   const text = await readFile(DOCUMENT, 'utf8');
   for (const { message, hint } of said) {
-    const general = (words: string): string => words.replaceAll('1.2.3', 'VERSION');
     t.true(text.includes(`\`${general(message)}\``), message);
     t.true(
       text.includes(
@@ -38,6 +37,11 @@ test('what the document quotes is what is said', async (t) => {
     return failure(checkout);
   }
 });
+
+/** Without the version of the package that is laid out. */
+function general(words: string): string {
+  return words.replaceAll('1.2.3', 'VERSION');
+}
 
 test('the document names the packages that there are', async (t) => {
   const text = await readFile(DOCUMENT, 'utf8');
