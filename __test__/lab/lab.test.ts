@@ -176,9 +176,10 @@ test.serial('output that nobody reads any more ends the lab, which removes every
   const lab = new LabRun();
   await lab.untilPrinted('ip netns add siteB');
   lab.child.stdout?.destroy();
+  const { exitCode } = await lab.ended;
   await until('its processes are gone', () => lab.family().length === 0);
 
-  t.is(lab.child.exitCode, 128 + constants.signals.SIGPIPE);
+  t.is(exitCode, 128 + constants.signals.SIGPIPE);
   t.deepEqual(traces(), []);
 });
 
