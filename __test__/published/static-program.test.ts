@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { run } from '../../testbed/exec.ts';
@@ -14,6 +15,9 @@ for (const [file, target, runner] of [
     t.notRegex((await run(['readelf', '--program-headers', '--wide', program])).stdout, /INTERP/);
     const { stdout } = await run([...runner, program, '--version']);
     t.regex(stdout, new RegExp(`, without Node, ${target}\n$`));
+    const licences = await readFile(`${program}.THIRD-PARTY-LICENSES.txt`, 'utf8');
+    t.regex(licences, /^musl libc, MIT$/m);
+    t.regex(licences, /^tokio \d/m);
     const { stdout: texts } = await run(['strings', '--all', program]);
     t.notRegex(texts, /\/registry\/src\/|\/rustlib\/|\/root\/|\/home\//);
   });

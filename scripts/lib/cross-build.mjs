@@ -1,6 +1,7 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { prepareCrossCompiler } from './cross-compiler.mjs';
+import { LICENCES, MUSL_LIBRARY, thirdPartyLicences } from './licences.mjs';
 import { root } from './run.mjs';
 
 /** Where what is built for each platform is put. */
@@ -37,5 +38,7 @@ function buildStaticProgram(platform, compiler, environment) {
     ['rustc', '--release', '--package', 'ttun-cli', '--', ...linkStatically],
     environment,
   );
-  copyFileSync(join(compiler.built(platform), 'ttun'), join(artifacts, platform.staticProgram));
+  const program = join(artifacts, platform.staticProgram);
+  copyFileSync(join(compiler.built(platform), 'ttun'), program);
+  writeFileSync(`${program}.${LICENCES}`, thirdPartyLicences('ttun-cli', platform.target, [MUSL_LIBRARY]));
 }

@@ -3,6 +3,9 @@ import { dirname, join } from 'node:path';
 import { outputOf } from './run.mjs';
 import { Stop } from './stop.mjs';
 
+/** The file in which they are passed on. */
+export const LICENCES = 'THIRD-PARTY-LICENSES.txt';
+
 const RUST_LIBRARY = {
   title: 'The Rust standard library, MIT OR Apache-2.0',
   text: mit('The Rust Project contributors'),

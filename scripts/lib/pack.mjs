@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { thirdPartyLicences } from './licences.mjs';
+import { LICENCES, thirdPartyLicences } from './licences.mjs';
 import { PLATFORMS } from './platforms.mjs';
 import { root, run } from './run.mjs';
 import { slim } from './slim.mjs';
@@ -9,9 +9,6 @@ import { Stop } from './stop.mjs';
 /** Where the tarballs are put. */
 export const packed = join(root, 'packed');
 const staged = join(packed, 'staged');
-
-/** What a platform package holds besides the native part. */
-const LICENCES = 'THIRD-PARTY-LICENSES.txt';
 
 /**
  * Makes in packed/ the tarballs that npm publishes: the package, and one for each platform whose native part is in a folder.
