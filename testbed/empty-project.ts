@@ -19,6 +19,13 @@ export interface EmptyProjectOptions {
 /** npm is slow where the machine is busy. */
 const TIMEOUT_MS = 300_000;
 
+/** npm hands its settings, the place of its cache among them, to all that `npm test` runs. */
+const WITHOUT_OUR_NPM: NodeJS.ProcessEnv = Object.fromEntries(
+  Object.keys(process.env)
+    .filter((name) => name.toLowerCase().startsWith('npm_'))
+    .map((name) => [name, undefined]),
+);
+
 export class EmptyProject implements AsyncDisposable {
   /** Where programs run. */
   readonly folder: string;
@@ -36,6 +43,7 @@ export class EmptyProject implements AsyncDisposable {
     this.folder = join(around, 'project');
     this.bin = join(around, 'bin');
     this.env = {
+      ...WITHOUT_OUR_NPM,
       PATH: this.bin,
       HOME: around,
       ...(registry !== undefined && { npm_config_registry: registry }),
