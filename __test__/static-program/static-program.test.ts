@@ -115,7 +115,8 @@ test.serial('it prints packets as they pass, few of many, with a count of the re
 test.serial('when nobody reads the packets, the tunnel goes on', async (t) => {
   await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
   await using here = await started(sites.a.start(withoutReader([PROGRAM, ...AT_A])));
-  await ping(sites.a, sites.b.inner.ipv4);
+  // The first may be written while the reader is still there.
+  await ping(sites.a, sites.b.inner.ipv4, { count: 20, intervalMs: 100 });
   await here.waitForLine('nobody reads the packets any more');
   t.is((await ping(sites.a, sites.b.inner.ipv4, { count: 5 })).received, 5);
   t.deepEqual(await here.stop(), { status: 0, signal: null });
