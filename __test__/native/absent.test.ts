@@ -98,6 +98,6 @@ test('a checkout that was not built says how to build it', async (t) => {
   t.like(await failure(root), { ...unbuilt, hint: 'build it with: npm run build:native' });
   t.like(await failure(root, { cwd: '/' }), {
     ...unbuilt,
-    hint: `build it with: npm run --prefix ${root} build:native`,
+    hint: `build it with: npm run build:native --prefix ${root}`,
   });
 });

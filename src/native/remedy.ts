@@ -18,7 +18,7 @@ export function removeCommand(folder: string): string {
 }
 
 const WORDS: Readonly<Record<Installation['kind'], (folder: string, order: Order) => string[]>> = {
-  checkout: (folder) => ['npm', 'run', ...inFolder('--prefix', folder), 'build:native'],
+  checkout: (folder) => ['npm', 'run', 'build:native', ...inFolder('--prefix', folder)],
   npm: (folder, order) => [
     'npm',
     'install',
