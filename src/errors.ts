@@ -25,7 +25,8 @@
  * - `ERR_TTUN_CLOSED`: the tunnel is closed already
  * - `ERR_TTUN_INTERNAL`: the data path panicked, a bug in ttun
  * - `ERR_TTUN_UNSUPPORTED_PLATFORM`: tunnels exist on Linux only
- * - `ERR_TTUN_NATIVE_MISSING`: the native part of the package could not be loaded, or is of another version; the message lists what was tried
+ * - `ERR_TTUN_NATIVE_MISSING`: the native part for this Node is not installed, is of no use, or is of another version; the message says
+ *   what was found, the hint what to type
  */
 export type TtunErrorCode =
   | 'ERR_TTUN_INVALID_OPTIONS'
