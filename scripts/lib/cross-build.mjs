@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { prepareCrossCompiler } from './cross-compiler.mjs';
 import { LICENCES, MUSL_LIBRARY, thirdPartyLicences } from './licences.mjs';
+import { nativePart } from './platforms.mjs';
 import { root } from './run.mjs';
 
 /** Where what is built for each platform is put. */
@@ -24,10 +25,7 @@ export function crossBuild(platforms, environment) {
 
 function buildNativePart(platform, compiler, environment) {
   compiler.cargo(platform, ['zigbuild', '--release', '--package', 'ttun-node'], environment);
-  copyFileSync(
-    join(compiler.built(platform), 'libttun_node.so'),
-    join(artifacts, `ttun.${platform.name}.node`),
-  );
+  copyFileSync(join(compiler.built(platform), 'libttun_node.so'), join(artifacts, nativePart(platform)));
 }
 
 function buildStaticProgram(platform, compiler, environment) {

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LICENCES, thirdPartyLicences } from './licences.mjs';
-import { PLATFORMS } from './platforms.mjs';
+import { nativePart, PLATFORMS } from './platforms.mjs';
 import { root, run } from './run.mjs';
 import { slim } from './slim.mjs';
 import { Stop } from './stop.mjs';
@@ -16,7 +16,7 @@ const staged = join(packed, 'staged');
  * @param {string} folder where the native parts were built: the root of the checkout, or artifacts/
  */
 export function pack(folder) {
-  const platforms = PLATFORMS.filter(({ name }) => existsSync(join(folder, nativePart(name))));
+  const platforms = PLATFORMS.filter((platform) => existsSync(join(folder, nativePart(platform))));
   if (platforms.length === 0) throw new Stop(`no native part has been built in ${folder}`);
   rmSync(packed, { recursive: true, force: true });
   stageRoot(platforms);
@@ -44,21 +44,18 @@ function stageRoot(platforms) {
 }
 
 /** The native part beside its manifest, with the licences of what is linked into it. */
-function stagePlatform({ name, target }, folder) {
-  const stagedPlatform = join(staged, 'npm', name);
+function stagePlatform(platform, folder) {
+  const { name, target } = platform;
+  const [stagedPlatform, file] = [join(staged, 'npm', name), nativePart(platform)];
   cpSync(join(root, 'npm', name), stagedPlatform, { recursive: true });
   cpSync(join(root, 'LICENSE'), join(stagedPlatform, 'LICENSE'));
-  cpSync(join(folder, nativePart(name)), join(stagedPlatform, nativePart(name)));
+  cpSync(join(folder, file), join(stagedPlatform, file));
   writeFileSync(join(stagedPlatform, LICENCES), thirdPartyLicences('ttun-node', target));
   rewriteManifest(stagedPlatform, ({ files, ...rest }) => ({
     ...rest,
     type: 'commonjs',
     files: [...files, LICENCES],
   }));
-}
-
-function nativePart(platform) {
-  return `ttun.${platform}.node`;
 }
 
 /** What is published is made here alone, hence the `private` of the checkout. */

@@ -8,3 +8,8 @@ export const PLATFORMS = [
   { name: 'linux-x64-musl', target: 'x86_64-unknown-linux-musl', staticProgram: 'ttun-linux-x64' },
   { name: 'linux-arm64-musl', target: 'aarch64-unknown-linux-musl', staticProgram: 'ttun-linux-arm64' },
 ];
+
+/** The file that holds the native part for a platform, by the name under which napi's tools look for it. */
+export function nativePart({ name }) {
+  return `ttun.${name}.node`;
+}
