@@ -9,7 +9,11 @@ export const PLATFORMS = [
   { name: 'linux-arm64-musl', target: 'aarch64-unknown-linux-musl', staticProgram: 'ttun-linux-arm64' },
 ];
 
-/** The file that holds the native part for a platform, by the name under which napi's tools look for it. */
+/**
+ * The file that holds the native part for a platform, by the name under which napi's tools look for it.
+ *
+ * @param {{ readonly name: string }} platform
+ */
 export function nativePart({ name }) {
   return `ttun.${name}.node`;
 }
