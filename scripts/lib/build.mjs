@@ -1,11 +1,8 @@
-import { statSync, utimesSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './run.mjs';
 
-/**
- * Installs the npm packages, unless that has been done since package-lock.json last changed. Not by `npm ci`: the lockfile leaves out
- * the optional packages of other platforms, which `npm ci` takes for a mistake.
- */
+/** Installs the npm packages, unless that has been done since package-lock.json last changed. */
 export function ensureDependencies() {
   ensureInstalled(root);
 }
@@ -25,10 +22,7 @@ function ensureInstalled(folder) {
   // Where npm writes down what it has installed.
   const installed = join(folder, 'node_modules', '.package-lock.json');
   if (modifiedAt(installed) >= modifiedAt(join(folder, 'package-lock.json'))) return;
-  run('npm', ['install', '--no-save', '--prefix', folder]);
-  // npm leaves its own list alone where nothing had to change.
-  const now = new Date();
-  utimesSync(installed, now, now);
+  run('npm', ['ci', '--prefix', folder]);
 }
 
 /**
