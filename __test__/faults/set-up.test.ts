@@ -89,3 +89,16 @@ test.serial('who may not make a device is told what to do', async (t) => {
   await t.throwsAsync(refused, { code: 'ERR_TTUN_PERMISSION', message: /may not make the device tun7/ });
   t.false(await exists(sites.a));
 });
+
+test.serial('an owner or a group that does not exist is refused, and nothing is made', async (t) => {
+  await using sites = await createSites();
+  for (const [option, kind] of [
+    ['owner', 'user'],
+    ['group', 'group'],
+  ] as const) {
+    const refused = open(sites.a, sites.b, DEVICE, { ...MADE, [option]: 'no-such-name' });
+    const message = new RegExp(`there is no ${kind} "no-such-name"`, 'u');
+    await t.throwsAsync(refused, { code: 'ERR_TTUN_INVALID_OPTIONS', message });
+  }
+  t.false(await exists(sites.a));
+});

@@ -53,10 +53,10 @@ pub struct InterfaceOptions {
     pub create: bool,
     /// Leave it, as it was set up, when the tunnel ends.
     pub persist: bool,
-    /// User who may attach to a device that is made, by name or number.
-    pub owner: Option<String>,
-    /// Group that may attach to a device that is made, by name or number.
-    pub group: Option<String>,
+    /// ID of the user who may attach to a device that is made.
+    pub owner: Option<u32>,
+    /// ID of the group that may attach to a device that is made.
+    pub group: Option<u32>,
     /// Make the device for several queues.
     pub multi_queue: bool,
     /// Addresses to give it, with their prefix lengths.

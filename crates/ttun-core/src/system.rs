@@ -3,7 +3,5 @@
 //! All `unsafe` of this crate stands in this folder, each block round one call.
 
 pub(crate) mod datagram;
-pub(crate) mod exit;
 pub(crate) mod socket_option;
 pub(crate) mod tun;
-pub(crate) mod users;

@@ -1,12 +1,14 @@
 //! Errors and ends as data: an asynchronous function can't reject with a code of its own, so the TypeScript
 //! layer makes errors of these.
 
+use std::io;
+
 use napi_derive::napi;
 use ttun_core::{End, Error, ErrorKind};
 
 /// Why something failed.
 #[napi(object, object_from_js = false, use_nullable = true)]
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct BindingError {
     /// One of the `ERR_TTUN_…` codes.
     pub code: String,
@@ -36,6 +38,17 @@ impl BindingError {
     pub(crate) fn new(kind: ErrorKind, message: String, hint: &str) -> Self {
         let (code, hint) = (kind.code().to_owned(), Some(hint.to_owned()));
         Self { code, message, hint, syscall: None, errno: None }
+    }
+
+    /// A system call failed that has no error kind of its own.
+    pub(crate) fn system(syscall: &str, cause: &io::Error, doing: &str) -> Self {
+        Self {
+            code: ErrorKind::System.code().to_owned(),
+            message: format!("{doing}: {cause}"),
+            hint: None,
+            syscall: Some(syscall.to_owned()),
+            errno: cause.raw_os_error(),
+        }
     }
 }
 

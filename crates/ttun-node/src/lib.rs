@@ -4,14 +4,14 @@
 //! this library starts no thread. Opening happens on a thread of its own, and no call waits for packets.
 
 #![allow(unreachable_pub, reason = "items are exported to JavaScript by the macros, not to other crates")]
+#![cfg_attr(test, allow(dead_code, reason = "napi exports nothing to JavaScript in unit tests"))]
 
 mod build;
 mod description;
 mod error;
-mod exit;
 mod inspect;
-mod notify;
 mod open;
+mod process;
 mod registry;
 mod stats;
 mod tunnel;

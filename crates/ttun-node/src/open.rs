@@ -11,6 +11,7 @@ use napi_derive::napi;
 use ttun_core::{ErrorKind, InterfaceOptions, MtuChoice, Offload, Tunnel, TunnelOptions};
 
 use crate::error::{BindingEnd, BindingError};
+use crate::process::{group_id, user_id};
 use crate::registry::Registry;
 use crate::tunnel::BindingTunnel;
 
@@ -153,8 +154,8 @@ fn interface(options: &BindingInterfaceOptions) -> std::result::Result<Interface
     Ok(InterfaceOptions {
         create: options.create,
         persist: options.persist,
-        owner: options.owner.clone(),
-        group: options.group.clone(),
+        owner: options.owner.as_deref().map(user_id).transpose()?,
+        group: options.group.as_deref().map(group_id).transpose()?,
         multi_queue: options.multi_queue,
         addresses: prefixes(&options.addresses)?,
         routes: prefixes(&options.routes)?,

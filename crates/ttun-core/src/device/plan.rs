@@ -2,7 +2,6 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::options::{InterfaceOptions, Offload, TunnelOptions};
-use crate::system::users;
 
 /// Which device to attach to, and how to make it if it is not there.
 pub(crate) struct DevicePlan {
@@ -27,23 +26,18 @@ impl DevicePlan {
     pub(crate) fn new(options: &TunnelOptions) -> Result<Self, Error> {
         check_name(&options.device)?;
         let wanted = options.interface.as_ref().filter(|interface| interface.create);
-        let creation = wanted.map(Creation::new).transpose()?;
+        let creation = wanted.map(|&InterfaceOptions { owner, group, multi_queue, persist, .. }| Creation {
+            owner,
+            group,
+            multi_queue,
+            persist,
+        });
         Ok(Self { name: options.device.clone(), offload: options.offload, creation })
     }
 
     /// Whether a missing device is made.
     pub(crate) fn creates(&self) -> bool {
         self.creation.is_some()
-    }
-}
-
-impl Creation {
-    fn new(options: &InterfaceOptions) -> Result<Self, Error> {
-        let owner = options.owner.as_deref();
-        let owner = owner.map(|name| number_of("user", "passwd", name, users::user_id)).transpose()?;
-        let group = options.group.as_deref();
-        let group = group.map(|name| number_of("group", "group", name, users::group_id)).transpose()?;
-        Ok(Self { owner, group, multi_queue: options.multi_queue, persist: options.persist })
     }
 }
 
@@ -60,24 +54,4 @@ fn check_name(name: &str) -> Result<(), Error> {
     .with_hint(format!(
         "use 1 to {MAX_NAME_LEN} bytes without spaces, slashes, colons or percent signs, for example tun0"
     )))
-}
-
-/// What consists of digits is a number, whether or not anybody has it. The highest means nobody (`tun_chr_ioctl`).
-fn number_of(
-    what: &str,
-    database: &str,
-    name: &str,
-    look_up: fn(&str) -> std::io::Result<Option<u32>>,
-) -> Result<u32, Error> {
-    if let Ok(number) = name.parse::<u32>()
-        && number != u32::MAX
-    {
-        return Ok(number);
-    }
-    let found = look_up(name)
-        .map_err(|cause| Error::system("getpwnam_r", &cause, &format!("looking up the {what} {name}")))?;
-    found.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidOptions, format!("there is no {what} \"{}\"", name.escape_debug()))
-            .with_hint(format!("getent {database} lists those of this system; a number is taken as it is"))
-    })
 }
