@@ -1,6 +1,6 @@
 /** docs/command-line.md */
-import { exitCodesOf } from '../src/cli/exit-codes.ts';
-import type { CommandSpec, OptionSpec } from '../src/cli/spec.ts';
+import { exitCodesOf } from '../src/cli/help.ts';
+import type { CommandSpec, OptionSpec } from '../src/cli/args.ts';
 import { ENVIRONMENT, FILES, SIGNALS } from './facts.ts';
 import type { Fact } from './facts.ts';
 

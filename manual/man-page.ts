@@ -1,10 +1,9 @@
 /** ttun(1) */
-import { introduction } from '../src/cli/help.ts';
-import { exitCodesOf } from '../src/cli/exit-codes.ts';
-import type { CommandSpec, OptionSpec } from '../src/cli/spec.ts';
+import type { CommandSpec, OptionSpec } from '../src/cli/args.ts';
+import { exitCodesOf, introduction } from '../src/cli/help.ts';
+import type { Edition } from './edition.ts';
 import { ENVIRONMENT, FILES, SIGNALS } from './facts.ts';
 import type { Fact } from './facts.ts';
-import type { Edition } from './edition.ts';
 import { bold, head, item, literal, text, usage } from './roff.ts';
 
 export function manPage(program: CommandSpec, commands: readonly CommandSpec[], edition: Edition): string {

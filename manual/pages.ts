@@ -1,7 +1,7 @@
 /** The pages of the manual, made from the specs of the commands. */
 import { readFile } from 'node:fs/promises';
 import { loadSpecs } from '../src/cli/commands/index.ts';
-import { PROGRAM } from '../src/cli/program-spec.ts';
+import { PROGRAM } from '../src/cli/seed.ts';
 import { packageVersion } from '../src/package-version.ts';
 import { commandLinePage } from './command-line-page.ts';
 import { configPage } from './config-page.ts';

@@ -1,5 +1,5 @@
 /** Text for man pages, by the macros of man(7). */
-import { wrap } from '../src/cli/wrap.ts';
+import { wrap } from '../src/cli/help.ts';
 import type { Edition } from './edition.ts';
 import { partsOf } from './usage.ts';
 

@@ -12,7 +12,7 @@ import {
 } from './format.js';
 import { stateOf } from './wording.js';
 
-/** @import { ProcessFacts } from '../src/http/process-facts.ts' */
+/** @import { ProcessFacts } from '../src/http/routes.ts' */
 /** @import { Series } from './history.js' */
 /** @import { TunnelView } from './tunnel-view.js' */
 

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { format } from 'prettier';
-import { fileSchema } from '../src/config/schema/file.ts';
+import { fileSchema } from '../src/config/schema.ts';
 
 /** Where it is kept, and found in the package. */
 export const SCHEMA_FILE: string = fileURLToPath(new URL('ttun.schema.json', import.meta.url));

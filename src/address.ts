@@ -1,6 +1,8 @@
 /** Numeric IP addresses, ports and endpoints: text parsed once into values that cannot be wrong. */
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { domainToASCII } from 'node:url';
+import type { LocalEndpoint, RemoteEndpoint } from './options.ts';
 
 /** A numeric address in its canonical spelling. */
 export interface IpAddress {
@@ -190,4 +192,120 @@ function notAnEndpoint(text: string): InvalidValue {
     `'${text}' is not an address with a port`,
     "write it as '192.0.2.1:8000' or '[2001:db8::1]:8000'",
   );
+}
+
+/** Checks the name of a TUN device. */
+export function parseDeviceName(name: string): string {
+  return parseInterfaceName(name, 'give the name of a TUN device, as shown by: ip tuntap');
+}
+
+/**
+ * Checks a name by the rules of the kernel for interfaces (dev_valid_name in net/core/dev.c).
+ *
+ * @param right what would be right, for the error
+ * @throws InvalidValue
+ */
+export function parseInterfaceName(name: string, right: string): string {
+  if (name === '') throw new InvalidValue('the name is empty', right);
+  const bytes = Buffer.from(name);
+  if (bytes.length > LONGEST_NAME) {
+    throw new InvalidValue(`'${name}' is longer than the 15 bytes that an interface's name may have`, right);
+  }
+  if (name === '.' || name === '..' || bytes.some((byte) => FORBIDDEN.has(byte)) || INVISIBLE.test(name)) {
+    throw new InvalidValue(`${JSON.stringify(name)} is not a name that an interface can have`, right);
+  }
+  return name;
+}
+
+/** IFNAMSIZ less the final zero byte. */
+const LONGEST_NAME = 15;
+
+/** 0xA0 is a space to the kernel (lib/ctype.c), and `%` the place of a number that it chooses (dev_alloc_name). */
+const FORBIDDEN: ReadonlySet<number> = new Set([...Buffer.from('\0\t\n\v\f\r %/:'), 0xa0]);
+
+/** The kernel would take these; a terminal would take them for commands. */
+const INVISIBLE = /[\p{Cc}\p{Cf}]/u;
+
+/** What the kernel puts round each packet of a tunnel, in bytes: the outer IP header, by its family, and the UDP header. */
+export const OUTER_OVERHEAD = { 4: 20 + 8, 6: 40 + 8 } as const;
+
+/** The least MTU with which an interface carries IPv6 (RFC 8200, section 5). */
+export const IPV6_MINIMUM_MTU = 1280;
+
+// Names of hosts, which are still to be looked up.
+
+/**
+ * Checks a name by the rules of RFC 1123, section 2.1, which are those of RFC 952 and a leading digit. Two things are taken
+ * besides: the underscore, which container networks use in names, and letters beyond ASCII, which become what the DNS has for
+ * them (RFC 5891). A point at the end keeps the resolver from trying its search domains, and is left in place.
+ *
+ * @returns the name in ASCII
+ * @throws InvalidValue
+ */
+export function parseHostName(text: string): string {
+  const name = /^[\x21-\x7E]*$/.test(text) ? text : domainToASCII(text);
+  const labels = name.replace(/\.$/, '').split('.');
+  if (name.length <= HOST_NAME_LONGEST_NAME && labels.every((label) => LABEL.test(label))) return name;
+  throw new InvalidValue(
+    `'${text}' is neither an IP address nor the name of a host`,
+    'write it as 192.0.2.2, [2001:db8::2] or gateway.example',
+  );
+}
+
+/** RFC 1035, section 2.3.4: 255 bytes on the wire, where each label has a byte for its length and an empty one is the end. */
+const HOST_NAME_LONGEST_NAME = 253 + '.'.length;
+
+const LABEL = /^[a-z\d_](?:[a-z\d_-]{0,61}[a-z\d_])?$/i;
+
+// The two ends of a tunnel's socket, as users write them.
+
+/** Parses `192.0.2.1:8000`, `[2001:db8::1]:8000`, or `:8000`, which leaves the address to the routing table. */
+export function parseLocal(text: string, zones?: ZoneLookup): LocalEndpoint {
+  const { host, port } = splitEndpoint(text);
+  if (host === '') return { address: null, port: parsePort(port) };
+  const endpoint = parseEndpoint(text, zones);
+  checkUnicast(endpoint.address);
+  return endpoint;
+}
+
+/** Parses `192.0.2.2:8000`, `[2001:db8::2]:8000`, or `gateway.example:8000`. */
+export function parseRemote(text: string, zones?: ZoneLookup): RemoteEndpoint {
+  if (isNameLike(text) && /^[^:[\]/]+$/.test(text)) {
+    throw new InvalidValue(`'${text}' has no port`, `write it as '${text}:8000'`);
+  }
+  const { host, port, isBracketed } = splitEndpoint(text);
+  if (!isBracketed && isNameLike(host)) return { name: parseHostName(host), port: parsePort(port) };
+  const endpoint = parseEndpoint(text, zones);
+  checkRemoteAddress(endpoint.address);
+  return endpoint;
+}
+
+/**
+ * Where a number comes last, it is an IPv4 address, right or wrong: no top-level domain is one (RFC 3696, section 2), and
+ * resolvers take it for an address without asking.
+ */
+function isNameLike(host: string): boolean {
+  return host !== '' && !/(?:^|\.)(?:\d+|0x[\da-f]*)\.?$/i.test(host);
+}
+
+/**
+ * Refuses pairs between which no tunnel can run.
+ *
+ * @throws InvalidValue
+ */
+export function checkEnds(local: LocalEndpoint, remote: RemoteEndpoint): void {
+  if (local.address === null || remote.address === undefined) return;
+  if (local.address.family !== remote.address.family) {
+    throw new InvalidValue(
+      `${local.address.text} is IPv${local.address.family} but ${remote.address.text} is IPv${remote.address.family}`,
+      'give two IPv4 or two IPv6 addresses',
+    );
+  }
+  const ends = [local, remote].map(({ address, port }) => address && formatEndpoint({ address, port }));
+  if (ends[0] === ends[1]) {
+    throw new InvalidValue(
+      `the local and the remote end are both ${ends[0]}`,
+      'give the address and port of the other host as the remote end',
+    );
+  }
 }

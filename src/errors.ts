@@ -89,3 +89,16 @@ export class TtunError extends Error {
     Object.defineProperty(this.prototype, 'name', { value: 'TtunError', configurable: true, writable: true });
   }
 }
+
+/** What the system said to a call that failed, without the call: of `EROFS: read-only file system, mkdir '/run/ttun'` the middle. */
+export function describeSystemError(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return /^[A-Z0-9]+: (?<what>[^,]+), /.exec(message)?.groups?.['what'] ?? message;
+}
+
+/** Whatever was thrown, as what can be told and gone on after. */
+export function asTtunError(error: unknown): TtunError {
+  if (error instanceof TtunError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new TtunError('ERR_TTUN_INTERNAL', message, { cause: error });
+}

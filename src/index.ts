@@ -14,7 +14,7 @@ export type {
 } from './stats.ts';
 export { diffStats } from './rates.ts';
 export type { DecapRates, EncapRates, SocketRates, TunnelRates } from './rates.ts';
-export type { SamplesOptions, TunnelSample } from './samples.ts';
+export type { SamplesOptions, TunnelSample } from './rates.ts';
 export { loadConfig, parseConfig, TtunConfigError } from './config/index.ts';
 export type { Config, ConfigFormat, ConfigProblem, ParseSettings } from './config/index.ts';
 export { TtunError } from './errors.ts';

@@ -1,18 +1,24 @@
 /** The tunnel as this package itself holds it: over the binding, with what its users do not see. */
 import { setMaxListeners } from 'node:events';
-import type { BindingEnd, BindingTunnel, BindingWatch, BindingWatchOptions } from '../binding.cjs';
+import type {
+  BindingEnd,
+  BindingInterfaceOptions,
+  BindingTunnel,
+  BindingTunnelOptions,
+  BindingWatch,
+  BindingWatchOptions,
+} from '../binding.cjs';
+import { formatEndpoint } from './address.ts';
 import type { IpAddress } from './address.ts';
-import { toBindingOptions } from './binding-options.ts';
 import { TtunError } from './errors.ts';
-import { KeepAlive } from './keep-alive.ts';
 import { loadBinding, toTtunError } from './native.ts';
-import type { ResolvedOptions } from './options.ts';
-import { takeSamples } from './samples.ts';
-import type { SamplesOptions, TunnelSample } from './samples.ts';
+import type { ResolvedInterface, ResolvedOptions } from './options.ts';
+import { takeSamples } from './rates.ts';
+import type { SamplesOptions, TunnelSample } from './rates.ts';
 import { StatsReader } from './stats-reader.ts';
 import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
-import { TunnelEmitter } from './tunnel-emitter.ts';
 import type { CreateTunnelSettings, Tunnel, TunnelEnd } from './tunnel.ts';
+import { KeepAlive, TunnelEmitter } from './tunnel-emitter.ts';
 
 /** An open tunnel runs on when nobody holds it any more; the binding would close what is collected as garbage. */
 const openTunnels = new Set<OpenTunnel>();
@@ -26,7 +32,7 @@ export async function openTunnel(
   const { remote } = options;
   if (remote.name === undefined) return openTo(remote.address, options, settings);
   // Loaded only where there is a name: most tunnels go without, and are to start quickly.
-  const { openToName } = await import('./open-to-name.ts');
+  const { openToName } = await import('./peer.ts');
   return openToName({ ...options, remote }, settings);
 }
 
@@ -162,4 +168,32 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
 
 function toTunnelEnd({ error }: BindingEnd): TunnelEnd {
   return error === null ? { reason: 'closed' } : { reason: 'failed', error: toTtunError(error) };
+}
+
+// Options that were checked, in the form in which the binding takes them.
+
+/** `peer` is the address of the remote end: its own, or one that its name stands for. */
+export function toBindingOptions(options: ResolvedOptions, peer: IpAddress): BindingTunnelOptions {
+  const { local, remote } = options;
+  return {
+    ...options,
+    local: formatEndpoint({ address: local.address ?? anyAddress(peer.family), port: local.port }),
+    remote: formatEndpoint({ address: peer, port: remote.port }),
+    allowedSources: options.allowedSources === null ? null : [...options.allowedSources],
+    interface: options.interface === null ? null : toBindingInterface(options.interface),
+  };
+}
+
+function anyAddress(family: IpAddress['family']): IpAddress {
+  return { family, text: family === 4 ? '0.0.0.0' : '::', scopeId: null };
+}
+
+function toBindingInterface({ mtu, addresses, routes, ...rest }: ResolvedInterface): BindingInterfaceOptions {
+  return {
+    ...rest,
+    addresses: [...addresses],
+    routes: [...routes],
+    mtu: mtu === 'auto' ? null : mtu,
+    mtuAuto: mtu === 'auto',
+  };
 }

@@ -1,7 +1,6 @@
 /** The events of a tunnel, and what has to run so that there are any. */
-import { EventEmitter, errorMonitor } from 'node:events';
+import { errorMonitor, EventEmitter } from 'node:events';
 import type { TtunError } from './errors.ts';
-import { StateWatch } from './state-watch.ts';
 import type { TunnelState } from './stats.ts';
 import type { TunnelEnd, TunnelEvents } from './tunnel.ts';
 
@@ -71,3 +70,61 @@ export abstract class TunnelEmitter extends EventEmitter<TunnelEvents> {
     return this;
   }
 }
+
+// Notices changes of state. The packet path tells nobody of them, as that would cost something with each packet; so while
+// somebody wants to know, the state is looked at twice a second.
+
+const INTERVAL_MS = 500;
+
+/** Looks at the state of one tunnel while there is a reason to, without keeping the process alive for it. */
+export class StateWatch {
+  readonly #read: () => TunnelState;
+  readonly #onLook: (state: TunnelState, previous: TunnelState) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #seen: TunnelState = 'waiting';
+
+  /** `onLook` is called at each look, also when nothing changed since the one before. */
+  constructor(read: () => TunnelState, onLook: (state: TunnelState, previous: TunnelState) => void) {
+    this.#read = read;
+    this.#onLook = onLook;
+  }
+
+  /** Changes count from now on. */
+  start(): void {
+    if (this.#timer !== undefined) return;
+    this.#seen = this.#read();
+    if (this.#seen === 'closed') return;
+    this.#timer = setInterval(() => this.look(), INTERVAL_MS).unref();
+  }
+
+  look(): void {
+    const previous = this.#seen;
+    this.#seen = this.#read();
+    this.#onLook(this.#seen, previous);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** Keeps the process alive, as an open socket of Node's own does; the binding's threads do not. */
+export class KeepAlive {
+  readonly #timer = setInterval(() => {}, LONGEST_INTERVAL_MS);
+
+  ref(): void {
+    this.#timer.ref();
+  }
+
+  unref(): void {
+    this.#timer.unref();
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** The longest that setInterval takes, about 25 days. */
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1;

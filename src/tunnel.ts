@@ -4,7 +4,7 @@ import { resolveOptions } from './config/resolve-options.ts';
 import type { TtunError } from './errors.ts';
 import { openTunnel } from './open-tunnel.ts';
 import type { TunnelOptions } from './options.ts';
-import type { SamplesOptions, TunnelSample } from './samples.ts';
+import type { SamplesOptions, TunnelSample } from './rates.ts';
 import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
 
 /** How opening is controlled, beside what is opened. */

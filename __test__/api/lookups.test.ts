@@ -7,7 +7,7 @@ import type { Sites } from '../../testbed/sites.ts';
 import { runInSite } from './in-site.ts';
 import { SiteNames } from './site-names.ts';
 
-const OPEN_TO_NAME = new URL('../../dist/open-to-name.js', import.meta.url).href;
+const OPEN_TO_NAME = new URL('../../dist/peer.js', import.meta.url).href;
 
 let sites: Sites;
 let names: SiteNames;

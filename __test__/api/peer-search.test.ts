@@ -1,7 +1,7 @@
 import test from 'ava';
 import { parseIpAddress } from '../../src/address.ts';
 import { TtunError } from '../../src/errors.ts';
-import { PeerSearch } from '../../src/peer-search.ts';
+import { PeerSearch } from '../../src/peer.ts';
 import type { TunnelState } from '../../src/stats.ts';
 
 const PEER = { name: 'gateway.example', port: 8000, local: { address: null, port: 8000 } };

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { parseCommandLine } from '../../src/cli/command-line.ts';
-import { UsageError } from '../../src/cli/usage-error.ts';
+import { parseCommandLine } from '../../src/cli/seed.ts';
+import { UsageError } from '../../src/cli/args.ts';
 
 const SEED = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9001'];
 

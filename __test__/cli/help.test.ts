@@ -3,7 +3,7 @@ import { run, runToEnd } from '../../testbed/exec.ts';
 import { BIN } from '../../testbed/tunnel.ts';
 import { COMMANDS, loadSpecs } from '../../src/cli/commands/index.ts';
 import { formatHelp } from '../../src/cli/help.ts';
-import type { CommandSpec } from '../../src/cli/spec.ts';
+import type { CommandSpec } from '../../src/cli/args.ts';
 
 const SPEC: CommandSpec = {
   name: 'greet',

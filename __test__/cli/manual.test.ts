@@ -6,7 +6,7 @@ import type { JsonSchema } from '../../manual/config-page.ts';
 import { makePages } from '../../manual/pages.ts';
 import { text } from '../../manual/roff.ts';
 import { loadSpecs } from '../../src/cli/commands/index.ts';
-import { PROGRAM } from '../../src/cli/program-spec.ts';
+import { PROGRAM } from '../../src/cli/seed.ts';
 import { run, runToEnd } from '../../testbed/exec.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -1,7 +1,6 @@
 import test from 'ava';
-import { parseArguments } from '../../src/cli/parse.ts';
-import type { CommandSpec } from '../../src/cli/spec.ts';
-import { UsageError } from '../../src/cli/usage-error.ts';
+import { parseArguments, UsageError } from '../../src/cli/args.ts';
+import type { CommandSpec } from '../../src/cli/args.ts';
 
 const SPEC = {
   name: 'greet',

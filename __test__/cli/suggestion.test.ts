@@ -1,5 +1,5 @@
 import test from 'ava';
-import { suggest } from '../../src/suggestion.ts';
+import { suggest } from '../../src/text.ts';
 
 const COMMANDS = ['up', 'show', 'capture', 'doctor', 'check', 'reload', 'lab'];
 

@@ -225,7 +225,7 @@ test.serial('a deleted device ends it with one line and exit code 1', async (t) 
 });
 
 test('a second signal ends the process at once, as a shell expects it', async (t) => {
-  const signals = new URL('../../dist/cli/signals.js', import.meta.url).href;
+  const signals = new URL('../../dist/cli/run-tunnel.js', import.meta.url).href;
   const program = `
     import { abortOnSignals } from '${signals}';
     const signal = abortOnSignals();

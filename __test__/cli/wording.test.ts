@@ -1,5 +1,5 @@
 import test from 'ava';
-import { adviseMtu, describeAttached, describeError, grouped, summarise } from '../../src/cli/wording.ts';
+import { adviseMtu, describeAttached, describeError, grouped, summarise } from '../../src/cli/text.ts';
 import { TtunError } from '../../src/errors.ts';
 import type { TunnelStats } from '../../src/index.ts';
 import { STATS_OF_NOTHING } from '../stats-of-nothing.ts';

@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { prepare, placesForSocket } from '../../src/control/directories.ts';
+import { prepare, placesForSocket } from '../../src/control/socket-file.ts';
 import { startControlServer } from '../../src/control/server.ts';
 import { hostOf } from './host.ts';
 

@@ -67,7 +67,7 @@ test('the limits that it tells are those that there are', (t) => {
 });
 
 test('every code of an error is there', async (t) => {
-  const source = await readFile(new URL('../../src/control/error.ts', import.meta.url), 'utf8');
+  const source = await readFile(new URL('../../src/control/protocol.ts', import.meta.url), 'utf8');
   const codes = [...source.matchAll(/^ {2}\| '([a-z-]+)'/gm)].map(([, code]) => code ?? '');
   t.true(codes.length > 8);
   const answered = codes.filter((code) => !ONLY_AT_CLIENTS.has(code));

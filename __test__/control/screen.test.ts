@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { WriteStream } from 'node:tty';
 import test from 'ava';
-import { Screen } from '../../src/cli/commands/show/watch/screen.ts';
+import { Screen } from '../../src/cli/watch/screen.ts';
 
 /** What is drawn of a line of text on a terminal of that size, in that locale. */
 function drawn(

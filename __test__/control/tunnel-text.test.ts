@@ -1,12 +1,6 @@
 import test from 'ava';
-import { describeTunnel } from '../../src/cli/commands/show/tunnel-text.ts';
-import {
-  formatAgo,
-  formatAgoShort,
-  formatBitRate,
-  formatBytes,
-  formatDuration,
-} from '../../src/cli/quantities.ts';
+import { describeTunnel } from '../../src/cli/commands/show.ts';
+import { formatAgo, formatAgoShort, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
 import type { ProcessReport } from '../../src/control/protocol.ts';
 import type { TunnelReport } from '../../src/service/host.ts';
 import { REPORT, STATS } from './host.ts';

@@ -1,9 +1,8 @@
 import test from 'ava';
-import { History } from '../../src/cli/commands/show/watch/history.ts';
-import { wishesIn } from '../../src/cli/commands/show/watch/keys.ts';
-import { sparkline } from '../../src/cli/commands/show/watch/sparkline.ts';
-import { drawTable } from '../../src/cli/commands/show/watch/table.ts';
-import type { Line } from '../../src/cli/commands/show/watch/table.ts';
+import { wishesIn } from '../../src/cli/watch/screen.ts';
+import { drawTable, sparkline } from '../../src/cli/watch/view.ts';
+import type { Line } from '../../src/cli/watch/view.ts';
+import { History } from '../../src/cli/watch/watch.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { REPORT, STATS } from './host.ts';
 

@@ -128,7 +128,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 test('also by an error that nobody expected', async (t) => {
-  const screen = new URL('../../dist/cli/commands/show/watch/screen.js', import.meta.url).href;
+  const screen = new URL('../../dist/cli/watch/screen.js', import.meta.url).href;
   const program = `
     import { Screen } from '${screen}';
     const screen = new Screen(process.stdout);

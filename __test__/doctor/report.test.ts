@@ -1,7 +1,6 @@
 /** What is printed, and where. */
 import test from 'ava';
-import { CATALOGUE } from '../../src/doctor/catalogue.ts';
-import { finding, ok } from '../../src/doctor/finding.ts';
+import { CATALOGUE, finding, ok } from '../../src/doctor/finding.ts';
 import { formatDiagnosis } from '../../src/doctor/report.ts';
 import { run, runToEnd } from '../../testbed/exec.ts';
 import { BIN } from '../../testbed/tunnel.ts';

@@ -1,12 +1,11 @@
 /** Checks of what no test can have for real: other kernels; and of what nft may answer. */
 import test from 'ava';
-import { CATALOGUE } from '../../src/doctor/catalogue.ts';
-import { checkKernel } from '../../src/doctor/checks/kernel.ts';
-import { checkRpFilter } from '../../src/doctor/checks/rp-filter.ts';
+import { settingCommand, settingOf, settingPath } from '../../src/doctor/facts.ts';
 import type { HostFacts } from '../../src/doctor/facts.ts';
-import { parseRuleset } from '../../src/doctor/gather/firewall.ts';
-import { parseRelease } from '../../src/doctor/gather/kernel.ts';
-import { settingCommand, settingOf, settingPath } from '../../src/doctor/settings.ts';
+import { CATALOGUE } from '../../src/doctor/finding.ts';
+import { parseRelease, parseRuleset } from '../../src/doctor/gather-host.ts';
+import { checkKernel } from '../../src/doctor/host-checks.ts';
+import { checkRpFilter } from '../../src/doctor/network-checks.ts';
 
 function host(release: string, udp = { segment: true, receive: true }): HostFacts {
   return {

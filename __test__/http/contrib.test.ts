@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { PROCESS_METRICS } from '../../src/http/metrics/process-metrics.ts';
-import { TUNNEL_METRICS } from '../../src/http/metrics/tunnel-metrics.ts';
+import { PROCESS_METRICS, TUNNEL_METRICS } from '../../src/http/metrics.ts';
 import { run } from '../../testbed/exec.ts';
 import { checkExpressions } from './promtool.ts';
 

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
-import { processFacts } from '../../src/http/process-facts.ts';
-import { PROCESS_METRICS } from '../../src/http/metrics/process-metrics.ts';
-import { TUNNEL_METRICS } from '../../src/http/metrics/tunnel-metrics.ts';
-import type { Metric } from '../../src/http/metrics/metric.ts';
+import { PROCESS_METRICS, TUNNEL_METRICS } from '../../src/http/metrics.ts';
+import type { Metric } from '../../src/http/metrics.ts';
+import { processFacts } from '../../src/http/routes.ts';
 import { checkExpressions } from './promtool.ts';
 import { OPEN } from './reports.ts';
 

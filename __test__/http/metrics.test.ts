@@ -1,8 +1,6 @@
 import test from 'ava';
-import { formatMetrics } from '../../src/http/metrics/format.ts';
-import { PROCESS_METRICS } from '../../src/http/metrics/process-metrics.ts';
-import { TUNNEL_METRICS } from '../../src/http/metrics/tunnel-metrics.ts';
-import type { ProcessFacts } from '../../src/http/process-facts.ts';
+import { formatMetrics, PROCESS_METRICS, TUNNEL_METRICS } from '../../src/http/metrics.ts';
+import type { ProcessFacts } from '../../src/http/routes.ts';
 import type { TunnelReport } from '../../src/service/host.ts';
 import { run } from '../../testbed/exec.ts';
 import { OPEN, RETRYING, STATS } from './reports.ts';

@@ -12,8 +12,8 @@ import {
 } from '../../page/format.js';
 import { History } from '../../page/history.js';
 import { adviseMtu, DECAP_REASONS, ENCAP_REASONS, stateOf } from '../../page/wording.js';
-import { adviseMtu as adviseMtuInTerminal } from '../../src/cli/wording.ts';
-import { stateOf as stateInMetrics } from '../../src/http/metrics/tunnel-metrics.ts';
+import { adviseMtu as adviseMtuInTerminal } from '../../src/cli/text.ts';
+import { stateOf as stateInMetrics } from '../../src/http/metrics.ts';
 import type { TunnelReport } from '../../src/service/host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { OPEN, STATS } from './reports.ts';

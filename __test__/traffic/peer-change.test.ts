@@ -6,7 +6,7 @@ import { ping } from '../../testbed/traffic/ping.ts';
 import { TcpTransfer } from '../../testbed/traffic/tcp.ts';
 import { openPair, RemoteTunnel, socketAddress } from '../../testbed/tunnel.ts';
 import { waitFor } from '../../testbed/wait.ts';
-import { closeAlone } from '../traffic/accounts.ts';
+import { closeAlone } from './accounts.ts';
 
 const PORT = 9000;
 const BYTES = 256 * 2 ** 20;

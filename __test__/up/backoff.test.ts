@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Backoff } from '../../src/service/backoff.ts';
+import { Backoff } from '../../src/service/supervisor.ts';
 
 test('a tunnel that can not be opened is tried again less and less often, but at least every 30 seconds', (t) => {
   const backoff = new Backoff();

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { describeStatus } from '../../src/service/status.ts';
+import { describeStatus } from '../../src/service/service-manager.ts';
 import type { NotifyMessage } from '../../testbed/probe.ts';
 import { NotifySocket } from '../../testbed/probe.ts';
 import { createSites } from '../../testbed/sites.ts';

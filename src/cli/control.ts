@@ -2,7 +2,7 @@
 import { startControlServer } from '../control/server.ts';
 import type { ControlServer, ControlSettings } from '../control/server.ts';
 import type { TunnelHost } from '../service/host.ts';
-import { say } from './talk.ts';
+import { say } from './terminal.ts';
 
 /** Starts the control server, or says why there is none, whatever that is: the tunnels run just as well without. */
 export async function offerControl(

@@ -1,8 +1,6 @@
 /** The help of commands, in one form for all, made from their specs. */
-import { exitCodesOf } from './exit-codes.ts';
-import type { CommandSpec, OptionSpec } from './spec.ts';
-import { styleFor } from './style.ts';
-import { wrap, wrapRows } from './wrap.ts';
+import type { CommandSpec, OptionSpec } from './args.ts';
+import { styleFor } from './terminal.ts';
 
 /** What the help is printed on. */
 export interface Page {
@@ -100,3 +98,49 @@ function section(heading: string, lines: readonly string[], page: Page): string[
 function join(blocks: readonly (readonly string[])[]): string {
   return blocks.map((lines) => `${lines.join('\n')}\n`).join('\n');
 }
+
+/** What exit codes tell, unless a command says it more precisely. */
+const COMMON: Readonly<Record<number, string>> = {
+  0: 'all went well',
+  1: 'it failed; a line on standard error says why and what to do',
+  2: 'the arguments make no sense',
+};
+
+/** All exit codes of a command with their meaning, in ascending order. */
+export function exitCodesOf(spec: CommandSpec): (readonly [code: number, meaning: string])[] {
+  const all: Readonly<Record<string, string>> = { ...COMMON, ...spec.exitCodes };
+  return Object.entries(all).map(([code, meaning]) => [Number(code), meaning] as const);
+}
+
+// Text in lines that fit a terminal.
+
+/** Breaks text between words; a word longer than `width` keeps a line of its own. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/\s+/).filter(Boolean)) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = '';
+    }
+    line += line === '' ? word : ` ${word}`;
+  }
+  if (line !== '') lines.push(line);
+  return lines;
+}
+
+/** As a table of two columns, the right one wrapped; a name too long for its column has a line of its own. */
+export function wrapRows(rows: readonly (readonly [name: string, text: string])[], width: number): string[] {
+  const fitting = rows.map(([name]) => name.length).filter((length) => length <= width / 3);
+  const column = Math.max(0, ...fitting);
+  const margin = ' '.repeat(column + GAP);
+  return rows.flatMap(([name, text]) => {
+    const [first = '', ...rest] = wrap(text, width - margin.length);
+    const below = rest.map((line) => margin + line);
+    if (name.length > column) return [name, margin + first, ...below];
+    return [name.padEnd(column + GAP) + first, ...below];
+  });
+}
+
+/** Between the columns. */
+const GAP = 2;

@@ -1,11 +1,10 @@
 /** The command line: finds out what is asked for, and loads only what that needs. */
 import { isIP } from 'node:net';
+import { UsageError } from './args.ts';
 import { COMMANDS } from './commands/index.ts';
-import { parseCommandLine } from './command-line.ts';
-import { guardOutput } from './output.ts';
-import { sayError } from './talk.ts';
+import { parseCommandLine } from './seed.ts';
+import { guardOutput, sayError } from './terminal.ts';
 import { refuseMistypedCommand } from './unknown-command.ts';
-import { UsageError } from './usage-error.ts';
 
 /**
  * Runs one command.

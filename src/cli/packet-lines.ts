@@ -1,10 +1,10 @@
 /** Prints packets as they pass, one a line. */
-import type { BindingWatch } from '../../binding.cjs';
+import type { BindingPacket, BindingWatch } from '../../binding.cjs';
+import { describePacket } from '../decode/packet.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import { formatPacketLine } from './packet-line.ts';
-import { styleFor } from './style.ts';
-import { say } from './talk.ts';
-import { grouped } from './wording.ts';
+import { say, styleFor } from './terminal.ts';
+import type { Style } from './terminal.ts';
+import { grouped } from './text.ts';
 
 export type Share = 'some' | 'all';
 
@@ -100,4 +100,26 @@ class PacketLines {
     clearInterval(this.#reports);
     this.#watch.end();
   }
+}
+
+/** `12:34:56.789012 Out IP …` and a line feed: local time, and the direction as seen by the host's own stack. */
+export function formatPacketLine(
+  { outbound, at, length, data }: BindingPacket,
+  style: (style: Style, text: string) => string,
+): string {
+  const direction = outbound ? style('cyan', 'Out') : style('green', 'In ');
+  return `${formatTime(at)} ${direction} ${describePacket(data, length)}\n`;
+}
+
+/** @param at ms since the epoch, with a fraction */
+function formatTime(at: number): string {
+  const date = new Date(at);
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()]
+    .map((part) => padded(part, 2))
+    .join(':');
+  return `${time}.${padded(Math.floor((at % 1000) * 1000), 6)}`;
+}
+
+function padded(value: number, digits: number): string {
+  return String(value).padStart(digits, '0');
 }

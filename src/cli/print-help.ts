@@ -1,6 +1,6 @@
 import { COMMANDS, loadSpecs } from './commands/index.ts';
 import { formatHelp, formatProgramHelp } from './help.ts';
-import { PROGRAM } from './program-spec.ts';
+import { PROGRAM } from './seed.ts';
 import { noSuchCommand } from './unknown-command.ts';
 
 /**

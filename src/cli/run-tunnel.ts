@@ -1,20 +1,18 @@
 /** `ttun <tun> …`: one tunnel, from here until a signal or a fault ends it. */
+import { constants } from 'node:os';
 import type { ControlServer } from '../control/server.ts';
 import { TtunError } from '../errors.ts';
+import type { HttpServer } from '../http/server.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import type { HttpServer } from '../http/server.ts';
+import { hostOf } from '../service/host.ts';
 import type { TunnelHost } from '../service/host.ts';
-import { hostOf } from '../service/single-host.ts';
 import type { TunnelEnd } from '../tunnel.ts';
-import type { Output, TunnelCommand } from './command-line.ts';
-import { endSoon } from './end.ts';
-import { endByHangUp } from './hang-up.ts';
-import { resolveSeedArguments } from './seed-options.ts';
-import { abortOnSignals } from './signals.ts';
-import { say, sayError } from './talk.ts';
-import { UsageError } from './usage-error.ts';
-import { adviseMtu, describeAttached, describeError, summarise } from './wording.ts';
+import { UsageError } from './args.ts';
+import { resolveSeedArguments } from './seed.ts';
+import type { Output, TunnelCommand } from './seed.ts';
+import { endByHangUp, endSoon, say, sayError } from './terminal.ts';
+import { adviseMtu, describeAttached, describeError, summarise } from './text.ts';
 
 export async function runTunnel(command: TunnelCommand): Promise<number> {
   const { device, local, remote, output, http } = command;
@@ -89,4 +87,19 @@ async function loadShow(output: Output): Promise<Show> {
   if (output === 'json') return (await import('./events.ts')).startEvents;
   const { startPacketLines } = await import('./packet-lines.ts');
   return (tunnel) => startPacketLines(tunnel, output === 'all-packets' ? 'all' : 'some');
+}
+
+/** SIGHUP is here because closing a terminal would otherwise kill the process, and leave the device with its offloads on. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Is aborted, with its name as the reason, by the first signal that asks this process to end. A second one ends it at once. */
+export function abortOnSignals(signals: readonly (typeof SIGNALS)[number][] = SIGNALS): AbortSignal {
+  const controller = new AbortController();
+  const onSignal = (signal: (typeof SIGNALS)[number]): void => {
+    // What a shell reports for a program that a signal ended.
+    if (controller.signal.aborted) process.exit(128 + constants.signals[signal]);
+    controller.abort(signal);
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  return controller.signal;
 }

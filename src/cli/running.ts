@@ -1,6 +1,6 @@
 /** Tunnels that run on this machine, by the names that people give them. */
 import type { Survey } from '../control/client.ts';
-import { ControlError } from '../control/error.ts';
+import { ControlError } from '../control/protocol.ts';
 import type { ProcessReport } from '../control/protocol.ts';
 import type { TunnelReport } from '../service/host.ts';
 

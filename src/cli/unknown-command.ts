@@ -1,8 +1,8 @@
 /** Words that were meant as commands. */
 import { isIP } from 'node:net';
-import { suggest } from '../suggestion.ts';
+import { suggest } from '../text.ts';
 import { COMMANDS } from './commands/index.ts';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from './args.ts';
 
 export function noSuchCommand(name: string): UsageError {
   const meant = suggest(name, COMMANDS.keys());

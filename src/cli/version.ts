@@ -3,8 +3,8 @@ import { release } from 'node:os';
 import { TtunError } from '../errors.ts';
 import { loadBinding } from '../native.ts';
 import { packageVersion } from '../package-version.ts';
-import { sayError } from './talk.ts';
-import { describeError } from './wording.ts';
+import { sayError } from './terminal.ts';
+import { describeError } from './text.ts';
 
 export type VersionForm = 'text' | 'json';
 

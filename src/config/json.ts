@@ -1,7 +1,6 @@
 /** JSON (RFC 8259) with the places of its keys, and with errors that say what is wrong. */
-import { Places } from './document.ts';
+import { ConfigSyntaxError, Places } from './document.ts';
 import type { Document, KeyPath } from './document.ts';
-import { ConfigSyntaxError } from './syntax-error.ts';
 
 /** @throws ConfigSyntaxError also for a key that is there twice, of which `JSON.parse` would drop one */
 export function parseJson(text: string): Document {

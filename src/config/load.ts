@@ -1,12 +1,11 @@
 /** Reads configuration files. */
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { open, realpath, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { extname } from 'node:path';
-import { TtunConfigError } from './config-error.ts';
-import { parseConfig } from './parse.ts';
-import type { Config, ConfigFormat } from './parse.ts';
-import { findWriters } from './writers.ts';
+import { dirname, extname } from 'node:path';
+import { parseConfig, TtunConfigError } from './parse.ts';
+import type { Config, ConfigFormat, ConfigProblem } from './parse.ts';
 
 /**
  * Reads and checks a configuration file, in the format that its name says: `.toml` or `.json`.
@@ -50,10 +49,10 @@ async function readBytes(path: string): Promise<Buffer> {
   try {
     // What is no file is not to be waited for.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stat = await file.stat();
-    if (stat.isDirectory()) throw fault(path, 'it is a directory', 'name a file in it');
-    if (!stat.isFile()) throw fault(path, 'it is not a regular file', 'name a file');
-    if (stat.size > LARGEST_FILE) {
+    const stats = await file.stat();
+    if (stats.isDirectory()) throw fault(path, 'it is a directory', 'name a file in it');
+    if (!stats.isFile()) throw fault(path, 'it is not a regular file', 'name a file');
+    if (stats.size > LARGEST_FILE) {
       throw fault(
         path,
         'it is larger than 1 MiB, which no configuration is',
@@ -80,3 +79,76 @@ function unreadable(path: string, error: unknown): TtunConfigError {
 function fault(file: string, message: string, hint: string | null): TtunConfigError {
   return new TtunConfigError([{ file, line: null, column: null, path: '', message, hint }]);
 }
+
+// Which file is meant where none is named.
+
+const NAMES = ['ttun.toml', 'ttun.json'] as const;
+
+/**
+ * The file that was named, or the one in the working directory.
+ *
+ * @param named as typed: `-c FILE`
+ * @throws TtunConfigError where there is none, or it is not clear which
+ */
+export function findConfigFile(named: string | undefined): string {
+  if (named !== undefined) return named;
+  const [first, second] = NAMES.filter((name) => existsSync(name));
+  if (first === undefined) {
+    throw faultFind(`there is no ${NAMES.join(' or ')} in ${process.cwd()}`, 'name the file, or write one');
+  }
+  if (second !== undefined)
+    throw faultFind(`${first} and ${second} are both here`, 'name the one that is meant');
+  return first;
+}
+
+function faultFind(message: string, hint: string): TtunConfigError {
+  return new TtunConfigError([{ file: null, line: null, column: null, path: '', message, hint }]);
+}
+
+// Who else could change a configuration, which decides what is done to the network with the rights of whoever uses it.
+
+/** Warnings about a file, or the directory it is in, that others can write. */
+export async function findWriters(path: string): Promise<ConfigProblem[]> {
+  const real = await realpath(path);
+  const folder = dirname(real);
+  const [fileRights, folderRights] = [openTo(await stat(real)), openTo(await stat(folder))];
+  const warnings = [];
+  if (fileRights !== null) {
+    warnings.push({
+      message: `${fileRights.whom} can write the file, and decide what ttun does`,
+      hint: `chmod ${fileRights.mode} ${real}`,
+    });
+  }
+  if (folderRights !== null && !folderRights.isSticky) {
+    warnings.push({
+      message: `${folderRights.whom} can write the directory ${folder}, and put another file in this one's place`,
+      hint: `chmod ${folderRights.mode} ${folder}`,
+    });
+  }
+  return warnings.map((warning) => ({ file: path, line: null, column: null, path: '', ...warning }));
+}
+
+interface Rights {
+  readonly whom: string;
+  /** What takes their right to write away. */
+  readonly mode: string;
+  /** In such a directory nobody replaces the files of others (`S_ISVTX` in inode(7)). */
+  readonly isSticky: boolean;
+}
+
+/** To whom else than its owner; `null` for nobody. */
+function openTo({ mode, gid }: Stats): Rights | null {
+  const isSticky = (mode & STICKY) !== 0;
+  const isGroups = (mode & GROUP_WRITES) !== 0 && !ownGroups().includes(gid);
+  if ((mode & OTHERS_WRITE) !== 0) return { whom: 'every user', mode: isGroups ? 'go-w' : 'o-w', isSticky };
+  return isGroups ? { whom: `the group ${gid}`, mode: 'g-w', isSticky } : null;
+}
+
+/** Root's, this process's, and that of the person behind `sudo`: often a group of one. */
+function ownGroups(): number[] {
+  return [0, process.getegid?.() ?? 0, Number(process.env['SUDO_GID'] ?? 0)];
+}
+
+const OTHERS_WRITE = 0o002;
+const GROUP_WRITES = 0o020;
+const STICKY = 0o1000;

@@ -1,25 +1,20 @@
 /** Configuration files: what they say, checked, and all that is wrong with them at once. */
 import * as v from 'valibot';
 import type { ZoneLookup } from '../address.ts';
+import { TtunError } from '../errors.ts';
+import { FILE_DEFAULTS } from '../options.ts';
 import type { TunnelOptions } from '../options.ts';
-import { FILE_DEFAULTS } from '../tunnel-defaults.ts';
-import { TtunConfigError } from './config-error.ts';
-import type { ConfigProblem } from './config-error.ts';
-import { findConflicts } from './conflicts.ts';
-import type { NamedTunnel, Reference } from './conflicts.ts';
-import { formatPath } from './document.ts';
+import { findConflicts, findDoubts } from './check.ts';
+import type { NamedTunnel, Reference } from './check.ts';
+import { ConfigSyntaxError, formatPath } from './document.ts';
 import type { Document } from './document.ts';
-import { findDoubts } from './doubts.ts';
 import { parseJson } from './json.ts';
-import { isTable } from './schema/actions.ts';
-import { fileSchema } from './schema/file.ts';
-import type { ConfigFile } from './schema/file.ts';
-import { tunnelSchema } from './schema/tunnel.ts';
-import { ConfigSyntaxError } from './syntax-error.ts';
+import { isTable } from './schema-tools.ts';
+import { fileSchema, tunnelSchema } from './schema.ts';
+import type { ConfigFile } from './schema.ts';
 import { parseToml } from './toml.ts';
-import { validate } from './validate.ts';
+import { asLine, excerptAt, validate } from './validate.ts';
 import type { Finding } from './validate.ts';
-import { asLine, excerptAt } from './wording.ts';
 
 /** A configuration that is right. */
 export interface Config {
@@ -135,4 +130,51 @@ function zonesByName(): ZoneLookup {
     if (!names.includes(zone)) names.push(zone);
     return names.indexOf(zone) + 1;
   };
+}
+
+// What is wrong with a configuration, for people and for programs.
+
+/** One thing that is wrong, or that deserves a second look. */
+export interface ConfigProblem {
+  /** The file as it was named; `null` where the text did not come from one. */
+  readonly file: string | null;
+  /** From 1; `null` where it concerns the whole file, or the line is not known. */
+  readonly line: number | null;
+  /** From 1, in UTF-16 units; `null` where only the line is known. */
+  readonly column: number | null;
+  /** The key it concerns, as `tunnels.office.remote`; empty where it is none. */
+  readonly path: string;
+  /** What is wrong. */
+  readonly message: string;
+  /** What would be right. */
+  readonly hint: string | null;
+}
+
+/**
+ * A configuration that cannot be used: `ERR_TTUN_INVALID_CONFIG`. `problems` has everything that is wrong with it, in the order
+ * of the file; `message` says the same in lines.
+ */
+export class TtunConfigError extends TtunError {
+  /** All that is wrong, in the order of the file. */
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    const lines = problems.map((problem) => formatProblem(problem)).join('\n');
+    const [first] = problems;
+    const heading = `${problems.length} problems in ${first?.file ?? 'the configuration'}:\n`;
+    super('ERR_TTUN_INVALID_CONFIG', problems.length > 1 ? `${heading}${lines}` : lines);
+    this.problems = problems;
+  }
+}
+
+/**
+ * `ttun.toml:4:10: tunnels.office.remote: what is wrong`, which editors and CI understand, and in a further line what would
+ * be right.
+ *
+ * @param kind stands before the key: `warning`
+ */
+export function formatProblem({ file, line, column, path, message, hint }: ConfigProblem, kind = ''): string {
+  const place = [file, line, column].filter((part) => part !== null).join(':');
+  const head = [place, kind, path, message].filter((part) => part !== '').join(': ');
+  return hint === null ? head : `${head}\n    ${hint}`;
 }

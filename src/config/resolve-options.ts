@@ -1,11 +1,10 @@
 import { TtunError } from '../errors.ts';
+import { TUNNEL_DEFAULTS } from '../options.ts';
 import type { ResolvedOptions, TunnelOptions } from '../options.ts';
-import { TUNNEL_DEFAULTS } from '../tunnel-defaults.ts';
 import { formatPath } from './document.ts';
-import { tunnelSchema } from './schema/tunnel.ts';
-import { validate } from './validate.ts';
+import { tunnelSchema } from './schema.ts';
+import { asLine, validate } from './validate.ts';
 import type { Finding } from './validate.ts';
-import { asLine } from './wording.ts';
 
 const SCHEMA = tunnelSchema(TUNNEL_DEFAULTS);
 

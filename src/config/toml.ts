@@ -1,7 +1,6 @@
 import { parse, TomlError } from 'smol-toml';
-import { Places } from './document.ts';
+import { ConfigSyntaxError, Places } from './document.ts';
 import type { Document, KeyPath } from './document.ts';
-import { ConfigSyntaxError } from './syntax-error.ts';
 
 /** @throws ConfigSyntaxError */
 export function parseToml(text: string): Document {

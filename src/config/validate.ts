@@ -1,11 +1,11 @@
 /** Values against a schema: all that is wrong at once, each with what would be right. */
+import { inspect } from 'node:util';
 import * as v from 'valibot';
+import { suggest } from '../text.ts';
+import { formatPath } from './document.ts';
 import type { KeyPath } from './document.ts';
-import { isTable } from './schema/actions.ts';
-import { childOf, examplesOf, isTableNode, nodeOf } from './schema/nodes.ts';
-import type { SchemaNode } from './schema/nodes.ts';
-import { hintForKey } from './unknown-key.ts';
-import { show, write } from './wording.ts';
+import { childOf, examplesOf, isTable, isTableNode, nodeOf } from './schema-tools.ts';
+import type { SchemaNode } from './schema-tools.ts';
 
 /** Something that is wrong with the value at a path. */
 export interface Finding {
@@ -135,4 +135,119 @@ function giveTable(word: TableWord): string {
 
 function startsWith(path: KeyPath, start: KeyPath): boolean {
   return start.every((key, index) => path[index] === key);
+}
+
+// What may have been meant by a key that is not known.
+
+/**
+ * What to write in place of the key.
+ *
+ * @param value what stands under it
+ */
+export function hintForKey(key: string, value: unknown, table: SchemaNode): string {
+  const known = Object.keys(table.entries ?? {});
+  const meant = suggestKey(key, known);
+  if (meant !== null) return `did you mean ${meant}?`;
+  // Nobody writes `mtu` for anything but the MTU of the interface.
+  const inner = known.find((name) => hasKey(childOf(table, name), key));
+  if (inner !== undefined) return `did you mean ${inner}.${key}?`;
+  if (known.includes('tunnels') && isTable(value) && 'device' in value) {
+    return `put it among the tunnels: ${formatPath(['tunnels', key])}`;
+  }
+  return known.length === 1 ? `the only option is ${known[0]}` : `the options are ${known.join(', ')}`;
+}
+
+function suggestKey(key: string, known: readonly string[]): string | null {
+  const bare = bareOf(key);
+  const respelt = known.find((name) => bareOf(name) === bare);
+  const other = known.find((name) => OTHER_NAMES.get(bare) === name);
+  return respelt ?? other ?? suggest(key, known);
+}
+
+/** The same for `allowed_sources`, `allowed-sources` and `AllowedSources`. */
+function bareOf(key: string): string {
+  return key.toLowerCase().replaceAll(/[_\s-]/g, '');
+}
+
+function hasKey(node: SchemaNode | undefined, key: string): boolean {
+  return (
+    node !== undefined &&
+    isTableNode(nodeOf(node)) &&
+    node.entries !== undefined &&
+    Object.hasOwn(node.entries, key)
+  );
+}
+
+/** What the same is called elsewhere: in `ip`, WireGuard, OpenVPN. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  ['tun', 'device'],
+  ['dev', 'device'],
+  ['name', 'device'],
+  ['ifname', 'device'],
+  ['listen', 'local'],
+  ['bind', 'local'],
+  ['source', 'local'],
+  ['listenport', 'local'],
+  ['peer', 'remote'],
+  ['endpoint', 'remote'],
+  ['destination', 'remote'],
+  ['allowedips', 'allowedSources'],
+  ['sources', 'allowedSources'],
+  ['mss', 'clampMss'],
+  ['mssfix', 'clampMss'],
+  ['clampmsstopmtu', 'clampMss'],
+  ['mark', 'fwmark'],
+  ['somark', 'fwmark'],
+  ['sobindtodevice', 'bindDevice'],
+  ['address', 'addresses'],
+  ['ip', 'addresses'],
+  ['route', 'routes'],
+  ['user', 'owner'],
+  ['queues', 'multiQueue'],
+  ['gso', 'segment'],
+  ['udpsegment', 'segment'],
+  ['gro', 'receive'],
+  ['udpgro', 'receive'],
+  ['csum', 'checksum'],
+  ['vnethdr', 'virtioHeader'],
+]);
+
+// How values are shown in errors.
+
+/** `"text"`, `1400`, `a list`: no more of it than a line has room for. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return shortened(JSON.stringify(value));
+  if (value instanceof Date) return 'a date';
+  if (Array.isArray(value)) return value.length === 0 ? '[]' : 'a list';
+  return typeof value === 'object' && value !== null ? 'an object' : shortened(inspect(value));
+}
+
+/** A value as it is written in TOML and in JavaScript alike: `'tun0'`, `['10.0.2.0/24']`. */
+export function write(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(write).join(', ')}]`;
+  return typeof value === 'string' ? `'${value}'` : String(value);
+}
+
+/** One line that a terminal takes as nothing but text, whatever a file has put into it. */
+export function asLine(text: string): string {
+  const visible = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase();
+    return `\\u{${code}}`;
+  });
+  return visible.length <= LONGEST_LINE ? visible : `${visible.slice(0, LONGEST_LINE)}…`;
+}
+
+/** The line in which something is wrong, or of a long one what is round the place. */
+export function excerptAt(line: string, column: number): string {
+  if (line.length <= LONGEST_VALUE) return line.trim();
+  const start = Math.max(0, column - LONGEST_VALUE / 2);
+  const part = line.slice(start, start + LONGEST_VALUE).trim();
+  return `${start > 0 ? '…' : ''}${part}${start + LONGEST_VALUE < line.length ? '…' : ''}`;
+}
+
+const LONGEST_LINE = 400;
+const LONGEST_VALUE = 60;
+
+function shortened(text: string): string {
+  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}…`;
 }

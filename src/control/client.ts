@@ -1,11 +1,9 @@
 /** Asks the processes that run tunnels, by their control sockets. */
 import type { Socket } from 'node:net';
 import type { ReloadReport } from '../service/host.ts';
-import type { CaptureRequest } from './capture/request.ts';
-import { ControlError } from './error.ts';
-import { Incoming } from './incoming.ts';
-import { LineTooLong } from './lines.ts';
-import { PROTOCOL } from './protocol.ts';
+import type { CaptureRequest } from './capture.ts';
+import { Incoming, LineTooLong } from './connection.ts';
+import { ControlError, PROTOCOL } from './protocol.ts';
 import type { ShowReply } from './protocol.ts';
 import { checkCaptureReply, toReloadReport, toShowReply } from './reply.ts';
 import { connectTo, findSocketFiles } from './socket-file.ts';

@@ -1,4 +1,4 @@
-/** Answers of other processes, which may be of another version, or of another user who means no good. */
+/** Checks of values that came from elsewhere, put together as their types are. */
 import type { Problem, ReloadReport, TunnelReport } from '../service/host.ts';
 import type {
   DecapDropReason,
@@ -9,11 +9,47 @@ import type {
   SocketStats,
   TunnelStats,
 } from '../stats.ts';
-import { ControlError } from './error.ts';
-import { isFlag, isNumber, isObject, isText, listOf, nullOr, objectWith, oneOf, recordOf } from './guards.ts';
-import type { Guard } from './guards.ts';
-import { PROTOCOL } from './protocol.ts';
+import { ControlError, PROTOCOL } from './protocol.ts';
 import type { CaptureReply, NetworkNamespace, ProcessReport, ReloadReply, ShowReply } from './protocol.ts';
+
+export type Guard<T> = (value: unknown) => value is T;
+
+export const isText: Guard<string> = (value) => typeof value === 'string';
+export const isNumber: Guard<number> = (value) => typeof value === 'number';
+export const isFlag: Guard<boolean> = (value) => typeof value === 'boolean';
+
+export function nullOr<T>(guard: Guard<T>): Guard<T | null> {
+  return (value): value is T | null => value === null || guard(value);
+}
+
+export function oneOf<T extends string | number>(...words: readonly T[]): Guard<T> {
+  return (value): value is T => words.some((word) => word === value);
+}
+
+export function listOf<T>(guard: Guard<T>): Guard<readonly T[]> {
+  return (value): value is readonly T[] => Array.isArray(value) && value.every((item) => guard(item));
+}
+
+/** An object with any keys: those of another version are as good as ours. */
+export function recordOf<T, Key extends string = string>(guard: Guard<T>): Guard<Readonly<Record<Key, T>>> {
+  return (value): value is Readonly<Record<Key, T>> =>
+    isObject(value) && Object.values(value).every((item) => guard(item));
+}
+
+/** An object with these fields; it may have more. */
+export function objectWith<T extends object>(fields: {
+  readonly [Key in keyof T]-?: Guard<T[Key]>;
+}): Guard<T> {
+  const checks = Object.entries<Guard<unknown>>(fields);
+  return (value): value is T =>
+    isObject(value) && checks.every(([key, guard]) => Object.hasOwn(value, key) && guard(value[key]));
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+// Answers of other processes, which may be of another version, or of another user who means no good.
 
 /** @throws ControlError with the error that the process answers, or when the answer makes no sense */
 export function toShowReply(line: string): ShowReply {

@@ -2,15 +2,10 @@
  * Tells in one line what a packet is, in the words of `tcpdump -n -S`: numeric addresses, and absolute sequence numbers as
  * nothing is remembered between packets.
  */
-import { describeIcmp } from './icmp.ts';
-import { describeIcmpv6 } from './icmpv6.ts';
-import { describeIgmp } from './igmp.ts';
-import { readExtensions } from './ipv6-extensions.ts';
-import { plain } from './payload.ts';
-import type { Payload } from './payload.ts';
-import { describeTcp } from './tcp.ts';
-import { describeUdp } from './udp.ts';
-import { CutShort, View } from './view.ts';
+import { describeIcmp, describeIcmpv6, describeIgmp } from './icmp.ts';
+import { describeTcp, describeUdp } from './transport.ts';
+import { CutShort, plain, readExtensions, View } from './view.ts';
+import type { Payload } from './view.ts';
 
 /**
  * Describes an IPv4 or IPv6 packet. Never throws, whatever the bytes are.

@@ -1,8 +1,10 @@
 /** What the server answers to a path. */
+import { readdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { extname } from 'node:path';
+import { packageVersion } from '../package-version.ts';
 import type { TunnelHost, TunnelReport } from '../service/host.ts';
-import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics/format.ts';
-import { processFacts } from './process-facts.ts';
-import type { ProcessFacts } from './process-facts.ts';
+import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts';
 
 export interface Content {
   readonly type: string;
@@ -30,4 +32,69 @@ export function routesFor(host: TunnelHost, page: ReadonlyMap<string, Content>):
 
 function statsOf(host: TunnelHost): StatsDocument {
   return { process: processFacts(), tunnels: host.reports() };
+}
+
+// The files of the page, which browsers load as they are.
+
+/** Beside `src` and `dist` alike. */
+const FOLDER = new URL('../../page/', import.meta.url);
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+/** The page by the paths at which it is served. Read once: what is served is what was there at the start. */
+export async function readPage(): Promise<ReadonlyMap<string, Content>> {
+  const names = await readdir(FOLDER);
+  return new Map(
+    await Promise.all(
+      names.map(async (name): Promise<[path: string, content: Content]> => {
+        const type = TYPES[extname(name)] ?? 'application/octet-stream';
+        const path = name === 'index.html' ? '/' : `/page/${name}`;
+        return [path, { type, body: await readFile(new URL(name, FOLDER)) }];
+      }),
+    ),
+  );
+}
+
+// What is told of the process as a whole.
+
+export interface ProcessFacts {
+  /** Of ttun. */
+  readonly version: string;
+  /** Of Node. */
+  readonly node: string;
+  readonly pid: number;
+  /** Name of the host. */
+  readonly host: string;
+  /** When these figures were taken, in ms since the epoch. */
+  readonly timestamp: number;
+  /** When the process started, in ms since the epoch. */
+  readonly startedAt: number;
+  /** How long it has run, in ms of monotonic time. */
+  readonly uptimeMs: number;
+  /** Processor time taken by all its threads, in s. */
+  readonly cpuSeconds: number;
+  /** Memory in RAM, in bytes. */
+  readonly residentBytes: number;
+}
+
+const VERSION = packageVersion();
+
+export function processFacts(): ProcessFacts {
+  const { user, system } = process.cpuUsage();
+  return {
+    version: VERSION,
+    node: process.versions.node,
+    pid: process.pid,
+    host: hostname(),
+    timestamp: Date.now(),
+    startedAt: Math.round(performance.timeOrigin),
+    uptimeMs: Math.round(performance.now()),
+    cpuSeconds: (user + system) / 1e6,
+    residentBytes: process.memoryUsage.rss(),
+  };
 }

@@ -1,17 +1,16 @@
 /** The HTTP server: `/metrics` for Prometheus, `/stats` for programs, `/` for people. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
+import type { Socket } from 'node:net';
 import { InvalidValue } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import type { TunnelHost } from '../service/host.ts';
-import { answer } from './answer.ts';
-import { toListenError } from './listen-error.ts';
-import { formatAuthority, parseListen } from './listen.ts';
+import { formatAuthority, parseListen, toListenError } from './listen.ts';
 import type { ListenAddress } from './listen.ts';
-import { oneAtATime } from './one-at-a-time.ts';
-import { readPage } from './page-files.ts';
-import { routesFor } from './routes.ts';
+import { readPage, routesFor } from './routes.ts';
+import type { Route } from './routes.ts';
 
 export interface HttpServer {
   /** Where it is reached: `http://127.0.0.1:9750/`. */
@@ -92,4 +91,97 @@ async function close(server: Server): Promise<void> {
   server.close();
   server.closeAllConnections();
   await closed;
+}
+
+// One request, answered. Nothing can be changed through this server: it only tells.
+
+/** What is read here is of this instant, and for the program or page that asked alone; the page loads nothing from elsewhere. */
+const HEADERS: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+export interface Site {
+  readonly routes: ReadonlyMap<string, Route>;
+  /** The name or address to listen at; `null` for all addresses. */
+  readonly listenHost: string | null;
+}
+
+export function answer(request: IncomingMessage, response: ServerResponse, site: Site): void {
+  const { method = '', headers, url = '' } = request;
+  const [path = ''] = url.split('?', 1);
+  if (!isOwnHost(headers.host, site.listenHost)) {
+    return refuse(
+      response,
+      421,
+      'this server answers to its address or to localhost, not to another name in the Host header',
+    );
+  }
+  if (method !== 'GET' && method !== 'HEAD') {
+    response.setHeader('Allow', 'GET, HEAD');
+    return refuse(response, 405, 'this server can only be read: GET or HEAD');
+  }
+  const route = site.routes.get(path);
+  if (route === undefined) return refuse(response, 404, 'not here; here are: / /metrics /stats');
+  let content;
+  try {
+    content = route();
+  } catch (error) {
+    return refuse(
+      response,
+      500,
+      `ttun could not tell: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  send(response, 200, content.type, content.body);
+}
+
+function refuse(response: ServerResponse, status: number, sentence: string): void {
+  // What is not answered is not read either: a body would only follow.
+  response.shouldKeepAlive = false;
+  send(response, status, 'text/plain; charset=utf-8', `${sentence}\n`);
+}
+
+/** To HEAD, Node sends the headers alone. */
+function send(response: ServerResponse, status: number, type: string, body: string | Buffer): void {
+  response.writeHead(status, { ...HEADERS, 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+// Whom this server answers. A web page of a stranger can let its own name resolve to 127.0.0.1 and then read, in the browser
+// of whoever looks at it, what a server there tells ("DNS rebinding"). The browser still sends the stranger's name in the
+// Host header, which no address and no name of our own is.
+
+/** Whether a Host header names this server by an address, as `localhost`, or by the name that it was told to listen at. */
+export function isOwnHost(header: string | undefined, listenHost: string | null): boolean {
+  const host = /^(?:\[(?<ipv6>[^\]]*)\]|(?<plain>[^:]*))(?::\d*)?$/.exec(header ?? '')?.groups;
+  if (host === undefined) return false;
+  const { ipv6, plain } = host;
+  if (plain === undefined) return isIP(ipv6 ?? '') === 6;
+  const name = plain.toLowerCase();
+  return isIP(name) === 4 || name === 'localhost' || name === listenHost;
+}
+
+/**
+ * Answers one request of a connection at a time. HTTP lets a client ask on before it has the answer (RFC 9112, section 9.3.2),
+ * which no browser and no Prometheus does; and who never takes the answers could have us hold thousands of them. So that
+ * connection is ended.
+ */
+export function oneAtATime(handle: RequestListener): RequestListener {
+  const answering = new WeakSet<Socket>();
+  return (request, response) => {
+    const { socket } = request;
+    if (answering.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    answering.add(socket);
+    response.once('finish', () => answering.delete(socket));
+    handle(request, response);
+  };
 }

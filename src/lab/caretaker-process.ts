@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CaretakerMessage } from './caretaker.ts';
-import { findMarked } from './marked.ts';
-import { namespaceIdentity } from './namespaces.ts';
+import { findMarked, namespaceIdentity } from './namespaces.ts';
 
 const [, , labMark = ''] = process.argv;
 const owned = new Map<string, number | null>();

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { mark } from './marked.ts';
+import { mark } from './namespaces.ts';
 
 /** What the lab tells its caretaker about a namespace. `identity` is null while the namespace is being made. */
 export type CaretakerMessage = { owned: string; identity: number | null } | { removed: string };

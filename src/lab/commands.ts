@@ -1,8 +1,11 @@
-import type { CommandLine } from './command-line.ts';
-import { LabFailure } from './failure.ts';
-import { waitUntilListening } from './listening.ts';
-import { Program, describeEnding } from './program.ts';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { delimiter, join, relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { LabFailure } from './lab.ts';
+import { describeEnding, Program } from './program.ts';
 import type { Ending } from './program.ts';
+import type { Site } from './sites.ts';
 import type { Story } from './story.ts';
 
 /** A program that has run to its end, and what it printed. */
@@ -108,4 +111,100 @@ function start(argv: readonly string[], input: string): { program: Program; fini
   const lines = { stdout: [] as string[], stderr: [] as string[] };
   const program = new Program(argv, (line, stream) => lines[stream].push(line), input);
   return { program, finished: program.ended.then((ending) => ({ ending, ...lines })) };
+}
+
+/** What is run, and how it is written for people to read and to type. */
+export interface CommandLine {
+  argv: readonly string[];
+  shown: string;
+}
+
+/** A program of the system, shown as it is run. None of the arguments may hold a space. */
+export function system(commandLine: string): CommandLine {
+  return { argv: commandLine.split(' '), shown: commandLine };
+}
+
+/** One of the small Node programs in `guest/`. */
+export function guest(name: string, ...args: string[]): CommandLine {
+  const path = fileURLToPath(new URL(`./guest/${name}.js`, import.meta.url));
+  return {
+    argv: [process.execPath, path, ...args],
+    shown: ['node', shorter(relative(process.cwd(), path), path), ...args].join(' '),
+  };
+}
+
+/** This very ttun, shown as users type it. */
+export function ttun(...args: string[]): CommandLine {
+  const path = fileURLToPath(new URL('../bin.js', import.meta.url));
+  return { argv: [process.execPath, path, ...args], shown: ['ttun', ...args].join(' ') };
+}
+
+/** The same, inside a site. */
+export function inSite(site: Site, { argv, shown }: CommandLine): CommandLine {
+  const prefix = ['ip', 'netns', 'exec', site.name];
+  return { argv: [...prefix, ...argv], shown: `${prefix.join(' ')} ${shown}` };
+}
+
+function shorter(one: string, other: string): string {
+  return one.length < other.length ? one : other;
+}
+
+const patience = 5000;
+const listenState = '0A';
+
+/**
+ * Waits until a program listens for TCP connections at an IPv4 address, seen in the socket table of the network namespace
+ * it runs in: trying to connect would use up a server that serves only once. False if it does not come to that.
+ */
+export async function waitUntilListening(
+  program: Program,
+  { address, port }: { address: string; port: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const limit = AbortSignal.timeout(patience);
+  while (program.running && !limit.aborted) {
+    signal.throwIfAborted();
+    if (isListening(program.pid, address, port)) return true;
+    await delay(10);
+  }
+  return false;
+}
+
+function isListening(pid: number | undefined, address: string, port: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .some(([, local, , state]) => local === kernelForm(address, port) && state === listenState);
+  } catch {
+    // It has ended.
+    return false;
+  }
+}
+
+/** `/proc/net/tcp` prints an address as one number in the byte order of the machine, and the port after it, in hex. */
+function kernelForm(address: string, port: number): string {
+  const bytes = Uint8Array.from(address.split('.'), Number);
+  const [asNumber = 0] = new Uint32Array(bytes.buffer);
+  return `${hex(asNumber, 8)}:${hex(port, 4)}`;
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).toUpperCase().padStart(digits, '0');
+}
+
+/** Whether a program can be started by its name. */
+export function isOnPath(name: string): boolean {
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .some((directory) => isExecutable(join(directory, name)));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { endIfTerminalIsGone, listenForInterruption } from './interruption.ts';
+import { endIfTerminalIsGone, listenForInterruption } from './lab.ts';
 import { nameDirectory } from './namespaces.ts';
-import type { LabOptions } from './options.ts';
+import type { LabOptions } from './lab.ts';
 import { playLab } from './scenario.ts';
 
 if (hideNamespaceNames()) {

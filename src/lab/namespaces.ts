@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Where iproute2 keeps the names of network namespaces (`NETNS_RUN_DIR` in its sources). */
@@ -35,5 +36,33 @@ function commandLineOf(pid: string): string {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
   } catch {
     return '';
+  }
+}
+
+/** Environment variable that every process started by a lab carries, so that they can be told from anybody else's. */
+const variable = 'TTUN_LAB';
+
+/** This lab's own value of it. */
+export const mark: string = randomUUID();
+
+export function markedEnvironment(): NodeJS.ProcessEnv {
+  // Tools are read by this program, so they had better speak one language.
+  return { ...process.env, LC_ALL: 'C', [variable]: mark };
+}
+
+/** Processes that carry the mark of a lab, wherever they are by now in the tree of processes. */
+export function findMarked(of: string): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => readEnvironment(pid).includes(`${variable}=${of}`))
+    .map(Number);
+}
+
+function readEnvironment(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    // It has ended meanwhile, or belongs to somebody else.
+    return [];
   }
 }

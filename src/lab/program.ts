@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { markedEnvironment } from './marked.ts';
+import { markedEnvironment } from './namespaces.ts';
 
 /** How a program ended. */
 export interface Ending {

@@ -4,7 +4,7 @@ import { TtunError } from '../errors.ts';
 import { loadBinding } from '../native.ts';
 import type { LabMode } from './lab.ts';
 import { nameDirectory } from './namespaces.ts';
-import { isOnPath } from './tools.ts';
+import { isOnPath } from './commands.ts';
 
 /** Where the lab can run here, or every single thing that is missing, each with the way to get it. */
 export type Ground = { mode: LabMode; missing: [] } | { mode: null; missing: string[] };

@@ -1,17 +1,11 @@
-import { build } from './building.ts';
 import { Caretaker } from './caretaker.ts';
 import { Commands } from './commands.ts';
-import { Interruption, LabFailure } from './failure.ts';
-import { sayHello } from './hello.ts';
-import { stayUp } from './keep.ts';
-import type { Lab, LabMode } from './lab.ts';
-import type { LabOptions } from './options.ts';
-import { pingBefore, pingThrough } from './pings.ts';
-import { removeSites } from './removal.ts';
-import { tellSummary } from './report.ts';
-import type { LabReport } from './report.ts';
-import { Story } from './story.ts';
-import { measureThroughput } from './throughput.ts';
+import { Interruption, LabFailure } from './lab.ts';
+import type { Lab, LabMode, LabOptions } from './lab.ts';
+import { build, removeSites, siteA, siteB, tunDevice } from './sites.ts';
+import { Story, tellSummary } from './story.ts';
+import type { LabReport } from './story.ts';
+import { measureThroughput, pingBefore, pingThrough, sayHello } from './traffic.ts';
 import { endTunnels, startTunnels } from './tunnels.ts';
 
 /**
@@ -91,4 +85,20 @@ async function problemOf(
     story.failed(problem.message);
     return problem;
   }
+}
+
+/** Leaves the lab up until the user presses Ctrl-C, having told how to look around. */
+export async function stayUp({ story, mode, signal }: Lab): Promise<void> {
+  story.step('Look around', 'Everything stays up until you press Ctrl-C here. In another terminal:');
+  // The names of the sites are visible only inside the user namespace in which the lab runs.
+  const enter = mode === 'root' ? '' : `nsenter --preserve-credentials -U -m -t ${process.pid} `;
+  story.command(`${enter}ip netns exec ${siteA.name} bash`, 'a shell in siteA');
+  story.command(`${enter}ip netns exec ${siteA.name} ping ${siteB.tunnelAddress}`);
+  story.command(`${enter}ip netns exec ${siteA.name} tcpdump -ni ${tunDevice}`, 'inside the tunnel');
+  story.command(`${enter}ip netns exec ${siteA.name} tcpdump -ni ${siteA.veth} udp`, 'the same, outside');
+  story.command(`${enter}ip netns exec ${siteB.name} iperf3 --server`);
+  story.command(`${enter}ip netns exec ${siteA.name} iperf3 --client ${siteB.tunnelAddress}`);
+
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  if (signal.reason instanceof LabFailure) throw signal.reason;
 }

@@ -1,5 +1,8 @@
 import type { WriteStream } from 'node:tty';
-import { LabFailure } from './failure.ts';
+import { LabFailure } from './lab.ts';
+import type { LabMode } from './lab.ts';
+import { directions } from './sites.ts';
+import { greeting } from './traffic.ts';
 
 /** A command that the lab ran, as the JSON document reports it. */
 export interface CommandRecord {
@@ -122,4 +125,124 @@ export class Story {
   #print(line: string): void {
     this.#stream.write(`${line.trimEnd()}\n`);
   }
+}
+
+/** The document that `--json` prints. */
+export interface LabReport extends Findings {
+  /** Whether everything happened as it should. */
+  ok: boolean;
+  /** What did not; null when `ok`. */
+  failure: string | null;
+  mode: LabMode;
+  /** Whether everything that the lab made is gone. */
+  removed: boolean;
+  steps: StepRecord[];
+}
+
+interface Row {
+  name: string;
+  lines: readonly string[];
+  ok: boolean;
+}
+
+/** What the lab showed, in a table: a row for everything that it came to. */
+export function tellSummary(story: Story, report: LabReport): void {
+  const { ok, failure, removed, pings, hello, throughput, tunnels } = report;
+  story.line();
+  story.title('Summary');
+  story.table([
+    ...directions.flatMap(([from, to]) => pingRow(pings, from.name, to.name)),
+    ...(hello === null ? [] : [helloRow(hello)]),
+    ...throughput.map(({ from, to, bitsPerSecond, by }) => ({
+      name: `TCP ${from} → ${to}`,
+      lines: [`${formatRate(bitsPerSecond)} (${programs[by]})`],
+      ok: true,
+    })),
+    ...tunnels.map(tunnelRow),
+    { name: 'removed again', lines: [removed ? 'everything' : 'not everything: see above'], ok: removed },
+  ]);
+  story.line();
+  story.title(ok ? 'The tunnel works.' : `The lab did not get through: ${failure}.`);
+}
+
+const programs: Record<ThroughputFinding['by'], string> = { iperf3: 'iperf3', node: "the lab's own program" };
+
+function pingRow(pings: PingFinding[], from: string, to: string): Row[] {
+  const through = pings.filter((ping) => ping.from === from && ping.to === to && ping.over === 'tunnel');
+  const before = through.find(({ tunnelRuns }) => !tunnelRuns);
+  const after = through.find(({ tunnelRuns }) => tunnelRuns);
+  if (!before || !after) return [];
+  return [
+    {
+      name: `${after.by === 'ping' ? 'ping' : 'TCP knock'} ${from} → ${to}`,
+      lines: [`without ttun ${outcome(before)}, with ttun ${outcome(after)}`],
+      ok: !before.answered && after.answered,
+    },
+  ];
+}
+
+function outcome({ answered, roundTripMs }: PingFinding): string {
+  if (!answered) return 'no answer';
+  return roundTripMs === null ? 'an answer' : `${roundTripMs} ms`;
+}
+
+function helloRow(hello: string): Row {
+  const ok = hello === greeting;
+  return { name: `"${greeting}" through TCP`, lines: [ok ? 'arrived' : `came as "${hello}"`], ok };
+}
+
+function tunnelRow({ site, exitCode, signal, summary }: TunnelFinding): Row {
+  const ok = exitCode === 0 && summary.length > 0;
+  const lines =
+    summary.length > 0 ? summary : [`ended with ${signal ?? `exit code ${exitCode}`}, and no summary`];
+  return { name: `ttun in ${site}`, lines, ok };
+}
+
+/** One attempt to reach an address of the other site. */
+export interface PingFinding {
+  from: string;
+  to: string;
+  address: string;
+  over: 'cable' | 'tunnel';
+  /** Whether the two ttun ran. */
+  tunnelRuns: boolean;
+  by: 'ping' | 'tcp-knock';
+  answered: boolean;
+  /** Round trip in ms; null without an answer. */
+  roundTripMs: number | null;
+}
+
+export interface ThroughputFinding {
+  from: string;
+  to: string;
+  by: 'iperf3' | 'node';
+  bitsPerSecond: number;
+  seconds: number;
+}
+
+/** How a ttun process ended. */
+export interface TunnelFinding {
+  site: string;
+  exitCode: number | null;
+  signal: string | null;
+  /** Its closing summary, line by line. */
+  summary: string[];
+  /** With `--json`: its counters at the end, as `Tunnel.stats()` gives them. */
+  stats: object | null;
+}
+
+/** What the lab found out; all of it is in the JSON document. */
+export interface Findings {
+  pings: PingFinding[];
+  /** What arrived at the other end of the TCP connection; null when nothing was sent yet. */
+  hello: string | null;
+  throughput: ThroughputFinding[];
+  tunnels: TunnelFinding[];
+}
+
+/** "9.71 Gbit/s", "861 Mbit/s". */
+export function formatRate(bitsPerSecond: number): string {
+  return bitsPerSecond >= 1e9
+    ? `${(bitsPerSecond / 1e9).toFixed(2)} Gbit/s`
+    : `${(bitsPerSecond / 1e6).toFixed(0)} Mbit/s`;
 }

@@ -1,6 +1,6 @@
 /** The commands that put a native part where it is missing, one for each way in which packages are installed. */
 import { packageVersion } from '../package-version.ts';
-import { shellWord } from '../shell-word.ts';
+import { shellWord } from '../text.ts';
 import type { Installation } from './installation.ts';
 import { argumentsForAll, argumentsInProject } from './npm.ts';
 import type { Order } from './npm.ts';

@@ -1,13 +1,9 @@
 /** All that one process runs by a configuration: its tunnels, its HTTP server, and what the service manager hears of them. */
-import { TtunError } from '../errors.ts';
+import { asTtunError, TtunError } from '../errors.ts';
+import type { HttpServer } from '../http/server.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import { asTtunError } from './as-ttun-error.ts';
-import type { TunnelEvent } from './events.ts';
-import type { ReloadReport, TunnelHost, TunnelReport } from './host.ts';
-import { HttpEndpoint } from './http-endpoint.ts';
-import type { Plan } from './plan.ts';
-import { ServiceManager } from './service-manager.ts';
-import { describeStatus } from './status.ts';
+import type { Plan, ReloadReport, TunnelEvent, TunnelHost, TunnelReport } from './host.ts';
+import { describeStatus, ServiceManager } from './service-manager.ts';
 import { Supervisor } from './supervisor.ts';
 
 export type ServiceEvent =
@@ -116,4 +112,66 @@ export class Service implements TunnelHost {
   #status(): string {
     return describeStatus(this.reports());
   }
+}
+
+// Where this process serves HTTP, which a new configuration may change.
+
+export class HttpEndpoint {
+  readonly #host: TunnelHost;
+  #current: Serving | null = null;
+
+  constructor(host: TunnelHost) {
+    this.#host = host;
+  }
+
+  /** Where it is reached; `null` while nothing is served. */
+  get url(): string | null {
+    return this.#current?.server.url ?? null;
+  }
+
+  /**
+   * Serves at `listen` from now on; `null`: nowhere. The old server goes on until the new one has its port.
+   *
+   * @throws TtunError when the new one can't be had; then everything is as before
+   */
+  async moveTo(listen: string | null): Promise<void> {
+    const old = this.#current;
+    if (listen === (old?.listen ?? null)) return;
+    if (listen === null) this.#current = null;
+    else this.#current = await this.#start(listen).catch((error: unknown) => this.#replace(listen, error));
+    await old?.server.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#current?.server.close();
+    this.#current = null;
+  }
+
+  /** The port may be taken by ourselves: 127.0.0.1:9750 is in the way of :9750. Then the old one has to go first. */
+  async #replace(listen: string, error: unknown): Promise<Serving> {
+    const old = this.#current;
+    if (old === null || portOf(old.listen) !== portOf(listen)) throw error;
+    await old.server.close();
+    this.#current = null;
+    try {
+      return await this.#start(listen);
+    } catch (finalError) {
+      this.#current = await this.#start(old.listen);
+      throw finalError;
+    }
+  }
+
+  async #start(listen: string): Promise<Serving> {
+    const { startHttpServer } = await import('../http/server.ts');
+    return { listen, server: await startHttpServer(listen, this.#host) };
+  }
+}
+
+interface Serving {
+  readonly listen: string;
+  readonly server: HttpServer;
+}
+
+function portOf(listen: string): string {
+  return listen.slice(listen.lastIndexOf(':') + 1);
 }

@@ -1,5 +1,5 @@
 /** The commands by name, in the order in which the help lists them. Nothing of a command is loaded before it is asked for. */
-import type { CommandSpec } from '../spec.ts';
+import type { CommandSpec } from '../args.ts';
 
 export interface CommandModules {
   /** What the command takes. */
@@ -20,15 +20,15 @@ export interface Command {
 }
 
 export const COMMANDS: ReadonlyMap<string, CommandModules> = new Map<string, CommandModules>([
-  ['up', { spec: () => import('./up/spec.ts'), run: () => import('./up/run.ts') }],
-  ['reload', { spec: () => import('./reload/spec.ts'), run: () => import('./reload/run.ts') }],
-  ['check', { spec: () => import('./check/spec.ts'), run: () => import('./check/run.ts') }],
-  ['show', { spec: () => import('./show/spec.ts'), run: () => import('./show/run.ts') }],
-  ['capture', { spec: () => import('./capture/spec.ts'), run: () => import('./capture/run.ts') }],
-  ['doctor', { spec: () => import('./doctor/spec.ts'), run: () => import('./doctor/run.ts') }],
-  ['lab', { spec: () => import('./lab/spec.ts'), run: () => import('./lab/run.ts') }],
-  ['completion', { spec: () => import('./completion/spec.ts'), run: () => import('./completion/run.ts') }],
-  ['help', { spec: () => import('./help/spec.ts'), run: () => import('./help/run.ts') }],
+  ['up', { spec: () => import('./up/spec.ts'), run: () => import('./up.ts') }],
+  ['reload', { spec: () => import('./reload/spec.ts'), run: () => import('./reload.ts') }],
+  ['check', { spec: () => import('./check/spec.ts'), run: () => import('./check.ts') }],
+  ['show', { spec: () => import('./show/spec.ts'), run: () => import('./show.ts') }],
+  ['capture', { spec: () => import('./capture/spec.ts'), run: () => import('./capture.ts') }],
+  ['doctor', { spec: () => import('./doctor/spec.ts'), run: () => import('./doctor.ts') }],
+  ['lab', { spec: () => import('./lab/spec.ts'), run: () => import('./lab.ts') }],
+  ['completion', { spec: () => import('./completion/spec.ts'), run: () => import('./completion.ts') }],
+  ['help', { spec: () => import('./help/spec.ts'), run: () => import('./help.ts') }],
 ]);
 
 /** The specs of all commands, in the same order. */

@@ -1,5 +1,5 @@
 /** The script that has bash complete ttun. It needs no more than bash itself. */
-import { quote } from '../../shell-word.ts';
+import { quote } from '../../text.ts';
 import type { ValueWords, Vocabulary, Words } from './vocabulary.ts';
 
 export function bashScript({ program, commands }: Vocabulary): string {

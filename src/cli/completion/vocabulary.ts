@@ -1,7 +1,8 @@
 /** The words of the command line, as the scripts for shells need them. */
+import { survey } from '../../control/client.ts';
+import type { CommandSpec, Completes, OptionSpec } from '../args.ts';
 import { loadSpecs } from '../commands/index.ts';
-import { PROGRAM } from '../program-spec.ts';
-import type { CommandSpec, Completes, OptionSpec } from '../spec.ts';
+import { PROGRAM } from '../seed.ts';
 
 /** `ttun` itself, whose name is empty, and its commands. */
 export interface Vocabulary {
@@ -78,4 +79,11 @@ function bare(label: string): string {
 /** Shells show descriptions beside the words: what comes before the first break is enough. */
 function brief(description: string): string {
   return description.split(/[;:(.]\s/, 1)[0]?.trim() ?? '';
+}
+
+/** The names of all running tunnels that this user may ask, one a line. */
+export async function runningTunnels(): Promise<string> {
+  const { replies } = await survey();
+  const names = replies.flatMap(({ reply }) => reply.tunnels.map(({ name }) => name));
+  return [...new Set(names)].map((name) => `${name}\n`).join('');
 }

@@ -1,5 +1,5 @@
 /** The script that has zsh complete ttun: to be sourced after compinit, or as a file _ttun in $fpath. */
-import { quote } from '../../shell-word.ts';
+import { quote } from '../../text.ts';
 import type { OptionWords, ValueWords, Vocabulary, Words } from './vocabulary.ts';
 
 export function zshScript({ program, commands }: Vocabulary): string {

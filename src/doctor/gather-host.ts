@@ -1,0 +1,235 @@
+/** All about this machine. */
+import { execFile } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
+import { release, userInfo } from 'node:os';
+import { promisify } from 'node:util';
+import { formatIpAddress } from '../address.ts';
+import { TtunError } from '../errors.ts';
+import { loadBinding } from '../native.ts';
+import type { LocalEndpoint } from '../options.ts';
+import { settingOf, settingPath } from './facts.ts';
+import type { HostFacts, InputChain, Kernel, PortRange, User, WayFacts } from './facts.ts';
+
+export async function gatherHost(): Promise<HostFacts> {
+  // First: other systems than Linux have nothing of what is looked at below.
+  const native = await askNative();
+  const user = gatherUser();
+  return {
+    user,
+    ...gatherTunNode(),
+    kernel: gatherKernel(),
+    ...native,
+    settings: gatherSettings(native.interfaces.map(({ name }) => name)),
+    inputChains: user.mayConfigure ? await gatherInputChains() : null,
+  };
+}
+
+async function askNative(): Promise<Pick<HostFacts, 'native' | 'udp' | 'interfaces'>> {
+  try {
+    const binding = await loadBinding();
+    return { native: null, udp: binding.probeUdp(), interfaces: binding.inspectDevices() };
+  } catch (error) {
+    if (!(error instanceof TtunError) || error.code !== 'ERR_TTUN_NATIVE_MISSING') throw error;
+    return { native: { message: error.message, hint: error.hint ?? null }, udp: null, interfaces: [] };
+  }
+}
+
+export function gatherKernel(): Kernel {
+  return parseRelease(release());
+}
+
+/** `6.18.44-custom`, `7.0-rc1` */
+export function parseRelease(text: string): Kernel {
+  const [, major, minor, patch] = /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(text) ?? [];
+  return { release: text, version: [Number(major ?? 0), Number(minor ?? 0), Number(patch ?? 0)] };
+}
+
+// As whom this process acts, and what the kernel lets it do.
+
+export function gatherUser(): User {
+  const uid = process.geteuid?.() ?? -1;
+  const gid = process.getegid?.() ?? -1;
+  return {
+    uid,
+    name: nameOfUser() ?? String(uid),
+    gids: [...new Set([gid, ...(process.getgroups?.() ?? [])])],
+    mayConfigure: hasCapability(CAP_NET_ADMIN),
+  };
+}
+
+/** include/uapi/linux/capability.h */
+const CAP_NET_ADMIN = 12n;
+
+function hasCapability(capability: bigint): boolean {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const effective = /^CapEff:\s*(?<bits>[\da-f]+)$/m.exec(status)?.groups?.['bits'] ?? '0';
+  return ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
+}
+
+function nameOfUser(): string | null {
+  try {
+    return userInfo().username;
+  } catch {
+    return null;
+  }
+}
+
+// `/dev/net/tun`, opened and closed again.
+
+export function gatherTunNode(): Pick<HostFacts, 'tunNode' | 'tunDriver'> {
+  return { tunNode: open(), tunDriver: /^\s*\d+ tun$/m.test(readMiscDevices()) };
+}
+
+function open(): HostFacts['tunNode'] {
+  try {
+    closeSync(openSync('/dev/net/tun', constants.O_RDWR));
+    return 'usable';
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    // EPERM: the device cgroup of a container.
+    return code === 'EACCES' || code === 'EPERM' ? 'forbidden' : 'missing';
+  }
+}
+
+function readMiscDevices(): string {
+  try {
+    return readFileSync('/proc/misc', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+// Kernel settings, from `/proc/sys`.
+
+const NAMES = [
+  'net.core.rmem_max',
+  'net.core.wmem_max',
+  'net.ipv4.ip_forward',
+  'net.ipv6.conf.all.forwarding',
+  'net.netfilter.nf_conntrack_count',
+  'net.netfilter.nf_conntrack_max',
+] as const;
+
+/** @param devices names of interfaces whose own settings are wanted */
+export function gatherSettings(devices: readonly string[]): Map<string, number> {
+  const names = [...NAMES, ...['all', ...devices].map((device) => settingOf(device, 'rp_filter'))];
+  const settings = new Map<string, number>();
+  for (const name of names) {
+    const value = read(name);
+    if (value !== null) settings.set(name, value);
+  }
+  return settings;
+}
+
+/** `null` where this kernel has no such setting, or does not tell it to this user. */
+function read(name: string): number | null {
+  try {
+    const value = Number(readFileSync(settingPath(name), 'utf8').trim());
+    return Number.isInteger(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+// What nftables lets in, by its own program.
+
+/** `null` when nft is not there, or does not answer. */
+export async function gatherInputChains(): Promise<readonly InputChain[] | null> {
+  // Not by the PATH, on which npm may have put packages of the same name.
+  const nft = PROGRAMS.find((path) => existsSync(path));
+  if (nft === undefined) return null;
+  try {
+    const { stdout } = await promisify(execFile)(nft, ['-j', 'list', 'ruleset'], LIMITS);
+    return parseRuleset(JSON.parse(stdout));
+  } catch {
+    return null;
+  }
+}
+
+const PROGRAMS = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/usr/local/sbin/nft'];
+const LIMITS = { timeout: 5000, maxBuffer: 64 * 1024 * 1024 };
+
+/** The format is that of libnftables-json(5). */
+export function parseRuleset(document: unknown): InputChain[] {
+  const items = listIn(document, 'nftables');
+  const rules = items.flatMap((item) => entryOf(item, 'rule'));
+  return items
+    .flatMap((item) => entryOf(item, 'chain'))
+    .filter((chain) => chain['hook'] === 'input' && chain['type'] === 'filter' && chain['policy'] === 'drop')
+    .map((chain) => ({
+      family: String(chain['family']),
+      table: String(chain['table']),
+      name: String(chain['name']),
+      // Chains of the same table, to which a rule may jump, are counted in.
+      acceptedPorts: rules
+        .filter((rule) => rule['family'] === chain['family'] && rule['table'] === chain['table'])
+        .flatMap(acceptedPorts),
+    }));
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const ALL_PORTS: PortRange = [0, 65_535];
+
+/** The UDP ports that a rule accepts, whatever else it asks for; all of them when it asks for nothing. */
+function acceptedPorts(rule: Json): PortRange[] {
+  const statements = listIn(rule, 'expr');
+  if (!statements.some((statement) => isObject(statement) && 'accept' in statement)) return [];
+  const matches = statements.flatMap((statement) => entryOf(statement, 'match'));
+  if (matches.length === 0) return [ALL_PORTS];
+  return matches.filter(isUdpPort).flatMap(({ op, right }) => (op === '==' ? portsOf(right) : []));
+}
+
+/** `udp dport 9000`, or `th dport 9000`. */
+function isUdpPort({ left }: Json): boolean {
+  const [payload] = entryOf(left, 'payload');
+  return payload?.['field'] === 'dport' && (payload['protocol'] === 'udp' || payload['protocol'] === 'th');
+}
+
+/** `9000`, `{ "range": [9000, 9009] }`, or `{ "set": [...] }` of those. */
+function portsOf(value: unknown): PortRange[] {
+  if (typeof value === 'number') return [[value, value]];
+  if (!isObject(value)) return [];
+  const [first, last] = listIn(value, 'range');
+  if (typeof first === 'number' && typeof last === 'number') return [[first, last]];
+  return listIn(value, 'set').flatMap(portsOf);
+}
+
+function entryOf(value: unknown, name: string): Json[] {
+  const entry = isObject(value) ? value[name] : undefined;
+  return isObject(entry) ? [entry] : [];
+}
+
+function listIn(value: unknown, name: string): readonly unknown[] {
+  const list: unknown = isObject(value) ? value[name] : undefined;
+  return Array.isArray(list) ? list : [];
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null;
+}
+
+// Binding a socket to the local end, for an instant: the kernel knows best what keeps one from it.
+
+export async function tryBinding(
+  { address, port }: LocalEndpoint,
+  family: 4 | 6,
+): Promise<WayFacts['binding']> {
+  const socket = createSocket(family === 4 ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true });
+  try {
+    const any = family === 4 ? '0.0.0.0' : '::';
+    const listening = once(socket, 'listening');
+    socket.bind({ address: address === null ? any : formatIpAddress(address), port, exclusive: true });
+    await listening;
+    return 'possible';
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EADDRINUSE') return 'taken';
+    if (code === 'EACCES') return 'forbidden';
+    return 'not-here';
+  } finally {
+    socket.close();
+  }
+}
