@@ -11,6 +11,8 @@ const SILENCE_MS: u64 = 30_000;
 /// Monotonic time since the tunnel began; what is kept is one unit more, so that 0 says never.
 pub(crate) struct Clock {
     start: Instant,
+    /// The same instant, in ms since the epoch.
+    opened_at: f64,
     /// Milliseconds.
     sent: AtomicU64,
     /// Milliseconds.
@@ -25,7 +27,13 @@ impl Clock {
     pub(crate) fn start() -> Self {
         let never = || AtomicU64::new(0);
         let heard = AtomicU32::new(0);
-        Self { start: Instant::now(), sent: never(), received: never(), heard, ended: never() }
+        let (start, opened_at) = (Instant::now(), epoch_ms(SystemTime::now()));
+        Self { start, opened_at, sent: never(), received: never(), heard, ended: never() }
+    }
+
+    /// When the tunnel began, in ms since the epoch.
+    pub(crate) fn opened_at(&self) -> f64 {
+        self.opened_at
     }
 
     /// Uptime, ms.

@@ -11,11 +11,11 @@ use std::sync::atomic::Ordering;
 use ttun_packet::{CoalesceOptions, Run};
 
 use crate::backoff::Backoff;
-use crate::counters::DecapDrop;
 use crate::error::Error;
 use crate::pump::{self, Drained, Pump};
 use crate::pumps::Context;
 use crate::seam::{DatagramSocket, Datagrams, PacketDevice};
+use crate::stats::DecapDrop;
 
 use inspect::{Inspector, MAX_DATAGRAMS};
 use outlet::Outlet;

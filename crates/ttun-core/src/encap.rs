@@ -11,11 +11,11 @@ use std::sync::atomic::Ordering;
 use ttun_packet::{Segments, clamp_mss, is_routing_loop, is_tcp_syn};
 
 use crate::backoff::{Backoff, is_gone};
-use crate::counters::EncapDrop;
 use crate::error::Error;
 use crate::pump::{self, Drained, Pump};
 use crate::pumps::Context;
 use crate::seam::{DatagramSocket, DeviceRead, PacketDevice};
+use crate::stats::EncapDrop;
 use crate::watch::Direction;
 
 use batch::Batch;

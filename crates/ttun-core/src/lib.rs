@@ -40,10 +40,13 @@ mod tests;
 mod tunnel;
 mod watch;
 
-pub use counters::{DecapDrop, EncapDrop};
+pub use counters::ERROR_NUMBERS;
 pub use error::{Error, ErrorKind};
 pub use options::{InterfaceOptions, MtuChoice, Offload, TunnelOptions};
 pub use probe::{UdpOffload, probe_udp_offload};
-pub use stats::{DecapStats, DeviceStats, EncapStats, OffloadStats, SocketStats, TunnelState, TunnelStats};
+pub use stats::{
+    DecapDrop, DecapStats, DeviceStats, EncapDrop, EncapStats, Kind, OffloadStats, SocketStats, Stat,
+    TunnelState, TunnelStats, Value, table,
+};
 pub use tunnel::{End, Tunnel};
 pub use watch::{Direction, Watch, WatchOptions, Watched, WatchedPacket};

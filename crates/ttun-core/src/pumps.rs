@@ -8,7 +8,7 @@ use ttun_packet::SourceFilter;
 
 use crate::attachment::{Attachment, DeviceFacts};
 use crate::clock::Clock;
-use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
+use crate::counters::{Counter, ErrnoCounters};
 use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::endpoints::SharedEndpoints;
@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 use crate::socket::{PeerSocket, SocketHandle};
+use crate::stats::{DecapStats, EncapStats};
 use crate::watch::WatchPost;
 
 /// What both pumps see of the tunnel, and what others see of the pumps.
@@ -28,8 +29,8 @@ pub(crate) struct Context {
     pub(crate) outer_overhead: usize,
     pub(crate) allowed_sources: Option<SourceFilter>,
     pub(crate) clamp_mss: bool,
-    pub(crate) encap: EncapCounters,
-    pub(crate) decap: DecapCounters,
+    pub(crate) encap: EncapStats<Counter>,
+    pub(crate) decap: DecapStats<Counter>,
     pub(crate) errors: ErrnoCounters,
     /// Datagrams that one send may carry; 1 where the kernel, or the interface, can't segment.
     pub(crate) segments_per_send: AtomicUsize,

@@ -1,121 +1,248 @@
-//! A snapshot of a tunnel, as plain numbers.
+//! The table of statistics: every counter, gauge and drop reason of a tunnel is declared here, once.
+//!
+//! From a line of it come the counter that the packet path adds to, the snapshot, the place in the buffer that the binding fills,
+//! and, by `scripts/stats-table.mjs`, the types, rates, checks, metrics and labels of TypeScript. So a new counter is a line here
+//! and the place that counts; a drop reason likewise.
+
+mod table;
 
 use std::net::SocketAddr;
 
-use crate::counters::{DecapDrop, EncapDrop};
+use crate::counters::Counter;
 
-/// Whether anybody answers.
+pub use table::{Kind, Stat, Value};
+use table::{direction, values};
+
+use Kind::{Counter as Count, Errors, Flag, Gauge, GaugeIfKnown, Section, State, Text};
+
+/// All entries, in the order in which the binding hands over those that are numbers.
+pub fn table() -> impl Iterator<Item = &'static Stat> {
+    let sections = [
+        DeviceStats::TABLE,
+        OffloadStats::TABLE,
+        SocketStats::TABLE,
+        EncapStats::TABLE,
+        DecapStats::TABLE,
+        TunnelStats::TABLE,
+    ];
+    sections.into_iter().flatten()
+}
+
+direction! {
+    /// What became of packets from the device.
+    encap: EncapStats {
+        /// Packets read from the device.
+        received: "packets";
+        /// Inner IP packets sent; each is counted on its own, however many were read or sent at once.
+        packets: "packets";
+        /// Bytes of these packets, without outer headers.
+        bytes: "bytes";
+        /// System calls that read from the device.
+        reads: "calls", metric: "ttun_syscalls_total{call=\"read\"}";
+        /// System calls that sent to the network.
+        sends: "calls", metric: "ttun_syscalls_total{call=\"send\"}";
+        /// Packets among `packets` that were too big for the route and that the kernel sent in fragments.
+        fragmented: "packets", label: "sent in fragments", metric: "ttun_fragmented_packets_total";
+    }
+    /// Packets not sent; the sum of `drops`.
+    dropped;
+    /// Why a packet from the device was not sent.
+    drops: EncapDrop {
+        /// The kernel had no route to the peer, or the network or the peer refused (`ECONNREFUSED`, `EHOSTUNREACH`, `ENETUNREACH`, …).
+        PeerUnreachable: "peer-unreachable", "no route to the peer, or it refuses";
+        /// Larger than any datagram to the peer can be.
+        TooBig: "too-big", "larger than any datagram";
+        /// The kernel had no memory for it, or no room in a queue (`ENOBUFS`, `ENOMEM`).
+        NoBufferSpace: "no-buffer-space", "no memory in the kernel";
+        /// The send failed in another way; `socket.errors` says how: `EPERM` is a firewall of this host.
+        SendError: "send-error", "refused: see socket errors";
+        /// One of the tunnel's own datagrams, routed into its own device.
+        RoutingLoop: "routing-loop", "the tunnel's own datagrams";
+        /// Not an IPv4 or IPv6 packet, or its lengths contradict each other.
+        Malformed: "malformed", "not a valid IP packet";
+        /// Read while the tunnel was being closed.
+        Closed: "closed", "read while closing";
+    }
+}
+
+direction! {
+    /// What became of datagrams from the peer.
+    decap: DecapStats {
+        /// Datagrams received from the peer.
+        received: "packets";
+        /// Inner IP packets written to the device; each is counted on its own, however many were received or written at once.
+        packets: "packets";
+        /// Bytes of these packets, without outer headers.
+        bytes: "bytes";
+        /// System calls that received from the network.
+        receives: "calls", metric: "ttun_syscalls_total{call=\"receive\"}";
+        /// System calls that wrote to the device.
+        writes: "calls", metric: "ttun_syscalls_total{call=\"write\"}";
+    }
+    /// Datagrams not written; the sum of `drops`.
+    dropped;
+    /// Why a datagram from the peer was not written to the device.
+    drops: DecapDrop {
+        /// Not an IPv4 or IPv6 packet, or its lengths contradict each other.
+        Malformed: "malformed", "not a valid IP packet";
+        /// A datagram without a payload.
+        Empty: "empty", "no payload";
+        /// Larger than the receive buffer.
+        Truncated: "truncated", "larger than the buffer";
+        /// Its inner source address is not among `allowedSources`.
+        SourceNotAllowed: "source-not-allowed", "not in allowedSources";
+        /// The device was down, or deleted (with `reattach`).
+        DeviceDown: "device-down", "the device was down";
+        /// The device refused it in another way.
+        DeviceError: "device-error", "refused by the device";
+        /// Received while the tunnel was being closed.
+        Closed: "closed", "received while closing";
+    }
+}
+
+values! {
+    /// What happened so far. Counters begin at 0 when the tunnel opens. In each direction `received` is the sum of `packets` and
+    /// `dropped`, plus at most the packets in between at this instant; exactly, once the tunnel is closed.
+    TunnelStats at "" {
+        /// When the values were taken, in ms since the epoch.
+        timestamp: f64 => Gauge(|stats| stats.timestamp), unit: "ms since the epoch", metric: "-";
+        /// When the tunnel was opened, in ms since the epoch. Stays the same for as long as the counters continue.
+        opened_at: f64 => Gauge(|stats| stats.opened_at), unit: "ms since the epoch", metric: "-";
+        /// How long the tunnel has been open, in ms of monotonic time; stands still once it has ended.
+        uptime_ms: f64 => Gauge(|stats| stats.uptime_ms), unit: "ms", metric: "ttun_uptime_seconds";
+        /// Whether the peer is heard from.
+        state: TunnelState => State(|stats| stats.state), metric: "-";
+        /// The TUN device.
+        device: DeviceStats => Section;
+        /// The UDP socket.
+        socket: SocketStats => Section;
+        /// From the device to the network.
+        encap: EncapStats => Section;
+        /// From the network to the device.
+        decap: DecapStats => Section;
+        /// When the last datagram came from the peer, in ms since the epoch; `null` before the first.
+        last_at: Option<f64> => GaugeIfKnown(|stats| stats.last_at), path: "decap.last_at", unit: "ms since the epoch",
+            metric: "ttun_last_received_timestamp_seconds";
+    }
+}
+
+values! {
+    /// The TUN device.
+    DeviceStats at "device." {
+        /// Its name.
+        name: String => Text;
+        /// The kernel's number of the interface; 0 while it is deleted (with `reattach`).
+        index: u32 => Gauge(|stats| stats.device.index.into()), metric: "-";
+        /// Largest packet that the device passes whole, in bytes; 0 while it is deleted.
+        mtu: u32 => Gauge(|stats| stats.device.mtu.into()), unit: "bytes", metric: "ttun_device_mtu_bytes";
+        /// What the kernel granted.
+        offload: OffloadStats => Section;
+    }
+}
+
+values! {
+    /// Offloads in use between the device and this program.
+    #[derive(Copy, Default, PartialEq, Eq)]
+    OffloadStats at "device.offload." {
+        /// The device hands over packets whose checksum is not filled in yet.
+        checksum: bool => Flag;
+        /// It hands over and takes TCP super-packets of up to 64 KiB.
+        tso: bool => Flag;
+        /// It hands over and takes runs of UDP datagrams as one.
+        uso: bool => Flag;
+    }
+}
+
+values! {
+    /// The UDP socket.
+    SocketStats at "socket." {
+        /// Address and port of this end, as `192.0.2.1:8000` or `[2001:db8::1]:8000`.
+        local: SocketAddr => Text;
+        /// Address and port of the peer.
+        remote: SocketAddr => Text;
+        /// MTU of the route to the peer, in bytes: larger datagrams, outer headers included, are fragmented. `null` while there is
+        /// no route.
+        path_mtu: Option<usize> => GaugeIfKnown(|stats| stats.socket.path_mtu.map(number)), unit: "bytes",
+            metric: "ttun_path_mtu_bytes";
+        /// Datagrams that one send may carry; 1 when the kernel, or the interface, cannot segment.
+        segments_per_send: usize => Gauge(|stats| number(stats.socket.segments_per_send)), unit: "datagrams", metric: "-";
+        /// Whether one receive may bring many datagrams.
+        gro: bool => Flag;
+        /// Size of the receive buffer in bytes, as getsockopt(2) reports it: twice what was granted.
+        receive_buffer: usize => Gauge(|stats| number(stats.socket.receive_buffer)), unit: "bytes",
+            metric: "ttun_receive_buffer_bytes";
+        /// Size of the send buffer in bytes, as getsockopt(2) reports it: twice what was granted.
+        send_buffer: usize => Gauge(|stats| number(stats.socket.send_buffer)), unit: "bytes",
+            metric: "ttun_send_buffer_bytes";
+        /// Datagrams lost because the receive buffer was full. A merged run counts once, so this is a lower bound.
+        receive_overflow: u32 => Count(|stats| stats.socket.receive_overflow.into()), unit: "datagrams",
+            label: "lost to a full receive buffer (at least)", metric: "ttun_receive_overflow_total";
+        /// Errors that the socket reported, by name, such as `{ ECONNREFUSED: 3 }`. Among them are answers of the network (ICMP) to
+        /// datagrams that had been sent successfully: they show that the peer refuses, although no packet counts as dropped.
+        errors: Vec<(i32, u64)> => Errors, unit: "errors", label: "socket errors",
+            metric: "ttun_socket_errors_total";
+    }
+}
+
+/// Whether the peer is heard from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunnelState {
-    /// The peer was heard from, and is not silent while we send.
+    /// The peer was heard from, and is not silent while packets are sent to it.
     Up,
-    /// Nothing came from the peer yet, or nothing in the last 30 s although packets were sent to it; or the device is gone, and
-    /// waited for.
+    /// No datagram came from the peer yet, or none in the last 30 s although packets were sent to it; or the device is deleted, and
+    /// the tunnel waits for it.
     Waiting,
     /// The tunnel has ended.
     Closed,
 }
 
-/// Everything that a tunnel counts and knows about itself.
-#[derive(Clone, Debug)]
-pub struct TunnelStats {
-    /// When the snapshot was taken, ms since the epoch.
-    pub timestamp: f64,
-    /// How long the tunnel has run, ms; stands still once it has ended.
-    pub uptime_ms: f64,
-    /// Whether anybody answers.
-    pub state: TunnelState,
-    /// The TUN device.
-    pub device: DeviceStats,
-    /// The UDP socket.
-    pub socket: SocketStats,
-    /// Device to network.
-    pub encap: EncapStats,
-    /// Network to device.
-    pub decap: DecapStats,
+impl TunnelState {
+    /// All states, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Up, Self::Waiting, Self::Closed];
+
+    /// The name under which programs know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Waiting => "waiting",
+            Self::Closed => "closed",
+        }
+    }
 }
 
-/// The TUN device.
-#[derive(Clone, Debug)]
-pub struct DeviceStats {
-    /// Its name.
-    pub name: String,
-    /// Its interface index; 0 while it is gone.
-    pub index: u32,
-    /// Its MTU now, or when the tunnel ended, bytes; 0 if the device was deleted.
-    pub mtu: u32,
-    /// What it leaves to, and takes from, this program.
-    pub offload: OffloadStats,
+#[expect(clippy::cast_precision_loss, reason = "sizes of buffers and packets are far below 2^53")]
+fn number(size: usize) -> f64 {
+    size as f64
 }
 
-/// Offloads that are on between the device and this program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OffloadStats {
-    /// Checksums are completed by this program.
-    pub checksum: bool,
-    /// TCP super-packets pass.
-    pub tso: bool,
-    /// UDP super-packets pass.
-    pub uso: bool,
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
 
-/// The UDP socket.
-#[derive(Clone, Debug)]
-pub struct SocketStats {
-    /// Bound to this address and port.
-    pub local: SocketAddr,
-    /// Connected to this address and port.
-    pub remote: SocketAddr,
-    /// Datagrams that one send may carry; 1 where the kernel can't segment.
-    pub segments_per_send: usize,
-    /// Whether one receive may bring several datagrams.
-    pub gro: bool,
-    /// Bytes, as getsockopt tells it: twice what holds data.
-    pub receive_buffer: usize,
-    /// Bytes, as getsockopt tells it: twice what holds data.
-    pub send_buffer: usize,
-    /// Datagrams lost to a full receive buffer, super-packets counted once, as of the last receive.
-    pub receive_overflow: u32,
-    /// MTU of the route to the peer, bytes; `None` while there is none.
-    pub path_mtu: Option<usize>,
-    /// Failed sends and receives, ICMP answers among them, by (positive) error number.
-    pub errors: Vec<(i32, u64)>,
-}
+    use super::*;
 
-/// Device to network.
-#[derive(Clone, Debug)]
-pub struct EncapStats {
-    /// Packets read from the device.
-    pub received: u64,
-    /// Packets taken by the kernel for the peer.
-    pub packets: u64,
-    /// Their bytes, inner headers included.
-    pub bytes: u64,
-    /// Reads of the device that brought something.
-    pub reads: u64,
-    /// Sends that the kernel took.
-    pub sends: u64,
-    /// Of `packets`, those that the kernel had to fragment, being longer than the route's MTU allows.
-    pub fragmented: u64,
-    /// Packets dropped, in the order of [`EncapDrop::ALL`].
-    pub drops: [u64; EncapDrop::ALL.len()],
-}
+    #[test]
+    fn every_value_is_there_once_and_has_its_help() {
+        let mut paths = HashSet::new();
+        for Stat { path, help, .. } in table() {
+            assert!(paths.insert(path), "{path} is there twice");
+            assert!(help.ends_with('.') && !help.contains("  "), "{path}: {help}");
+        }
+    }
 
-/// Network to device.
-#[derive(Clone, Debug)]
-pub struct DecapStats {
-    /// Datagrams received from the peer.
-    pub received: u64,
-    /// Packets taken by the device.
-    pub packets: u64,
-    /// Their bytes, inner headers included.
-    pub bytes: u64,
-    /// Receives that brought something.
-    pub receives: u64,
-    /// Writes that the device took.
-    pub writes: u64,
-    /// Datagrams dropped, in the order of [`DecapDrop::ALL`].
-    pub drops: [u64; DecapDrop::ALL.len()],
-    /// When the last datagram came from the peer, ms since the epoch.
-    pub last_at: Option<f64>,
+    #[test]
+    fn every_counter_and_reason_has_a_unit_and_every_section_its_values() {
+        for Stat { path, kind, unit, label, .. } in table() {
+            match kind {
+                Count(_) | Errors => assert!(!unit.is_empty(), "{path}"),
+                Kind::Drop(_) => assert!(!label.is_empty(), "{path}"),
+                Section => {
+                    let inside = format!("{path}.");
+                    assert!(table().any(|stat| stat.path.starts_with(&inside)), "{path}");
+                }
+                _ => {}
+            }
+        }
+    }
 }

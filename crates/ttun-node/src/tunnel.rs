@@ -78,7 +78,7 @@ impl BindingTunnel {
     #[napi(catch_unwind, ts_return_type = "'up' | 'waiting' | 'closed'")]
     #[must_use]
     pub fn state(&self) -> &'static str {
-        stats::state_name(self.tunnel.state())
+        self.tunnel.state().name()
     }
 
     /// What keeps the running tunnel from working as it should: its device is gone, and why it can't be attached to again.

@@ -2,9 +2,9 @@
 
 use ttun_packet::{Invalid, clamp_mss, is_tcp_syn, validate};
 
-use crate::counters::DecapDrop;
 use crate::pumps::Context;
 use crate::seam::DatagramSocket;
+use crate::stats::DecapDrop;
 use crate::watch::Direction;
 
 /// Most datagrams that are looked at together: what one receive brings (`UDP_GRO_CNT_MAX` in net/ipv4/udp_offload.c).

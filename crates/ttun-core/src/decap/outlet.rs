@@ -5,10 +5,10 @@ use std::io::{self, IoSlice};
 use ttun_packet::{Run, VirtioNetHeader};
 
 use crate::backoff::is_gone;
-use crate::counters::DecapDrop;
 use crate::error::Error;
 use crate::pumps::Context;
 use crate::seam::PacketDevice;
+use crate::stats::DecapDrop;
 
 /// Pieces of one write: headers, and the payloads of a run.
 const MAX_PIECES: usize = 1 + Run::MAX_PACKETS;

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use super::Encap;
 use super::batch::MAX_PIECES;
-use crate::counters::EncapDrop;
 use crate::seam::{DatagramSocket, PacketDevice};
+use crate::stats::EncapDrop;
 
 /// Packets of up to this many bytes fit any route whole: RFC 791 asks that hosts take 576 bytes, Linux does
 /// not believe in routes of under 552 (`ip_rt_min_pmtu`), and outer headers take 28.

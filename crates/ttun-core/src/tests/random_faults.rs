@@ -80,7 +80,7 @@ proptest! {
             prop_assert!(is_subsequence(&arrived, packets));
             prop_assert_eq!(from.context.encap.received.get(), packets.len() as u64);
             prop_assert_eq!(to.context.decap.received.get(), from.context.encap.packets.get());
-            let dropped = from.context.encap.drops().iter().chain(&to.context.decap.drops()).sum::<u64>();
+            let dropped = from.context.encap.snapshot().dropped() + to.context.decap.snapshot().dropped();
             prop_assert_eq!(arrived.len() as u64 + dropped, packets.len() as u64);
         }
     }

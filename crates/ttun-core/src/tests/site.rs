@@ -15,7 +15,7 @@ use ttun_packet::CoalesceOptions;
 use super::fake::{FakeDevice, FakeSocket, Lane};
 use crate::attachment::DeviceFacts;
 use crate::clock::Clock;
-use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
+use crate::counters::ErrnoCounters;
 use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::endpoints::{Endpoints, SharedEndpoints};
@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::problem::Problem;
 use crate::pumps::Context;
 use crate::shutdown::Shutdown;
+use crate::stats::{DecapStats, EncapStats};
 use crate::{DecapDrop, EncapDrop};
 
 /// No test comes near it; one that does has stalled.
@@ -62,12 +63,12 @@ impl Site {
 
     /// How many packets were dropped on the way out for `reason`.
     pub(super) fn encap_drops(&self, reason: EncapDrop) -> u64 {
-        self.context.encap.drops()[reason as usize]
+        self.context.encap.drops[reason as usize].get()
     }
 
     /// How many packets were dropped on the way in for `reason`.
     pub(super) fn decap_drops(&self, reason: DecapDrop) -> u64 {
-        self.context.decap.drops()[reason as usize]
+        self.context.decap.drops[reason as usize].get()
     }
 
     /// Until nothing moves any more: everything was read, or is held up by what the test has set.
@@ -108,7 +109,7 @@ impl Site {
         let sends = self.socket.sends();
         assert_eq!(
             encap.received.get(),
-            encap.packets.get() + encap.drops().iter().sum::<u64>(),
+            encap.packets.get() + encap.snapshot().dropped(),
             "lost on the way out"
         );
         assert_eq!(encap.packets.get(), sends.iter().sum::<usize>() as u64, "packets sent");
@@ -120,7 +121,7 @@ impl Site {
         let taken = self.device.taken();
         assert_eq!(
             decap.received.get(),
-            decap.packets.get() + decap.drops().iter().sum::<u64>(),
+            decap.packets.get() + decap.snapshot().dropped(),
             "lost on the way in"
         );
         assert_eq!(decap.received.get(), self.socket.received() as u64, "datagrams received");
@@ -184,8 +185,8 @@ pub(super) fn context() -> Context {
         outer_overhead: 28,
         allowed_sources: None,
         clamp_mss: true,
-        encap: EncapCounters::default(),
-        decap: DecapCounters::default(),
+        encap: EncapStats::default(),
+        decap: DecapStats::default(),
         errors: ErrnoCounters::default(),
         segments_per_send: AtomicUsize::new(64),
         receive_overflow: AtomicU32::new(0),

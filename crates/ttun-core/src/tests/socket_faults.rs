@@ -72,7 +72,7 @@ fn while_every_send_fails_packets_are_counted_as_lost_and_then_they_flow_again()
             site.socket.fail_sends(Some(errno));
             site.device.hand_over(&udp_flow(10, 1000));
             site.settled().await;
-            assert_eq!(site.context.encap.drops().iter().sum::<u64>(), 10);
+            assert_eq!(site.context.encap.snapshot().dropped(), 10);
             site.socket.fail_sends(None);
             site.device.hand_over(&udp_flow(10, 1000));
             site.settled().await;

@@ -11,7 +11,7 @@ use ttun_packet::{SourceFilter, outer_overhead};
 use super::{End, Ending, Facts, Shared};
 use crate::attachment::{Attaching, Attachment, DeviceFacts};
 use crate::clock::Clock;
-use crate::counters::{DecapCounters, EncapCounters, ErrnoCounters};
+use crate::counters::ErrnoCounters;
 use crate::device::{DevicePlan, TunDevice};
 use crate::endpoints::SharedEndpoints;
 use crate::error::{Error, ErrorKind};
@@ -21,6 +21,7 @@ use crate::problem::Problem;
 use crate::pumps::{self, Context};
 use crate::shutdown::Shutdown;
 use crate::socket::{self, PeerSocket};
+use crate::stats::{DecapStats, EncapStats};
 
 /// Attaches to the device, opens the socket and starts the thread that carries packets.
 pub(super) fn open(options: &TunnelOptions) -> Result<Arc<Shared>, Error> {
@@ -55,8 +56,8 @@ pub(super) fn open(options: &TunnelOptions) -> Result<Arc<Shared>, Error> {
             outer_overhead,
             allowed_sources,
             clamp_mss: options.clamp_mss,
-            encap: EncapCounters::default(),
-            decap: DecapCounters::default(),
+            encap: EncapStats::default(),
+            decap: DecapStats::default(),
             errors: ErrnoCounters::default(),
             segments_per_send: AtomicUsize::new(socket.segments_per_send()),
             receive_overflow: AtomicU32::new(0),

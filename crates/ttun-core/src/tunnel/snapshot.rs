@@ -1,4 +1,4 @@
-//! What a tunnel tells about itself, while it runs and after.
+//! The snapshot of a tunnel's statistics, while it runs and after.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use super::Shared;
 use crate::clock::epoch_ms;
-use crate::stats::{DecapStats, DeviceStats, EncapStats, SocketStats, TunnelState, TunnelStats};
+use crate::stats::{DeviceStats, SocketStats, TunnelState, TunnelStats};
 use crate::system;
 
-/// What is asked of the kernel each time, and kept when the tunnel ends.
+/// Read from the kernel for each snapshot, and kept when the tunnel ends.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Mtus {
     device: u32,
@@ -46,6 +46,7 @@ impl Shared {
         let timestamp = epoch_ms(SystemTime::now());
         TunnelStats {
             timestamp,
+            opened_at: context.clock.opened_at(),
             uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
             state: self.state(),
             device: DeviceStats { name: context.device.clone(), index, mtu: mtus.device, offload },
@@ -60,24 +61,9 @@ impl Shared {
                 path_mtu: mtus.path,
                 errors: context.errors.occurred(),
             },
-            encap: EncapStats {
-                received: context.encap.received.get(),
-                packets: context.encap.packets.get(),
-                bytes: context.encap.bytes.get(),
-                reads: context.encap.reads.get(),
-                sends: context.encap.sends.get(),
-                fragmented: context.encap.fragmented.get(),
-                drops: context.encap.drops(),
-            },
-            decap: DecapStats {
-                received: context.decap.received.get(),
-                packets: context.decap.packets.get(),
-                bytes: context.decap.bytes.get(),
-                receives: context.decap.receives.get(),
-                writes: context.decap.writes.get(),
-                drops: context.decap.drops(),
-                last_at: context.clock.received_at(timestamp, peer),
-            },
+            encap: context.encap.snapshot(),
+            decap: context.decap.snapshot(),
+            last_at: context.clock.received_at(timestamp, peer),
         }
     }
 }

@@ -22,7 +22,7 @@ fn a_tunnel_goes_on_with_another_peer() {
         site.tunnel.set_remote(other.local_addr().unwrap()).unwrap();
         let stats = site.tunnel.stats();
         assert_eq!((stats.socket.local, stats.socket.remote), (before.local, other.local_addr().unwrap()));
-        assert_eq!((stats.state, stats.decap.last_at), (TunnelState::Waiting, None));
+        assert_eq!((stats.state, stats.last_at), (TunnelState::Waiting, None));
 
         site.peer.send(&answer(b"late")).unwrap();
         site.program.send(b"Hello World").unwrap();
