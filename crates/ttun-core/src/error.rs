@@ -14,7 +14,7 @@ pub enum ErrorKind {
     DeviceIsTap,
     /// The interface is of another kind (Ethernet, bridge, …).
     DeviceNotTun,
-    /// Another process is attached to the device.
+    /// The device is already attached to, by another process or by this one.
     DeviceBusy,
     /// The device belongs to another user.
     DeviceNotOwner,
@@ -85,12 +85,14 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error without hint and system call.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hint: None, syscall: None, errno: None }
     }
 
-    /// A system call failed in a way that has no kind of its own.
-    pub(crate) fn system(syscall: &'static str, cause: &io::Error, doing: &str) -> Self {
+    /// A system call failed in a way that has no kind of its own. `doing` says what it was for: "opening a UDP socket".
+    #[must_use]
+    pub fn system(syscall: &'static str, cause: &io::Error, doing: &str) -> Self {
         Self::new(ErrorKind::System, format!("{doing}: {cause}")).caused_by(syscall, cause)
     }
 
@@ -102,13 +104,20 @@ impl Error {
         )
     }
 
-    pub(crate) fn caused_by(mut self, syscall: &'static str, cause: &io::Error) -> Self {
+    /// Adds the system call that failed, and how; where a limit was reached and there is no hint yet, also how to raise it.
+    #[must_use]
+    pub fn caused_by(mut self, syscall: &'static str, cause: &io::Error) -> Self {
         self.syscall = Some(syscall);
         self.errno = cause.raw_os_error();
+        if self.hint.is_none() {
+            self.hint = limit_hint(syscall, self.errno).map(str::to_owned);
+        }
         self
     }
 
-    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    /// Adds what to type or change.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -144,6 +153,26 @@ impl Error {
     }
 }
 
+/// Whether the process or the system has no file descriptor left.
+pub(crate) fn is_exhausted(cause: &io::Error) -> bool {
+    matches!(cause.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// How to raise the limit that was reached.
+fn limit_hint(syscall: &str, errno: Option<i32>) -> Option<&'static str> {
+    match (syscall, errno?) {
+        (_, libc::EMFILE) => {
+            Some("raise the limit of open files: ulimit -n, or LimitNOFILE= in a systemd unit")
+        }
+        (_, libc::ENFILE) => Some("raise this system's limit of open files: sysctl fs.file-max"),
+        // pthread_create(3).
+        ("clone", libc::EAGAIN) => {
+            Some("raise the limit of processes and threads: ulimit -u, or TasksMax= in a systemd unit")
+        }
+        _ => None,
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)
@@ -151,3 +180,25 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_was_reached_is_named_with_how_to_raise_it() {
+        for (syscall, errno, expected) in [
+            ("open", libc::EMFILE, Some("ulimit -n")),
+            ("socket", libc::ENFILE, Some("fs.file-max")),
+            ("clone", libc::EAGAIN, Some("ulimit -u")),
+            ("bind", libc::EAGAIN, None),
+        ] {
+            let error = Error::system(syscall, &io::Error::from_raw_os_error(errno), "opening");
+            assert_eq!((error.kind(), error.errno()), (ErrorKind::System, Some(errno)));
+            match expected {
+                Some(words) => assert!(error.hint().unwrap().contains(words), "{error:?}"),
+                None => assert_eq!(error.hint(), None),
+            }
+        }
+    }
+}

@@ -1,10 +1,8 @@
 //! Errors and ends as data: an asynchronous function can't reject with a code of its own, so the TypeScript
 //! layer makes errors of these.
 
-use std::io;
-
 use napi_derive::napi;
-use ttun_core::{End, Error, ErrorKind};
+use ttun_core::{End, Error};
 
 /// Why something failed.
 #[napi(object, object_from_js = false, use_nullable = true)]
@@ -22,32 +20,14 @@ pub struct BindingError {
     pub errno: Option<i32>,
 }
 
-impl From<&Error> for BindingError {
-    fn from(error: &Error) -> Self {
+impl From<Error> for BindingError {
+    fn from(error: Error) -> Self {
         Self {
             code: error.kind().code().to_owned(),
             message: error.message().to_owned(),
             hint: error.hint().map(str::to_owned),
             syscall: error.syscall().map(str::to_owned),
             errno: error.errno(),
-        }
-    }
-}
-
-impl BindingError {
-    pub(crate) fn new(kind: ErrorKind, message: String, hint: &str) -> Self {
-        let (code, hint) = (kind.code().to_owned(), Some(hint.to_owned()));
-        Self { code, message, hint, syscall: None, errno: None }
-    }
-
-    /// A system call failed that has no error kind of its own.
-    pub(crate) fn system(syscall: &str, cause: &io::Error, doing: &str) -> Self {
-        Self {
-            code: ErrorKind::System.code().to_owned(),
-            message: format!("{doing}: {cause}"),
-            hint: None,
-            syscall: Some(syscall.to_owned()),
-            errno: cause.raw_os_error(),
         }
     }
 }
@@ -60,8 +40,8 @@ pub struct BindingEnd {
     pub error: Option<BindingError>,
 }
 
-impl From<&End> for BindingEnd {
-    fn from(end: &End) -> Self {
+impl From<End> for BindingEnd {
+    fn from(end: End) -> Self {
         match end {
             End::Closed => Self { error: None },
             End::Failed(error) => Self { error: Some(error.into()) },

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
-use ttun_core::{ErrorKind, probe_udp_offload};
+use ttun_core::{Error, ErrorKind, probe_udp_offload};
 use ttun_link::{Interface, LinkKind, Route, RouteQuery, describe, interfaces, route_to};
 
 use crate::error::BindingError;
@@ -124,30 +124,28 @@ pub struct BindingRouteResult {
 pub fn inspect_route(query: BindingRouteQuery) -> BindingRouteResult {
     match way(&query) {
         Ok(route) => BindingRouteResult { error: None, route: Some(route.into()) },
-        Err(error) => BindingRouteResult { error: Some(error), route: None },
+        Err(error) => BindingRouteResult { error: Some(error.into()), route: None },
     }
 }
 
-fn way(query: &BindingRouteQuery) -> std::result::Result<Route, BindingError> {
+fn way(query: &BindingRouteQuery) -> std::result::Result<Route, Error> {
     let query = RouteQuery {
         destination: address(&query.remote)?,
         source: query.local.as_deref().map(address).transpose()?,
         bind_device: query.bind_device,
         mark: query.fwmark,
     };
-    route_to(&query).map_err(|cause| BindingError {
-        code: ErrorKind::NoRoute.code().to_owned(),
-        message: format!("there is no route to {}: {cause}", query.destination),
-        hint: Some(format!("look at: ip route get {}", query.destination)),
-        syscall: Some("recvmsg".to_owned()),
-        errno: cause.raw_os_error(),
+    route_to(&query).map_err(|cause| {
+        Error::new(ErrorKind::NoRoute, format!("there is no route to {}: {cause}", query.destination))
+            .with_hint(format!("look at: ip route get {}", query.destination))
+            .caused_by("recvmsg", &cause)
     })
 }
 
-fn address(text: &str) -> std::result::Result<IpAddr, BindingError> {
+fn address(text: &str) -> std::result::Result<IpAddr, Error> {
     text.parse().map_err(|_| {
         let message = format!("\"{}\" is not a numeric address", text.escape_debug());
-        BindingError::new(ErrorKind::InvalidOptions, message, "write 192.0.2.1 or 2001:db8::1")
+        Error::new(ErrorKind::InvalidOptions, message).with_hint("write 192.0.2.1 or 2001:db8::1")
     })
 }
 

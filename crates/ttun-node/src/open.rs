@@ -1,14 +1,14 @@
 //! Opening a tunnel without holding up JavaScript.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use napi::Status;
-use napi::bindgen_prelude::{Env, Object, Result};
+use napi::bindgen_prelude::{Env, Object, Result, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use ttun_core::{ErrorKind, InterfaceOptions, MtuChoice, Offload, Tunnel, TunnelOptions};
+use ttun_core::{Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, Tunnel, TunnelOptions};
 
 use crate::error::{BindingEnd, BindingError};
 use crate::process::{group_id, user_id};
@@ -93,6 +93,15 @@ pub struct BindingOpenResult {
     pub tunnel: Option<BindingTunnel>,
 }
 
+impl From<std::result::Result<BindingTunnel, Error>> for BindingOpenResult {
+    fn from(opened: std::result::Result<BindingTunnel, Error>) -> Self {
+        match opened {
+            Ok(tunnel) => Self { error: None, tunnel: Some(tunnel) },
+            Err(error) => Self { error: Some(error.into()), tunnel: None },
+        }
+    }
+}
+
 /// Weak: a running tunnel alone does not keep the process alive. One end is all that is ever told.
 type EndFunction = ThreadsafeFunction<BindingEnd, (), BindingEnd, Status, false, true, 1>;
 
@@ -104,35 +113,53 @@ pub fn open_tunnel(
     #[napi(ts_arg_type = "(end: BindingEnd) => void")] on_end: EndFunction,
 ) -> Result<Object<'_>> {
     let registry = Registry::of(*env)?;
-    let (deferred, promise) = env.create_deferred()?;
-    let thread = thread::Builder::new().name("ttun-open".to_owned());
-    let spawned = thread.spawn(move || {
-        let opened = open(&options, on_end, &registry);
-        deferred.resolve(move |_| {
-            Ok(match opened {
-                Ok(tunnel) => BindingOpenResult { error: None, tunnel: Some(tunnel) },
-                Err(error) => BindingOpenResult { error: Some(error), tunnel: None },
-            })
-        });
-    });
-    spawned.map_err(|cause| napi::Error::from_reason(format!("starting a thread: {cause}")))?;
-    Ok(promise)
+    off_thread::<_, BindingOpenResult>(env, move || open(&options, on_end, &registry))
 }
 
 fn open(
     options: &BindingTunnelOptions,
     on_end: EndFunction,
     registry: &Registry,
-) -> std::result::Result<BindingTunnel, BindingError> {
-    let tunnel = Arc::new(Tunnel::open(&finished(options)?).map_err(|error| BindingError::from(&error))?);
+) -> std::result::Result<BindingTunnel, Error> {
+    let tunnel = Arc::new(Tunnel::open(&finished(options)?)?);
     registry.keep(&tunnel);
     tunnel.on_end(move |end| {
-        on_end.call(end.into(), ThreadsafeFunctionCallMode::NonBlocking);
+        on_end.call(end.clone().into(), ThreadsafeFunctionCallMode::NonBlocking);
     });
     Ok(BindingTunnel::new(tunnel))
 }
 
-fn finished(options: &BindingTunnelOptions) -> std::result::Result<TunnelOptions, BindingError> {
+/// Runs `work` on a thread of its own and resolves the promise with its result.
+///
+/// Not on a thread of Node's pool: name lookups may keep all of those busy for half a minute.
+fn off_thread<T, R>(
+    env: &Env,
+    work: impl FnOnce() -> std::result::Result<T, Error> + Send + 'static,
+) -> Result<Object<'_>>
+where
+    T: Send + 'static,
+    R: From<std::result::Result<T, Error>> + ToNapiValue + 'static,
+{
+    let (deferred, promise) = env.create_deferred()?;
+    // Resolved by the thread, or here if there can be none.
+    let resolve = move |done: std::result::Result<T, Error>| deferred.resolve(move |_| Ok(R::from(done)));
+    let resolve = Arc::new(Mutex::new(Some(resolve)));
+    let take = |resolve: &Mutex<Option<_>>| resolve.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let theirs = Arc::clone(&resolve);
+    let spawned = thread::Builder::new().name("ttun-open".to_owned()).spawn(move || {
+        if let Some(resolve) = take(&theirs) {
+            resolve(work());
+        }
+    });
+    if let Err(cause) = spawned
+        && let Some(resolve) = take(&resolve)
+    {
+        resolve(Err(Error::system("clone", &cause, "starting a thread")));
+    }
+    Ok(promise)
+}
+
+fn finished(options: &BindingTunnelOptions) -> std::result::Result<TunnelOptions, Error> {
     let allowed_sources = options.allowed_sources.as_deref().map(prefixes).transpose()?;
     let interface = options.interface.as_ref().map(interface).transpose()?;
     let BindingOffload { virtio_header, checksum, tso, uso, segment, receive } = options.offload;
@@ -150,7 +177,7 @@ fn finished(options: &BindingTunnelOptions) -> std::result::Result<TunnelOptions
     })
 }
 
-fn interface(options: &BindingInterfaceOptions) -> std::result::Result<InterfaceOptions, BindingError> {
+fn interface(options: &BindingInterfaceOptions) -> std::result::Result<InterfaceOptions, Error> {
     Ok(InterfaceOptions {
         create: options.create,
         persist: options.persist,
@@ -168,21 +195,21 @@ fn interface(options: &BindingInterfaceOptions) -> std::result::Result<Interface
     })
 }
 
-pub(crate) fn address(text: &str) -> std::result::Result<SocketAddr, BindingError> {
+pub(crate) fn address(text: &str) -> std::result::Result<SocketAddr, Error> {
     text.parse().map_err(|_| {
         let message = format!("\"{}\" is not a numeric address and port", text.escape_debug());
-        BindingError::new(ErrorKind::InvalidOptions, message, "write 192.0.2.1:8000 or [2001:db8::1]:8000")
+        Error::new(ErrorKind::InvalidOptions, message).with_hint("write 192.0.2.1:8000 or [2001:db8::1]:8000")
     })
 }
 
-fn prefixes(texts: &[String]) -> std::result::Result<Vec<(IpAddr, u8)>, BindingError> {
+fn prefixes(texts: &[String]) -> std::result::Result<Vec<(IpAddr, u8)>, Error> {
     texts.iter().map(|text| prefix(text)).collect()
 }
 
-fn prefix(text: &str) -> std::result::Result<(IpAddr, u8), BindingError> {
+fn prefix(text: &str) -> std::result::Result<(IpAddr, u8), Error> {
     let parts = text.split_once('/').and_then(|(ip, len)| Some((ip.parse().ok()?, len.parse().ok()?)));
     parts.ok_or_else(|| {
         let message = format!("\"{}\" is not an address with a prefix length", text.escape_debug());
-        BindingError::new(ErrorKind::InvalidOptions, message, "write 10.0.2.0/24 or fd00:2::/64")
+        Error::new(ErrorKind::InvalidOptions, message).with_hint("write 10.0.2.0/24 or fd00:2::/64")
     })
 }

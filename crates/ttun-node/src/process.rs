@@ -9,7 +9,7 @@ use std::time::Duration;
 use napi_derive::napi;
 use nix::errno::Errno;
 use nix::unistd::{Group, User};
-use ttun_core::ErrorKind;
+use ttun_core::{Error, ErrorKind};
 
 use crate::error::BindingError;
 
@@ -29,17 +29,17 @@ pub fn exit_now(code: i32) {
 #[must_use]
 #[allow(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
 pub fn notify_service_manager(socket: String, message: String) -> Option<BindingError> {
-    send_notification(&socket, &message).err()
+    send_notification(&socket, &message).err().map(BindingError::from)
 }
 
 /// How long a message may block: a service manager that does not read must not hold up the tunnels.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-fn send_notification(socket: &str, message: &str) -> Result<(), BindingError> {
+fn send_notification(socket: &str, message: &str) -> Result<(), Error> {
     let address = notify_address(socket)?;
     let failed = |syscall: &'static str| {
         move |cause: io::Error| {
-            BindingError::system(syscall, &cause, &format!("notifying the service manager at {socket}"))
+            Error::system(syscall, &cause, &format!("notifying the service manager at {socket}"))
         }
     };
     let sender = UnixDatagram::unbound().map_err(failed("socket"))?;
@@ -49,30 +49,30 @@ fn send_notification(socket: &str, message: &str) -> Result<(), BindingError> {
 }
 
 /// An abstract name begins with a zero byte, which environment variables can't hold; `@` stands for it (unix(7)).
-fn notify_address(socket: &str) -> Result<SocketAddr, BindingError> {
+fn notify_address(socket: &str) -> Result<SocketAddr, Error> {
     let address = match (socket.strip_prefix('@'), socket.starts_with('/')) {
         (Some(name), _) => SocketAddr::from_abstract_name(name),
         (None, true) => SocketAddr::from_pathname(socket),
         (None, false) => Err(io::Error::from(io::ErrorKind::Unsupported)),
     };
     address.map_err(|_| {
-        BindingError::new(
-            ErrorKind::System,
-            format!("NOTIFY_SOCKET=\"{}\" is not the address of a Unix socket", socket.escape_debug()),
+        let message =
+            format!("NOTIFY_SOCKET=\"{}\" is not the address of a Unix socket", socket.escape_debug());
+        Error::new(ErrorKind::System, message).with_hint(
             "an absolute path and an abstract name after @ are supported; to run without notifications, unset it",
         )
     })
 }
 
 /// The ID of a user, given by name or number.
-pub(crate) fn user_id(user: &str) -> Result<u32, BindingError> {
+pub(crate) fn user_id(user: &str) -> Result<u32, Error> {
     id_of(user, "user", "passwd", |name| {
         User::from_name(name).map(|found| found.map(|user| user.uid.as_raw()))
     })
 }
 
 /// The ID of a group, given by name or number.
-pub(crate) fn group_id(group: &str) -> Result<u32, BindingError> {
+pub(crate) fn group_id(group: &str) -> Result<u32, Error> {
     id_of(group, "group", "group", |name| {
         Group::from_name(name).map(|found| found.map(|group| group.gid.as_raw()))
     })
@@ -83,7 +83,7 @@ fn id_of(
     kind: &str,
     database: &str,
     look_up: impl Fn(&str) -> nix::Result<Option<u32>>,
-) -> Result<u32, BindingError> {
+) -> Result<u32, Error> {
     // Digits are a number, whether or not it is in use. The highest one means "none" (`tun_chr_ioctl`).
     if let Ok(number) = name.parse::<u32>()
         && number != u32::MAX
@@ -94,14 +94,12 @@ fn id_of(
         Ok(Some(id)) => Ok(id),
         // Some name services report an unknown name as an error (getpwnam(3)).
         Ok(None) | Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM | Errno::EINVAL) => {
-            Err(BindingError::new(
-                ErrorKind::InvalidOptions,
-                format!("there is no {kind} \"{}\"", name.escape_debug()),
-                &format!("getent {database} lists those of this system; any number is accepted"),
-            ))
+            let message = format!("there is no {kind} \"{}\"", name.escape_debug());
+            Err(Error::new(ErrorKind::InvalidOptions, message)
+                .with_hint(format!("getent {database} lists those of this system; any number is accepted")))
         }
         Err(cause) => {
-            Err(BindingError::system("getpwnam_r", &cause.into(), &format!("looking up the {kind} {name}")))
+            Err(Error::system("getpwnam_r", &cause.into(), &format!("looking up the {kind} {name}")))
         }
     }
 }
@@ -132,8 +130,8 @@ mod tests {
     fn a_missing_socket_is_an_error_with_the_call_that_failed() {
         let error = send_notification("/nowhere/notify", "READY=1").unwrap_err();
         assert_eq!(
-            (error.code.as_str(), error.syscall.as_deref(), error.errno),
-            (ErrorKind::System.code(), Some("sendmsg"), Some(libc::ENOENT))
+            (error.kind(), error.syscall(), error.errno()),
+            (ErrorKind::System, Some("sendmsg"), Some(libc::ENOENT))
         );
     }
 
@@ -142,14 +140,14 @@ mod tests {
         let name = format!("ttun/full/{}", std::process::id());
         let _never_read = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         let refused = (0..10_000).find_map(|_| send_notification(&format!("@{name}"), "WATCHDOG=1").err());
-        assert_eq!(refused.unwrap().errno, Some(libc::EAGAIN));
+        assert_eq!(refused.unwrap().errno(), Some(libc::EAGAIN));
     }
 
     #[test]
     fn an_address_of_another_kind_is_refused_by_name() {
         for socket in ["", "relative/notify", "vsock:2:1234", "/with\0zero"] {
             let error = send_notification(socket, "READY=1").unwrap_err();
-            assert!(error.message.contains("NOTIFY_SOCKET"), "{}", error.message);
+            assert!(error.message().contains("NOTIFY_SOCKET"), "{error}");
         }
     }
 
@@ -171,9 +169,9 @@ mod tests {
             for (error, kind) in
                 [(user_id(name).unwrap_err(), "user"), (group_id(name).unwrap_err(), "group")]
             {
-                assert_eq!(error.code, ErrorKind::InvalidOptions.code());
+                assert_eq!(error.kind(), ErrorKind::InvalidOptions);
                 let expected = format!("there is no {kind} \"{}\"", name.escape_debug());
-                assert_eq!(error.message, expected);
+                assert_eq!(error.message(), expected);
             }
         }
     }

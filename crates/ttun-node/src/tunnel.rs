@@ -85,7 +85,7 @@ impl BindingTunnel {
     #[napi(catch_unwind)]
     #[must_use]
     pub fn problem(&self) -> Option<BindingError> {
-        self.tunnel.problem().map(|error| (&error).into())
+        self.tunnel.problem().map(BindingError::from)
     }
 
     /// Wishes the tunnel to end; `onEnd` is called when it has.
@@ -99,8 +99,7 @@ impl BindingTunnel {
     #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
     pub fn set_remote(&self, remote: String) -> Option<BindingError> {
-        let set = |remote| self.tunnel.set_remote(remote).map_err(|error| BindingError::from(&error));
-        address(&remote).and_then(set).err()
+        address(&remote).and_then(|remote| self.tunnel.set_remote(remote)).err().map(BindingError::from)
     }
 
     /// Starts to copy passing packets, beside who watches already; `wake` is called when there is something to take.
@@ -116,7 +115,7 @@ impl BindingTunnel {
         };
         match self.tunnel.watch(options.into(), wake) {
             Ok(watch) => BindingWatchResult { error: None, watch: Some(BindingWatch { watch: Some(watch) }) },
-            Err(error) => BindingWatchResult { error: Some((&error).into()), watch: None },
+            Err(error) => BindingWatchResult { error: Some(error.into()), watch: None },
         }
     }
 }

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use ttun_link::{Link, LinkKind};
+use ttun_link::{Holder, Link, LinkKind};
 use ttun_packet::VIRTIO_NET_HEADER_LEN;
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use super::TunDevice;
 use super::create;
 use super::plan::DevicePlan;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, is_exhausted};
 use crate::options::Offload;
 use crate::stats::OffloadStats;
 use crate::system;
@@ -34,9 +34,7 @@ impl DevicePlan {
             (None, Some(creation)) => create::create(&self.name, creation, self.offload)?,
             (None, None) => return Err(not_found(&self.name)),
         };
-        let index = inner
-            .if_index()
-            .map_err(|cause| Error::system("ioctl", &cause, &format!("looking up device {}", self.name)))?;
+        let index = index_of(&self.name, &inner)?;
 
         let virtio_header = self.offload.virtio_header;
         if virtio_header {
@@ -79,6 +77,7 @@ fn check_driver() -> Result<(), Error> {
         }
         io::ErrorKind::NotFound => Error::new(ErrorKind::TunMissing, format!("this system has no {PATH}"))
             .with_hint("load the driver: modprobe tun (in a container: start it with --device /dev/net/tun)"),
+        _ if is_exhausted(&cause) => return Err(Error::system("open", &cause, &format!("opening {PATH}"))),
         // ENODEV, ENXIO: the node is there, the driver behind it is not.
         _ => Error::new(ErrorKind::TunMissing, format!("{PATH} can't be opened: {cause}"))
             .with_hint("load the driver: modprobe tun"),
@@ -135,8 +134,26 @@ fn refused(name: &str, link: &TunLink, cause: &io::Error) -> Error {
 }
 
 pub(super) fn busy(name: &str) -> Error {
-    Error::new(ErrorKind::DeviceBusy, format!("another process is attached to {name}"))
-        .with_hint(format!("find it: grep -l 'iff:.{name}$' /proc/[0-9]*/fdinfo/*"))
+    let (message, hint) = match ttun_link::holder_of(name) {
+        Some(holder) if holder.is_this_process() => (
+            format!("this process is already attached to {name}"),
+            "another tunnel of this process uses it: close that one, or choose another device".to_owned(),
+        ),
+        holder => (
+            format!("another process is attached to {name}"),
+            match holder {
+                Some(Holder { pid, program }) => {
+                    format!("it is process {pid} ({program}): end it, or choose another device")
+                }
+                // Another device of this name may be open in another network namespace.
+                None => format!(
+                    "find it, as root: for f in $(grep -ls 'iff:.{name}$' /proc/[0-9]*/fdinfo/*); \
+                     do [ ${{f%/fdinfo*}}/ns/net -ef /proc/self/ns/net ] && echo $f; done"
+                ),
+            },
+        ),
+    };
+    Error::new(ErrorKind::DeviceBusy, message).with_hint(hint)
 }
 
 /// Without `CAP_NET_ADMIN` only the owner, or a member of the group, may attach (`tun_not_capable`).
@@ -160,11 +177,17 @@ fn not_owner(name: &str, link: &TunLink) -> Error {
 /// The device may have vanished since it was looked up; then attaching has made another one, which goes
 /// away with the descriptor.
 fn check_same(name: &str, link: &TunLink, attached: &SyncDevice) -> Result<(), Error> {
-    match attached.if_index() {
-        Ok(index) if index == link.index => Ok(()),
-        Ok(_) => Err(not_found(name)),
-        Err(cause) => Err(Error::system("ioctl", &cause, &format!("looking up device {name}"))),
-    }
+    if index_of(name, attached)? == link.index { Ok(()) } else { Err(not_found(name)) }
+}
+
+/// Not asked by if_nametoindex(3), which reports ENOENT when there is no descriptor left for its socket.
+fn index_of(name: &str, attached: &SyncDevice) -> Result<u32, Error> {
+    let failed = |syscall| {
+        move |cause: io::Error| Error::system(syscall, &cause, &format!("looking up device {name}"))
+    };
+    let name_now = attached.name().map_err(failed("ioctl"))?;
+    let link = ttun_link::find(&name_now).map_err(failed("recvmsg"))?;
+    link.map(|link| link.index).ok_or_else(|| not_found(name))
 }
 
 /// The header's presence and size live in the device: another program may have left something else there.

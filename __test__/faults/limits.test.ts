@@ -1,0 +1,76 @@
+/** Limits of the process: what fails for lack of file descriptors or threads says so, and nothing else. */
+import test from 'ava';
+import { createSites } from '../../testbed/sites.ts';
+import { runInSite } from '../api/in-site.ts';
+
+interface Outcome {
+  readonly opened: boolean;
+  readonly errno?: string;
+  readonly hint?: string;
+  readonly message?: string;
+}
+
+test.serial(
+  'without file descriptors opening fails with EMFILE and how to raise the limit, at each step',
+  async (t) => {
+    await using sites = await createSites();
+    // With each descriptor more, the next step is the one that fails.
+    const outcomes = await runInSite(
+      sites.a,
+      `
+    import { openSync, closeSync } from 'node:fs';
+    import { getSystemErrorName } from 'node:util';
+    const interface_ = { create: true, addresses: ['10.8.0.1/24'] };
+    for (const device of [{ ...options }, { ...options, device: 'made0', interface: interface_ }]) {
+      // Once before, so that nothing more has to be loaded.
+      await (await createTunnel(device)).close();
+      const taken = [];
+      try {
+        for (;;) taken.push(openSync('/dev/null'));
+      } catch {}
+      for (let opened = false; !opened; ) {
+        const outcome = await createTunnel(device).then(
+          async (tunnel) => {
+            const { reason, error } = await Promise.race([tunnel.closed, tunnel.close().then(() => tunnel.closed)]);
+            return reason === 'failed' ? { opened: false, ...error } : { opened: true };
+          },
+          (error) => ({ opened: false, ...error, message: error.message }),
+        );
+        opened = outcome.opened;
+        tell({ ...outcome, errno: outcome.errno && getSystemErrorName(outcome.errno) });
+        closeSync(taken.pop());
+      }
+      for (const descriptor of taken) closeSync(descriptor);
+    }
+    `,
+    );
+    const failures = (outcomes as Outcome[]).filter(({ opened }) => !opened);
+    t.true(failures.length > 4, 'several steps need a descriptor');
+    for (const failure of failures) {
+      t.is(failure.errno, 'EMFILE', JSON.stringify(failure));
+      t.regex(failure.hint ?? '', /ulimit -n/, JSON.stringify(failure));
+    }
+  },
+);
+
+test.serial(
+  'a device that another tunnel of the process uses is not said to be in use by another process',
+  async (t) => {
+    await using sites = await createSites();
+    const told = await runInSite(
+      sites.a,
+      `
+    const second = () => createTunnel({ ...options, local: '10.0.1.1:9001' });
+    const first = await createTunnel(options);
+    await second().catch(({ message, hint }) => tell({ message, hint }));
+    await first.close();
+    `,
+    );
+    t.deepEqual(told, [
+      {
+        message: 'this process is already attached to tun0',
+        hint: 'another tunnel of this process uses it: close that one, or choose another device',
+      },
+    ]);
+  },
+);
