@@ -7,7 +7,7 @@
  * - `ERR_TTUN_DEVICE_NOT_FOUND`: no device has this name
  * - `ERR_TTUN_DEVICE_IS_TAP`: it is a TAP device, which carries Ethernet frames
  * - `ERR_TTUN_DEVICE_NOT_TUN`: it is a device of some other kind
- * - `ERR_TTUN_DEVICE_BUSY`: another process is attached to the device
+ * - `ERR_TTUN_DEVICE_BUSY`: the device is in use already, by another process or by another tunnel of this one
  * - `ERR_TTUN_DEVICE_NOT_OWNER`: the device belongs to another user
  * - `ERR_TTUN_DEVICE_GONE`: the device was deleted while the tunnel ran
  * - `ERR_TTUN_TUN_MISSING`: the system has no `/dev/net/tun`
