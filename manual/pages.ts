@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { loadSpecs } from '../src/cli/commands/index.ts';
 import { PROGRAM } from '../src/cli/seed.ts';
-import { packageVersion } from '../src/package-version.ts';
+import { VERSION } from '../src/native.ts';
 import { commandLinePage } from './command-line-page.ts';
 import { configPage } from './config-page.ts';
 import type { JsonSchema } from './config-page.ts';
@@ -14,7 +14,7 @@ const DATE = '2026-11-22';
 /** The text of each page by its path in the checkout. */
 export async function makePages(): Promise<ReadonlyMap<string, string>> {
   const commands = await loadSpecs();
-  const edition = { version: packageVersion(), date: DATE };
+  const edition = { version: VERSION, date: DATE };
   const schema: JsonSchema = JSON.parse(await read('schema/ttun.schema.json'));
   return new Map([
     ['man/ttun.1', manPage(PROGRAM, commands, edition)],

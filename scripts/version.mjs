@@ -16,6 +16,7 @@ await runScript(() => {
 });
 
 function setVersion(version) {
+  rewrite('src/native.ts', /(?<=VERSION = ').*(?=')/, version);
   rewrite('Cargo.toml', /^version = ".*"/m, `version = "${version}"`);
   run('cargo', ['update', '--workspace', '--offline', '--quiet']);
   run('npx', ['napi', 'version']);

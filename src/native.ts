@@ -2,10 +2,16 @@
  * The native part, loaded on first use, so that the package can be imported on every platform and costs nothing until a
  * tunnel is opened.
  */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type * as Binding from '../binding.cjs';
 import { TtunError } from './errors.ts';
 import type { TtunErrorCode } from './errors.ts';
-import { loadNativePart } from './native/load.ts';
+
+/** Version of this package. `npm version` sets it. */
+export const VERSION = '0.1.0';
 
 let loaded: typeof Binding | undefined;
 
@@ -16,20 +22,23 @@ let loaded: typeof Binding | undefined;
  */
 export async function loadBinding(): Promise<typeof Binding> {
   if (loaded !== undefined) return loaded;
-  refuseOtherSystems();
-  const { binding, failure } = loadNativePart();
-  if (failure !== null) {
-    // Where all is well, nobody has to wait until this is loaded.
-    const { explainFailure } = await import('./native/explain.ts');
-    throw explainFailure(failure);
+  if (process.platform !== 'linux') {
+    throw new TtunError(
+      'ERR_TTUN_UNSUPPORTED_PLATFORM',
+      `ttun needs Linux, and this is ${process.platform}`,
+      {
+        hint: 'run it on a Linux host, in a virtual machine or in a container',
+      },
+    );
   }
-  // What tunnels changed of the system is put back also where `process.exit` or an exception ends the process.
+  const binding = load(findPlace());
+  // Interfaces are restored even where `process.exit` or an exception ends the process.
   process.on('exit', () => binding.closeTunnels());
   loaded = binding;
   return binding;
 }
 
-/** The same at once, for what nobody gets to do before it has been loaded. */
+/** The native part, for code that runs only after it was loaded. */
 export function loadedBinding(): typeof Binding {
   if (loaded === undefined) throw new Error('the native part has not been loaded');
   return loaded;
@@ -45,9 +54,153 @@ export function toTtunError({ code, message, hint, syscall, errno }: Binding.Bin
   });
 }
 
-function refuseOtherSystems(): void {
-  if (process.platform === 'linux') return;
-  throw new TtunError('ERR_TTUN_UNSUPPORTED_PLATFORM', `ttun needs Linux, and this is ${process.platform}`, {
-    hint: 'run it on a Linux host, in a virtual machine or in a container',
-  });
+/** Where to look for the native part. */
+interface Place {
+  /** The file that holds this code. */
+  readonly self: string;
+  readonly kind: 'package' | 'checkout' | 'bundle';
+  /** As napi-rs names files and packages: `linux-x64-gnu`. */
+  readonly platform: string;
+  /** The package for this platform. */
+  readonly name: string;
+  /** Where the file is in a checkout, and may be put beside a bundle. It is preferred to the package. */
+  readonly file: string;
+}
+
+function findPlace(): Place {
+  // Empty in a CommonJS bundle. Bundlers that keep modules apart keep their file names as well.
+  const { url }: Partial<ImportMeta> = import.meta;
+  const self = url === undefined ? __filename : fileURLToPath(url);
+  const isBundle = !/^native\.[jt]s$/.test(basename(self));
+  const folder = isBundle ? dirname(self) : dirname(dirname(self));
+  const isCheckout = !isBundle && existsSync(join(folder, 'crates'));
+  const kind = isBundle ? 'bundle' : isCheckout ? 'checkout' : 'package';
+  const platform = `linux-${process.arch}-${libc()}`;
+  return { self, kind, platform, name: nameOf(platform), file: join(folder, `ttun.${platform}.node`) };
+}
+
+function nameOf(platform: string): string {
+  return `@ttun/binding-${platform}`;
+}
+
+/** The C library that Node itself runs on, as napi-rs names it. Other programs of the system may use another one. */
+function libc(): string {
+  const gnu = process.arch === 'arm' ? 'gnueabihf' : 'gnu';
+  try {
+    // glibc is `libc.so.6`, or `libc-2.31.so` before 2.34. Node's report says it as well, but takes ten times as long.
+    const maps = readFileSync('/proc/self/maps', 'utf8');
+    return /\/libc(?:\.so\.6|-\d[\d.]*\.so)(?: \(deleted\))?$/m.test(maps) ? gnu : 'musl';
+  } catch {
+    // `--permission` may deny it. Without `excludeNetwork`, the report would look up the names of connected hosts.
+    const report: typeof process.report & { excludeNetwork?: boolean } = process.report;
+    const { excludeNetwork = false } = report;
+    report.excludeNetwork = true;
+    const { header }: { header: { glibcVersionRuntime?: string } } = Object(report.getReport());
+    report.excludeNetwork = excludeNetwork;
+    return header.glibcVersionRuntime === undefined ? 'musl' : gnu;
+  }
+}
+
+function load(place: Place): typeof Binding {
+  // File tracers of bundlers follow these literal calls. Bundlers leave them alone, as `require` is a local name.
+  const require = createRequire(place.self);
+  const packages: Readonly<Record<string, () => typeof Binding>> = {
+    'linux-x64-gnu': () => require('@ttun/binding-linux-x64-gnu'),
+    'linux-x64-musl': () => require('@ttun/binding-linux-x64-musl'),
+    'linux-arm64-gnu': () => require('@ttun/binding-linux-arm64-gnu'),
+    'linux-arm64-musl': () => require('@ttun/binding-linux-arm64-musl'),
+  };
+  const platforms = Object.keys(packages);
+  const loadPackage = packages[place.platform];
+  const hasFile = existsSync(place.file);
+  if (!hasFile && place.kind === 'checkout')
+    throw missing('the native part has not been built', replace(place));
+  if (!hasFile && loadPackage === undefined) {
+    throw missing(`there is no native part for ${place.platform}, only for ${platforms.join(', ')}`, BUILD);
+  }
+  let binding: typeof Binding;
+  try {
+    binding = hasFile || loadPackage === undefined ? require(place.file) : loadPackage();
+  } catch (error) {
+    throw explain(error, place, platforms);
+  }
+  // A package manager may update one package and not the other, and a checkout may not be built again.
+  const version = binding.version();
+  if (version === VERSION) return binding;
+  throw missing(`${subject(place)} is version ${version}, and ttun is version ${VERSION}`, replace(place));
+}
+
+function missing(message: string, hint: string, cause?: unknown): TtunError {
+  return new TtunError('ERR_TTUN_NATIVE_MISSING', message, { hint, cause });
+}
+
+const BUILD =
+  'build it for this machine, in a checkout of ttun: npm ci && npm run build && npm install --global .';
+
+interface RequireError extends Partial<NodeJS.ErrnoException> {
+  /** What `--permission` does not allow. */
+  readonly resource?: string;
+}
+
+/** Explains an error of `require`: what was tried, and what to type. */
+function explain(error: unknown, place: Place, platforms: readonly string[]): TtunError {
+  const { code, message = String(error), path, resource = '' }: RequireError = Object(error);
+  // The path is that of a package.json whose file was deleted.
+  if (code === 'MODULE_NOT_FOUND' && path === undefined) return explainAbsence(error, place, platforms);
+  const [reason = ''] = message.split('\n', 1);
+  return missing(`${subject(place)} cannot be loaded: ${reason}`, howToLoad(), error);
+
+  function howToLoad(): string {
+    if (code === 'ERR_DLOPEN_DISABLED') {
+      return `start Node ${'permission' in process ? 'with --allow-addons' : 'without --no-addons'}`;
+    }
+    if (code === 'ERR_ACCESS_DENIED') return `start Node with --allow-fs-read=${dirname(resource)}`;
+    if (reason.includes('failed to map segment'))
+      return 'its file system may be mounted with noexec; see: findmnt';
+    if (/ not found|No such file|undefined symbol/.test(reason) && place.kind !== 'checkout') return BUILD;
+    return replace(place);
+  }
+}
+
+function explainAbsence(error: unknown, place: Place, platforms: readonly string[]): TtunError {
+  const { kind, name, file } = place;
+  const message = `the native part for this Node was not found: tried ${name} and ${file}`;
+  if (kind === 'bundle') {
+    const hint = `copy ${basename(file)} out of ${name} ${VERSION} to ${dirname(file)}, or mark ttun as external in the bundler`;
+    return missing(message, hint, error);
+  }
+  const others = platforms.map(nameOf).filter((each) => folderOf(each, place) !== null);
+  const found = others.length === 0 ? '' : `, but only ${others.join(' and ')} is installed`;
+  // npm took this Node for another one.
+  const [, cpu, abi] = place.platform.split('-');
+  const options = others.length === 0 ? '' : `--cpu=${cpu} --libc=${abi === 'gnu' ? 'glibc' : 'musl'} `;
+  return missing(`${message}${found}`, `install it with: ${install(place, options)}`, error);
+}
+
+function subject({ kind, name, file }: Place): string {
+  return kind === 'package' && !existsSync(file) ? name : file;
+}
+
+function replace(place: Place): string {
+  const { kind, name, file } = place;
+  if (kind === 'checkout') return 'build it with: npm run build:native';
+  const folder = folderOf(name, place);
+  if (existsSync(file) || folder === null) return `replace ${file} with that of ${name} ${VERSION}`;
+  // Package managers keep what is there.
+  return `replace it with: rm -r '${folder}' && ${install(place)}`;
+}
+
+function install({ self }: Place, options = ''): string {
+  if (self.includes('/node_modules/.pnpm/')) return 'pnpm install --force --config.optional=true';
+  const global = self.includes('/lib/node_modules/ttun/') ? '--global ' : '';
+  return `npm install ${global}${options}--include=optional ttun@${VERSION}`;
+}
+
+/** Where a package is installed. */
+function folderOf(name: string, { self }: Place): string | null {
+  try {
+    return dirname(createRequire(self).resolve(`${name}/package.json`));
+  } catch {
+    return null;
+  }
 }

@@ -49,5 +49,6 @@ test('where the native part does not load, --version still tells the rest, and w
   t.like(about, { version: VERSION, native: null, node: process.versions.node });
   t.like(problem, { code: 'ERR_TTUN_NATIVE_MISSING' });
   t.is(stderr, `ttun: ${problem.message}; ${problem.hint}\n`);
-  t.regex((await ttun(folder, ['--version'])).stdout, /^ttun 1\.2\.3\nnative part: none\nNode /);
+  const text = await ttun(folder, ['--version']);
+  t.true(text.stdout.startsWith(`ttun ${VERSION}\nnative part: none\nNode `), text.stdout);
 });

@@ -1,5 +1,5 @@
-/** Packages laid out in folders as package managers leave them, and what ttun says there. */
-import { cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+/** Packages laid out in folders as package managers leave them, and how ttun behaves there. */
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,11 +20,7 @@ export const BUILT = {
   version: manifest.version,
 };
 
-/** Of the package that is laid out. */
-export const VERSION = '1.2.3';
-
-/** The platforms that have packages, as the names of those end. */
-const PLATFORMS = ['x64-gnu', 'x64-musl', 'arm64-gnu', 'arm64-musl'];
+export const VERSION = manifest.version;
 
 export function packageFor(platform: string): string {
   return `@ttun/binding-linux-${platform}`;
@@ -42,16 +38,20 @@ export async function newFolder(t: ExecutionContext): Promise<string> {
 }
 
 /** Puts the package ttun into a folder as it is published, with what it depends on. */
-export async function putTtun(folder: string, differences: object = {}): Promise<void> {
+export async function putTtun(folder: string): Promise<void> {
   await cp(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
-  const optionalDependencies = Object.fromEntries(
-    PLATFORMS.map((platform) => [packageFor(platform), VERSION]),
-  );
-  await writeManifest(folder, { type: 'module', version: VERSION, optionalDependencies, ...differences });
+  await writeManifest(folder, { type: 'module', version: VERSION });
   await mkdir(join(folder, 'node_modules'));
   for (const name of Object.keys(manifest.dependencies)) {
     await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
   }
+}
+
+/** Makes the package ttun in a folder another version. */
+export async function setVersion(root: string, version: string): Promise<void> {
+  const file = join(root, 'dist', 'native.js');
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace(`VERSION = '${VERSION}'`, `VERSION = '${version}'`));
 }
 
 /** Puts the package for a platform into a folder node_modules, with this for its native part. Returns its folder. */
@@ -80,37 +80,11 @@ export interface Circumstances {
   /** What Node takes for `process.platform` and `process.arch`. */
   readonly system?: string;
   readonly cpu?: string;
-  /** `process.execPath` as Node sees it. */
-  readonly node?: string;
-  /** Whether Node finds packages in archives, as yarn has it do. */
-  readonly pnp?: boolean;
+  /** Options of Node. */
+  readonly options?: readonly string[];
   /** What Node finds in /proc/self/maps; `null`: there is no such file. */
   readonly maps?: string | null;
 }
-
-/** The start of a shared library for a processor, whose linker has written so many bytes, of which these are there. */
-export function sharedLibrary({
-  machine,
-  end,
-  size,
-}: {
-  machine: number;
-  end: number;
-  size: number;
-}): Buffer {
-  const file = Buffer.alloc(size);
-  file.write('\u007fELF\u0002\u0001\u0001', 'latin1');
-  file.writeUInt16LE(3, 16);
-  file.writeUInt16LE(machine, 18);
-  // The table of sections, one entry long.
-  file.writeBigUInt64LE(BigInt(end - 64), 40);
-  file.writeUInt16LE(64, 58);
-  file.writeUInt16LE(1, 60);
-  return file;
-}
-
-/** `e_machine` (elf(5)). */
-export const MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183, riscv64: 243 };
 
 /** A program's folder with ttun installed by npm. */
 export async function newProgram(t: ExecutionContext): Promise<Program> {
@@ -177,21 +151,19 @@ export function ttun(
 function command(
   root: string,
   args: readonly string[],
-  { cwd = root, within = [], ...faked }: Circumstances,
+  { cwd = root, within = [], options = [], ...faked }: Circumstances,
 ): Command {
   const pretend = `data:text/javascript,${encodeURIComponent(pretending(faked))}`;
-  return ['env', '-C', cwd, ...within, process.execPath, '--import', pretend, ...args];
+  return ['env', '-C', cwd, ...within, process.execPath, ...options, '--import', pretend, ...args];
 }
 
-function pretending({ system, cpu, node, pnp = false, maps }: Circumstances): string {
+function pretending({ system, cpu, maps }: Circumstances): string {
   return `
     import fs from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
     const pretend = (name, value) => value && Object.defineProperty(process, name, { value });
     pretend('platform', ${JSON.stringify(system)});
     pretend('arch', ${JSON.stringify(cpu)});
-    pretend('execPath', ${JSON.stringify(node)});
-    pretend('versions', ${pnp} && { ...process.versions, pnp: '3' });
     const maps = ${JSON.stringify(maps)};
     const { readFileSync } = fs;
     fs.readFileSync = (path, ...options) => {

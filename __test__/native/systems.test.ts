@@ -26,7 +26,7 @@ test('importing the package loads no native code and starts no thread', async (t
 });
 
 for (const system of SYSTEMS) {
-  test(`on ${system} the package can be imported, and opening a tunnel says that it needs Linux`, async (t) => {
+  test(`on ${system} the package can be imported, and opening a tunnel fails because it needs Linux`, async (t) => {
     t.deepEqual(await failure(CHECKOUT, { system }), {
       name: 'TtunError',
       code: 'ERR_TTUN_UNSUPPORTED_PLATFORM',
@@ -35,7 +35,7 @@ for (const system of SYSTEMS) {
     });
   });
 
-  test(`on ${system} configurations are parsed and rates are worked out`, async (t) => {
+  test(`on ${system} configurations are parsed and rates are computed`, async (t) => {
     const [before, after] = [
       STATS_OF_NOTHING,
       { ...STATS_OF_NOTHING, uptimeMs: STATS_OF_NOTHING.uptimeMs + 1000, encap: packets(7) },

@@ -1,8 +1,7 @@
 /** What `ttun --version` tells: all that a report of a fault should name. */
 import { release } from 'node:os';
 import { TtunError } from '../errors.ts';
-import { loadBinding } from '../native.ts';
-import { packageVersion } from '../package-version.ts';
+import { loadBinding, VERSION } from '../native.ts';
 import { sayError } from './terminal.ts';
 import { describeError } from './text.ts';
 
@@ -39,7 +38,7 @@ interface NativeDetails {
 }
 
 async function findDetails(): Promise<VersionDetails> {
-  const about = { version: packageVersion(), node: process.versions.node, kernel: release() };
+  const about = { version: VERSION, node: process.versions.node, kernel: release() };
   try {
     const binding = await loadBinding();
     return { ...about, native: { version: binding.version(), ...binding.build() }, problem: null };

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { extname } from 'node:path';
-import { packageVersion } from '../package-version.ts';
+import { VERSION } from '../native.ts';
 import type { TunnelHost, TunnelReport } from '../service/host.ts';
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts';
 
@@ -81,8 +81,6 @@ export interface ProcessFacts {
   /** Memory in RAM, in bytes. */
   readonly residentBytes: number;
 }
-
-const VERSION = packageVersion();
 
 export function processFacts(): ProcessFacts {
   const { user, system } = process.cpuUsage();
