@@ -59,24 +59,24 @@ export class LabRun {
     });
   }
 
-  /** The lab's processes that are still there: itself and all that descend from it. */
+  /** The lab's processes that still run: itself and all its descendants. */
   family(): number[] {
     return processesWith(`LAB_FAMILY=${this.#family}`);
   }
 }
 
-/** What of a lab is on this machine: names of its namespaces, and devices of its that leaked out of them. */
+/** What a lab has left on this machine: names of namespaces, and devices outside them. */
 export function traces(): string[] {
   const namespaces = ['siteA', 'siteB'].filter((name) => existsSync(`/run/netns/${name}`));
   const devices = ['veth0', 'veth1', 'tun0'].filter((name) => existsSync(`/sys/class/net/${name}`));
   return [...namespaces, ...devices];
 }
 
-/** Waits until a condition holds; fails after a limit that is far beyond what it may take. */
+/** Waits until a condition holds; fails after a limit far above the usual time. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
   const limit = AbortSignal.timeout(30_000);
   while (!condition()) {
-    if (limit.aborted) throw new Error(`waited in vain until ${what}`);
+    if (limit.aborted) throw new Error(`timed out waiting until ${what}`);
     await delay(20);
   }
 }

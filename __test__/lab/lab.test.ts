@@ -5,51 +5,48 @@ import test from 'ava';
 import { folderWith, pathOf } from './folders.ts';
 import { commandLineOf, LabRun, traces, until } from './lab-run.ts';
 
-// The lab's sites have fixed names: these tests run one by one, and no other file uses the names.
+// The lab's sites have fixed names: so these tests run one by one, and no other file uses the names.
 
 test.serial.afterEach.always('no lab left anything behind', (t) => {
   t.deepEqual(traces(), []);
 });
 
-test.serial(
-  'the lab runs the commands of the README and everything in it happens as it should',
-  async (t) => {
-    const lab = new LabRun();
-    const { exitCode, stdout, stderr } = await lab.ended;
+test.serial('the lab runs the commands of the README and everything happens as expected', async (t) => {
+  const lab = new LabRun();
+  const { exitCode, stdout, stderr } = await lab.ended;
 
-    t.is(exitCode, 0, stdout + stderr);
-    const shown = new Set(stdout.split('\n').map((line) => line.trim()));
-    for (const command of [
-      'ip netns add siteA',
-      'ip netns add siteB',
-      'ip netns exec siteA ip tuntap add dev tun0 mode tun',
-      'ip netns exec siteB ip tuntap add dev tun0 mode tun',
-      'ip netns exec siteA ip addr add 10.0.1.1/24 dev veth0',
-      'ip netns exec siteB ip addr add 10.0.1.2/24 dev veth1',
-      'ip netns exec siteA ip addr add 10.0.2.1/24 dev tun0',
-      'ip netns exec siteB ip addr add 10.0.2.2/24 dev tun0',
-      'ip netns exec siteA ip link set dev veth0 up',
-      'ip netns exec siteB ip link set dev tun0 up',
-      'ip netns exec siteA ip link set dev lo up',
-      'ip netns exec siteA ttun tun0 10.0.1.1 9000 10.0.1.2 9000 &',
-      'ip netns exec siteB ttun tun0 10.0.1.2 9000 10.0.1.1 9000 &',
-      'ip netns delete siteA',
-      'ip netns delete siteB',
-    ]) {
-      t.true(shown.has(`$ ${command}`), command);
-    }
-    t.regex(stdout, /no answer, as it should be/);
-    t.regex(stdout, /site[AB] \| .*10\.0\.2\.1 > 10\.0\.2\.2/, 'a packet that ttun shows');
-    t.regex(stdout, /"Hello World" arrived in siteB/);
-    t.regex(stdout, /siteA → siteB: [\d.]+ [GM]bit\/s/);
-    t.regex(stdout, /siteB → siteA: [\d.]+ [GM]bit\/s/);
-    t.regex(stdout, /ttun in siteA .*\n.*out: [\d,]+ packets/);
-    t.regex(stdout, /The tunnel works\.\n$/);
-    t.notRegex(stdout, /✗/);
-    t.false(stdout.includes('\u001B'), 'no colour unless on a terminal');
-    t.deepEqual(lab.family(), []);
-  },
-);
+  t.is(exitCode, 0, stdout + stderr);
+  const shown = new Set(stdout.split('\n').map((line) => line.trim()));
+  for (const command of [
+    'ip netns add siteA',
+    'ip netns add siteB',
+    'ip netns exec siteA ip tuntap add dev tun0 mode tun',
+    'ip netns exec siteB ip tuntap add dev tun0 mode tun',
+    'ip netns exec siteA ip addr add 10.0.1.1/24 dev veth0',
+    'ip netns exec siteB ip addr add 10.0.1.2/24 dev veth1',
+    'ip netns exec siteA ip addr add 10.0.2.1/24 dev tun0',
+    'ip netns exec siteB ip addr add 10.0.2.2/24 dev tun0',
+    'ip netns exec siteA ip link set dev veth0 up',
+    'ip netns exec siteB ip link set dev tun0 up',
+    'ip netns exec siteA ip link set dev lo up',
+    'ip netns exec siteA ttun tun0 10.0.1.1 9000 10.0.1.2 9000 &',
+    'ip netns exec siteB ttun tun0 10.0.1.2 9000 10.0.1.1 9000 &',
+    'ip netns delete siteA',
+    'ip netns delete siteB',
+  ]) {
+    t.true(shown.has(`$ ${command}`), command);
+  }
+  t.regex(stdout, /no answer, as expected/);
+  t.regex(stdout, /site[AB] \| .*10\.0\.2\.1 > 10\.0\.2\.2/, 'a packet that ttun shows');
+  t.regex(stdout, /"Hello World" arrived in siteB/);
+  t.regex(stdout, /siteA → siteB: [\d.]+ [GM]bit\/s/);
+  t.regex(stdout, /siteB → siteA: [\d.]+ [GM]bit\/s/);
+  t.regex(stdout, /ttun in siteA .*\n.*out: [\d,]+ packets/);
+  t.regex(stdout, /The tunnel works\.\n$/);
+  t.notRegex(stdout, /✗/);
+  t.false(stdout.includes('\u001B'), 'no colour unless on a terminal');
+  t.deepEqual(lab.family(), []);
+});
 
 interface Report {
   ok: boolean;
@@ -70,7 +67,7 @@ interface Counts {
 }
 
 test.serial(
-  'with nothing but Node and iproute2 the lab uses its own tools, and reports as one JSON document',
+  'with nothing but Node and iproute2 the lab uses its own tools, and prints one JSON document',
   async (t) => {
     const path = folderWith({ node: process.execPath, ip: pathOf('ip') });
     t.teardown(() => rmSync(path, { recursive: true }));
@@ -118,7 +115,7 @@ test.serial('a namespace of that name that the lab did not make is left alone', 
 
     t.is(exitCode, 1);
     t.is(stdout, '');
-    t.regex(stderr, /siteB already/);
+    t.regex(stderr, /siteB already exists/);
     t.regex(stderr, /: ip netns delete siteB$/m);
     t.is(statSync('/run/netns/siteB').ino, before);
     t.deepEqual(traces(), ['siteB']);
@@ -148,7 +145,7 @@ for (const [signal, moment] of [
 }
 
 for (const moment of ['$ ip netns add siteA', '$ ip netns exec siteA ip link', 'How fast?']) {
-  test.serial(`a lab that is killed at "${moment}" is tidied up after`, async (t) => {
+  test.serial(`what a lab made that is killed at "${moment}" is removed`, async (t) => {
     const lab = new LabRun();
     await lab.untilPrinted(moment);
     lab.child.kill('SIGKILL');
@@ -159,7 +156,7 @@ for (const moment of ['$ ip netns add siteA', '$ ip netns exec siteA ip link', '
   });
 }
 
-test.serial('a ttun that is killed ends the lab, which says so and removes everything', async (t) => {
+test.serial('a killed ttun ends the lab, which reports it and removes everything', async (t) => {
   const lab = new LabRun();
   await lab.untilPrinted('How fast?');
   const victim = lab.family().find((pid) => commandLineOf(pid).includes('tun0 10.0.1.2 9000')) ?? Number.NaN;
@@ -167,12 +164,12 @@ test.serial('a ttun that is killed ends the lab, which says so and removes every
   const { exitCode, stdout } = await lab.ended;
 
   t.is(exitCode, 1);
-  t.regex(stdout, /✗ ttun in siteB ended before it was told to \(SIGKILL\)$/m);
+  t.regex(stdout, /✗ ttun in siteB exited unexpectedly \(SIGKILL\)$/m);
   t.deepEqual(traces(), []);
   t.deepEqual(lab.family(), []);
 });
 
-test.serial('output that nobody reads any more ends the lab, which removes everything', async (t) => {
+test.serial('when its output is no longer read, the lab ends and removes everything', async (t) => {
   const lab = new LabRun();
   await lab.untilPrinted('ip netns add siteB');
   lab.child.stdout?.destroy();
@@ -183,21 +180,18 @@ test.serial('output that nobody reads any more ends the lab, which removes every
   t.deepEqual(traces(), []);
 });
 
-test.serial(
-  '--keep leaves everything up until Ctrl-C, and then ends none but its own processes',
-  async (t) => {
-    const lab = new LabRun(['--keep']);
-    await lab.untilPrinted('Look around');
-    t.deepEqual(traces(), ['siteA', 'siteB']);
-    const visitor = spawn('ip', ['netns', 'exec', 'siteA', 'sleep', '60'], { stdio: 'ignore' });
-    t.teardown(() => visitor.kill());
-    await until('the visitor is in', () => commandLineOf(visitor.pid ?? 0).startsWith('sleep'));
-    lab.child.kill('SIGINT');
-    const { exitCode, stdout } = await lab.ended;
+test.serial('--keep leaves everything up until Ctrl-C, and then ends only its own processes', async (t) => {
+  const lab = new LabRun(['--keep']);
+  await lab.untilPrinted('Look around');
+  t.deepEqual(traces(), ['siteA', 'siteB']);
+  const visitor = spawn('ip', ['netns', 'exec', 'siteA', 'sleep', '60'], { stdio: 'ignore' });
+  t.teardown(() => visitor.kill());
+  await until('the visitor is in', () => commandLineOf(visitor.pid ?? 0).startsWith('sleep'));
+  lab.child.kill('SIGINT');
+  const { exitCode, stdout } = await lab.ended;
 
-    t.is(exitCode, 0, stdout);
-    t.regex(stdout, new RegExp(`siteA .* process ${visitor.pid} \\(sleep 60\\)`));
-    t.deepEqual(lab.family(), []);
-    t.is(visitor.exitCode ?? visitor.signalCode, null, 'the visitor was not ended');
-  },
-);
+  t.is(exitCode, 0, stdout);
+  t.regex(stdout, new RegExp(`siteA .* process ${visitor.pid} \\(sleep 60\\)`));
+  t.deepEqual(lab.family(), []);
+  t.is(visitor.exitCode ?? visitor.signalCode, null, 'the visitor was not ended');
+});

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { LabRun } from './lab-run.ts';
 
-test('--help tells what the lab does and what it can be told', async (t) => {
+test('--help describes the lab and its options', async (t) => {
   const { exitCode, stdout, stderr } = await new LabRun(['--help']).ended;
   t.is(exitCode, 0);
   t.regex(stdout, /^Usage: ttun lab \[--keep\] \[--json\]\n/);

@@ -9,12 +9,12 @@ import { LabRun, root } from './lab-run.ts';
 const NOBODY = 65_534;
 const asNobody = `setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups`;
 
-/** A TUN device node that everybody may open, and nothing else in /dev/net. */
+/** A TUN device node that every user may open, and nothing else in /dev/net. */
 const openTun = 'mount -t tmpfs tmpfs /dev/net && mknod -m 0666 /dev/net/tun c 10 200';
 
 /**
- * Starts the lab in a mount namespace of its own, where the shell command `prepare` may change what is mounted without anybody else
- * seeing it; `as` is what runs the lab there. Checkout and Node appear in a folder that everybody can reach, wherever they are.
+ * Starts the lab in a mount namespace of its own, in which the shell command `prepare` may change what is mounted; `as` is
+ * the prefix of the lab's command line. Checkout and Node appear in a folder that every user can reach.
  */
 function labWhere(t: ExecutionContext, { prepare, as = '' }: { prepare: string; as?: string }): LabRun {
   const folder = newFolder();
@@ -77,7 +77,7 @@ const refusals: readonly { when: string; prepare: string; as?: string; reason: R
     when: 'user namespaces are switched off',
     prepare: openTun,
     as: `${asNobody} unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"' sh`,
-    reason: /^ttun lab: no user namespaces for you \(.*\): .*sysctl user\.max_user_namespaces=/m,
+    reason: /^ttun lab: you may not create user namespaces \(.*\): .*sysctl user\.max_user_namespaces=/m,
   },
 ];
 

@@ -1,12 +1,15 @@
+/** Runs programs, prints them as people would type them, and records what they print. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { LabFailure } from './lab.ts';
-import { describeEnding, Program } from './program.ts';
-import type { Ending } from './program.ts';
-import type { Site } from './sites.ts';
-import type { Story } from './story.ts';
+import { helperProgram, markedEnvironment } from './namespaces.ts';
+import type { HelperRole } from './namespaces.ts';
+import { LabFailure } from './transcript.ts';
+import type { Transcript } from './transcript.ts';
 
 /** A program that has run to its end, and what it printed. */
 export interface Finished {
@@ -16,37 +19,37 @@ export interface Finished {
 }
 
 export interface ObserveOptions {
-  /** ms after which it is taken for stuck. */
+  /** ms after which it is killed. */
   limit: number;
-  /** What it reads on its standard input. */
+  /** Its standard input. */
   input?: string;
-  /** What else would do the same. */
+  /** A remark shown above it. */
   remark?: string;
 }
 
-/** Runs the lab's commands, each shown before it runs and recorded after. */
+/** Runs the lab's commands: each is printed before it runs, and recorded afterwards. */
 export class Commands {
-  readonly #story: Story;
+  readonly #transcript: Transcript;
   readonly #signal: AbortSignal;
 
-  constructor(story: Story, signal: AbortSignal) {
-    this.#story = story;
+  constructor(transcript: Transcript, signal: AbortSignal) {
+    this.#transcript = transcript;
     this.#signal = signal;
   }
 
-  /** Runs a command that changes the system: it is never cut short, and it has to succeed. */
+  /** Runs a command that changes the system: it is never interrupted, and must succeed. */
   async change({ argv, shown }: CommandLine): Promise<void> {
     this.#signal.throwIfAborted();
-    await changeSystem(this.#story, { argv, shown });
+    await changeSystem(this.#transcript, { argv, shown });
   }
 
-  /** Runs a command that only looks or sends; it is killed when the lab is to stop or when it takes too long. */
+  /** Runs a command that changes nothing; it is killed when the lab is to stop, or after its limit. */
   async observe({ argv, shown }: CommandLine, options: ObserveOptions): Promise<Finished> {
     this.#signal.throwIfAborted();
     const { limit, input = '', remark } = options;
-    this.#story.command(input ? `echo "${input.trim()}" | ${shown}` : shown, remark);
+    this.#transcript.command(input ? `echo "${input.trim()}" | ${shown}` : shown, remark);
     const running = start(argv, input);
-    await this.#letEnd(running.program, limit);
+    await this.#waitForExit(running.program, limit);
     const finished = await running.finished;
     this.#record(shown, finished);
     this.#signal.throwIfAborted();
@@ -54,8 +57,8 @@ export class Commands {
   }
 
   /**
-   * Runs a server, and `work` once it listens. `work` gets a function that waits until the server has ended by itself; a server
-   * that has not is stopped afterwards.
+   * Runs a server, and `work` once it listens. `work` gets a function that waits until the server has exited; one that still runs
+   * afterwards is stopped.
    */
   async withServer<T>(
     { argv, shown }: CommandLine,
@@ -63,7 +66,7 @@ export class Commands {
     work: (served: (limit: number) => Promise<Finished>) => Promise<T>,
   ): Promise<T> {
     this.#signal.throwIfAborted();
-    this.#story.command(`${shown} &`, listens.remark);
+    this.#transcript.command(`${shown} &`, listens.remark);
     const { program, finished } = start(argv, '');
     try {
       if (!(await waitUntilListening(program, listens, this.#signal))) {
@@ -72,7 +75,7 @@ export class Commands {
         throw new LabFailure(`\`${shown}\` did not start: ${stderr.join(' ') || describeEnding(ending)}`);
       }
       return await work(async (limit) => {
-        await this.#letEnd(program, limit);
+        await this.#waitForExit(program, limit);
         this.#signal.throwIfAborted();
         return finished;
       });
@@ -82,8 +85,8 @@ export class Commands {
     }
   }
 
-  /** Waits for a program to end; kills it after `limit` ms, or when the lab is to stop. */
-  async #letEnd(program: Program, limit: number): Promise<void> {
+  /** Waits until a program exits; kills it after `limit` ms, or when the lab is to stop. */
+  async #waitForExit(program: Program, limit: number): Promise<void> {
     const kill = () => program.kill('SIGKILL');
     const timer = setTimeout(kill, limit);
     this.#signal.addEventListener('abort', kill);
@@ -93,15 +96,15 @@ export class Commands {
   }
 
   #record(shown: string, { ending, stdout, stderr }: Finished): void {
-    this.#story.record({ command: shown, exitCode: ending.exitCode, output: [...stdout, ...stderr] });
+    this.#transcript.record({ command: shown, exitCode: ending.exitCode, output: [...stdout, ...stderr] });
   }
 }
 
-/** Shows, runs and records a command that has to succeed, whether or not the lab is to stop: that is how it cleans up. */
-export async function changeSystem(story: Story, { argv, shown }: CommandLine): Promise<void> {
-  story.command(shown);
+/** Prints, runs and records a command that must succeed, even when the lab is to stop: cleaning up needs that. */
+export async function changeSystem(transcript: Transcript, { argv, shown }: CommandLine): Promise<void> {
+  transcript.command(shown);
   const { ending, stderr } = await start(argv, '').finished;
-  story.record({ command: shown, exitCode: ending.exitCode, output: stderr });
+  transcript.record({ command: shown, exitCode: ending.exitCode, output: stderr });
   if (ending.exitCode !== 0) {
     throw new LabFailure(`\`${shown}\` failed: ${stderr.join(' ') || describeEnding(ending)}`);
   }
@@ -113,34 +116,34 @@ function start(argv: readonly string[], input: string): { program: Program; fini
   return { program, finished: program.ended.then((ending) => ({ ending, ...lines })) };
 }
 
-/** What is run, and how it is written for people to read and to type. */
+/** What is run, and how it is printed for people to read and type. */
 export interface CommandLine {
   argv: readonly string[];
   shown: string;
 }
 
-/** A program of the system, shown as it is run. None of the arguments may hold a space. */
+/** A program of the system, printed as it is run. No argument may contain a space. */
 export function system(commandLine: string): CommandLine {
   return { argv: commandLine.split(' '), shown: commandLine };
 }
 
-/** One of the small Node programs in `guest/`. */
-export function guest(name: string, ...args: string[]): CommandLine {
-  const path = fileURLToPath(new URL(`./guest/${name}.js`, import.meta.url));
+/** A role of the lab's helper program, which stands in for tools that may be missing. */
+export function helper(role: HelperRole, ...args: string[]): CommandLine {
+  const path = shorter(relative(process.cwd(), helperProgram), helperProgram);
   return {
-    argv: [process.execPath, path, ...args],
-    shown: ['node', shorter(relative(process.cwd(), path), path), ...args].join(' '),
+    argv: [process.execPath, helperProgram, role, ...args],
+    shown: ['node', path, role, ...args].join(' '),
   };
 }
 
-/** This very ttun, shown as users type it. */
+/** This ttun, printed as users type it. */
 export function ttun(...args: string[]): CommandLine {
   const path = fileURLToPath(new URL('../bin.js', import.meta.url));
   return { argv: [process.execPath, path, ...args], shown: ['ttun', ...args].join(' ') };
 }
 
 /** The same, inside a site. */
-export function inSite(site: Site, { argv, shown }: CommandLine): CommandLine {
+export function inSite(site: { readonly name: string }, { argv, shown }: CommandLine): CommandLine {
   const prefix = ['ip', 'netns', 'exec', site.name];
   return { argv: [...prefix, ...argv], shown: `${prefix.join(' ')} ${shown}` };
 }
@@ -149,19 +152,22 @@ function shorter(one: string, other: string): string {
   return one.length < other.length ? one : other;
 }
 
-const patience = 5000;
-const listenState = '0A';
+/** ms for a server to listen. */
+const LISTEN_LIMIT = 5000;
+
+/** TCP_LISTEN (include/net/tcp_states.h), as /proc/net/tcp prints it. */
+const LISTEN_STATE = '0A';
 
 /**
- * Waits until a program listens for TCP connections at an IPv4 address, seen in the socket table of the network namespace
- * it runs in: trying to connect would use up a server that serves only once. False if it does not come to that.
+ * Waits until a program listens for TCP connections at an IPv4 address, according to the socket table of its network namespace:
+ * a connection attempt would use up a server that serves only once. False if it never does.
  */
-export async function waitUntilListening(
+async function waitUntilListening(
   program: Program,
   { address, port }: { address: string; port: number },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const limit = AbortSignal.timeout(patience);
+  const limit = AbortSignal.timeout(LISTEN_LIMIT);
   while (program.running && !limit.aborted) {
     signal.throwIfAborted();
     if (isListening(program.pid, address, port)) return true;
@@ -175,15 +181,15 @@ function isListening(pid: number | undefined, address: string, port: number): bo
     return readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
       .split('\n')
       .map((line) => line.trim().split(/\s+/))
-      .some(([, local, , state]) => local === kernelForm(address, port) && state === listenState);
+      .some(([, local, , state]) => local === procForm(address, port) && state === LISTEN_STATE);
   } catch {
     // It has ended.
     return false;
   }
 }
 
-/** `/proc/net/tcp` prints an address as one number in the byte order of the machine, and the port after it, in hex. */
-function kernelForm(address: string, port: number): string {
+/** `/proc/net/tcp` prints an address as one number in host byte order, then the port, in hex. */
+function procForm(address: string, port: number): string {
   const bytes = Uint8Array.from(address.split('.'), Number);
   const [asNumber = 0] = new Uint32Array(bytes.buffer);
   return `${hex(asNumber, 8)}:${hex(port, 4)}`;
@@ -193,7 +199,7 @@ function hex(value: number, digits: number): string {
   return value.toString(16).toUpperCase().padStart(digits, '0');
 }
 
-/** Whether a program can be started by its name. */
+/** Whether a program is found on the PATH. */
 export function isOnPath(name: string): boolean {
   return (process.env['PATH'] ?? '')
     .split(delimiter)
@@ -207,4 +213,71 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** How a program ended. */
+export interface Ending {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  /** Set when it could not be started at all. */
+  startError: Error | null;
+}
+
+type OnLine = (line: string, stream: 'stdout' | 'stderr') => void;
+
+/** A program that the lab started and will end. */
+export class Program {
+  /** Resolves when the program has ended and its output was read. */
+  readonly ended: Promise<Ending>;
+  readonly #child: ChildProcess;
+
+  constructor(argv: readonly string[], onLine: OnLine, input = '') {
+    const [file = '', ...rest] = argv;
+    // In a session of its own (`detached`), so that Ctrl-C reaches only the lab, which then ends everything in order.
+    this.#child = spawn(file, rest, { detached: true, env: markedEnvironment() });
+    this.ended = waitForEnd(this.#child, onLine);
+    // A program may end without reading its input; its exit code shows that.
+    this.#child.stdin?.on('error', () => undefined).end(input);
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get running(): boolean {
+    return this.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Sends a signal, unless the program has ended already. */
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Sends `signal`, and SIGKILL if the program still runs after `graceMs`. */
+  async stop(signal: NodeJS.Signals, graceMs: number): Promise<Ending> {
+    this.kill(signal);
+    const timer = setTimeout(() => this.kill('SIGKILL'), graceMs);
+    try {
+      return await this.ended;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function waitForEnd(child: ChildProcess, onLine: OnLine): Promise<Ending> {
+  for (const stream of ['stdout', 'stderr'] as const) {
+    const input = child[stream];
+    if (input) createInterface({ input }).on('line', (line) => onLine(line, stream));
+  }
+  return new Promise((resolve) => {
+    child.on('error', (startError) => resolve({ exitCode: null, signal: null, startError }));
+    child.on('close', (exitCode, signal) => resolve({ exitCode, signal, startError: null }));
+  });
+}
+
+/** "exit code 1", "SIGKILL" or why it could not start. */
+export function describeEnding({ exitCode, signal, startError }: Ending): string {
+  if (startError) return startError.message;
+  return signal ?? `exit code ${exitCode}`;
 }

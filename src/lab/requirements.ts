@@ -1,3 +1,4 @@
+/** What the lab needs of this machine. */
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { TtunError } from '../errors.ts';
@@ -6,14 +7,14 @@ import type { LabMode } from './lab.ts';
 import { nameDirectory } from './namespaces.ts';
 import { isOnPath } from './commands.ts';
 
-/** Where the lab can run here, or every single thing that is missing, each with the way to get it. */
+/** How the lab can run here, or everything that is missing, each with how to get it. */
 export type Ground = { mode: LabMode; missing: [] } | { mode: null; missing: string[] };
 
 export async function findGround(): Promise<Ground> {
   if (process.platform !== 'linux') {
     return {
       mode: null,
-      missing: ['TUN devices and network namespaces are parts of Linux: run the lab there'],
+      missing: ['the lab needs Linux, which has TUN devices and network namespaces'],
     };
   }
   const missing = [await missingNative(), missingIp(), missingNamespaces(), missingTun()].filter(
@@ -40,7 +41,7 @@ function missingIp(): string | null {
   // BusyBox has an `ip` of its own.
   return stdout.includes('iproute2')
     ? null
-    : 'this `ip` knows no network namespaces: install iproute2 (Alpine: apk add iproute2)';
+    : 'this `ip` does not support network namespaces: install iproute2 (Alpine: apk add iproute2)';
 }
 
 function missingNamespaces(): string | null {
@@ -53,7 +54,7 @@ function missingTun(): string | null {
     return null;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    return tunHints[code] ?? `/dev/net/tun can't be opened: ${code}`;
+    return tunHints[code] ?? `/dev/net/tun cannot be opened: ${code}`;
   }
 }
 
@@ -70,8 +71,8 @@ const CAP_NET_ADMIN = 1n << 12n;
 const CAP_SYS_ADMIN = 1n << 21n;
 
 /**
- * Being called root is not enough. In most containers root lacks the capabilities; and whoever is root only in a user namespace
- * (`unshare --map-root-user`) has them all, but not over the directory in which `ip netns` keeps its names.
+ * User ID 0 is not enough: in most containers root lacks the capabilities, and root of a user namespace (`unshare --map-root-user`)
+ * has them all, but may not write to the directory in which `ip netns` keeps its names.
  */
 function mayConfigureNetwork(): boolean {
   const [, hex = '0'] = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
@@ -93,21 +94,21 @@ function missingForUserNamespace(): string[] {
   if (tools.length > 0)
     return tools.map(
       (tool) =>
-        `\`${tool}\` is not installed, which a lab without root needs: apt-get install util-linux mount`,
+        `\`${tool}\` is not installed, and a lab without root needs it: apt-get install util-linux mount`,
     );
   const probe = spawnSync('unshare', [...unshareOptions, process.execPath, '--version'], {
     encoding: 'utf8',
   });
   if (probe.status === 0) return [];
   return [
-    `no user namespaces for you (${probe.stderr.trim().split('\n').at(-1)}): run the lab as root, or ${wayToAllowThem()}`,
+    `you may not create user namespaces (${probe.stderr.trim().split('\n').at(-1)}): run the lab as root, or ${howToAllowThem()}`,
   ];
 }
 
 export const unshareOptions: readonly string[] = ['--user', '--map-root-user', '--net', '--mount'];
 
 /** The switches by which distributions forbid user namespaces: Debian's own, the kernel's, Ubuntu's. */
-function wayToAllowThem(): string {
+function howToAllowThem(): string {
   if (readSwitch('kernel/unprivileged_userns_clone') === '0')
     return 'as root: sysctl kernel.unprivileged_userns_clone=1';
   if (readSwitch('user/max_user_namespaces') === '0') return 'as root: sysctl user.max_user_namespaces=10000';

@@ -1,18 +1,18 @@
 import { WriteStream } from 'node:tty';
 import test from 'ava';
-import { Story } from '../../src/lab/story.ts';
+import { Transcript } from '../../src/lab/transcript.ts';
 
-/** What a story prints on a stream that is a terminal or isn't. */
+/** What a transcript prints on a stream that is or is not a terminal. */
 function printed({ isTTY }: { isTTY: boolean }): string {
   let text = '';
   const stream: WriteStream = Object.create(WriteStream.prototype, {
     isTTY: { value: isTTY },
     write: { value: (chunk: string) => (text += chunk) },
   });
-  const story = new Story(stream);
-  story.step('Two sites', 'Why.');
-  story.command('ip netns add siteA', 'like this');
-  story.succeeded('done');
+  const transcript = new Transcript(stream);
+  transcript.step('Two sites', 'Why.');
+  transcript.command('ip netns add siteA', 'like this');
+  transcript.expect(true, 'done', 'not done');
   return text;
 }
 
@@ -24,14 +24,14 @@ const plain = `
     ✓ done
 `;
 
-test.serial('a story is coloured on a terminal, and only there', (t) => {
+test.serial('a transcript is coloured on a terminal only', (t) => {
   process.env['TERM'] = 'xterm';
   t.is(printed({ isTTY: false }), plain);
   const coloured = printed({ isTTY: true });
   t.true(coloured.includes('\u001B[32m✓\u001B[39m done'));
 });
 
-test.serial('NO_COLOR keeps colour off the terminal too', (t) => {
+test.serial('NO_COLOR turns colour off on a terminal too', (t) => {
   process.env['NO_COLOR'] = '1';
   t.teardown(() => delete process.env['NO_COLOR']);
   t.is(printed({ isTTY: true }), plain);
