@@ -38,11 +38,11 @@ async fn carry(options: &ttun_core::TunnelOptions, quiet: bool) -> Result<(), (u
     let (ended, passed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (end, pass) = (Arc::clone(&ended), Arc::clone(&passed));
     tunnel.on_end(move |_| end.notify_one());
-    let mut watch = if quiet { None } else { tunnel.watch(packets::SHARE, move || pass.notify_one()).ok() };
+    let mut tap = if quiet { None } else { tunnel.tap(packets::SHARE, move || pass.notify_one()).ok() };
     say(&wording::beginning(&tunnel.stats()));
     loop {
         tokio::select! {
-            () = passed.notified() => watch = watch.and_then(packets::print),
+            () = passed.notified() => tap = tap.and_then(packets::print),
             () = ended.notified() => break,
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
@@ -50,7 +50,7 @@ async fn carry(options: &ttun_core::TunnelOptions, quiet: bool) -> Result<(), (u
         }
     }
     let end = tunnel.close();
-    watch.and_then(packets::print);
+    tap.and_then(packets::print);
     if let End::Failed(error) = end {
         return Err(problem(&error));
     }

@@ -3,30 +3,30 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ttun_core::{Direction, Watch, WatchOptions, WatchedPacket};
+use ttun_core::{Direction, PacketTap, TapOptions, TappedPacket};
 
 use crate::say;
 use crate::wording::grouped;
 
 /// Few, so that bulk traffic costs nothing; of each the IP header.
-pub(crate) const SHARE: WatchOptions =
-    WatchOptions { snap_length: 40, capacity: 64, packets_per_second: Some(10), direction: None };
+pub(crate) const SHARE: TapOptions =
+    TapOptions { snap_length: 40, capacity: 64, packets_per_second: Some(10), direction: None };
 
 /// Prints what has passed. Nothing is watched any more when nobody reads it.
-pub(crate) fn print(watch: Watch) -> Option<Watch> {
-    let watched = watch.take();
-    let lines: String = watched.packets.iter().map(line).collect();
+pub(crate) fn print(tap: PacketTap) -> Option<PacketTap> {
+    let tapped = tap.take();
+    let lines: String = tapped.packets.iter().map(line).collect();
     if io::stdout().write_all(lines.as_bytes()).is_err() {
         say(&["nobody reads the packets any more: they are no longer printed, and the tunnel goes on"]);
         return None;
     }
-    if watched.left_out > 0 {
-        say(&[format!("{} more packets", grouped(watched.left_out))]);
+    if tapped.left_out > 0 {
+        say(&[format!("{} more packets", grouped(tapped.left_out))]);
     }
-    Some(watch)
+    Some(tap)
 }
 
-fn line(WatchedPacket { direction, data, len, .. }: &WatchedPacket) -> String {
+fn line(TappedPacket { direction, data, len, .. }: &TappedPacket) -> String {
     let way = if *direction == Direction::Outbound { "Out" } else { "In " };
     format!("{way} {}, length {len}\n", ipv4(data).or_else(|| ipv6(data)).unwrap_or_default())
 }

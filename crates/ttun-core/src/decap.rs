@@ -1,24 +1,18 @@
-//! Network to device: receives many datagrams at once, checks each, hands neighbours of one flow to the
-//! device as one super-packet.
+//! Decapsulation, network to device: receives many datagrams at once, checks each, writes neighbours of one flow to the device as
+//! one super-packet.
 
-mod inspect;
-mod outlet;
-
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use ttun_packet::{CoalesceOptions, Run};
+use ttun_packet::{CoalesceOptions, Invalid, Run, VirtioNetHeader, clamp_mss, is_tcp_syn, validate};
 
-use crate::backoff::Backoff;
 use crate::error::Error;
-use crate::pump::{self, Drained, Pump};
-use crate::pumps::Context;
-use crate::seam::{DatagramSocket, Datagrams, PacketDevice};
+use crate::io::{DatagramSocket, Datagrams, PacketDevice};
+use crate::pump::{Drained, Pump, Refused, RetryDelay, is_gone, when_possible};
+use crate::shared::Context;
 use crate::stats::DecapDrop;
-
-use inspect::{Inspector, MAX_DATAGRAMS};
-use outlet::Outlet;
+use crate::tap::Direction;
 
 /// The longest receive: the kernel joins datagrams up to 64 KiB (`skb_gro_receive` in net/core/gro.c).
 const BUFFER_LEN: usize = 65_536;
@@ -26,36 +20,35 @@ const BUFFER_LEN: usize = 65_536;
 /// Receives before the other direction gets its turn.
 const BUDGET: usize = 16;
 
+/// Most datagrams that are checked together: what one receive brings (`UDP_GRO_CNT_MAX` in net/ipv4/udp_offload.c).
+const MAX_DATAGRAMS: usize = 64;
+
+/// Pieces of one write: headers, and the payloads of a run.
+const MAX_PIECES: usize = 1 + Run::MAX_PACKETS;
+
 /// The pump from network to device.
 pub(crate) struct Decap<'t, D, S> {
-    outlet: Outlet<'t, D>,
-    socket: S,
+    device: &'t D,
+    socket: &'t S,
     context: &'t Context,
     coalesce: CoalesceOptions,
     buffer: Box<[u8]>,
-    backoff: Backoff,
-    /// Which peer this is, as last seen.
+    retry: RetryDelay,
+    /// The version of the endpoints, as last seen.
     peer: u32,
-    /// A new peer that was not heard yet. Datagrams of the one before stay in the receive buffer (connect(2) takes none out), and are
-    /// carried, as their sender was the peer when they came; but they do not say that the new one is there.
+    /// A new peer that nothing was received from yet. Datagrams of the one before stay in the receive buffer (connect(2) takes none
+    /// out), and are carried, as their sender was the peer when they came; but they do not say that the new one is there.
     awaited: Option<SocketAddr>,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
-    pub(crate) fn new(device: D, socket: S, coalesce: CoalesceOptions, context: &'t Context) -> Self {
+    pub(crate) fn new(device: &'t D, socket: &'t S, coalesce: CoalesceOptions, context: &'t Context) -> Self {
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
-        let outlet = Outlet::new(device, context);
         let (peer, _) = context.endpoints.versioned();
-        let backoff = Backoff::default();
-        Self { outlet, socket, context, coalesce, buffer, backoff, peer, awaited: None }
+        Self { device, socket, context, coalesce, buffer, retry: RetryDelay::default(), peer, awaited: None }
     }
 
-    /// Runs until the tunnel is closed (`Ok`) or the device is gone (`Err`).
-    pub(crate) async fn run(&mut self) -> Result<(), Error> {
-        pump::run(self, self.context).await
-    }
-
-    /// Looks whether the peer has changed.
+    /// Notices a change of the peer.
     fn follow_peer(&mut self) {
         if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
             self.peer = peer;
@@ -77,8 +70,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
         Ok(datagrams)
     }
 
-    /// Hands the good packets of one receive to the device.
-    async fn deliver(&mut self, datagrams: &Datagrams) -> Result<(), Error> {
+    /// Writes the good packets of one receive to the device.
+    async fn take(&mut self, datagrams: &Datagrams) -> Result<(), Error> {
         let context = self.context;
         context.decap.receives.add(1);
         if let Some(overflow) = datagrams.overflow {
@@ -90,17 +83,19 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
             return Ok(());
         }
         let stride = datagrams.stride.max(1);
-        let mut inspector = Inspector::new(context, &self.socket);
+        let mut inspector = Inspector { context, socket: self.socket, inner_mtu: None };
+        let writer = Writer { context, device: self.device };
         let mut run = Run::new(self.coalesce);
         let mut left = self.buffer.get_mut(..datagrams.len).unwrap_or(&mut []);
         while !left.is_empty() {
             let (these, rest) = left.split_at_mut(left.len().min(MAX_DATAGRAMS * stride));
             let truncated = datagrams.truncated && rest.is_empty();
-            let packets = inspector.inspect(these, stride, truncated);
-            self.outlet.put(&mut run, packets.in_order(these)).await?;
+            let mut packets = [&[][..]; MAX_DATAGRAMS];
+            let packets = inspector.inspect(these, stride, truncated, &mut packets);
+            writer.put(&mut run, packets).await?;
             left = rest;
         }
-        self.outlet.write(&mut run).await
+        writer.flush(&mut run).await
     }
 }
 
@@ -110,14 +105,14 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
         for _ in 0..BUDGET {
             match self.receive() {
                 Ok(datagrams) => {
-                    self.backoff.succeeded();
-                    self.deliver(&datagrams).await?;
+                    self.retry.succeeded();
+                    self.take(&datagrams).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::All),
                 Err(error) => {
                     // Most often an ICMP answer to something sent earlier; it moved nothing.
                     self.context.errors.count(&error);
-                    self.backoff.failed().await;
+                    self.retry.failed().await;
                 }
             }
             if self.context.shutdown.is_requested() {
@@ -131,4 +126,181 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
         let ready = self.socket.readable().await;
         ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the socket"))
     }
+}
+
+/// Checks the datagrams of one receive.
+struct Inspector<'t, S> {
+    context: &'t Context,
+    socket: &'t S,
+    /// What fits the route to the peer; asked once for the receive, when the first SYN is seen.
+    inner_mtu: Option<usize>,
+}
+
+impl<S: DatagramSocket> Inspector<'_, S> {
+    /// Puts the good packets of up to [`MAX_DATAGRAMS`] datagrams of `stride` bytes (the last may be shorter, or truncated) into
+    /// `room`, and returns them. Bad ones are counted and left out.
+    fn inspect<'b, 'r>(
+        &mut self,
+        datagrams: &'b mut [u8],
+        stride: usize,
+        truncated: bool,
+        room: &'r mut [&'b [u8]; MAX_DATAGRAMS],
+    ) -> &'r [&'b [u8]] {
+        let counters = &self.context.decap;
+        let count = datagrams.len().div_ceil(stride);
+        counters.received.add(count);
+        let mut good = 0;
+        for (index, datagram) in datagrams.chunks_mut(stride).enumerate() {
+            let checked = if truncated && index + 1 == count {
+                Err(DecapDrop::Truncated)
+            } else {
+                self.check(datagram)
+            };
+            match (checked, room.get_mut(good)) {
+                (Ok(packet), Some(slot)) => {
+                    *slot = packet;
+                    good += 1;
+                }
+                (Ok(_), None) => counters.drop(DecapDrop::Truncated, 1),
+                (Err(reason), _) => counters.drop(reason, 1),
+            }
+        }
+        let packets = room.get(..good).unwrap_or(&[]);
+        self.tap(packets);
+        packets
+    }
+
+    /// The packet in `datagram`, or why it is dropped.
+    fn check<'b>(&mut self, datagram: &'b mut [u8]) -> Result<&'b [u8], DecapDrop> {
+        let len = validate(datagram).map_err(|invalid| match invalid {
+            Invalid::Empty => DecapDrop::Empty,
+            Invalid::Malformed => DecapDrop::Malformed,
+        })?;
+        let packet = datagram.get_mut(..len).ok_or(DecapDrop::Malformed)?;
+        let allowed_sources = self.context.allowed_sources.as_ref();
+        if allowed_sources.is_some_and(|sources| !sources.allows(packet)) {
+            return Err(DecapDrop::SourceNotAllowed);
+        }
+        if self.context.clamp_mss && is_tcp_syn(packet) {
+            let (socket, context) = (self.socket, self.context);
+            let ask = || socket.path_mtu().map_or(usize::MAX, |mtu| context.inner_mtu(mtu));
+            clamp_mss(packet, *self.inner_mtu.get_or_insert_with(ask));
+        }
+        Ok(packet)
+    }
+
+    fn tap(&self, packets: &[&[u8]]) {
+        let taps = &self.context.taps;
+        let Some(tapped) = taps.admit(Direction::Inbound, packets.len(), &self.context.clock) else { return };
+        for (index, packet) in packets.iter().enumerate() {
+            taps.copy(&tapped, index, &[], packet);
+        }
+    }
+}
+
+/// Writes packets to the device.
+struct Writer<'t, D> {
+    context: &'t Context,
+    device: &'t D,
+}
+
+impl<D: PacketDevice> Writer<'_, D> {
+    /// Adds `packets` to `run`, writing out what they do not continue.
+    async fn put<'b>(&self, run: &mut Run<'b>, packets: &[&'b [u8]]) -> Result<(), Error> {
+        let mut packets = packets.iter();
+        while let Some(packet) = packets.next() {
+            if run.push(packet) {
+                continue;
+            }
+            let written = self.flush(run).await;
+            run.push(packet);
+            if let Err(gone) = written {
+                // The rest can't be written either.
+                self.context.decap.drop(DecapDrop::Closed, 1 + packets.len());
+                run.clear();
+                return Err(gone);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `run` as one super-packet, or, where the device does not take that, packet by packet, and empties it.
+    async fn flush(&self, run: &mut Run<'_>) -> Result<(), Error> {
+        let written = match run.packets().len() {
+            0 => Ok(()),
+            packets => self.write_run(run, packets).await,
+        };
+        run.clear();
+        written
+    }
+
+    async fn write_run(&self, run: &mut Run<'_>, packets: usize) -> Result<(), Error> {
+        match self.write_merged(run).await {
+            Ok(()) => {
+                self.written(packets, run.packets().iter().map(|packet| packet.len()).sum());
+                Ok(())
+            }
+            Err(Refused::By(error)) if packets > 1 && !is_gone(&error) && !is_down(&error) => {
+                self.write_singly(run.packets()).await
+            }
+            Err(refused) => self.lost(packets, refused),
+        }
+    }
+
+    async fn write_singly(&self, packets: &[&[u8]]) -> Result<(), Error> {
+        let header = VirtioNetHeader::NONE.encode();
+        for (index, packet) in packets.iter().enumerate() {
+            match self.write(&[IoSlice::new(&header), IoSlice::new(packet)]).await {
+                Ok(()) => self.written(1, packet.len()),
+                Err(refused) => self.lost(1, refused).inspect_err(|_| {
+                    self.context.decap.drop(DecapDrop::Closed, packets.len() - index - 1);
+                })?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_merged(&self, run: &mut Run<'_>) -> Result<(), Refused> {
+        let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
+        let mut used = 1;
+        for (piece, payload) in pieces.iter_mut().skip(1).zip(run.payloads()) {
+            *piece = IoSlice::new(payload);
+            used += 1;
+        }
+        if let Some(first) = pieces.first_mut() {
+            *first = IoSlice::new(run.header());
+        }
+        self.write(pieces.get(..used).unwrap_or(&[])).await
+    }
+
+    async fn write(&self, pieces: &[IoSlice<'_>]) -> Result<(), Refused> {
+        let write = || self.device.try_send(pieces);
+        when_possible(self.context, write, async || self.device.writable().await).await
+    }
+
+    fn written(&self, packets: usize, bytes: usize) {
+        let counters = &self.context.decap;
+        counters.writes.add(1);
+        counters.packets.add(packets);
+        counters.bytes.add(bytes);
+    }
+
+    /// Counts what the device did not take; an error when it never will again.
+    fn lost(&self, packets: usize, refused: Refused) -> Result<(), Error> {
+        let (reason, fatal) = match refused {
+            Refused::Closed => (DecapDrop::Closed, None),
+            Refused::By(error) if is_down(&error) => (DecapDrop::DeviceDown, None),
+            Refused::By(error) if is_gone(&error) => {
+                (DecapDrop::DeviceError, Some(self.context.device_gone("writev", &error)))
+            }
+            Refused::By(_) => (DecapDrop::DeviceError, None),
+        };
+        self.context.decap.drop(reason, packets);
+        fatal.map_or(Ok(()), Err)
+    }
+}
+
+/// A device that is down takes nothing (`tun_get_user`: EIO).
+fn is_down(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
 }

@@ -1,22 +1,15 @@
-//! The TUN device: attached by tun-rs, checked by us, read and written packet by packet.
+//! The TUN device: attached by tun-rs, checked by us, read and written packet by packet; and the ioctls of its driver that
+//! tun-rs does not have (drivers/net/tun.c).
 
-mod attach;
-mod create;
-mod plan;
-
+use std::ffi::{c_int, c_uint};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::Arc;
 
 use ttun_packet::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 use tun_rs::SyncDevice;
 
-use crate::readiness::Readiness;
-use crate::seam::{DeviceRead, PacketDevice};
+use crate::io::DeviceRead;
 use crate::stats::OffloadStats;
-use crate::system;
-
-pub(crate) use plan::DevicePlan;
 
 /// An attached TUN device. Dropping it detaches.
 pub(crate) struct TunDevice {
@@ -24,29 +17,70 @@ pub(crate) struct TunDevice {
     index: u32,
     virtio_header: bool,
     offload: OffloadStats,
-    made: bool,
-    /// It is to stay, but only if the tunnel comes to run.
+    created: bool,
+    /// It was made persistent, to be undone unless the tunnel comes to run.
     provisional: bool,
 }
 
 impl TunDevice {
+    /// `created` says whether it was made for this tunnel.
+    pub(crate) fn new(
+        inner: SyncDevice,
+        index: u32,
+        virtio_header: bool,
+        offload: OffloadStats,
+        created: bool,
+    ) -> Self {
+        Self { inner, index, virtio_header, offload, created, provisional: false }
+    }
+
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
 
-    /// What the device really does, after the kernel was asked.
+    /// The offloads that the kernel granted.
     pub(crate) fn offload(&self) -> OffloadStats {
         self.offload
     }
 
-    /// Whether it was made here. Then it vanishes with this descriptor, unless it was [to stay](DevicePlan::persist).
-    pub(crate) fn was_made(&self) -> bool {
-        self.made
+    /// Whether it was made for this tunnel. Then it vanishes with this descriptor, unless it is [persistent](Self::persist).
+    pub(crate) fn was_created(&self) -> bool {
+        self.created
     }
 
-    /// The tunnel runs: what is to stay stays from now on, whatever ends it.
+    /// Keeps the device beyond this descriptor, from the moment that the tunnel [runs](Self::settle).
+    pub(crate) fn persist(&mut self) -> io::Result<()> {
+        set_persistent(self.as_fd(), true)?;
+        self.provisional = true;
+        Ok(())
+    }
+
+    /// The tunnel runs: a persistent device stays from now on, however the tunnel ends.
     pub(crate) fn settle(&mut self) {
         self.provisional = false;
+    }
+
+    /// Reads one packet or super-packet into `packet`.
+    pub(crate) fn read(&self, packet: &mut [u8]) -> io::Result<DeviceRead> {
+        if !self.virtio_header {
+            let len = self.inner.recv(packet)?;
+            return Ok(DeviceRead { virtio: VirtioNetHeader::NONE, len });
+        }
+        let mut header = [0; VIRTIO_NET_HEADER_LEN];
+        let pieces = &mut [IoSliceMut::new(&mut header), IoSliceMut::new(packet)];
+        let read = self.inner.recv_vectored(pieces)?;
+        let len = read.saturating_sub(VIRTIO_NET_HEADER_LEN);
+        Ok(DeviceRead { virtio: VirtioNetHeader::decode(&header), len })
+    }
+
+    /// Writes one packet or super-packet, of which the first piece begins with a virtio-net header.
+    pub(crate) fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
+        // On a device without such headers nothing is merged, so the first piece is that header and no more.
+        let pieces = match pieces {
+            [_, packet @ ..] if !self.virtio_header => packet,
+            pieces => pieces,
+        };
+        self.inner.send_vectored(pieces).map(drop)
     }
 }
 
@@ -65,51 +99,98 @@ impl AsFd for TunDevice {
 impl Drop for TunDevice {
     fn drop(&mut self) {
         // The offload mask belongs to the device and outlives the descriptor on a persistent one: the next
-        // program that reads it without virtio-net headers would get super-packets it can't make sense of.
+        // program that reads it without virtio-net headers would get super-packets that it does not understand.
         // A device that is gone has nothing to reset.
-        let _ = system::tun::set_offload(self.as_fd(), 0);
+        let _ = set_offload(self.as_fd(), 0);
         if self.provisional {
-            let _ = system::tun::set_persistent(self.as_fd(), false);
+            let _ = set_persistent(self.as_fd(), false);
         }
     }
 }
 
-/// The tunnel's thread's way to the device.
-pub(crate) struct DeviceHandle(Readiness<TunDevice>);
+// With musl, requests are of another type than these two numbers are declared with.
+const SIOCGIFNAME: libc::Ioctl = libc::SIOCGIFNAME as libc::Ioctl;
+const SIOCGIFMTU: libc::Ioctl = libc::SIOCGIFMTU as libc::Ioctl;
 
-impl DeviceHandle {
-    pub(crate) fn new(device: TunDevice) -> Self {
-        Self(Readiness::new(Arc::new(device)))
-    }
+/// `IFF_*` flags that the attached device really has.
+pub(crate) fn flags(tun: BorrowedFd<'_>) -> io::Result<c_int> {
+    let mut request = empty_request();
+    // SAFETY: TUNGETIFF fills in a `struct ifreq`, which `request` is; the descriptor is open for the call.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETIFF, &raw mut request) };
+    checked(result)?;
+    // SAFETY: the kernel has written the flags member of the union.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    // The flags are 16 bits without a sign (IFF_VNET_HDR 0x4000, IFF_MULTI_QUEUE 0x0100).
+    Ok(c_int::from(flags.cast_unsigned()))
 }
 
-impl PacketDevice for DeviceHandle {
-    fn try_recv(&self, packet: &mut [u8]) -> io::Result<DeviceRead> {
-        self.0.try_read(|device| {
-            if !device.virtio_header {
-                let len = device.inner.recv(packet)?;
-                return Ok(DeviceRead { virtio: VirtioNetHeader::NONE, len });
-            }
-            let mut header = [0; VIRTIO_NET_HEADER_LEN];
-            let pieces = &mut [IoSliceMut::new(&mut header), IoSliceMut::new(packet)];
-            let read = device.inner.recv_vectored(pieces)?;
-            let len = read.saturating_sub(VIRTIO_NET_HEADER_LEN);
-            Ok(DeviceRead { virtio: VirtioNetHeader::decode(&header), len })
-        })
-    }
+/// Size in bytes of the virtio-net header that stands before each packet.
+pub(crate) fn virtio_header_len(tun: BorrowedFd<'_>) -> io::Result<c_int> {
+    let mut len: c_int = 0;
+    // SAFETY: TUNGETVNETHDRSZ writes one int through the pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETVNETHDRSZ, &raw mut len) };
+    checked(result)?;
+    Ok(len)
+}
 
-    fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
-        let device = self.0.get();
-        // Without virtio-net headers nothing is merged, so the first piece is that header and no more.
-        let pieces = if device.virtio_header { pieces } else { pieces.get(1..).unwrap_or(&[]) };
-        device.inner.send_vectored(pieces).map(drop)
-    }
+pub(crate) fn set_virtio_header_len(tun: BorrowedFd<'_>, len: c_int) -> io::Result<()> {
+    // SAFETY: TUNSETVNETHDRSZ reads one int through the pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETHDRSZ, &raw const len) };
+    checked(result)
+}
 
-    async fn readable(&self) -> io::Result<()> {
-        self.0.readable().await
-    }
+/// Sets the offloads (`TUN_F_*`) that this program takes care of.
+pub(crate) fn set_offload(tun: BorrowedFd<'_>, offload: c_uint) -> io::Result<()> {
+    set_value(tun, libc::TUNSETOFFLOAD, offload)
+}
 
-    async fn writable(&self) -> io::Result<()> {
-        self.0.writable().await
-    }
+/// Lets `user` attach to the device.
+pub(crate) fn set_owner(tun: BorrowedFd<'_>, user: u32) -> io::Result<()> {
+    set_value(tun, libc::TUNSETOWNER, user)
+}
+
+/// Lets the members of `group` attach to the device.
+pub(crate) fn set_group(tun: BorrowedFd<'_>, group: u32) -> io::Result<()> {
+    set_value(tun, libc::TUNSETGROUP, group)
+}
+
+/// Whether the device stays when no program is attached any more.
+fn set_persistent(tun: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
+    set_value(tun, libc::TUNSETPERSIST, u32::from(persistent))
+}
+
+fn set_value(tun: BorrowedFd<'_>, request: libc::Ioctl, value: u32) -> io::Result<()> {
+    // SAFETY: the requests above take their argument by value, as an unsigned long, and no pointer.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), request, libc::c_ulong::from(value)) };
+    checked(result)
+}
+
+/// The MTU in bytes of the interface with this number, asked through any socket of its network namespace.
+pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, index: u32) -> io::Result<u32> {
+    let mut request = empty_request();
+    request.ifr_ifru.ifru_ifindex = index.cast_signed();
+    // SAFETY: SIOCGIFNAME reads the number from and writes the name to a `struct ifreq`, which `request` is.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGIFNAME, &raw mut request) };
+    checked(result)?;
+    // SAFETY: SIOCGIFMTU reads that name from and writes the MTU to the same structure.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGIFMTU, &raw mut request) };
+    checked(result)?;
+    // SAFETY: the kernel has written the MTU member of the union.
+    let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+    u32::try_from(mtu).map_err(io::Error::other)
+}
+
+/// The user this process acts as.
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+fn empty_request() -> libc::ifreq {
+    // SAFETY: `struct ifreq` is plain bytes for which all zeros are a valid value.
+    unsafe { std::mem::zeroed() }
+}
+
+fn checked(result: c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

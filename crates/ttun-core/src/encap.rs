@@ -1,24 +1,19 @@
-//! Device to network: reads packets and super-packets, rebuilds headers, sends many datagrams at once.
-
-mod batch;
-mod send;
+//! Encapsulation, device to network: reads packets and super-packets, rebuilds headers, sends many datagrams at once.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use ttun_packet::{Segments, clamp_mss, is_routing_loop, is_tcp_syn};
 
-use crate::backoff::{Backoff, is_gone};
+use crate::batch::{Batch, MAX_PIECES};
 use crate::error::Error;
-use crate::pump::{self, Drained, Pump};
-use crate::pumps::Context;
-use crate::seam::{DatagramSocket, DeviceRead, PacketDevice};
+use crate::io::{DatagramSocket, DeviceRead, PacketDevice};
+use crate::pump::{Drained, Pump, Refused, RetryDelay, is_gone, when_possible};
+use crate::shared::Context;
 use crate::stats::EncapDrop;
-use crate::watch::Direction;
-
-use batch::Batch;
+use crate::tap::Direction;
 
 /// The longest packet a read can bring: an IP total length of 16 bits, with room for an IPv6 header whose
 /// payload length is counted without it.
@@ -32,17 +27,24 @@ const BUFFER_LEN: usize = 4 * MAX_READ;
 const BUDGET_READS: usize = 64;
 const BUDGET_BYTES: usize = 256 * 1024;
 
+/// Packets of up to this many bytes fit any route whole: RFC 791 asks that hosts take 576 bytes, Linux does
+/// not believe in routes of under 552 (`ip_rt_min_pmtu`), and outer headers take 28.
+const ALWAYS_FITS: usize = 552 - 28;
+
+/// Between one attempt to recover the socket and the next, ms.
+const RECOVER_EVERY_MS: u64 = 1000;
+
 /// The pump from device to network.
 pub(crate) struct Encap<'t, D, S> {
-    device: D,
-    socket: S,
+    device: &'t D,
+    socket: &'t S,
     context: &'t Context,
     /// What was read and not sent yet, in order of reading.
     buffer: Box<[u8]>,
     /// Where in `buffer` the next read goes.
     read_at: usize,
     batch: Batch,
-    /// The peer, as last seen, and which one that is.
+    /// The peer, as last seen, and the version of the endpoints it is from.
     remote: SocketAddr,
     peer: u32,
     /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
@@ -50,13 +52,13 @@ pub(crate) struct Encap<'t, D, S> {
     segments_per_send: usize,
     /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
     unfragmented_len: usize,
-    backoff: Backoff,
+    retry: RetryDelay,
     /// When it was last tried to recover the socket, ms of uptime.
     recovery_tried: Cell<u64>,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
-    pub(crate) fn new(device: D, socket: S, context: &'t Context) -> Self {
+    pub(crate) fn new(device: &'t D, socket: &'t S, context: &'t Context) -> Self {
         let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
         let (peer, endpoints) = context.endpoints.versioned();
         let mut encap = Self {
@@ -71,19 +73,14 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             granted_segments,
             segments_per_send: granted_segments,
             unfragmented_len: 0,
-            backoff: Backoff::default(),
+            retry: RetryDelay::default(),
             recovery_tried: Cell::new(0),
         };
         encap.learn_path_mtu();
         encap
     }
 
-    /// Runs until the tunnel is closed (`Ok`) or the device is gone (`Err`).
-    pub(crate) async fn run(&mut self) -> Result<(), Error> {
-        pump::run(self, self.context).await
-    }
-
-    /// Looks whether the peer has changed. Another may be reached by another interface, with another MTU, that can segment
+    /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that can segment
     /// where the one before could not.
     fn follow_peer(&mut self) {
         if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
@@ -93,6 +90,15 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
             self.learn_path_mtu();
         }
+    }
+
+    /// Asks how long a packet may be so that the kernel need not fragment the datagram it travels in.
+    fn learn_path_mtu(&mut self) {
+        self.unfragmented_len = match self.socket.path_mtu() {
+            Some(mtu) => self.context.inner_mtu(mtu),
+            // Without a route nothing will be sent; the send itself finds out.
+            None => usize::MAX,
+        };
     }
 
     /// Finds room for one read, over nothing that still waits to be sent. What was used last is used again as soon as
@@ -107,7 +113,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         }
     }
 
-    /// Puts the packets of one read in line for sending.
+    /// Adds the packets of one read to the batch, sending what they do not fit.
     async fn take(&mut self, read: &DeviceRead) {
         let context = self.context;
         let counters = &context.encap;
@@ -125,7 +131,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             counters.drop(EncapDrop::RoutingLoop, count);
             return;
         }
-        // A super-packet's headers have been read already; the kernel makes none of a SYN.
+        // The headers of a super-packet have been read already; the kernel makes none of a SYN.
         let may_clamp = context.clamp_mss && segments.header_len() == 0;
         if may_clamp
             && is_tcp_syn(packet)
@@ -133,7 +139,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         {
             clamp_mss(packet, context.inner_mtu(path_mtu));
         }
-        let watched = context.watch.admit(Direction::Outbound, count, &context.clock);
+        let tapped = context.taps.admit(Direction::Outbound, count, &context.clock);
         let header_len = segments.header_len();
         for index in 0..count {
             let len = segments.packet_len(index);
@@ -147,11 +153,118 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             let payload = segments.payload(index);
             let header = self.batch.push(len, start + payload.start..start + payload.end, header_len);
             segments.write_header(index, packet, header);
-            if let Some(watched) = &watched {
-                context.watch.copy(watched, index, header, packet.get(payload).unwrap_or(&[]));
+            if let Some(tapped) = &tapped {
+                context.taps.copy(tapped, index, header, packet.get(payload).unwrap_or(&[]));
             }
         }
         self.read_at = start + read.len;
+    }
+
+    /// Sends the batch, or counts why not.
+    async fn flush(&mut self) {
+        let packets = self.batch.packets();
+        if packets == 0 {
+            return;
+        }
+        if packets == 1 {
+            self.send_one(0).await;
+        } else {
+            self.send_all().await;
+        }
+        self.batch.clear();
+        self.context.clock.mark_sent();
+    }
+
+    /// Errors of a connected UDP socket are asynchronous: an ICMP answer to an earlier datagram is handed to the next call, which
+    /// then has moved nothing (`sock_error` in include/net/sock.h). So a failed send is tried once more before anything is counted
+    /// as lost, and a batch that fails twice is sent packet by packet: it must not be lost to an error that belongs to one of its
+    /// packets, or to none of them.
+    async fn send_all(&mut self) {
+        let segment_len = Some(self.batch.segment_len() as u16);
+        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+        let pieces = self.batch.gather(&self.buffer, &mut slices);
+        for _attempt in 0..2 {
+            match self.send(pieces, segment_len).await {
+                Ok(()) => return self.sent(self.batch.packets(), self.batch.bytes()),
+                Err(Refused::Closed) => {
+                    return self.context.encap.drop(EncapDrop::Closed, self.batch.packets());
+                }
+                Err(Refused::By(error)) => {
+                    self.context.errors.count(&error);
+                    match error.raw_os_error() {
+                        // A segment is longer than the route's MTU (EINVAL before kernel 6.14), which must
+                        // have become smaller: segmented sends are never fragmented, single ones are.
+                        Some(libc::EMSGSIZE | libc::EINVAL) => {
+                            self.learn_path_mtu();
+                            break;
+                        }
+                        // The interface can't take segments, having no checksum offload (udp(7)).
+                        Some(libc::EIO) => {
+                            self.segments_per_send = 1;
+                            self.context.segments_per_send.store(1, Ordering::Relaxed);
+                            break;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        for index in 0..self.batch.packets() {
+            self.send_one(index).await;
+        }
+    }
+
+    async fn send_one(&mut self, index: usize) {
+        let len = self.batch.packet_len(index);
+        if len > ALWAYS_FITS {
+            self.learn_path_mtu();
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+        let pieces = self.batch.gather_one(index, &self.buffer, &mut slices);
+        let mut lost = EncapDrop::SendError;
+        for _attempt in 0..2 {
+            match self.send(pieces, None).await {
+                Ok(()) => {
+                    self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len));
+                    return self.sent(1, len);
+                }
+                Err(Refused::Closed) => return self.context.encap.drop(EncapDrop::Closed, 1),
+                Err(Refused::By(error)) => {
+                    self.context.errors.count(&error);
+                    lost = reason(&error);
+                    self.recover_socket(&error);
+                }
+            }
+        }
+        self.context.encap.drop(lost, 1);
+    }
+
+    /// A full send buffer is waited for: meanwhile packets queue at the device, and the kernel drops there.
+    async fn send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> Result<(), Refused> {
+        let send = || self.socket.try_send(pieces, segment_len);
+        when_possible(self.context, send, async || self.socket.writable().await).await
+    }
+
+    fn sent(&self, packets: usize, bytes: usize) {
+        let counters = &self.context.encap;
+        counters.sends.add(1);
+        counters.packets.add(packets);
+        counters.bytes.add(bytes);
+    }
+
+    /// A socket that is bound to an interface stays bound to it when that is deleted, and does not reach another of the same name
+    /// (ENODEV in IPv4, ENETUNREACH in IPv6); one whose change of peer failed half-way has none (EDESTADDRREQ). After such errors
+    /// it is reconnected, if that is the reason, at most once a second.
+    fn recover_socket(&self, error: &io::Error) {
+        let now = self.context.clock.now();
+        if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH | libc::EDESTADDRREQ))
+            || now < self.recovery_tried.get() + RECOVER_EVERY_MS
+        {
+            return;
+        }
+        self.recovery_tried.set(now);
+        // When it fails it is tried again after another error.
+        let _ = self.context.endpoints.change(|endpoints| self.socket.recover(endpoints));
     }
 }
 
@@ -164,7 +277,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
             let room = self.buffer.get_mut(self.read_at..).unwrap_or(&mut []);
             match self.device.try_recv(room) {
                 Ok(read) => {
-                    self.backoff.succeeded();
+                    self.retry.succeeded();
                     bytes += read.len;
                     self.take(&read).await;
                 }
@@ -176,7 +289,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
                     self.flush().await;
                     return Err(self.context.device_gone("readv", &error));
                 }
-                Err(_) => self.backoff.failed().await,
+                Err(_) => self.retry.failed().await,
             }
             if bytes >= BUDGET_BYTES || self.context.shutdown.is_requested() {
                 break;
@@ -189,5 +302,23 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
     async fn ready(&self) -> Result<(), Error> {
         let ready = self.device.readable().await;
         ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the device"))
+    }
+}
+
+fn reason(error: &io::Error) -> EncapDrop {
+    match error.raw_os_error() {
+        Some(
+            libc::ECONNREFUSED
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::ENETDOWN
+            | libc::ENONET
+            | libc::ENOPROTOOPT
+            | libc::EACCES,
+        ) => EncapDrop::PeerUnreachable,
+        Some(libc::EMSGSIZE) => EncapDrop::TooBig,
+        Some(libc::ENOBUFS | libc::ENOMEM) => EncapDrop::NoBufferSpace,
+        _ => EncapDrop::SendError,
     }
 }

@@ -36,8 +36,8 @@ pub enum ErrorKind {
     BindDeviceNotFound,
     /// This user may not do what an option asks for; it takes `CAP_NET_ADMIN`.
     Permission,
-    /// As many watch the tunnel already as may at once.
-    TooManyWatches,
+    /// The tunnel has as many taps already as it may have.
+    TooManyTaps,
     /// The tunnel has ended.
     Closed,
     /// Another system call failed; [`Error::syscall`] and [`Error::errno`] say which and how.
@@ -66,7 +66,7 @@ impl ErrorKind {
             Self::NoRoute => "ERR_TTUN_NO_ROUTE",
             Self::BindDeviceNotFound => "ERR_TTUN_BIND_DEVICE_NOT_FOUND",
             Self::Permission => "ERR_TTUN_PERMISSION",
-            Self::TooManyWatches => "ERR_TTUN_TOO_MANY_WATCHES",
+            Self::TooManyTaps => "ERR_TTUN_TOO_MANY_WATCHES",
             Self::Closed => "ERR_TTUN_CLOSED",
             Self::System => "ERR_TTUN_SYSTEM",
             Self::Internal => "ERR_TTUN_INTERNAL",

@@ -1,5 +1,4 @@
-//! The device as an interface: the addresses, routes, MTU and state that were wished for it, and putting back what
-//! was there before.
+//! The device as an interface: applies the configured addresses, routes, MTU and state, and puts back what was there before.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +9,7 @@ use crate::device::TunDevice;
 use crate::error::{Error, ErrorKind};
 use crate::options::{InterfaceOptions, MtuChoice};
 
-/// What is wished for the interface, and what that has changed so far.
+/// The configured settings, and those that are applied.
 pub(crate) struct Interface {
     addresses: Vec<(IpAddr, u8)>,
     routes: Vec<(IpAddr, u8)>,
@@ -18,21 +17,21 @@ pub(crate) struct Interface {
     up: Option<bool>,
     /// Bytes added to each packet on the outside.
     outer_overhead: usize,
-    standing: Mutex<Option<Standing>>,
+    applied: Mutex<Option<Applied>>,
 }
 
-/// An interface that was set up. Dropping it puts the interface back, the last change first.
-struct Standing {
+/// Settings applied to an interface. Dropping them puts the interface back, the last change first.
+struct Applied {
     index: u32,
-    /// Whether what is changed is put back: not of a device that was made here, which goes, or stays as it is.
-    passing: bool,
+    /// Whether changes are put back: not those of a device that was created here, which vanishes, or stays as it is.
+    put_back: bool,
     mtu: Option<u32>,
-    /// What another route to the peer changed of the MTU.
-    by_route: Option<Changes>,
-    _from_the_start: Option<Changes>,
+    /// The change of the MTU after a change of the route to the peer.
+    route_change: Option<Changes>,
+    _set_up: Option<Changes>,
 }
 
-/// What an IP interface may have as MTU, bytes (RFC 791; the driver's own bound, `tun_net_initialize` in drivers/net/tun.c).
+/// MTUs that an IP interface may have, bytes (RFC 791; the driver's own bound, `tun_net_initialize` in drivers/net/tun.c).
 const MTUS: std::ops::RangeInclusive<u32> = 68..=65_535;
 
 impl Interface {
@@ -44,45 +43,45 @@ impl Interface {
             check_mtu(*bytes)?;
         }
         let (addresses, routes) = (addresses.clone(), routes.clone());
-        Ok(Self { addresses, routes, mtu: *mtu, up: *up, outer_overhead, standing: Mutex::default() })
+        Ok(Self { addresses, routes, mtu: *mtu, up: *up, outer_overhead, applied: Mutex::default() })
     }
 
-    /// Gives `device` what was wished. `path_mtu` is that of the route to the peer, as it is before routes are changed.
+    /// Applies the settings to `device`. `path_mtu` is that of the route to the peer, before routes are changed.
     pub(crate) fn set_up(&self, device: &TunDevice, path_mtu: Option<usize>) -> Result<(), Error> {
         let wishes = Wishes {
             addresses: self.addresses.clone(),
             routes: self.routes.clone(),
             mtu: self.mtu_for(path_mtu),
-            up: self.up.or(device.was_made().then_some(true)),
+            up: self.up.or(device.was_created().then_some(true)),
         };
-        let (index, passing) = (device.index(), !device.was_made());
-        let changes = configure(index, &wishes, passing)?;
-        let standing = Standing { index, passing, mtu: wishes.mtu, by_route: None, _from_the_start: changes };
-        *self.standing() = Some(standing);
+        let (index, put_back) = (device.index(), !device.was_created());
+        let changes = configure(index, &wishes, put_back)?;
+        *self.applied() =
+            Some(Applied { index, put_back, mtu: wishes.mtu, route_change: None, _set_up: changes });
         Ok(())
     }
 
-    /// Where the MTU is to fit the route to the peer, and that is another now, sets it anew.
+    /// Sets an automatic MTU again if the MTU of the route to the peer has changed.
     pub(crate) fn follow_route(&self, path_mtu: Option<usize>) -> Result<(), Error> {
-        let mut standing = self.standing();
-        let Some(standing) = standing.as_mut().filter(|_| self.mtu == MtuChoice::Auto) else { return Ok(()) };
+        let mut applied = self.applied();
+        let Some(applied) = applied.as_mut().filter(|_| self.mtu == MtuChoice::Auto) else { return Ok(()) };
         let mtu = self.mtu_for(path_mtu);
-        if mtu.is_none() || mtu == standing.mtu {
+        if mtu.is_none() || mtu == applied.mtu {
             return Ok(());
         }
-        // First as it was at the start, so that there is only one to be put back.
-        standing.by_route = None;
-        standing.mtu = None;
-        standing.by_route =
-            configure(standing.index, &Wishes { mtu, ..Wishes::default() }, standing.passing)?;
-        standing.mtu = mtu;
+        // The last change is undone first, so that there is only one to put back.
+        applied.route_change = None;
+        applied.mtu = None;
+        let wishes = Wishes { mtu, ..Wishes::default() };
+        applied.route_change = configure(applied.index, &wishes, applied.put_back)?;
+        applied.mtu = mtu;
         Ok(())
     }
 
-    /// Puts back what was changed. Nothing is left to do of a device that has gone.
+    /// Puts back what was changed; there is nothing to do on a device that is gone.
     pub(crate) fn put_back(&self) {
-        let standing = self.standing().take();
-        drop(standing);
+        let applied = self.applied().take();
+        drop(applied);
     }
 
     fn mtu_for(&self, path_mtu: Option<usize>) -> Option<u32> {
@@ -91,25 +90,25 @@ impl Interface {
             MtuChoice::Bytes(bytes) => Some(bytes),
             MtuChoice::Auto => {
                 let fits = u32::try_from(path_mtu?.saturating_sub(self.outer_overhead)).ok()?;
-                let least = if self.speaks_ipv6() { IPV6_MIN_MTU } else { *MTUS.start() };
+                let least = if self.has_ipv6() { IPV6_MIN_MTU } else { *MTUS.start() };
                 Some(fits.clamp(least, *MTUS.end()))
             }
         }
     }
 
-    fn speaks_ipv6(&self) -> bool {
+    fn has_ipv6(&self) -> bool {
         self.addresses.iter().chain(&self.routes).any(|(ip, _)| ip.is_ipv6())
     }
 
-    fn standing(&self) -> MutexGuard<'_, Option<Standing>> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn applied(&self) -> MutexGuard<'_, Option<Applied>> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is to be put back, if anything is.
-fn configure(index: u32, wishes: &Wishes, passing: bool) -> Result<Option<Changes>, Error> {
+/// Returns the changes that are to be put back, if there are any.
+fn configure(index: u32, wishes: &Wishes, put_back: bool) -> Result<Option<Changes>, Error> {
     let changes = ttun_link::configure(index, wishes).map_err(|error| refused(&error))?;
-    if passing && !changes.is_empty() {
+    if put_back && !changes.is_empty() {
         return Ok(Some(changes));
     }
     changes.keep();

@@ -1,7 +1,10 @@
-//! What both directions have in common: drain a descriptor, let the other direction have its turn, wait.
+//! Pumps: what both directions have in common. Each drains a descriptor, lets the other have its turn, and waits.
+
+use std::io;
+use std::time::Duration;
 
 use crate::error::Error;
-use crate::pumps::Context;
+use crate::shared::Context;
 
 /// Why draining stopped.
 pub(crate) enum Drained {
@@ -20,8 +23,27 @@ pub(crate) trait Pump {
     async fn ready(&self) -> Result<(), Error>;
 }
 
-/// Runs `pump` until the tunnel is closed (`Ok`) or can't go on (`Err`).
-pub(crate) async fn run(pump: &mut impl Pump, context: &Context) -> Result<(), Error> {
+/// Runs both pumps on this thread until the tunnel is closed (`Ok`) or one of them can't go on (`Err`).
+///
+/// One thread for both directions: two were measured, always and only under load, and lost in most figures on two
+/// processors (docs/performance.md).
+pub(crate) async fn run_both(
+    context: &Context,
+    encap: &mut impl Pump,
+    decap: &mut impl Pump,
+) -> Result<(), Error> {
+    let (out, back) = tokio::join!(run(context, encap), run(context, decap));
+    out.and(back)
+}
+
+/// Runs one pump until the tunnel is closed (`Ok`) or can't go on (`Err`), which stops the other pump.
+pub(crate) async fn run(context: &Context, pump: &mut impl Pump) -> Result<(), Error> {
+    let ended = drain_until_closed(context, pump).await;
+    context.shutdown.request();
+    ended
+}
+
+async fn drain_until_closed(context: &Context, pump: &mut impl Pump) -> Result<(), Error> {
     let shutdown = context.shutdown.requested();
     tokio::pin!(shutdown);
     while !context.shutdown.is_requested() {
@@ -35,4 +57,63 @@ pub(crate) async fn run(pump: &mut impl Pump, context: &Context) -> Result<(), E
         }
     }
     Ok(())
+}
+
+/// Why a send or a write moved nothing.
+pub(crate) enum Refused {
+    /// The tunnel is being closed.
+    Closed,
+    /// The kernel refused it.
+    By(io::Error),
+}
+
+/// Makes a call that moves all or nothing, waiting for room as long as it would block.
+pub(crate) async fn when_possible(
+    context: &Context,
+    mut call: impl FnMut() -> io::Result<()>,
+    writable: impl AsyncFn() -> io::Result<()>,
+) -> Result<(), Refused> {
+    loop {
+        match call() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::select! {
+                    biased;
+                    () = context.shutdown.requested() => return Err(Refused::Closed),
+                    ready = writable() => ready.map_err(Refused::By)?,
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Refused::By(error)),
+        }
+    }
+}
+
+/// The delay before a failed read is tried again: none for single errors, such as an ICMP answer, which comes as an error of the
+/// next receive; some in a long row of them, so that a lasting fault costs no processor time.
+#[derive(Default)]
+pub(crate) struct RetryDelay {
+    errors_in_a_row: u32,
+}
+
+impl RetryDelay {
+    const ERRORS_WITHOUT_DELAY: u32 = 64;
+    const DELAY: Duration = Duration::from_millis(10);
+
+    pub(crate) fn succeeded(&mut self) {
+        self.errors_in_a_row = 0;
+    }
+
+    pub(crate) async fn failed(&mut self) {
+        self.errors_in_a_row = self.errors_in_a_row.saturating_add(1);
+        if self.errors_in_a_row > Self::ERRORS_WITHOUT_DELAY {
+            tokio::time::sleep(Self::DELAY).await;
+        }
+    }
+}
+
+/// Whether the TUN driver says that the device, or the descriptor, is no more (`tun_chr_read_iter`, `tun_chr_write_iter`:
+/// EBADFD).
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADFD | libc::EBADF | libc::ENODEV))
 }

@@ -1,22 +1,28 @@
-//! The UDP socket: bound to the local address, connected to the peer, with segmentation both ways.
-
-mod only_from;
-mod open;
-mod reconnect;
+//! The tunnel's UDP socket: bound to the local address, connected to the peer, with segmentation both ways.
 
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use crate::endpoints::Endpoints;
-use crate::error::Error;
-use crate::readiness::Readiness;
-use crate::seam::{DatagramSocket, Datagrams};
-use crate::system::datagram::{self, ReceivedMessage};
-use crate::system::socket_option::IntOption;
+use socket2::{SockRef, Socket};
 
-pub(crate) use open::open;
+use crate::bind::{
+    Place, admit_only, can_segment, check_addresses, check_not_itself, connect_refused, enable_gro,
+};
+use crate::error::Error;
+use crate::io::{DatagramSocket, Datagrams, Readiness};
+use crate::message::{self, IntOption};
+use crate::options::TunnelOptions;
+use crate::shared::Endpoints;
+
+/// Bytes of socket buffer asked for each way: a burst of some sixty super-packets. Buffers of this size
+/// were worth 29 % of throughput to other tunnels; the kernel may grant less (`net.core.rmem_max`).
+const BUFFER_LEN: u32 = 4 << 20;
+
+/// Datagrams that one `UDP_SEGMENT` send may carry (`UDP_MAX_SEGMENTS` of linux/udp.h until 6.8; then 128,
+/// of which a send of 64 KiB could use the second half only with datagrams of under 1,024 bytes).
+const MAX_SEGMENTS: usize = 64;
 
 /// A connected UDP socket and what the kernel granted it.
 pub(crate) struct PeerSocket {
@@ -26,12 +32,41 @@ pub(crate) struct PeerSocket {
     gro: bool,
 }
 
-/// Where the socket stands before it is connected: what the route to a peer depends on.
-struct Place {
-    /// As it was asked for: the address may be left to the routing table.
-    local: SocketAddr,
-    bind_device: Option<String>,
-    fwmark: Option<u32>,
+/// Binds to the local address and connects to the remote one, so that the kernel drops datagrams from anywhere else.
+pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), Error> {
+    let TunnelOptions { local, remote, offload: allowed, .. } = *options;
+    check_addresses(local, remote)?;
+    let place = Place { local, bind_device: options.bind_device.clone(), fwmark: options.fwmark };
+    let socket = place.bound(local, remote)?;
+    socket.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
+    // A connected socket needs no filter to admit the peer alone, which costs less.
+    let _ = socket.detach_filter();
+    socket
+        .set_nonblocking(true)
+        .map_err(|cause| Error::system("fcntl", &cause, "making the socket non-blocking"))?;
+
+    grow_buffers(&socket);
+    // Without it a full receive buffer goes unnoticed; every kernel since 2.6.33 has it.
+    let _ = IntOption::RECEIVE_OVERFLOW.set(socket.as_fd(), 1);
+    let segments_per_send = if allowed.segment && can_segment(&socket) { MAX_SEGMENTS } else { 1 };
+    let gro = allowed.receive && enable_gro(&socket);
+
+    let inner = UdpSocket::from(socket);
+    // Where no address was given, connecting has chosen it.
+    let local = inner.local_addr().unwrap_or(local);
+    check_not_itself(local, remote)?;
+    Ok((PeerSocket { inner, place, segments_per_send, gro }, Endpoints { local, remote }))
+}
+
+/// Beyond the system's limit where we may, up to it otherwise; what was granted is in the stats.
+fn grow_buffers(socket: &Socket) {
+    let len = BUFFER_LEN.cast_signed();
+    if IntOption::RECEIVE_BUFFER_FORCE.set(socket.as_fd(), len).is_err() {
+        let _ = SockRef::from(socket).set_recv_buffer_size(BUFFER_LEN as usize);
+    }
+    if IntOption::SEND_BUFFER_FORCE.set(socket.as_fd(), len).is_err() {
+        let _ = SockRef::from(socket).set_send_buffer_size(BUFFER_LEN as usize);
+    }
 }
 
 impl PeerSocket {
@@ -51,10 +86,88 @@ impl PeerSocket {
         option.get(self.as_fd()).ok().and_then(|mtu| usize::try_from(mtu).ok())
     }
 
-    /// Sizes of the receive and send buffers as getsockopt tells them: twice what holds data.
+    /// Sizes of the receive and send buffers as getsockopt reports them: twice what holds data.
     pub(crate) fn buffer_sizes(&self) -> (usize, usize) {
-        let socket = socket2::SockRef::from(&self.inner);
+        let socket = SockRef::from(&self.inner);
         (socket.recv_buffer_size().unwrap_or(0), socket.send_buffer_size().unwrap_or(0))
+    }
+
+    /// Connects to `remote` in place of the peer it has `now`. When that fails it keeps the one it has.
+    ///
+    /// connect(2) may be called again on a connected UDP socket, and packets flow meanwhile. Datagrams of the peer before that
+    /// the kernel has already put into the receive buffer stay there and are received; none are accepted from then on.
+    pub(crate) fn reconnect(&self, now: Endpoints, remote: SocketAddr) -> Result<Endpoints, Error> {
+        check_addresses(now.local, remote)?;
+        let source = self.source_towards(remote, now.local.port())?;
+        check_not_itself(source, remote)?;
+        let socket = SockRef::from(&self.inner);
+        // The filter stays: datagrams of other senders may still be on their way into the receive buffer.
+        admit_only(&socket, remote)
+            .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the new peer"))?;
+        let moved = if source == now.local && !self.is_lost() {
+            self.inner.connect(remote)
+        } else {
+            self.dissolve_and_connect(now.local, remote)
+        };
+        if let Err(cause) = moved {
+            // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect). If it can't be connected to
+            // the old one either, that is noticed when something is to be sent.
+            let _ = admit_only(&socket, now.remote);
+            let _ = self.inner.connect(now.remote);
+            return Err(connect_refused(remote, &cause));
+        }
+        Ok(Endpoints { local: self.inner.local_addr().unwrap_or(source), remote })
+    }
+
+    /// The local address that datagrams to `remote` will have. Another socket of the same place is asked, so that a peer
+    /// without a route is refused before anything is touched.
+    fn source_towards(&self, remote: SocketAddr, port: u16) -> Result<SocketAddr, Error> {
+        let mut any_port = self.place.local;
+        any_port.set_port(0);
+        let probe = self.place.bound(any_port, remote)?;
+        probe.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
+        let found = probe.local_addr().ok().and_then(|address| address.as_socket());
+        let mut source = found.unwrap_or(any_port);
+        source.set_port(port);
+        Ok(source)
+    }
+
+    /// Whether the socket must be connected again to reach any peer.
+    fn is_lost(&self) -> bool {
+        self.has_lost_peer() || self.has_lost_interface()
+    }
+
+    /// Whether the last change of the peer failed half-way, and so did going back.
+    fn has_lost_peer(&self) -> bool {
+        self.inner.peer_addr().is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
+    }
+
+    /// Whether the interface to which the socket is bound was replaced by another of its name: the socket is bound to its index.
+    fn has_lost_interface(&self) -> bool {
+        let Some(name) = &self.place.bind_device else { return false };
+        let bound = IntOption::BOUND_INTERFACE.get(self.as_fd()).ok().map(i32::cast_unsigned);
+        let named = ttun_link::find(name).ok().flatten().map(|link| link.index);
+        named.is_some() && bound.is_some() && named != bound
+    }
+
+    /// A connected socket keeps its local address when it is connected again, even one that the routing table chose, and the
+    /// interface that it is bound to. Only dissolving the association first gives that up (`__udp_disconnect` in
+    /// net/ipv4/udp.c), and with it a port that the kernel chose; what is to stay is set again.
+    ///
+    /// An unconnected socket would take datagrams of any sender, but for the [filter](admit_only). What is sent meanwhile
+    /// fails (EDESTADDRREQ), and is counted so.
+    fn dissolve_and_connect(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
+        let socket = SockRef::from(&self.inner);
+        message::dissolve(socket.as_fd())?;
+        if let Some(name) = &self.place.bind_device {
+            socket.bind_device(Some(name.as_bytes()))?;
+        }
+        if socket.local_addr()?.as_socket().is_some_and(|address| address.port() == 0) {
+            let mut same_port = self.place.local;
+            same_port.set_port(local.port());
+            socket.bind(&same_port.into())?;
+        }
+        self.inner.connect(remote)
     }
 }
 
@@ -70,56 +183,33 @@ impl AsFd for PeerSocket {
     }
 }
 
-/// One thread's way to the socket.
-pub(crate) struct SocketHandle(Readiness<PeerSocket>);
-
-impl SocketHandle {
-    pub(crate) fn new(socket: Arc<PeerSocket>) -> Self {
-        Self(Readiness::new(socket))
-    }
-}
-
-impl DatagramSocket for SocketHandle {
+impl DatagramSocket for Readiness<Arc<PeerSocket>> {
     fn try_send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> io::Result<()> {
-        datagram::send(self.0.get().as_fd(), pieces, segment_len).map(drop)
+        message::send(self.get().as_fd(), pieces, segment_len).map(drop)
     }
 
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
-        self.0.try_read(|socket| datagram::receive(socket.as_fd(), buffer).map(Datagrams::from))
+        self.try_read(|socket| message::receive(socket.as_fd(), buffer))
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
-        self.0.try_read(|socket| {
-            let (message, sender) = datagram::receive_from(socket.as_fd(), buffer)?;
-            Ok((message.into(), sender))
-        })
+        self.try_read(|socket| message::receive_from(socket.as_fd(), buffer))
     }
 
     fn path_mtu(&self) -> Option<usize> {
-        self.0.get().path_mtu()
+        self.get().path_mtu()
     }
 
     fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
-        let socket = self.0.get();
-        if socket.is_adrift() { socket.reconnect(now, now.remote) } else { Ok(now) }
+        let socket = self.get();
+        if socket.is_lost() { socket.reconnect(now, now.remote) } else { Ok(now) }
     }
 
     async fn readable(&self) -> io::Result<()> {
-        self.0.readable().await
+        Readiness::readable(self).await
     }
 
     async fn writable(&self) -> io::Result<()> {
-        self.0.writable().await
-    }
-}
-
-impl From<ReceivedMessage> for Datagrams {
-    fn from(message: ReceivedMessage) -> Self {
-        Self {
-            len: message.len,
-            stride: message.segment_len.unwrap_or(message.len),
-            truncated: message.truncated,
-            overflow: message.overflow,
-        }
+        Readiness::writable(self).await
     }
 }

@@ -20,4 +20,4 @@ mod readiness;
 mod reconnect;
 mod site;
 mod socket_faults;
-mod watch;
+mod tap;

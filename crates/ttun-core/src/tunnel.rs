@@ -1,18 +1,33 @@
 //! The life of a tunnel: opened, running in a thread of its own, ended.
 
-mod open;
 mod snapshot;
 
+use std::any::Any;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread;
 
-use crate::attachment::Attaching;
+use tokio::runtime::{Builder, Runtime};
+use ttun_packet::{SourceFilter, outer_overhead};
+
+use crate::attach::DevicePlan;
+use crate::clock::Clock;
+use crate::counters::ErrnoCounters;
+use crate::decap::Decap;
+use crate::device::TunDevice;
+use crate::encap::Encap;
 use crate::error::{Error, ErrorKind};
+use crate::interface::Interface;
+use crate::io::Readiness;
 use crate::options::TunnelOptions;
-use crate::pumps::Context;
-use crate::socket::PeerSocket;
-use crate::stats::{TunnelState, TunnelStats};
-use crate::watch::{Watch, WatchOptions};
+use crate::pump;
+use crate::reattach::{Attaching, Attachment};
+use crate::shared::{Context, DeviceFacts, Problem, SharedEndpoints, Shutdown};
+use crate::socket::{self, PeerSocket};
+use crate::stats::{DecapStats, EncapStats, TunnelState, TunnelStats};
+use crate::tap::{PacketTap, TapOptions};
 
 use snapshot::Mtus;
 
@@ -34,14 +49,14 @@ struct Shared {
     context: Context,
     attaching: Attaching,
     facts: Facts,
-    /// Alive as long as the tunnel: what can be asked of the kernel while it runs.
+    /// Open as long as the tunnel runs; its thread owns it.
     socket: Weak<PeerSocket>,
     last_mtus: OnceLock<Mtus>,
     ending: Mutex<Ending>,
     ended: Condvar,
 }
 
-/// What was settled at the start and is still told after the end.
+/// What was granted at the start and is still reported after the end.
 struct Facts {
     gro: bool,
     receive_buffer: usize,
@@ -51,7 +66,7 @@ struct Facts {
 type EndListener = Box<dyn FnOnce(&End) + Send>;
 
 enum Ending {
-    /// Who wants to know when it ends.
+    /// To be called when it ends.
     Running(Vec<EndListener>),
     Ended(End),
 }
@@ -60,31 +75,95 @@ impl Tunnel {
     /// Attaches to the device, opens the socket and starts to carry packets.
     ///
     /// Blocks for a few system calls. Nothing of the device is changed but what the options name and its offload settings; all is
-    /// taken back when the tunnel ends.
+    /// put back when the tunnel ends.
     ///
     /// # Errors
     /// Whatever keeps the tunnel from running, with what to do about it; nothing is left open then.
     pub fn open(options: &TunnelOptions) -> Result<Self, Error> {
-        Ok(Self { shared: open::open(options)? })
+        let allowed_sources = options.allowed_sources.as_deref().map(SourceFilter::new).transpose();
+        let allowed_sources = allowed_sources.map_err(|impossible| {
+            Error::new(ErrorKind::InvalidOptions, impossible.to_string())
+                .with_hint("a prefix has up to 32 bits in IPv4 and 128 in IPv6")
+        })?;
+        if options.bind_device.as_ref() == Some(&options.device) {
+            let name = &options.device;
+            return Err(Error::new(
+                ErrorKind::InvalidOptions,
+                format!("the tunnel's datagrams can't leave by its own device {name}"),
+            )
+            .with_hint("name the interface that leads to the peer: ip -brief link"));
+        }
+        let outer_overhead = outer_overhead(&options.remote);
+        let interface =
+            options.interface.as_ref().map(|options| Interface::new(options, outer_overhead)).transpose()?;
+        let attaching = Attaching { plan: DevicePlan::new(options)?, interface, reattach: options.reattach };
+        // What is most often wrong is checked first; what changes the system comes last.
+        attaching.plan.check()?;
+        let runtime =
+            Builder::new_current_thread().enable_io().enable_time().build().map_err(|cause| {
+                Error::system("epoll_create1", &cause, "starting the tunnel's event loop")
+            })?;
+        let (socket, endpoints) = socket::open(options)?;
+        let device = attaching.attach(&socket)?;
+        let socket = Arc::new(socket);
+        let (receive_buffer, send_buffer) = socket.buffer_sizes();
+        let device_facts = DeviceFacts::default();
+        device_facts.attached(device.index(), device.offload());
+        let shared = Arc::new(Shared {
+            context: Context {
+                device: options.device.clone(),
+                device_facts,
+                endpoints: SharedEndpoints::new(endpoints),
+                outer_overhead,
+                allowed_sources,
+                clamp_mss: options.clamp_mss,
+                encap: EncapStats::default(),
+                decap: DecapStats::default(),
+                errors: ErrnoCounters::default(),
+                segments_per_send: AtomicUsize::new(socket.segments_per_send()),
+                receive_overflow: AtomicU32::new(0),
+                clock: Clock::start(),
+                problem: Problem::default(),
+                taps: Arc::default(),
+                shutdown: Shutdown::default(),
+            },
+            attaching,
+            facts: Facts { gro: socket.gro(), receive_buffer, send_buffer },
+            socket: Arc::downgrade(&socket),
+            last_mtus: OnceLock::new(),
+            ending: Mutex::new(Ending::Running(Vec::new())),
+            ended: Condvar::new(),
+        });
+        let tunnel = Self { shared: Arc::clone(&shared) };
+        thread::Builder::new()
+            .name(format!("ttun-{}", options.device))
+            .spawn(move || {
+                let carried = carry(&runtime, device, socket, &shared);
+                // Both descriptors are closed before the end is reported.
+                drop(runtime);
+                shared.end(&carried.map_or_else(End::Failed, |()| End::Closed));
+            })
+            .map_err(|cause| Error::system("clone", &cause, "starting the tunnel's thread"))?;
+        Ok(tunnel)
     }
 
-    /// Everything the tunnel counts and knows about itself, now. Takes no lock; still answers after the end.
+    /// Everything the tunnel counts and knows about itself, now; also after the end. Never makes the tunnel's thread wait.
     #[must_use]
     pub fn stats(&self) -> TunnelStats {
         self.shared.stats()
     }
 
-    /// Whether anybody answers, as the snapshot tells it, for less.
+    /// The state, as in the snapshot, for less.
     #[must_use]
     pub fn state(&self) -> TunnelState {
         self.shared.state()
     }
 
     /// Makes `remote`, of the same address family, the peer from now on, while packets flow. Where the local address was left to
-    /// the routing table it is chosen anew. The tunnel is `waiting` until the new peer is heard.
+    /// the routing table it is chosen again. The tunnel is `waiting` until something is received from the new peer.
     ///
     /// # Errors
-    /// Why it can't be the peer; the tunnel goes on with the one it had. [`ErrorKind::Closed`] after the end.
+    /// Why it can't be the peer; the tunnel keeps the one it had. [`ErrorKind::Closed`] after the end.
     pub fn set_remote(&self, remote: SocketAddr) -> Result<(), Error> {
         let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
         let socket = self.shared.socket.upgrade().ok_or_else(closed)?;
@@ -93,20 +172,20 @@ impl Tunnel {
         Ok(())
     }
 
-    /// What keeps the tunnel from working as it should although it runs: its device is gone, and why it can't be attached to again.
-    /// `None` when nothing does.
+    /// What keeps a running tunnel from working as it should, for example that its device is gone, and why it can't be attached to
+    /// again. `None` when nothing does.
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
         self.shared.context.problem.get()
     }
 
-    /// Wishes the tunnel to end and returns at once.
+    /// Requests shutdown and returns at once.
     pub fn request_close(&self) {
         self.shared.context.shutdown.request();
     }
 
-    /// Ends the tunnel and waits until its thread is done and both descriptors are closed. Says how it
-    /// ended, which may have been earlier and otherwise.
+    /// Ends the tunnel and waits until its thread is done and both descriptors are closed. Returns how it ended, which may have
+    /// been earlier, by a failure.
     #[must_use]
     pub fn close(&self) -> End {
         self.request_close();
@@ -135,12 +214,12 @@ impl Tunnel {
     }
 
     /// Starts to copy the beginnings of passing packets. `wake` is called from the packet path when there is something to
-    /// [take](Watch::take), and must not block.
+    /// [take](PacketTap::take), and must not block.
     ///
     /// # Errors
-    /// [`ErrorKind::TooManyWatches`] when 16 watch already.
-    pub fn watch(&self, options: WatchOptions, wake: impl Fn() + Send + 'static) -> Result<Watch, Error> {
-        Watch::start(Arc::clone(&self.shared.context.watch), options, Box::new(wake))
+    /// [`ErrorKind::TooManyTaps`] when there are 16 taps already.
+    pub fn tap(&self, options: TapOptions, wake: impl Fn() + Send + 'static) -> Result<PacketTap, Error> {
+        PacketTap::start(Arc::clone(&self.shared.context.taps), options, Box::new(wake))
     }
 }
 
@@ -151,8 +230,8 @@ impl Drop for Tunnel {
 }
 
 impl Shared {
-    /// The MTU of the device is that of the route to the peer, where it was to be. The peer is another already, so that failing
-    /// here is a problem of the tunnel, not of the change.
+    /// Adapts an automatic MTU of the device to the route to the peer. The peer has been changed already, so a failure is a
+    /// problem of the tunnel, not an error of the change.
     fn follow_route(&self, socket: &PeerSocket) {
         let Some(interface) = &self.attaching.interface else { return };
         match interface.follow_route(socket.path_mtu()) {
@@ -176,4 +255,35 @@ impl Shared {
     fn ending(&self) -> MutexGuard<'_, Ending> {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Carries packets until the tunnel ends; then the interface is as it was before, and both descriptors are closed.
+fn carry(
+    runtime: &Runtime,
+    device: TunDevice,
+    socket: Arc<PeerSocket>,
+    shared: &Shared,
+) -> Result<(), Error> {
+    let Shared { context, attaching, .. } = shared;
+    let _runtime = runtime.enter();
+    let device = Attachment::new(device, attaching, Arc::clone(&socket), context)?;
+    let socket = Readiness::new(socket)
+        .map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the socket"))?;
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let mut encap = Encap::new(&device, &socket, context);
+        let mut decap = Decap::new(&device, &socket, device.coalesce(), context);
+        runtime.block_on(pump::run_both(context, &mut encap, &mut decap))
+    }));
+    let _ = shared.last_mtus.set(shared.mtus());
+    ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::new(ErrorKind::Internal, format!("the packet path panicked: {message}"))
+        .with_hint("this is a bug in ttun: please report it with this message")
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::Status;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use ttun_core::{Tunnel, TunnelStats, Watch};
+use ttun_core::{PacketTap, Tunnel, TunnelStats};
 
 use crate::description::{BindingDescription, Description};
 use crate::error::BindingError;
@@ -24,7 +24,7 @@ pub struct BindingTunnel {
 /// Somebody watches packets pass. Garbage collection ends it.
 #[napi]
 pub struct BindingWatch {
-    watch: Option<Watch>,
+    watch: Option<PacketTap>,
 }
 
 /// Typed arrays of JavaScript; napi's macro takes a plain `&mut` for an object of its own.
@@ -113,7 +113,7 @@ impl BindingTunnel {
         let wake = move || {
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         };
-        match self.tunnel.watch(options.into(), wake) {
+        match self.tunnel.tap(options.into(), wake) {
             Ok(watch) => BindingWatchResult { error: None, watch: Some(BindingWatch { watch: Some(watch) }) },
             Err(error) => BindingWatchResult { error: Some(error.into()), watch: None },
         }
@@ -126,7 +126,7 @@ impl BindingWatch {
     #[napi(catch_unwind)]
     #[must_use]
     pub fn take(&self) -> BindingWatched {
-        self.watch.as_ref().map(Watch::take).unwrap_or_default().into()
+        self.watch.as_ref().map(PacketTap::take).unwrap_or_default().into()
     }
 
     /// Ends watching.

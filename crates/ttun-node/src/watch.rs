@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use ttun_core::{Direction, WatchOptions, Watched};
+use ttun_core::{Direction, TapOptions, Tapped};
 
 use crate::stats::number;
 
@@ -21,7 +21,7 @@ pub struct BindingWatchOptions {
     pub outbound: Option<bool>,
 }
 
-impl From<BindingWatchOptions> for WatchOptions {
+impl From<BindingWatchOptions> for TapOptions {
     fn from(options: BindingWatchOptions) -> Self {
         Self {
             snap_length: options.snap_length as usize,
@@ -56,8 +56,8 @@ pub struct BindingPacket {
     pub data: Buffer,
 }
 
-impl From<Watched> for BindingWatched {
-    fn from(watched: Watched) -> Self {
+impl From<Tapped> for BindingWatched {
+    fn from(watched: Tapped) -> Self {
         let packets = watched.packets.into_iter().map(|packet| BindingPacket {
             outbound: packet.direction == Direction::Outbound,
             at: packet.at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1e3),

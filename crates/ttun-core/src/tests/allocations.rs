@@ -13,9 +13,10 @@ use super::packet::{Read, tcp_super_packet, udp};
 use super::site::context;
 use crate::decap::Decap;
 use crate::encap::Encap;
-use crate::endpoints::Endpoints;
 use crate::error::Error;
-use crate::seam::{DatagramSocket, Datagrams, DeviceRead, PacketDevice};
+use crate::io::{DatagramSocket, Datagrams, DeviceRead, PacketDevice};
+use crate::pump;
+use crate::shared::{Context, Endpoints};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -140,7 +141,7 @@ impl DatagramSocket for Treadmill {
 
 /// Runs one pump until its calls are used up; says how often it allocated since the warm-up, and how many
 /// bytes it moved.
-fn ran(start: impl AsyncFnOnce(Treadmill, &crate::pumps::Context)) -> (usize, usize) {
+fn ran(start: impl AsyncFnOnce(Treadmill, &Context)) -> (usize, usize) {
     let (tcp, tcp_packets) = tcp_super_packet(60_000, 1400);
     let small = (VirtioNetHeader::NONE, udp(0, 100));
     let reads = [tcp, small.clone(), small.clone(), small, (VirtioNetHeader::NONE, udp(1, 2000))];
@@ -178,7 +179,7 @@ fn the_counter_sees_allocations_of_this_thread() {
 #[test]
 fn packets_go_out_without_allocation() {
     let (allocations, bytes) = ran(async |treadmill, context| {
-        Encap::new(treadmill.clone(), treadmill, context).run().await.unwrap();
+        pump::run(context, &mut Encap::new(&treadmill, &treadmill, context)).await.unwrap();
     });
     assert!(bytes > CALLS * 1000, "packets were moved");
     assert_eq!(allocations, 0);
@@ -188,7 +189,7 @@ fn packets_go_out_without_allocation() {
 fn packets_come_in_without_allocation() {
     let (allocations, bytes) = ran(async |treadmill, context| {
         let coalesce = CoalesceOptions { tcp: true, udp: true };
-        Decap::new(treadmill.clone(), treadmill, coalesce, context).run().await.unwrap();
+        pump::run(context, &mut Decap::new(&treadmill, &treadmill, coalesce, context)).await.unwrap();
     });
     assert!(bytes > CALLS * 1000, "packets were moved");
     assert_eq!(allocations, 0);
@@ -198,10 +199,10 @@ fn packets_come_in_without_allocation() {
 fn packets_come_in_without_allocation_while_a_new_peer_is_awaited() {
     let (allocations, bytes) = ran(async |treadmill, context| {
         let coalesce = CoalesceOptions { tcp: true, udp: true };
-        let mut decap = Decap::new(treadmill.clone(), treadmill, coalesce, context);
+        let mut decap = Decap::new(&treadmill, &treadmill, coalesce, context);
         let remote = "192.0.2.3:8000".parse().unwrap();
         context.endpoints.change(|now| Ok::<_, Error>(Endpoints { remote, ..now })).unwrap();
-        decap.run().await.unwrap();
+        pump::run(context, &mut decap).await.unwrap();
     });
     assert!(bytes > CALLS * 1000, "packets were moved");
     assert_eq!(allocations, 0);

@@ -11,10 +11,10 @@ use socket2::SockRef;
 use tokio::runtime::{Builder, Runtime};
 
 use super::options::to;
+use crate::io::{DatagramSocket, Datagrams, Readiness};
+use crate::message;
 use crate::options::{Offload, TunnelOptions};
-use crate::seam::{DatagramSocket, Datagrams};
-use crate::socket::{self, PeerSocket, SocketHandle};
-use crate::system::datagram;
+use crate::socket::{self, PeerSocket};
 
 /// Nothing on loopback takes as long.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ struct Link {
     runtime: Runtime,
     socket: Arc<PeerSocket>,
     local: SocketAddr,
-    handle: SocketHandle,
+    handle: Readiness<Arc<PeerSocket>>,
     peer: UdpSocket,
 }
 
@@ -40,7 +40,9 @@ impl Link {
         peer.connect(endpoints.local).unwrap();
         peer.set_read_timeout(Some(LIMIT)).unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        Self { runtime, handle: SocketHandle::new(Arc::clone(&socket)), socket, local: endpoints.local, peer }
+        let _runtime = runtime.enter();
+        let handle = Readiness::new(Arc::clone(&socket)).unwrap();
+        Self { runtime, handle, socket, local: endpoints.local, peer }
     }
 
     /// What comes next, waited for: bytes, and what is known of them.
@@ -103,7 +105,7 @@ fn datagrams_sent_together_are_received_together_with_their_stride() {
         let link = Link::new(loopback, Offload::ALL);
         let datagrams = datagrams(40, 1000);
         let bytes = datagrams.concat();
-        datagram::send(link.peer.as_fd(), &[IoSlice::new(&bytes)], Some(1000)).unwrap();
+        message::send(link.peer.as_fd(), &[IoSlice::new(&bytes)], Some(1000)).unwrap();
         let mut buffer = vec![0; 65_536];
         let received = link.receive(&mut buffer).unwrap();
         assert_eq!((received.len, received.stride, received.truncated), (bytes.len(), 1000, false));
@@ -116,7 +118,7 @@ fn datagrams_are_received_one_by_one_where_joining_is_off() {
     for loopback in LOOPBACKS {
         let link = Link::new(loopback, Offload { receive: false, ..Offload::ALL });
         let datagrams = datagrams(40, 1000);
-        datagram::send(link.peer.as_fd(), &[IoSlice::new(&datagrams.concat())], Some(1000)).unwrap();
+        message::send(link.peer.as_fd(), &[IoSlice::new(&datagrams.concat())], Some(1000)).unwrap();
         let mut buffer = vec![0; 65_536];
         for datagram in datagrams {
             let received = link.receive(&mut buffer).unwrap();
@@ -170,7 +172,8 @@ fn what_a_full_receive_buffer_loses_is_counted() {
         link.peer.send(&[1; 1000]).unwrap();
     }
     let mut buffer = vec![0; 65_536];
-    let mut arrived = 0;
+    link.receive(&mut buffer).unwrap();
+    let mut arrived = 1;
     while link.handle.try_recv(&mut buffer).is_ok() {
         arrived += 1;
     }
@@ -216,7 +219,7 @@ fn a_refusal_wakes_who_waits_for_datagrams() {
             };
             let sending = async {
                 tokio::task::yield_now().await;
-                datagram::send(socket.as_fd(), &[IoSlice::new(b"anybody?")], None).unwrap();
+                message::send(socket.as_fd(), &[IoSlice::new(b"anybody?")], None).unwrap();
             };
             tokio::time::timeout(LIMIT, async { tokio::join!(waiting, sending).0 })
                 .await

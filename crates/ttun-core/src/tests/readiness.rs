@@ -2,12 +2,11 @@
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use crate::readiness::Readiness;
+use crate::io::Readiness;
 
 /// Nothing between two sockets of one process takes as long.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -16,7 +15,7 @@ fn pair() -> (Readiness<UnixDatagram>, UnixDatagram) {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     theirs.set_nonblocking(true).unwrap();
-    (Readiness::new(Arc::new(ours)), theirs)
+    (Readiness::new(ours).unwrap(), theirs)
 }
 
 fn running<T>(story: impl Future<Output = T>) -> T {
@@ -38,15 +37,17 @@ async fn received(ours: &Readiness<UnixDatagram>) -> Vec<u8> {
 
 #[test]
 fn what_was_there_before_the_first_wait_is_read() {
-    let (ours, theirs) = pair();
-    theirs.send(b"early").unwrap();
-    assert_eq!(running(received(&ours)), b"early");
+    running(async {
+        let (ours, theirs) = pair();
+        theirs.send(b"early").unwrap();
+        assert_eq!(received(&ours).await, b"early");
+    });
 }
 
 #[test]
 fn what_comes_between_would_block_and_the_wait_is_not_missed() {
-    let (ours, theirs) = pair();
     running(async {
+        let (ours, theirs) = pair();
         for round in 0..100 {
             assert!(ours.try_read(|socket| socket.recv(&mut [0; 100])).is_err());
             theirs.send(&[round]).unwrap();
@@ -57,8 +58,8 @@ fn what_comes_between_would_block_and_the_wait_is_not_missed() {
 
 #[test]
 fn reading_goes_on_without_waiting_until_nothing_is_left() {
-    let (ours, theirs) = pair();
     running(async {
+        let (ours, theirs) = pair();
         theirs.send(b"first").unwrap();
         assert_eq!(received(&ours).await, b"first");
         assert!(ours.try_read(|socket| socket.recv(&mut [0; 100])).is_err());
@@ -71,8 +72,8 @@ fn reading_goes_on_without_waiting_until_nothing_is_left() {
 
 #[test]
 fn room_to_write_is_waited_for_again_and_again() {
-    let (ours, theirs) = pair();
     running(async {
+        let (ours, theirs) = pair();
         for _ in 0..10 {
             while ours.get().send(&[0; 1000]).is_ok() {}
             let making_room = async {

@@ -1,6 +1,7 @@
 //! The real socket with another peer, over loopback.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use tokio::runtime::Builder;
 
 use super::options::to;
 use crate::ErrorKind;
-use crate::endpoints::Endpoints;
-use crate::seam::DatagramSocket;
-use crate::socket::{self, PeerSocket, SocketHandle};
+use crate::io::{DatagramSocket, Readiness};
+use crate::message;
+use crate::shared::Endpoints;
+use crate::socket::{self, PeerSocket};
 
 /// Nothing on loopback takes as long.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -34,7 +36,7 @@ fn received(socket: &Arc<PeerSocket>) -> Vec<u8> {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let mut buffer = vec![0; 65_536];
     let len = runtime.block_on(async {
-        let handle = SocketHandle::new(Arc::clone(socket));
+        let handle = Readiness::new(Arc::clone(socket)).unwrap();
         loop {
             match handle.try_recv(&mut buffer) {
                 Ok(datagrams) => return datagrams.len,
@@ -57,8 +59,7 @@ fn only_the_new_peer_is_heard_and_spoken_to() {
         before.send_to(b"late", moved.local).unwrap();
         after.send_to(b"Hello", moved.local).unwrap();
         assert_eq!(received(&socket), b"Hello");
-        let handle = SocketHandle::new(Arc::clone(&socket));
-        handle.try_send(&[std::io::IoSlice::new(b"World")], None).unwrap();
+        message::send(socket.as_fd(), &[std::io::IoSlice::new(b"World")], None).unwrap();
         let mut buffer = [0; 100];
         assert_eq!(after.recv(&mut buffer).unwrap(), 5);
     }

@@ -13,16 +13,13 @@ use tokio::runtime::Builder;
 use ttun_packet::CoalesceOptions;
 
 use super::fake::{FakeDevice, FakeSocket, Lane};
-use crate::attachment::DeviceFacts;
 use crate::clock::Clock;
 use crate::counters::ErrnoCounters;
 use crate::decap::Decap;
 use crate::encap::Encap;
-use crate::endpoints::{Endpoints, SharedEndpoints};
 use crate::error::Error;
-use crate::problem::Problem;
-use crate::pumps::Context;
-use crate::shutdown::Shutdown;
+use crate::pump;
+use crate::shared::{Context, DeviceFacts, Endpoints, Problem, SharedEndpoints, Shutdown};
 use crate::stats::{DecapStats, EncapStats};
 use crate::{DecapDrop, EncapDrop};
 
@@ -86,20 +83,11 @@ impl Site {
 
     /// Both pumps in one thread, as the tunnel runs them.
     async fn run(&self) -> Result<(), Error> {
-        let (device, socket) = (self.device.clone(), self.socket.clone());
         self.context.segments_per_send.store(self.segments_per_send, Ordering::Relaxed);
-        let mut encap = Encap::new(device, socket, &self.context);
-        let (device, socket) = (self.device.clone(), self.socket.clone());
-        let mut decap = Decap::new(device, socket, self.coalesce, &self.context);
-        let (out, back) = tokio::join!(self.ending(encap.run()), self.ending(decap.run()));
+        let mut encap = Encap::new(&self.device, &self.socket, &self.context);
+        let mut decap = Decap::new(&self.device, &self.socket, self.coalesce, &self.context);
+        let ended = pump::run_both(&self.context, &mut encap, &mut decap).await;
         self.ended.set(true);
-        out.and(back)
-    }
-
-    /// When one pump ends, the other has nothing to live for.
-    async fn ending(&self, pump: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-        let ended = pump.await;
-        self.context.shutdown.request();
         ended
     }
 
@@ -192,7 +180,7 @@ pub(super) fn context() -> Context {
         receive_overflow: AtomicU32::new(0),
         clock: Clock::start(),
         problem: Problem::default(),
-        watch: Arc::default(),
+        taps: Arc::default(),
         shutdown: Shutdown::default(),
     }
 }

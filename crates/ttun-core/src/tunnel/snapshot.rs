@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use super::Shared;
 use crate::clock::epoch_ms;
+use crate::device::interface_mtu;
 use crate::stats::{DeviceStats, SocketStats, TunnelState, TunnelStats};
-use crate::system;
 
 /// Read from the kernel for each snapshot, and kept when the tunnel ends.
 #[derive(Clone, Copy, Default)]
@@ -24,7 +24,7 @@ impl Shared {
         // A device that was deleted has none, nor can it be asked of one in another network namespace. It goes by its number: it
         // may have been given another name, and its own to something else.
         let device = match self.context.device_facts.get() {
-            Some((index, _)) => system::tun::interface_mtu(socket.as_fd(), index).unwrap_or(0),
+            Some((index, _)) => interface_mtu(socket.as_fd(), index).unwrap_or(0),
             None => 0,
         };
         Mtus { device, path: socket.path_mtu() }

@@ -2,14 +2,14 @@
 
 use std::sync::mpsc::channel;
 
-use ttun_core::{Direction, End, ErrorKind, Offload, Tunnel, TunnelState, WatchOptions};
+use ttun_core::{Direction, End, ErrorKind, Offload, TapOptions, Tunnel, TunnelState};
 
 use crate::namespace::{isolated, run};
 use crate::site::{HEADERS, Site, answer, end_of, make_device, options};
 use crate::tun::{LIMIT, OtherProgram, eventually};
 
-const EVERYTHING: WatchOptions =
-    WatchOptions { snap_length: 65_535, capacity: 100, packets_per_second: None, direction: None };
+const EVERYTHING: TapOptions =
+    TapOptions { snap_length: 65_535, capacity: 100, packets_per_second: None, direction: None };
 
 #[test]
 fn closing_frees_device_and_port_at_once() {
@@ -84,7 +84,7 @@ fn a_panic_in_the_packet_path_ends_the_tunnel_with_an_error_and_frees_everything
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let ended = end_of(&site.tunnel);
-        let _watch = site.tunnel.watch(EVERYTHING, || panic!("injected")).unwrap();
+        let _tap = site.tunnel.tap(EVERYTHING, || panic!("injected")).unwrap();
         site.program.send(b"Hello World").unwrap();
         let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("nobody closed it") };
         assert_eq!(error.kind(), ErrorKind::Internal);
@@ -99,7 +99,7 @@ fn a_panic_on_the_way_in_ends_the_tunnel_too() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let ended = end_of(&site.tunnel);
-        let _watch = site.tunnel.watch(EVERYTHING, || panic!("injected")).unwrap();
+        let _tap = site.tunnel.tap(EVERYTHING, || panic!("injected")).unwrap();
         site.peer.send(&answer(b"Hello World")).unwrap();
         let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("nobody closed it") };
         assert_eq!(error.kind(), ErrorKind::Internal);
@@ -107,18 +107,18 @@ fn a_panic_on_the_way_in_ends_the_tunnel_too() {
 }
 
 #[test]
-fn who_watches_sees_packets_of_both_directions() {
+fn a_tap_copies_packets_of_both_directions() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let (wake, woken) = channel();
-        let watch = site.tunnel.watch(WatchOptions { snap_length: HEADERS + 5, ..EVERYTHING }, move || {
+        let tap = site.tunnel.tap(TapOptions { snap_length: HEADERS + 5, ..EVERYTHING }, move || {
             wake.send(()).unwrap();
         });
-        let watch = watch.unwrap();
+        let tap = tap.unwrap();
         site.program.send(b"Hello World").unwrap();
         let outbound = site.outbound();
         woken.recv_timeout(LIMIT).unwrap();
-        let seen = watch.take();
+        let seen = tap.take();
         assert_eq!((seen.packets.len(), seen.left_out), (1, 0));
         assert_eq!(seen.packets[0].direction, Direction::Outbound);
         assert_eq!(seen.packets[0].len, outbound.len());
@@ -126,24 +126,24 @@ fn who_watches_sees_packets_of_both_directions() {
 
         site.peer.send(&answer(b"Hello World")).unwrap();
         woken.recv_timeout(LIMIT).unwrap();
-        let seen = watch.take();
+        let seen = tap.take();
         assert_eq!(seen.packets[0].direction, Direction::Inbound);
         assert_eq!(seen.packets[0].data, answer(b"Hello World")[..HEADERS + 5]);
     });
 }
 
 #[test]
-fn a_watcher_who_does_not_take_costs_no_more_than_its_capacity() {
+fn a_tap_that_is_not_emptied_holds_no_more_than_its_capacity() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
-        let watch = site.tunnel.watch(WatchOptions { capacity: 3, ..EVERYTHING }, || {}).unwrap();
+        let tap = site.tunnel.tap(TapOptions { capacity: 3, ..EVERYTHING }, || {}).unwrap();
         for _ in 0..10 {
             site.program.send(b"Hello World").unwrap();
         }
         eventually("all packets pass", || site.tunnel.stats().encap.packets == 10);
-        let seen = watch.take();
+        let seen = tap.take();
         assert_eq!((seen.packets.len(), seen.left_out), (3, 7));
-        drop(watch);
+        drop(tap);
         site.program.send(b"unseen").unwrap();
         eventually("packets pass unseen", || site.tunnel.stats().encap.packets == 11);
     });

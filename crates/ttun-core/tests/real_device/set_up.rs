@@ -257,14 +257,14 @@ fn a_device_that_was_there_before_is_as_before_whatever_ends_the_tunnel() {
             |site| drop(site.closed()),
             |site| drop(site.tunnel),
             |site| {
-                let everything = ttun_core::WatchOptions {
+                let everything = ttun_core::TapOptions {
                     snap_length: 0,
                     capacity: 1,
                     packets_per_second: None,
                     direction: None,
                 };
                 let ended = end_of(&site.tunnel);
-                let _watch = site.tunnel.watch(everything, || panic!("injected")).unwrap();
+                let _tap = site.tunnel.tap(everything, || panic!("injected")).unwrap();
                 site.program.send(b"Hello World").unwrap();
                 assert!(matches!(ended.recv_timeout(LIMIT).unwrap(), End::Failed(_)));
             },

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use ttun_packet::{Segments, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 
 use super::{faults::Faults, gate::Gate};
-use crate::seam::{DeviceRead, PacketDevice};
+use crate::io::{DeviceRead, PacketDevice};
 use crate::tests::packet::Read;
 
 /// The longest that a read can be. All of this room must be free, so all of it is written to.

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{faults::Faults, gate::Gate, lane::Lane};
-use crate::endpoints::Endpoints;
 use crate::error::Error;
-use crate::seam::{DatagramSocket, Datagrams};
+use crate::io::{DatagramSocket, Datagrams};
+use crate::shared::Endpoints;
 
 /// What IPv4 lets a datagram carry, bytes.
 const LONGEST_DATAGRAM: usize = 65_507;

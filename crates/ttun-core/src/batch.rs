@@ -1,4 +1,4 @@
-//! Packets of one length (the last may be shorter) that will go out by one send.
+//! A batch of packets for one send: of one length, of which the last may be shorter.
 
 use std::io::IoSlice;
 use std::ops::Range;
@@ -6,13 +6,13 @@ use std::ops::Range;
 use ttun_packet::MAX_SEGMENT_HEADER_LEN;
 
 /// Most packets of a batch: what the kernel takes as segments of one send.
-pub(super) const MAX_PACKETS: usize = 64;
+pub(crate) const MAX_PACKETS: usize = 64;
 
 /// Most pieces of a batch: a header and a payload each.
-pub(super) const MAX_PIECES: usize = 2 * MAX_PACKETS;
+pub(crate) const MAX_PIECES: usize = 2 * MAX_PACKETS;
 
 /// Room for a gather list.
-pub(super) type Slices<'b> = [IoSlice<'b>; MAX_PIECES];
+pub(crate) type Slices<'b> = [IoSlice<'b>; MAX_PIECES];
 
 /// Most bytes of a batch: the UDP payload that fits an IPv4 total length of 16 bits (RFC 768, RFC 791).
 /// IPv6 would take 20 bytes more; one bound for both keeps the code plain.
@@ -28,7 +28,7 @@ enum Piece {
 }
 
 /// The gather list of one send.
-pub(super) struct Batch {
+pub(crate) struct Batch {
     pieces: [Piece; MAX_PIECES],
     pieces_len: usize,
     headers: Box<[u8]>,
@@ -42,7 +42,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             pieces: [Piece::Read { start: 0, len: 0 }; MAX_PIECES],
             pieces_len: 0,
@@ -55,22 +55,22 @@ impl Batch {
         }
     }
 
-    pub(super) fn packets(&self) -> usize {
+    pub(crate) fn packets(&self) -> usize {
         self.packets
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Length of each packet but the last, bytes; 0 while there is none.
-    pub(super) fn segment_len(&self) -> usize {
+    pub(crate) fn segment_len(&self) -> usize {
         self.segment_len
     }
 
     /// The lowest place in the read buffer that still waits to be sent. Reads stand in the order in which
     /// they came, so it is where the first of them begins.
-    pub(super) fn first_byte(&self) -> Option<usize> {
+    pub(crate) fn first_byte(&self) -> Option<usize> {
         self.used().iter().find_map(|piece| match *piece {
             Piece::Read { start, .. } => Some(start as usize),
             Piece::Header { .. } => None,
@@ -78,7 +78,7 @@ impl Batch {
     }
 
     /// Whether a packet of `len` bytes may join, where one send carries `most` packets.
-    pub(super) fn fits(&self, len: usize, most: usize) -> bool {
+    pub(crate) fn fits(&self, len: usize, most: usize) -> bool {
         self.packets == 0
             || !self.full
                 && self.packets < most.min(MAX_PACKETS)
@@ -88,7 +88,7 @@ impl Batch {
 
     /// Adds a packet of `len` bytes, for which [`Self::fits`] must have said yes: `header_len` bytes for the
     /// caller to write, then `read` of the read buffer.
-    pub(super) fn push(&mut self, len: usize, read: Range<usize>, header_len: usize) -> &mut [u8] {
+    pub(crate) fn push(&mut self, len: usize, read: Range<usize>, header_len: usize) -> &mut [u8] {
         if self.packets == 0 {
             self.segment_len = len;
         }
@@ -120,7 +120,7 @@ impl Batch {
     }
 
     /// The gather list of all packets, in `slices`; `read` is the buffer that the device was read into.
-    pub(super) fn gather<'s, 'b>(&'b self, read: &'b [u8], slices: &'s mut Slices<'b>) -> &'s [IoSlice<'b>] {
+    pub(crate) fn gather<'s, 'b>(&'b self, read: &'b [u8], slices: &'s mut Slices<'b>) -> &'s [IoSlice<'b>] {
         for (slice, &piece) in slices.iter_mut().zip(self.used()) {
             *slice = IoSlice::new(self.bytes_of(piece, read));
         }
@@ -128,7 +128,7 @@ impl Batch {
     }
 
     /// The gather list of the packet at `index` alone.
-    pub(super) fn gather_one<'s, 'b>(
+    pub(crate) fn gather_one<'s, 'b>(
         &'b self,
         index: usize,
         read: &'b [u8],
@@ -151,7 +151,7 @@ impl Batch {
     }
 
     /// Length of the packet at `index`, bytes.
-    pub(super) fn packet_len(&self, index: usize) -> usize {
+    pub(crate) fn packet_len(&self, index: usize) -> usize {
         self.extent(index).len()
     }
 
@@ -169,7 +169,7 @@ impl Batch {
         buffer.get(start as usize..(start + len) as usize).unwrap_or(&[])
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.pieces_len = 0;
         self.headers_len = 0;
         self.packets = 0;

@@ -1,4 +1,4 @@
-//! Those who watch: each sees what it asked for, and none costs another anything.
+//! Packet taps: each gets what it asked for, and none affects the others.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -6,28 +6,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::packet::{tcp_super_packet, udp, udp_flow};
 use super::site::{Site, running};
-use crate::watch::{Direction, Watch, WatchOptions, Watched};
+use crate::tap::{Direction, PacketTap, TapOptions, Tapped};
 use crate::{Error, ErrorKind};
 
-const EVERYTHING: WatchOptions =
-    WatchOptions { snap_length: 65_535, capacity: 1000, packets_per_second: None, direction: None };
+const EVERYTHING: TapOptions =
+    TapOptions { snap_length: 65_535, capacity: 1000, packets_per_second: None, direction: None };
 
-fn try_watch(site: &Site, options: WatchOptions) -> Result<Watch, Error> {
-    Watch::start(Arc::clone(&site.context.watch), options, Box::new(|| {}))
+fn try_watch(site: &Site, options: TapOptions) -> Result<PacketTap, Error> {
+    PacketTap::start(Arc::clone(&site.context.taps), options, Box::new(|| {}))
 }
 
-fn watch(site: &Site, options: WatchOptions) -> Watch {
+fn watch(site: &Site, options: TapOptions) -> PacketTap {
     try_watch(site, options).unwrap()
 }
 
-fn data(watched: &Watched) -> Vec<&[u8]> {
+fn data(watched: &Tapped) -> Vec<&[u8]> {
     watched.packets.iter().map(|packet| &packet.data[..]).collect()
 }
 
 #[test]
 fn each_watcher_sees_the_direction_it_asked_for_and_counts_only_that() {
     let site = Site::alone();
-    let only = |direction| WatchOptions { direction: Some(direction), capacity: 2, ..EVERYTHING };
+    let only = |direction| TapOptions { direction: Some(direction), capacity: 2, ..EVERYTHING };
     let all = watch(&site, EVERYTHING);
     let outbound = watch(&site, only(Direction::Outbound));
     let inbound = watch(&site, only(Direction::Inbound));
@@ -69,7 +69,7 @@ fn a_super_packet_is_seen_as_the_packets_it_stands_for_each_cut_to_the_watchers_
     let site = Site::alone();
     let (read, packets) = tcp_super_packet(10 * 1000, 1000);
     let [long, short, none] =
-        [1040, 60, 0].map(|snap_length| watch(&site, WatchOptions { snap_length, ..EVERYTHING }));
+        [1040, 60, 0].map(|snap_length| watch(&site, TapOptions { snap_length, ..EVERYTHING }));
     let [ended] = running([&site], async {
         site.device.hand_over_reads([read]);
         site.settled().await;
@@ -86,8 +86,8 @@ fn a_super_packet_is_seen_as_the_packets_it_stands_for_each_cut_to_the_watchers_
 #[test]
 fn one_that_takes_nothing_costs_the_others_no_packet() {
     let site = Site::alone();
-    let slow = watch(&site, WatchOptions { capacity: 3, ..EVERYTHING });
-    let quick = watch(&site, WatchOptions { capacity: 10, ..EVERYTHING });
+    let slow = watch(&site, TapOptions { capacity: 3, ..EVERYTHING });
+    let quick = watch(&site, TapOptions { capacity: 10, ..EVERYTHING });
     let seen = Cell::new(0);
     let [ended] = running([&site], async {
         for _ in 0..20 {
@@ -107,7 +107,7 @@ fn one_that_takes_nothing_costs_the_others_no_packet() {
 #[test]
 fn one_whose_share_is_used_up_counts_what_passes() {
     let site = Site::alone();
-    let none = watch(&site, WatchOptions { packets_per_second: Some(0), ..EVERYTHING });
+    let none = watch(&site, TapOptions { packets_per_second: Some(0), ..EVERYTHING });
     let [ended] = running([&site], async {
         site.device.hand_over(&udp_flow(100, 100));
         site.socket.arrive(&udp_flow(100, 100));
@@ -128,7 +128,7 @@ fn a_watcher_is_woken_once_until_it_takes() {
             wakes.fetch_add(1, Ordering::Relaxed);
         })
     };
-    let watch = Watch::start(Arc::clone(&site.context.watch), EVERYTHING, wake).unwrap();
+    let watch = PacketTap::start(Arc::clone(&site.context.taps), EVERYTHING, wake).unwrap();
     let [ended] = running([&site], async {
         for round in 1..=3 {
             site.device.hand_over(&udp_flow(10, 100));
@@ -147,10 +147,10 @@ fn sixteen_may_watch_and_the_next_one_when_one_has_gone() {
     let site = Site::alone();
     let mut watches: Vec<_> = (0..16).map(|_| watch(&site, EVERYTHING)).collect();
     let Err(error) = try_watch(&site, EVERYTHING) else { panic!("a seventeenth watches") };
-    assert_eq!(error.kind(), ErrorKind::TooManyWatches);
+    assert_eq!(error.kind(), ErrorKind::TooManyTaps);
     assert!(error.message().contains("16"));
     drop(watches.remove(5));
-    watches.push(watch(&site, WatchOptions { direction: Some(Direction::Inbound), ..EVERYTHING }));
+    watches.push(watch(&site, TapOptions { direction: Some(Direction::Inbound), ..EVERYTHING }));
     let [ended] = running([&site], async {
         site.device.hand_over(&udp_flow(3, 100));
         site.settled().await;
@@ -163,7 +163,7 @@ fn sixteen_may_watch_and_the_next_one_when_one_has_gone() {
 #[test]
 fn who_has_gone_leaves_nothing_behind() {
     let site = Site::alone();
-    let first = watch(&site, WatchOptions { capacity: 1, ..EVERYTHING });
+    let first = watch(&site, TapOptions { capacity: 1, ..EVERYTHING });
     let [ended] = running([&site], async {
         site.device.hand_over(&udp_flow(10, 100));
         site.settled().await;

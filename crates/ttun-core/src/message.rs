@@ -1,4 +1,5 @@
-//! `sendmsg` and `recvmsg` with the control messages of UDP segmentation offload (udp(7), linux/udp.h).
+//! Socket calls that no library wraps as the packet path needs them: `sendmsg` and `recvmsg` with the control messages of UDP
+//! segmentation offload (udp(7), linux/udp.h), dissolving a connection, and integer options.
 
 use std::ffi::c_int;
 use std::io::{self, IoSlice};
@@ -7,15 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use socket2::{SockAddr, SockAddrStorage};
 
-/// What a receive brought.
-pub(crate) struct ReceivedMessage {
-    pub(crate) len: usize,
-    pub(crate) truncated: bool,
-    /// Size of each datagram but the last, where the kernel joined several.
-    pub(crate) segment_len: Option<usize>,
-    /// Datagrams dropped so far because the receive buffer was full.
-    pub(crate) overflow: Option<u32>,
-}
+use crate::io::Datagrams;
 
 /// Sends `pieces` on a connected socket, cut into datagrams of `segment_len` bytes where that is given.
 pub(crate) fn send(
@@ -38,15 +31,15 @@ pub(crate) fn send(
 }
 
 /// Receives into `buffer` what the socket has next.
-pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<ReceivedMessage> {
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Datagrams> {
     receive_message(socket, buffer, &mut empty_message())
 }
 
-/// Receives, and says from where.
+/// Receives, with the sender's address.
 pub(crate) fn receive_from(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
-) -> io::Result<(ReceivedMessage, Option<SocketAddr>)> {
+) -> io::Result<(Datagrams, Option<SocketAddr>)> {
     let mut sender = SockAddrStorage::zeroed();
     let mut message = empty_message();
     message.msg_name = (&raw mut sender).cast();
@@ -62,7 +55,7 @@ fn receive_message(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     message: &mut libc::msghdr,
-) -> io::Result<ReceivedMessage> {
+) -> io::Result<Datagrams> {
     let mut control = ControlBuffer([0; CONTROL_LEN]);
     let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     message.msg_iov = &raw mut piece;
@@ -75,12 +68,9 @@ fn receive_message(
     if received < 0 {
         return Err(io::Error::last_os_error());
     }
-    let mut result = ReceivedMessage {
-        len: received.cast_unsigned(),
-        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
-        segment_len: None,
-        overflow: None,
-    };
+    let len = received.cast_unsigned();
+    let truncated = message.msg_flags & libc::MSG_TRUNC != 0;
+    let mut result = Datagrams { len, stride: len, truncated, overflow: None };
     // The kernel has set `msg_controllen` to what it wrote.
     #[allow(clippy::unnecessary_cast, reason = "the type differs between C libraries")]
     let written_len = message.msg_controllen as usize;
@@ -88,7 +78,7 @@ fn receive_message(
     for (level, kind, value) in control_messages(written) {
         match (level, kind) {
             // A C int, unlike the u16 that goes the other way (udp_cmsg_recv in include/linux/udp.h).
-            (libc::SOL_UDP, libc::UDP_GRO) => result.segment_len = usize::try_from(value).ok(),
+            (libc::SOL_UDP, libc::UDP_GRO) => result.stride = usize::try_from(value).unwrap_or(len),
             (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => result.overflow = Some(value.cast_unsigned()),
             _ => {}
         }
@@ -98,14 +88,58 @@ fn receive_message(
 
 /// Dissolves the association of a connected socket (connect(2): an address of family `AF_UNSPEC`).
 pub(crate) fn dissolve(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let nobody = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+    let unspecified = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
     let len = size_of::<libc::sockaddr>() as libc::socklen_t;
-    // SAFETY: the kernel reads `len` bytes, the size of `nobody`, which outlives the call.
-    let result = unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, len) };
+    // SAFETY: the kernel reads `len` bytes, the size of `unspecified`, which outlives the call.
+    let result = unsafe { libc::connect(socket.as_raw_fd(), &raw const unspecified, len) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The sockets are non-blocking already; this says so once more where a descriptor is shared.
+/// An integer option that socket2 has no name for, as `(level, name)`.
+#[derive(Clone, Copy)]
+pub(crate) struct IntOption(c_int, c_int);
+
+impl IntOption {
+    /// Receive buffer beyond `net.core.rmem_max`; needs `CAP_NET_ADMIN` (socket(7)).
+    pub(crate) const RECEIVE_BUFFER_FORCE: Self = Self(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE);
+    /// Send buffer beyond `net.core.wmem_max`; needs `CAP_NET_ADMIN`.
+    pub(crate) const SEND_BUFFER_FORCE: Self = Self(libc::SOL_SOCKET, libc::SO_SNDBUFFORCE);
+    /// Number of the interface to which the socket is bound (`SO_BINDTOIFINDEX`, kernel 5.0).
+    pub(crate) const BOUND_INTERFACE: Self = Self(libc::SOL_SOCKET, SO_BINDTOIFINDEX);
+    /// Each receive reports how many datagrams were lost so far to a full receive buffer.
+    pub(crate) const RECEIVE_OVERFLOW: Self = Self(libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
+    /// Size of the datagrams that a send is cut into (udp(7)).
+    pub(crate) const UDP_SEGMENT: Self = Self(libc::SOL_UDP, libc::UDP_SEGMENT);
+    /// Whether a receive may bring several datagrams (udp(7)).
+    pub(crate) const UDP_GRO: Self = Self(libc::SOL_UDP, libc::UDP_GRO);
+    /// MTU of the route that a connected socket uses (ip(7)).
+    pub(crate) const IPV4_MTU: Self = Self(libc::IPPROTO_IP, libc::IP_MTU);
+    /// MTU of the route that a connected socket uses (ipv6(7)).
+    pub(crate) const IPV6_MTU: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_MTU);
+
+    pub(crate) fn get(self, socket: BorrowedFd<'_>) -> io::Result<c_int> {
+        let mut value: c_int = 0;
+        let mut len = size_of::<c_int>() as libc::socklen_t;
+        // SAFETY: the kernel writes at most `len` bytes, the size of `value`, and both outlive the call.
+        let result = unsafe {
+            libc::getsockopt(socket.as_raw_fd(), self.0, self.1, (&raw mut value).cast(), &raw mut len)
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
+    }
+
+    pub(crate) fn set(self, socket: BorrowedFd<'_>, value: c_int) -> io::Result<()> {
+        let len = size_of::<c_int>() as libc::socklen_t;
+        // SAFETY: the kernel reads `len` bytes, the size of `value`, which outlives the call.
+        let result =
+            unsafe { libc::setsockopt(socket.as_raw_fd(), self.0, self.1, (&raw const value).cast(), len) };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+/// Of asm-generic/socket.h; libc has it for some C libraries only.
+const SO_BINDTOIFINDEX: c_int = 62;
+
+/// The sockets are non-blocking already; this holds where a descriptor is shared.
 const FLAGS: c_int = libc::MSG_DONTWAIT;
 
 /// Room for the two control messages that a receive asks for, each a header and an aligned int.

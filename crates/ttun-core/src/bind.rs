@@ -1,0 +1,253 @@
+//! UDP sockets before they are connected: bound, with a filter that admits the peer alone, and the errors that say why that is
+//! not possible.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+
+use crate::error::{Error, ErrorKind};
+use crate::message::IntOption;
+
+/// What the route to a peer depends on.
+pub(crate) struct Place {
+    /// As it was asked for: the address may be left to the routing table.
+    pub(crate) local: SocketAddr,
+    pub(crate) bind_device: Option<String>,
+    pub(crate) fwmark: Option<u32>,
+}
+
+impl Place {
+    /// A socket bound to `local`, for which the kernel looks up routes as it will for every datagram. It takes datagrams of
+    /// `remote` alone.
+    pub(crate) fn bound(&self, local: SocketAddr, remote: SocketAddr) -> Result<Socket, Error> {
+        let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))
+            .map_err(|cause| Error::system("socket", &cause, "opening a UDP socket"))?;
+        if local.is_ipv6() {
+            // The wire carries one family; an IPv4 datagram must not come in by a mapped address.
+            socket
+                .set_only_v6(true)
+                .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to IPv6"))?;
+        }
+        if let Some(mark) = self.fwmark {
+            socket.set_mark(mark).map_err(|cause| mark_refused(mark, &cause))?;
+        }
+        // Needs no privilege on a socket that is not bound to an interface yet (since Linux 5.7, `sock_bindtoindex_locked`).
+        if let Some(name) = &self.bind_device {
+            socket.bind_device(Some(name.as_bytes())).map_err(|cause| device_refused(name, &cause))?;
+        }
+        admit_only(&SockRef::from(&socket), remote)
+            .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the peer"))?;
+        socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause))?;
+        Ok(socket)
+    }
+}
+
+/// The kernel's offloads for UDP sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpOffload {
+    /// One send can carry many datagrams (`UDP_SEGMENT`, kernel 4.18).
+    pub segment: bool,
+    /// One receive can bring many datagrams (`UDP_GRO`, kernel 5.0).
+    pub receive: bool,
+}
+
+/// Asks the kernel with a socket that is closed again, without opening a tunnel.
+///
+/// # Errors
+/// When no UDP socket can be opened.
+pub fn probe_udp_offload() -> io::Result<UdpOffload> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    Ok(UdpOffload { segment: can_segment(&socket), receive: enable_gro(&socket) })
+}
+
+/// Setting the option to zero changes nothing and fails on kernels that don't know it (before 4.18).
+pub(crate) fn can_segment(socket: &Socket) -> bool {
+    IntOption::UDP_SEGMENT.set(socket.as_fd(), 0).is_ok()
+}
+
+/// Lets a receive bring several datagrams, if the kernel can.
+pub(crate) fn enable_gro(socket: &Socket) -> bool {
+    IntOption::UDP_GRO.set(socket.as_fd(), 1).is_ok()
+}
+
+/// Attaches a filter by which `socket` takes datagrams of `remote` alone, even while it is not connected.
+///
+/// The kernel compares the sender of a datagram with the peer of a socket when it looks for the socket, and puts the datagram
+/// into the receive buffer a little later, when the socket may have another peer. The filter runs in between
+/// (`udp_queue_rcv_one_skb` in net/ipv4/udp.c).
+pub(crate) fn admit_only(socket: &SockRef<'_>, remote: SocketAddr) -> io::Result<()> {
+    socket.attach_filter(&program(remote))
+}
+
+/// A value that a datagram must have: how it is loaded, from where, and what it is.
+type Check = (u32, u32, u32);
+
+/// Each check is a load and a jump to the last instruction if it fails (bpf(4) of the BSDs; linux/filter.h).
+fn program(remote: SocketAddr) -> Vec<SockFilter> {
+    let checks = checks(remote);
+    let mut program = Vec::with_capacity(2 * checks.len() + 2);
+    for (index, &(width, at, value)) in checks.iter().enumerate() {
+        let to_the_last = 2 * (checks.len() - index) - 1;
+        program.push(instruction(libc::BPF_LD | width | libc::BPF_ABS, 0, at));
+        program.push(instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, to_the_last as u8, value));
+    }
+    // How many bytes are kept: all, or none.
+    program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, u32::MAX));
+    program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0));
+    program
+}
+
+fn checks(remote: SocketAddr) -> Vec<Check> {
+    /// Where the IP header stands for loads; the UDP header is at zero, and begins with the sender's port.
+    const IP_HEADER: u32 = libc::SKF_NET_OFF.cast_unsigned();
+    const PORT: u32 = 0;
+    let port = (libc::BPF_H, PORT, u32::from(remote.port()));
+    let word = |at: u32, value: u32| (libc::BPF_W, IP_HEADER.wrapping_add(at), value);
+    match remote.ip() {
+        IpAddr::V4(ip) => vec![port, word(12, ip.to_bits())],
+        IpAddr::V6(ip) => {
+            let words = (0..4).map(|index| word(8 + 4 * index, (ip.to_bits() >> (96 - 32 * index)) as u32));
+            std::iter::once(port).chain(words).collect()
+        }
+    }
+}
+
+fn instruction(code: u32, if_not: u8, value: u32) -> SockFilter {
+    SockFilter::new(code as u16, 0, if_not, value)
+}
+
+pub(crate) fn check_addresses(local: SocketAddr, remote: SocketAddr) -> Result<(), Error> {
+    if local.is_ipv4() != remote.is_ipv4() {
+        return Err(Error::new(
+            ErrorKind::InvalidOptions,
+            format!("{} and {} are not of one address family", local.ip(), remote.ip()),
+        )
+        .with_hint("give two IPv4 or two IPv6 addresses"));
+    }
+    if remote.ip().is_unspecified() || remote.ip().is_multicast() || remote.port() == 0 {
+        return Err(not_a_peer(remote).with_hint("give the address of one host and a port from 1 to 65535"));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_not_itself(local: SocketAddr, remote: SocketAddr) -> Result<(), Error> {
+    if local == remote {
+        return Err(not_a_peer(remote).with_hint("give the address of another host, or another port"));
+    }
+    Ok(())
+}
+
+fn not_a_peer(remote: SocketAddr) -> Error {
+    Error::new(ErrorKind::InvalidOptions, format!("{remote} can't be the peer"))
+}
+
+fn mark_refused(mark: u32, cause: &io::Error) -> Error {
+    let error = match cause.raw_os_error() {
+        Some(libc::EPERM) => Error::permission("mark datagrams (fwmark)"),
+        _ => return Error::system("setsockopt", cause, &format!("marking datagrams with {mark}")),
+    };
+    error.caused_by("setsockopt", cause)
+}
+
+fn device_refused(name: &str, cause: &io::Error) -> Error {
+    let error = match cause.raw_os_error() {
+        Some(libc::ENODEV) => {
+            Error::new(ErrorKind::BindDeviceNotFound, format!("there is no interface {name} to bind to"))
+                .with_hint("ip -brief link lists the interfaces of this host")
+        }
+        Some(libc::EPERM) => Error::permission(&format!("bind its socket to {name}")),
+        _ => return Error::system("setsockopt", cause, &format!("binding UDP to the interface {name}")),
+    };
+    error.caused_by("setsockopt", cause)
+}
+
+fn bind_refused(local: SocketAddr, cause: &io::Error) -> Error {
+    let (ip, port) = (local.ip(), local.port());
+    let error = match cause.raw_os_error() {
+        Some(libc::EADDRNOTAVAIL) => {
+            Error::new(ErrorKind::AddressNotLocal, format!("{ip} is not an address of this host"))
+                .with_hint("ip -brief addr lists the addresses of this host")
+        }
+        Some(libc::EADDRINUSE) => {
+            Error::new(ErrorKind::PortInUse, format!("UDP port {port} is in use on {ip}"))
+                .with_hint(format!("find who has it: ss -ulnp 'sport = :{port}'; or choose another port"))
+        }
+        Some(libc::EACCES) => {
+            Error::new(ErrorKind::PortPermission, format!("this user may not use UDP port {port}"))
+                .with_hint("choose a port of 1024 or above, or run as root")
+        }
+        _ => return Error::system("bind", cause, &format!("binding UDP to {local}")),
+    };
+    error.caused_by("bind", cause)
+}
+
+pub(crate) fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
+    match cause.raw_os_error() {
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
+            Error::new(ErrorKind::NoRoute, format!("there is no route to {}", remote.ip()))
+                .with_hint(format!("look at: ip route get {}", remote.ip()))
+                .caused_by("connect", cause)
+        }
+        // A broadcast address (ip(7): EACCES without SO_BROADCAST).
+        Some(libc::EACCES) => {
+            not_a_peer(remote).with_hint("give the address of one host").caused_by("connect", cause)
+        }
+        _ => Error::system("connect", cause, &format!("connecting UDP to {remote}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn bound(address: &str) -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    #[test]
+    fn an_unconnected_socket_receives_from_the_admitted_address_alone() {
+        for (host, other_host) in [("127.0.0.1:0", "127.0.0.2:0"), ("[::1]:0", "[::1]:0")] {
+            let ((socket, at), (peer, peer_at)) = (bound(host), bound(host));
+            admit_only(&SockRef::from(&socket), peer_at).unwrap();
+            let other_port = bound(host).0;
+            let mut same_port: SocketAddr = other_host.parse().unwrap();
+            same_port.set_port(peer_at.port());
+            let other_address = UdpSocket::bind(same_port);
+            for stranger in [Ok(other_port), other_address].into_iter().flatten() {
+                stranger.send_to(b"stranger", at).unwrap();
+            }
+            peer.send_to(b"Hello World", at).unwrap();
+            let mut buffer = [0; 100];
+            let (len, sender) = socket.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..len], sender), (&b"Hello World"[..], peer_at));
+        }
+    }
+
+    #[test]
+    fn each_part_of_an_address_counts() {
+        for (remote, others) in [
+            ("192.0.2.1:8000", ["192.0.2.0:8000", "64.0.2.1:8000", "192.0.2.1:8001"].as_slice()),
+            (
+                "[2001:db8:1:2:3:4:5:6]:8000",
+                &[
+                    "[2001:db8:1:2:3:4:5:7]:8000",
+                    "[2001:db8:1:2:3:5:5:6]:8000",
+                    "[2001:db8:1:3:3:4:5:6]:8000",
+                ],
+            ),
+        ] {
+            let values = |address: &str| checks(address.parse().unwrap()).into_iter().map(|check| check.2);
+            for other in others {
+                assert!(values(remote).ne(values(other)), "{remote} and {other}");
+            }
+        }
+    }
+}

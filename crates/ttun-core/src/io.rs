@@ -1,0 +1,128 @@
+//! I/O traits: a packet device and a datagram socket, all that the pumps know of the kernel; and readiness, by which real ones wait.
+//!
+//! Calls never block: after `WouldBlock` the matching `readable` or `writable` resolves when it is worth trying again.
+//!
+//! A descriptor is registered with epoll only for reading. A UDP socket is "writable" again after every datagram that leaves
+//! it (`sock_def_write_space` in net/core/sock.c), so a permanent interest in that would wake the thread once for each send: it is
+//! registered only while a send is blocked, on a duplicate descriptor, as epoll takes each one once.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use ttun_packet::VirtioNetHeader;
+
+use crate::error::Error;
+use crate::shared::Endpoints;
+
+/// One read of the device.
+pub(crate) struct DeviceRead {
+    /// What the kernel left to do; [`VirtioNetHeader::NONE`] on a device without such headers.
+    pub(crate) virtio: VirtioNetHeader,
+    /// Length of the packet, bytes.
+    pub(crate) len: usize,
+}
+
+/// A device from which IP packets are read and to which they are written.
+pub(crate) trait PacketDevice {
+    /// Reads one packet or super-packet into `packet`.
+    fn try_recv(&self, packet: &mut [u8]) -> io::Result<DeviceRead>;
+
+    /// Writes one packet or super-packet: `pieces[0]` begins with a virtio-net header. All or nothing.
+    fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()>;
+
+    /// Resolves when a read will not block, or the device has an error to report.
+    fn readable(&self) -> impl Future<Output = io::Result<()>>;
+
+    /// Resolves when a write will not block.
+    fn writable(&self) -> impl Future<Output = io::Result<()>>;
+}
+
+/// One receive: datagrams of `stride` bytes, back to back; the last may be shorter.
+pub(crate) struct Datagrams {
+    /// Bytes in the buffer.
+    pub(crate) len: usize,
+    /// Bytes of each datagram but the last; equal to `len` when there is one.
+    pub(crate) stride: usize,
+    /// Whether the last datagram was longer than the room left in the buffer.
+    pub(crate) truncated: bool,
+    /// Datagrams lost so far to a full receive buffer, a super-packet counted once, if that is known.
+    pub(crate) overflow: Option<u32>,
+}
+
+/// A UDP socket connected to one peer.
+pub(crate) trait DatagramSocket {
+    /// Sends the bytes of `pieces` as datagrams of `segment_len` bytes each, or as one when it is `None`.
+    fn try_send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> io::Result<()>;
+
+    /// Receives one datagram, or as many as the kernel had joined.
+    fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams>;
+
+    /// The same, with the sender: there is one, as only datagrams of one flow are joined.
+    fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)>;
+
+    /// The MTU of the route to the peer, bytes; `None` while there is no route.
+    fn path_mtu(&self) -> Option<usize>;
+
+    /// Reconnects a socket whose interface was replaced or that has no peer any more. Returns its endpoints.
+    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error>;
+
+    /// Resolves when a receive will not block, or the socket has an error to report.
+    fn readable(&self) -> impl Future<Output = io::Result<()>>;
+
+    /// Resolves when a send will not block.
+    fn writable(&self) -> impl Future<Output = io::Result<()>>;
+}
+
+/// A descriptor registered with the tokio runtime of the thread that waits for it.
+pub(crate) struct Readiness<T: AsRawFd>(AsyncFd<T>);
+
+/// Errors are left to the reader: a deleted device, an ICMP answer to an earlier datagram.
+const READ: Interest = Interest::READABLE.add(Interest::ERROR);
+
+impl<T: AsRawFd + AsFd> Readiness<T> {
+    /// Registers `inner`, within a runtime.
+    pub(crate) fn new(inner: T) -> io::Result<Self> {
+        register(inner, READ).map(Self)
+    }
+
+    pub(crate) fn get(&self) -> &T {
+        self.0.get_ref()
+    }
+
+    /// Runs a read that does not block. After `WouldBlock`, [`Self::readable`] waits for something new.
+    pub(crate) fn try_read<R>(&self, mut read: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        // Asked one by one: tokio's try_io never finds a combined interest ready (`Interest::mask`).
+        match self.0.try_io(Interest::READABLE, |inner| read(inner)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.0.try_io(Interest::ERROR, |inner| read(inner))
+            }
+            done => done,
+        }
+    }
+
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.0.ready(READ).await?.retain_ready();
+        Ok(())
+    }
+
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        let Ok(duplicate) = self.get().as_fd().try_clone_to_owned() else {
+            // The process is out of descriptors; trying again soon does as well.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            return Ok(());
+        };
+        register(duplicate, Interest::WRITABLE)?.writable().await?.retain_ready();
+        Ok(())
+    }
+}
+
+fn register<F: AsRawFd>(descriptor: F, interest: Interest) -> io::Result<AsyncFd<F>> {
+    // SAFETY: what is registered owns its descriptor (an `OwnedFd`, a device, a socket behind an `Arc`), so it stays open, and
+    // the same, until the registration is dropped.
+    unsafe { AsyncFd::register_with_interest(descriptor, interest) }.map_err(|refused| refused.into_parts().1)
+}

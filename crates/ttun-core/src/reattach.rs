@@ -1,0 +1,248 @@
+//! The device as the pumps have it: attached, or gone and waited for.
+//!
+//! Where the tunnel is to wait for a deleted device, the pumps do not notice that it is gone: there is nothing to read, and for
+//! what comes from the peer the device is down. The pump that waits for something to read waits for the device, and
+//! attaches to it.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use ttun_link::LinkNotices;
+use ttun_packet::CoalesceOptions;
+
+use crate::attach::DevicePlan;
+use crate::device::TunDevice;
+use crate::error::{Error, ErrorKind};
+use crate::interface::Interface;
+use crate::io::{DeviceRead, PacketDevice, Readiness};
+use crate::pump::is_gone;
+use crate::shared::Context;
+use crate::socket::PeerSocket;
+
+/// Which device to attach to, and how to set it up.
+pub(crate) struct Attaching {
+    pub(crate) plan: DevicePlan,
+    pub(crate) interface: Option<Interface>,
+    /// Whether to wait for a deleted device to come back.
+    pub(crate) reattach: bool,
+}
+
+impl Attaching {
+    /// Attaches to the device and sets it up. When it fails, everything is as before.
+    pub(crate) fn attach(&self, socket: &PeerSocket) -> Result<TunDevice, Error> {
+        // Of the route to the peer, before there are others.
+        let path_mtu = socket.path_mtu();
+        let mut device = self.plan.attach()?;
+        if let Some(interface) = &self.interface {
+            interface.set_up(&device, path_mtu)?;
+        }
+        self.plan.persist(&mut device).inspect_err(|_| self.put_back())?;
+        Ok(device)
+    }
+
+    fn put_back(&self) {
+        if let Some(interface) = &self.interface {
+            interface.put_back();
+        }
+    }
+}
+
+/// The device of a running tunnel, shared by its two pumps on their one thread. Dropping it puts the interface back and detaches.
+pub(crate) struct Attachment<'t> {
+    attaching: &'t Attaching,
+    socket: Arc<PeerSocket>,
+    context: &'t Context,
+    device: RefCell<Option<Rc<Readiness<TunDevice>>>>,
+    since: Cell<Instant>,
+}
+
+impl<'t> Attachment<'t> {
+    /// Registers `device` for the pumps, within their runtime.
+    pub(crate) fn new(
+        device: TunDevice,
+        attaching: &'t Attaching,
+        socket: Arc<PeerSocket>,
+        context: &'t Context,
+    ) -> Result<Self, Error> {
+        let since = Cell::new(Instant::now());
+        let attachment = Self { attaching, socket, context, device: RefCell::default(), since };
+        attachment.hold(device)?;
+        Ok(attachment)
+    }
+
+    /// What may be coalesced for the device. One that takes its place has the same offloads, which are up to the kernel and the
+    /// options.
+    pub(crate) fn coalesce(&self) -> CoalesceOptions {
+        let (_, offload) = self.context.device_facts.get().unwrap_or_default();
+        CoalesceOptions { tcp: offload.tso, udp: offload.uso }
+    }
+
+    fn hold(&self, mut device: TunDevice) -> Result<(), Error> {
+        device.settle();
+        let (index, offload) = (device.index(), device.offload());
+        let device = Readiness::new(device).map_err(|cause| {
+            self.attaching.put_back();
+            Error::system("epoll_ctl", &cause, "waiting for the device")
+        })?;
+        self.context.device_facts.attached(index, offload);
+        self.since.set(Instant::now());
+        *self.device.borrow_mut() = Some(Rc::new(device));
+        Ok(())
+    }
+
+    /// Runs `call` on the device; where there is none (any more), fails with `absent`.
+    fn with_device<R>(
+        &self,
+        absent: impl Fn() -> io::Error,
+        syscall: &'static str,
+        call: impl FnOnce(&Readiness<TunDevice>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let device = self.device.borrow();
+        let Some(readiness) = &*device else { return Err(absent()) };
+        match call(readiness) {
+            Err(error) if self.attaching.reattach && is_gone(&error) => {
+                drop(device);
+                self.lose(self.context.device_gone(syscall, &error));
+                Err(absent())
+            }
+            done => done,
+        }
+    }
+
+    fn lose(&self, gone: Error) {
+        let hint = if self.attaching.plan.creates() {
+            "the tunnel makes it again".to_owned()
+        } else {
+            format!(
+                "make it again, and the tunnel goes on: ip tuntap add dev {} mode tun",
+                self.context.device
+            )
+        };
+        self.context.device_facts.gone();
+        self.context.problem.set(gone.with_hint(hint));
+        self.attaching.put_back();
+        *self.device.borrow_mut() = None;
+    }
+
+    /// Resolves when there is a device again.
+    async fn reattached(&self) {
+        let gone = self.context.problem.get();
+        let mut delay = ReattachDelay::new(self.attaching.plan.creates(), self.since.get());
+        loop {
+            delay.wait().await;
+            match self.attaching.attach(&self.socket).and_then(|device| self.hold(device)) {
+                Ok(()) => return self.context.problem.clear(),
+                Err(error) => {
+                    let known = gone.clone().filter(|_| error.kind() == ErrorKind::DeviceNotFound);
+                    self.context.problem.set(known.unwrap_or(error));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Attachment<'_> {
+    fn drop(&mut self) {
+        self.attaching.put_back();
+    }
+}
+
+impl PacketDevice for Attachment<'_> {
+    fn try_recv(&self, packet: &mut [u8]) -> io::Result<DeviceRead> {
+        let nothing = || io::ErrorKind::WouldBlock.into();
+        self.with_device(nothing, "readv", |readiness| readiness.try_read(|device| device.read(packet)))
+    }
+
+    fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
+        // The answer of a device that is down.
+        let down = || io::Error::from_raw_os_error(libc::EIO);
+        self.with_device(down, "writev", |readiness| readiness.get().write(pieces))
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        let device = self.device.borrow().clone();
+        if let Some(device) = device {
+            return device.readable().await;
+        }
+        self.reattached().await;
+        Ok(())
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        let device = self.device.borrow().clone();
+        match device {
+            Some(device) => device.writable().await,
+            // The next write fails as on a device that is down.
+            None => Ok(()),
+        }
+    }
+}
+
+/// Least delay between one attempt and the next, whatever netlink reports meanwhile.
+const LEAST_DELAY: Duration = Duration::from_millis(20);
+
+/// Least delay between creating the device and creating it again.
+const LEAST_DELAY_TO_CREATE: Duration = Duration::from_secs(1);
+
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+
+/// The delay before the next attempt to attach: until netlink reports a change of an interface, and without one longer and
+/// longer, as not everything that keeps a tunnel from attaching is reported.
+struct ReattachDelay {
+    least: Duration,
+    next: Duration,
+    /// `None` where the device is created rather than waited for, which would be reported itself, or where netlink is missing.
+    notices: Option<Readiness<LinkNotices>>,
+}
+
+impl ReattachDelay {
+    /// There is no delay before the first attempt, unless it `creates` the device, which was last done at `since`.
+    fn new(creates: bool, since: Instant) -> Self {
+        if creates {
+            let next = LEAST_DELAY_TO_CREATE.saturating_sub(since.elapsed());
+            return Self { least: LEAST_DELAY_TO_CREATE, next, notices: None };
+        }
+        let notices = LinkNotices::subscribe().and_then(Readiness::new).ok();
+        Self { least: LEAST_DELAY, next: Duration::ZERO, notices }
+    }
+
+    /// Resolves when it is time for an attempt.
+    async fn wait(&mut self) {
+        let at_least = self.next.min(self.least);
+        sleep(at_least).await;
+        let rest = self.next.saturating_sub(at_least);
+        let reported = match &self.notices {
+            Some(notices) if !rest.is_zero() => tokio::select! {
+                biased;
+                taken = take_all(notices) => taken.map(|()| true),
+                () = sleep(rest) => Ok(false),
+            },
+            _ => {
+                sleep(rest).await;
+                Ok(false)
+            }
+        };
+        match reported {
+            Ok(true) => self.next = self.least,
+            Ok(false) => self.next = (self.next * 2).clamp(self.least, LONGEST_DELAY),
+            Err(_) => self.notices = None,
+        }
+    }
+}
+
+/// Resolves when there were notices, and takes all of them.
+async fn take_all(notices: &Readiness<LinkNotices>) -> io::Result<()> {
+    let mut taken = false;
+    loop {
+        match notices.try_read(LinkNotices::take) {
+            Ok(()) => taken = true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && taken => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => notices.readable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+}

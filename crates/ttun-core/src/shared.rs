@@ -1,0 +1,244 @@
+//! What the pumps share with each other and with whoever asks about the tunnel or changes it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use ttun_packet::SourceFilter;
+
+use crate::clock::Clock;
+use crate::counters::{Counter, ErrnoCounters};
+use crate::error::{Error, ErrorKind};
+use crate::stats::{DecapStats, EncapStats, OffloadStats};
+use crate::tap::Taps;
+
+/// Configuration, counters and state of one tunnel.
+pub(crate) struct Context {
+    /// Name of the device.
+    pub(crate) device: String,
+    pub(crate) device_facts: DeviceFacts,
+    pub(crate) endpoints: SharedEndpoints,
+    /// Bytes added to each packet on the outside. The peer may change, its address family may not.
+    pub(crate) outer_overhead: usize,
+    pub(crate) allowed_sources: Option<SourceFilter>,
+    pub(crate) clamp_mss: bool,
+    pub(crate) encap: EncapStats<Counter>,
+    pub(crate) decap: DecapStats<Counter>,
+    pub(crate) errors: ErrnoCounters,
+    /// Datagrams that one send may carry; 1 where the kernel, or the interface, can't segment.
+    pub(crate) segments_per_send: AtomicUsize,
+    pub(crate) receive_overflow: AtomicU32,
+    pub(crate) clock: Clock,
+    pub(crate) problem: Problem,
+    pub(crate) taps: Arc<Taps>,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Context {
+    /// The longest inner packet that travels unfragmented on a route of `path_mtu` bytes.
+    pub(crate) fn inner_mtu(&self, path_mtu: usize) -> usize {
+        path_mtu.saturating_sub(self.outer_overhead)
+    }
+
+    pub(crate) fn device_gone(&self, syscall: &'static str, cause: &std::io::Error) -> Error {
+        let name = &self.device;
+        Error::new(ErrorKind::DeviceGone, format!("the device {name} was deleted"))
+            .with_hint(format!("make it again and restart: ip tuntap add dev {name} mode tun"))
+            .caused_by(syscall, cause)
+    }
+}
+
+/// Index and offloads of the device, in one word; another device may take its place.
+#[derive(Default)]
+pub(crate) struct DeviceFacts(AtomicU64);
+
+impl DeviceFacts {
+    const ATTACHED: u64 = 1 << 32;
+    const CHECKSUM: u64 = 1 << 33;
+    const TSO: u64 = 1 << 34;
+    const USO: u64 = 1 << 35;
+
+    /// Index and offloads; `None` while there is no device.
+    pub(crate) fn get(&self) -> Option<(u32, OffloadStats)> {
+        let word = self.0.load(Ordering::Relaxed);
+        let has = |bit| word & bit != 0;
+        let offload =
+            OffloadStats { checksum: has(Self::CHECKSUM), tso: has(Self::TSO), uso: has(Self::USO) };
+        has(Self::ATTACHED).then_some((word as u32, offload))
+    }
+
+    pub(crate) fn attached(&self, index: u32, offload: OffloadStats) {
+        let bit = |on, bit| if on { bit } else { 0 };
+        let word = u64::from(index)
+            | Self::ATTACHED
+            | bit(offload.checksum, Self::CHECKSUM)
+            | bit(offload.tso, Self::TSO)
+            | bit(offload.uso, Self::USO);
+        self.0.store(word, Ordering::Relaxed);
+    }
+
+    pub(crate) fn gone(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The two ends of the tunnel's datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoints {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+/// The endpoints, which other threads may change. The pumps look at the version only, once a batch.
+pub(crate) struct SharedEndpoints {
+    /// Incremented with each change, under the lock of `current`.
+    version: AtomicU32,
+    /// Locked for as long as a copy takes.
+    current: Mutex<Endpoints>,
+    /// Locked during a whole change, which makes system calls.
+    changing: Mutex<()>,
+}
+
+impl SharedEndpoints {
+    pub(crate) fn new(endpoints: Endpoints) -> Self {
+        Self { version: AtomicU32::new(0), current: Mutex::new(endpoints), changing: Mutex::new(()) }
+    }
+
+    pub(crate) fn get(&self) -> Endpoints {
+        *lock(&self.current)
+    }
+
+    /// The endpoints and their version.
+    pub(crate) fn versioned(&self) -> (u32, Endpoints) {
+        let current = lock(&self.current);
+        (self.version.load(Ordering::Relaxed), *current)
+    }
+
+    /// The endpoints, with their version, if that is not `seen`. Never waits: endpoints that are being written are seen the
+    /// next time.
+    pub(crate) fn newer_than(&self, seen: u32) -> Option<(u32, Endpoints)> {
+        if self.version.load(Ordering::Relaxed) == seen {
+            return None;
+        }
+        let current = self.current.try_lock().ok()?;
+        Some((self.version.load(Ordering::Relaxed), *current))
+    }
+
+    /// Replaces the endpoints by what `change` makes of them. When it fails or returns the same, they stay.
+    pub(crate) fn change<E>(&self, change: impl FnOnce(Endpoints) -> Result<Endpoints, E>) -> Result<(), E> {
+        let _changing = lock(&self.changing);
+        let before = self.get();
+        let after = change(before)?;
+        if after != before {
+            let mut current = lock(&self.current);
+            *current = after;
+            self.version.store(self.version.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// The latest problem of a running tunnel that has not gone since.
+#[derive(Default)]
+pub(crate) struct Problem(Mutex<Option<Error>>);
+
+impl Problem {
+    pub(crate) fn get(&self) -> Option<Error> {
+        lock(&self.0).clone()
+    }
+
+    pub(crate) fn set(&self, error: Error) {
+        *lock(&self.0) = Some(error);
+    }
+
+    pub(crate) fn clear(&self) {
+        *lock(&self.0) = None;
+    }
+}
+
+/// A request to close the tunnel, which the pumps see wherever they wait. It can't be withdrawn.
+#[derive(Default)]
+pub(crate) struct Shutdown {
+    requested: AtomicBool,
+    changed: Notify,
+}
+
+impl Shutdown {
+    pub(crate) fn request(&self) {
+        self.requested.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::Acquire)
+    }
+
+    /// Resolves once [`Self::request`] was called, before or after.
+    pub(crate) async fn requested(&self) {
+        let changed = self.changed.notified();
+        // `notified` sees every call of `notify_waiters` from its creation on, so none is missed here.
+        if !self.is_requested() {
+            changed.await;
+        }
+    }
+}
+
+/// Locks; what a thread that panicked has left is whole, as each value is written at once.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn endpoints(local: &str, remote: &str) -> Endpoints {
+        Endpoints { local: local.parse().unwrap(), remote: remote.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_change_is_seen_once() {
+        let shared = SharedEndpoints::new(endpoints("192.0.2.1:1", "192.0.2.2:2"));
+        let (first, _) = shared.versioned();
+        assert_eq!(shared.newer_than(first), None);
+        let after = endpoints("192.0.2.1:1", "[fe80::1:2:3:4%7]:8000");
+        shared.change(|_| Ok::<_, ()>(after)).unwrap();
+        let (version, seen) = shared.newer_than(first).unwrap();
+        assert_eq!(seen, after);
+        assert_eq!(shared.newer_than(version), None);
+    }
+
+    #[test]
+    fn a_change_that_fails_or_changes_nothing_is_not_seen() {
+        let before = endpoints("192.0.2.1:1", "192.0.2.2:2");
+        let shared = SharedEndpoints::new(before);
+        let (first, _) = shared.versioned();
+        assert_eq!(shared.change(|_| Err("no route")), Err("no route"));
+        shared.change(Ok::<_, ()>).unwrap();
+        assert_eq!((shared.newer_than(first), shared.get()), (None, before));
+    }
+
+    #[test]
+    fn two_endpoints_are_never_mixed() {
+        let some = endpoints("192.0.2.1:1", "192.0.2.2:2");
+        let other = endpoints("[2001:db8::1]:3", "[2001:db8::2]:4");
+        let shared = SharedEndpoints::new(some);
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    let swap = |now| Ok::<_, ()>(if now == some { other } else { some });
+                    shared.change(swap).unwrap();
+                }
+                done.store(true, Ordering::Relaxed);
+            });
+            while !done.load(Ordering::Relaxed) {
+                let seen = shared.get();
+                assert!(seen == some || seen == other, "{seen:?}");
+            }
+        });
+    }
+}
