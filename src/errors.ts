@@ -25,6 +25,7 @@
  * - `ERR_TTUN_CLOSED`: the tunnel is closed already
  * - `ERR_TTUN_INTERNAL`: the data path panicked, a bug in ttun
  * - `ERR_TTUN_UNSUPPORTED_PLATFORM`: tunnels exist on Linux only
+ * - `ERR_TTUN_FILE_MISSING`: a file of the package besides the native part is missing, as in a bundle: the page or the lab's programs
  * - `ERR_TTUN_NATIVE_MISSING`: the native part for this Node is not installed, is of no use, or is of another version; the message says
  *   what was found, the hint what to type
  */
@@ -51,6 +52,7 @@ export type TtunErrorCode =
   | 'ERR_TTUN_CLOSED'
   | 'ERR_TTUN_INTERNAL'
   | 'ERR_TTUN_UNSUPPORTED_PLATFORM'
+  | 'ERR_TTUN_FILE_MISSING'
   | 'ERR_TTUN_NATIVE_MISSING';
 
 /** What a `TtunError` may tell besides its code and message. */

@@ -54,11 +54,43 @@ export function toTtunError({ code, message, hint, syscall, errno }: Binding.Bin
   });
 }
 
-/** Where to look for the native part. */
-interface Place {
-  /** The file that holds this code. */
-  readonly self: string;
+/**
+ * A file or folder of this package, by its path in it. Beside a bundle it may be put at the same path.
+ *
+ * @throws TtunError with code `ERR_TTUN_FILE_MISSING`
+ */
+export function packageFile(path: string): string {
+  const { kind, folder } = findFolder();
+  const file = join(folder, path);
+  if (existsSync(file)) return file;
+  const [part] = path.split('/');
+  const hint =
+    kind === 'bundle'
+      ? `copy ${part} of ttun ${VERSION} to ${folder}, or mark ttun as external in the bundler`
+      : `install it again: ttun@${VERSION}`;
+  throw new TtunError('ERR_TTUN_FILE_MISSING', `a file of ttun is missing: ${file}`, { hint });
+}
+
+/** Where this code is. */
+interface Folder {
   readonly kind: 'package' | 'checkout' | 'bundle';
+  /** The file that holds it. */
+  readonly self: string;
+  /** The folder of the package, or of the bundle. */
+  readonly folder: string;
+}
+
+function findFolder(): Folder {
+  // Empty in a CommonJS bundle. Bundlers that keep modules apart keep their file names as well.
+  const { url }: Partial<ImportMeta> = import.meta;
+  const self = url === undefined ? __filename : fileURLToPath(url);
+  if (!/^native\.[jt]s$/.test(basename(self))) return { kind: 'bundle', self, folder: dirname(self) };
+  const folder = dirname(dirname(self));
+  return { kind: existsSync(join(folder, 'crates')) ? 'checkout' : 'package', self, folder };
+}
+
+/** Where to look for the native part. */
+interface Place extends Folder {
   /** As napi-rs names files and packages: `linux-x64-gnu`. */
   readonly platform: string;
   /** The package for this platform. */
@@ -68,15 +100,9 @@ interface Place {
 }
 
 function findPlace(): Place {
-  // Empty in a CommonJS bundle. Bundlers that keep modules apart keep their file names as well.
-  const { url }: Partial<ImportMeta> = import.meta;
-  const self = url === undefined ? __filename : fileURLToPath(url);
-  const isBundle = !/^native\.[jt]s$/.test(basename(self));
-  const folder = isBundle ? dirname(self) : dirname(dirname(self));
-  const isCheckout = !isBundle && existsSync(join(folder, 'crates'));
-  const kind = isBundle ? 'bundle' : isCheckout ? 'checkout' : 'package';
+  const found = findFolder();
   const platform = `linux-${process.arch}-${libc()}`;
-  return { self, kind, platform, name: nameOf(platform), file: join(folder, `ttun.${platform}.node`) };
+  return { ...found, platform, name: nameOf(platform), file: join(found.folder, `ttun.${platform}.node`) };
 }
 
 function nameOf(platform: string): string {
@@ -166,7 +192,7 @@ function explainAbsence(error: unknown, place: Place, platforms: readonly string
   const { kind, name, file } = place;
   const message = `the native part for this Node was not found: tried ${name} and ${file}`;
   if (kind === 'bundle') {
-    const hint = `copy ${basename(file)} out of ${name} ${VERSION} to ${dirname(file)}, or mark ttun as external in the bundler`;
+    const hint = `copy ${basename(file)} of ${name} ${VERSION} to ${dirname(file)}, or mark ttun as external in the bundler`;
     return missing(message, hint, error);
   }
   const others = platforms.map(nameOf).filter((each) => folderOf(each, place) !== null);

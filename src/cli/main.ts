@@ -1,9 +1,11 @@
 /** The command line: finds out what is asked for, and loads only what that needs. */
 import { isIP } from 'node:net';
+import { TtunError } from '../errors.ts';
 import { UsageError } from './args.ts';
 import { COMMANDS } from './commands/index.ts';
 import { parseCommandLine } from './seed.ts';
 import { guardOutput, sayError } from './terminal.ts';
+import { describeError } from './text.ts';
 import { refuseMistypedCommand } from './unknown-command.ts';
 
 /**
@@ -26,6 +28,10 @@ export async function main(args: readonly string[]): Promise<number> {
     const command = await COMMANDS.get(name)?.run();
     return (await command?.run(args.slice(1))) ?? 2;
   } catch (error) {
+    if (error instanceof TtunError) {
+      sayError(describeError(error));
+      return 1;
+    }
     if (!(error instanceof UsageError)) throw error;
     // The help of `help` tells nothing that the general one does not.
     const about = name === undefined || name === 'help' ? '' : `${name} `;

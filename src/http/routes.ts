@@ -1,8 +1,8 @@
 /** What the server answers to a path. */
 import { readdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { extname } from 'node:path';
-import { VERSION } from '../native.ts';
+import { extname, join } from 'node:path';
+import { packageFile, VERSION } from '../native.ts';
 import type { TunnelHost, TunnelReport } from '../service/host.ts';
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts';
 
@@ -36,9 +36,6 @@ function statsOf(host: TunnelHost): StatsDocument {
 
 // The files of the page, which browsers load as they are.
 
-/** Beside `src` and `dist` alike. */
-const FOLDER = new URL('../../page/', import.meta.url);
-
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
   '.html': 'text/html; charset=utf-8',
@@ -48,13 +45,14 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** The page by the paths at which it is served. Read once: what is served is what was there at the start. */
 export async function readPage(): Promise<ReadonlyMap<string, Content>> {
-  const names = await readdir(FOLDER);
+  const folder = packageFile('page');
+  const names = await readdir(folder);
   return new Map(
     await Promise.all(
       names.map(async (name): Promise<[path: string, content: Content]> => {
         const type = TYPES[extname(name)] ?? 'application/octet-stream';
         const path = name === 'index.html' ? '/' : `/page/${name}`;
-        return [path, { type, body: await readFile(new URL(name, FOLDER)) }];
+        return [path, { type, body: await readFile(join(folder, name)) }];
       }),
     ),
   );

@@ -5,7 +5,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../native.ts';
 import { helperProgram, markedEnvironment } from './namespaces.ts';
 import type { HelperRole } from './namespaces.ts';
 import { LabFailure } from './transcript.ts';
@@ -129,17 +129,20 @@ export function system(commandLine: string): CommandLine {
 
 /** A role of the lab's helper program, which stands in for tools that may be missing. */
 export function helper(role: HelperRole, ...args: string[]): CommandLine {
-  const path = shorter(relative(process.cwd(), helperProgram), helperProgram);
+  const program = helperProgram();
+  const path = shorter(relative(process.cwd(), program), program);
   return {
-    argv: [process.execPath, helperProgram, role, ...args],
+    argv: [process.execPath, program, role, ...args],
     shown: ['node', path, role, ...args].join(' '),
   };
 }
 
 /** This ttun, printed as users type it. */
 export function ttun(...args: string[]): CommandLine {
-  const path = fileURLToPath(new URL('../bin.js', import.meta.url));
-  return { argv: [process.execPath, path, ...args], shown: ['ttun', ...args].join(' ') };
+  return {
+    argv: [process.execPath, packageFile('dist/bin.js'), ...args],
+    shown: ['ttun', ...args].join(' '),
+  };
 }
 
 /** The same, inside a site. */

@@ -42,7 +42,7 @@ function runInUserNamespace(options: LabOptions, interruption: AbortSignal): Pro
   const argv = [
     ...unshareOptions,
     process.execPath,
-    helperProgram,
+    helperProgram(),
     'user-namespace',
     JSON.stringify(options),
   ];

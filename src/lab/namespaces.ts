@@ -4,13 +4,15 @@ import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../native.ts';
 
 /** What the helper program can be started as. */
 export type HelperRole = 'user-namespace' | 'cleanup' | 'knock' | 'listen' | 'send' | 'source' | 'drain';
 
 /** The program behind everything in the lab that needs a process of its own. */
-export const helperProgram: string = fileURLToPath(new URL('./helper.js', import.meta.url));
+export function helperProgram(): string {
+  return packageFile('dist/lab/helper.js');
+}
 
 /** Where iproute2 keeps the names of network namespaces (`NETNS_RUN_DIR` in its sources). */
 const directory = '/var/run/netns';
@@ -88,7 +90,7 @@ export class Cleanup {
   readonly #gone: Promise<void>;
 
   constructor() {
-    this.#child = spawn(process.execPath, [helperProgram, 'cleanup', mark], {
+    this.#child = spawn(process.execPath, [helperProgram(), 'cleanup', mark], {
       // In a session of its own, so that a signal to the lab's session does not end it too.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
