@@ -1,9 +1,9 @@
-/** Devices with something wrong, each mended by what the doctor prints. */
+/** Faulty devices, each fixed by the commands that the doctor prints. */
 import test from 'ava';
 import { holdDevice } from '../../testbed/probe.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
-import { assertAdvised, assertMended, find, Patient, USER } from './patient.ts';
+import { assertAdvised, assertFixed, find, Patient, USER } from './patient.ts';
 
 let sites: Sites;
 let patient: Patient;
@@ -20,44 +20,44 @@ function ip(...lines: string[]): Promise<void> {
   return sites.a.ipBatch(...lines);
 }
 
-test.serial('a device with all that a tunnel needs is found to be right', async (t) => {
+test.serial('a device with everything that a tunnel needs passes all checks', async (t) => {
   const { stdout, status } = await patient.doctor(['tun0']);
   t.is(status, 0);
   t.regex(
     stdout,
-    /\ntun0\n {2}\S tun0 is a TUN device\n {2}\S nobody is attached to tun0\n {2}\S tun0 is up, with /,
+    /\ntun0\n {2}\S tun0 is a TUN device\n {2}\S no program is attached to tun0\n {2}\S tun0 is up, with /,
   );
-  t.regex(stdout, /nothing wrong found\n$/);
+  t.regex(stdout, /no problems found\n$/);
 });
 
-test.serial('a device that is missing is made', async (t) => {
-  const { commands } = await assertMended(t, patient, 'device-missing', ['miss0']);
+test.serial('a missing device is created', async (t) => {
+  const { commands } = await assertFixed(t, patient, 'device-missing', ['miss0']);
   t.deepEqual(commands, ['ip tuntap add dev miss0 mode tun']);
 });
 
-test.serial('for an ordinary user the missing device is made as his own', async (t) => {
-  const { commands } = await assertMended(t, patient, 'device-missing', ['miss1'], { user: USER });
+test.serial('an ordinary user gets a missing device of their own', async (t) => {
+  const { commands } = await assertFixed(t, patient, 'device-missing', ['miss1'], { user: USER });
   t.deepEqual(commands, ['ip tuntap add dev miss1 mode tun user nobody']);
   t.is(find(await patient.examine(['miss1'], { user: USER }), 'device-not-owner'), undefined);
 });
 
 test.serial('a TAP device is replaced', async (t) => {
   await ip('tuntap add dev tap0 mode tap');
-  await assertMended(t, patient, 'device-is-tap', ['tap0']);
+  await assertFixed(t, patient, 'device-is-tap', ['tap0']);
 });
 
-test.serial('an interface of another kind is told apart', async (t) => {
+test.serial('an interface that is not a TUN device is recognized', async (t) => {
   await assertAdvised(t, patient, 'device-not-tun', ['veth0'], /ip tuntap/);
 });
 
-test.serial('a device of somebody else is made again for this user, with all that it had', async (t) => {
+test.serial('a device of another user is created again for this user, with the same settings', async (t) => {
   await ip(
     'tuntap add dev theirs0 mode tun user 65533 multi_queue',
     'link set theirs0 mtu 1400 up',
     'address add 10.0.7.1/24 dev theirs0',
     'address add fd00:7::1/64 dev theirs0 nodad',
   );
-  await assertMended(t, patient, 'device-not-owner', ['theirs0'], { user: USER });
+  await assertFixed(t, patient, 'device-not-owner', ['theirs0'], { user: USER });
   const device = await sites.a.ip('-details', 'address', 'show', 'dev', 'theirs0');
   for (const part of [
     'mtu 1400',
@@ -71,28 +71,28 @@ test.serial('a device of somebody else is made again for this user, with all tha
   }
 });
 
-test.serial('a device for members of a group is refused to others', async (t) => {
+test.serial('a device of a group is refused to users outside it', async (t) => {
   await ip('tuntap add dev group0 mode tun group 65533');
-  await assertMended(t, patient, 'device-not-owner', ['group0'], { user: USER });
+  await assertFixed(t, patient, 'device-not-owner', ['group0'], { user: USER });
 });
 
-test.serial('root may use the devices of everybody', async (t) => {
+test.serial('root may use the devices of every user', async (t) => {
   await ip('tuntap add dev theirs1 mode tun user 65533', 'link set theirs1 up');
   t.is(find(await patient.examine(['theirs1']), 'device-not-owner'), undefined);
 });
 
-test.serial('a program that is attached is named, and can be ended', async (t) => {
+test.serial('an attached program is named, and the printed command ends it', async (t) => {
   await ip('tuntap add dev busy0 mode tun');
   await using holder = await holdDevice(sites.a, 'busy0');
-  const { what, commands } = await assertMended(t, patient, 'device-busy', ['busy0']);
+  const { what, commands } = await assertFixed(t, patient, 'device-busy', ['busy0']);
   t.is(what, `ttun-probe (process ${holder.pid}) is attached to busy0`);
   t.deepEqual(commands, [`kill ${holder.pid}`]);
 });
 
-test.serial('an ordinary user is told that a program of somebody else is attached', async (t) => {
+test.serial('an ordinary user sees that a program of another user is attached', async (t) => {
   await ip(`tuntap add dev busy1 mode tun user ${USER.id}`, 'link set busy1 up');
   await using holder = await holdDevice(sites.a, 'busy1');
-  await assertAdvised(t, patient, 'device-busy', ['busy1'], /root sees which: ttun doctor busy1/, {
+  await assertAdvised(t, patient, 'device-busy', ['busy1'], /run as root to see which: ttun doctor busy1/, {
     user: USER,
   });
   const { unchecked } = await patient.examine(['busy1'], { user: USER });
@@ -100,15 +100,15 @@ test.serial('an ordinary user is told that a program of somebody else is attache
   t.true(holder.running);
 });
 
-test.serial('a program that has another queue of the device takes packets away', async (t) => {
+test.serial('a program on another queue of the device is reported', async (t) => {
   await ip('tuntap add dev share0 mode tun multi_queue');
   await using holder = await holdDevice(sites.a, 'share0');
-  await assertMended(t, patient, 'device-shared', ['share0']);
+  await assertFixed(t, patient, 'device-shared', ['share0']);
   t.is((await holder.exited).signal, 'SIGTERM');
 });
 
 test.serial(
-  'a program in another network namespace with a device of the same name is none of its business',
+  'a program in another network namespace with a device of the same name is not reported',
   async (t) => {
     await sites.b.ipBatch('tuntap add dev twin0 mode tun');
     await ip('tuntap add dev twin0 mode tun');
@@ -120,12 +120,12 @@ test.serial(
 
 test.serial('a device that is down is brought up', async (t) => {
   await ip('tuntap add dev down0 mode tun');
-  await assertMended(t, patient, 'device-down', ['down0']);
+  await assertFixed(t, patient, 'device-down', ['down0']);
 });
 
-test.serial('a device without address gets one that no other interface has', async (t) => {
+test.serial('a device without an address gets one from a free network', async (t) => {
   await ip('tuntap add dev bare0 mode tun');
-  const { commands } = await assertMended(t, patient, 'address-missing', ['bare0']);
+  const { commands } = await assertFixed(t, patient, 'address-missing', ['bare0']);
   t.regex(commands[0] ?? '', /^ip address add 10\.0\.\d+\.1\/24 dev bare0$/);
   t.false(commands[0]?.includes(' 10.0.2.'), 'tun0 has that network');
 });

@@ -1,4 +1,4 @@
-/** A site in which something is wrong, the doctor's visit, and what it prescribes. */
+/** A site with a fault, on which `ttun doctor` and the commands it prints are run. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ export interface Examination {
   readonly unchecked: readonly Unchecked[];
 }
 
-/** An ordinary user: nobody. */
+/** An ordinary user. */
 export const USER = { id: '65534', name: 'nobody' } as const;
 
 export interface As {
@@ -25,7 +25,7 @@ export interface As {
   readonly user?: typeof USER;
 }
 
-/** The programs that are run here see the same mounts, which nobody else does. */
+/** Programs run here share a mount namespace of their own. */
 export class Patient implements AsyncDisposable {
   readonly site: Site;
   readonly #keeper: BackgroundProcess;
@@ -49,7 +49,7 @@ export class Patient implements AsyncDisposable {
     return (await this.site.run(this.#inside(['sh', '-ec', line]))).stdout;
   }
 
-  /** Puts `text` in place of what a file says, for the programs that are run here. */
+  /** Replaces the content of a file, for programs run here only. */
   async pretend(path: string, text: string): Promise<void> {
     const file = join(this.#folder, path.replaceAll('/', '_'));
     await writeFile(file, text, { mode: 0o644 });
@@ -64,7 +64,7 @@ export class Patient implements AsyncDisposable {
     return path;
   }
 
-  /** `ttun doctor` as it is typed. */
+  /** Runs `ttun doctor`. */
   doctor(args: readonly string[], { user }: As = {}): Promise<RunResult> {
     const command = [process.execPath, BIN, 'doctor', ...args];
     return this.site.runToEnd(this.#inside(user === undefined ? command : asUser(command)), {
@@ -92,7 +92,7 @@ export class Patient implements AsyncDisposable {
   }
 }
 
-/** The checkout may lie where this user may not go; reading any file lets nobody see into processes of others. */
+/** This user may not be able to reach the checkout; CAP_DAC_READ_SEARCH does not let it see into other users' processes. */
 function asUser(command: Command): Command {
   const readAll = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
   return ['setpriv', `--reuid=${USER.id}`, `--regid=${USER.id}`, '--clear-groups', ...readAll, ...command];
@@ -103,11 +103,11 @@ export function find({ findings }: Examination, code: FindingCode): Finding | un
 }
 
 /**
- * It is found, maybe more than once; the commands, typed as they are, mend it; then it is found no longer.
+ * Asserts that the fault is found, that its commands, typed as they are, fix it, and that it is then no longer found.
  *
- * Returns the first finding.
+ * @returns the first of the findings
  */
-export async function assertMended(
+export async function assertFixed(
   t: ExecutionContext,
   patient: Patient,
   code: FindingCode,
@@ -123,11 +123,11 @@ export async function assertMended(
     for (const command of commands) await patient.sh(command);
   }
   const after = find(await patient.examine(args, as), code);
-  t.is(after, undefined, `the commands do not mend it: ${JSON.stringify(after)}`);
+  t.is(after, undefined, `the commands do not fix it: ${JSON.stringify(after)}`);
   return first;
 }
 
-/** The finding is there, and no command can mend it: its advice tells what to do. */
+/** Asserts that the fault is found, without commands but with this advice. */
 export async function assertAdvised(
   t: ExecutionContext,
   patient: Patient,

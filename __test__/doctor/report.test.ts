@@ -1,4 +1,4 @@
-/** What is printed, and where. */
+/** The output of `ttun doctor`, and its usage errors. */
 import test from 'ava';
 import { CATALOGUE, finding, ok } from '../../src/doctor/finding.ts';
 import { formatDiagnosis } from '../../src/doctor/report.ts';
@@ -20,7 +20,7 @@ const DIAGNOSIS = {
 };
 const plain = (_style: string, text: string): string => text;
 
-test('each finding says what, why and what to type', (t) => {
+test('each finding says what was found, why it matters and what to type', (t) => {
   t.is(
     formatDiagnosis(DIAGNOSIS, { style: plain, unicode: true }),
     `this machine
@@ -41,7 +41,7 @@ not checked
   );
 });
 
-test('without a locale for more it is plain ASCII', async (t) => {
+test('the output is plain ASCII in a locale without UTF-8', async (t) => {
   const text = formatDiagnosis(DIAGNOSIS, { style: plain, unicode: false });
   t.regex(text, /^[\n -~]*$/);
   for (const [locale, isAscii] of [
@@ -75,7 +75,7 @@ for (const [what, args, line] of [
   });
 }
 
-test('a file that is not there is said to be missing', async (t) => {
+test('a missing file is reported', async (t) => {
   const { status, stdout, stderr } = await runToEnd([process.execPath, BIN, 'doctor', '-c', '/nowhere.toml']);
   t.deepEqual([status, stdout], [1, '']);
   t.regex(stderr, /^ttun: \/nowhere\.toml: there is no such file/);

@@ -1,4 +1,4 @@
-/** Tunnels that run are examined with the ways to their peers. */
+/** Running tunnels. */
 import test from 'ava';
 import { writeFile } from 'node:fs/promises';
 import { createSites } from '../../testbed/sites.ts';
@@ -11,29 +11,34 @@ for (const [how, args] of [
   ['by its device', ['tun0']],
   ['without arguments', []],
 ] as const) {
-  test.serial(`a running tunnel is examined ${how}, and not in its own way`, async (t) => {
-    await using sites = await createSites();
-    await using patient = await Patient.in(sites.a);
-    await using tunnel = startTtun(sites.a, SEED);
-    await tunnel.waitForLine('attached to tun0');
-    await patient.sh(`until ls /run/ttun/${tunnel.pid}.sock; do :; done`);
-    const { findings, problems, warnings } = await patient.examine(args);
-    t.deepEqual({ problems, warnings }, { problems: 0, warnings: 0 });
-    const right = findings.filter(({ subject }) => subject === 'tun0').map(({ what }) => what);
-    for (const what of [
-      `a tunnel of ttun, process ${tunnel.pid}, is attached to tun0`,
-      "UDP port 9000 of 10.0.1.1 is the tunnel's own",
-      '10.0.1.2 is reached by veth0, directly',
-    ]) {
-      t.true(right.includes(what), `${what} in ${right.join('\n')}`);
-    }
-  });
+  test.serial(
+    `a running tunnel is examined ${how}, and its own device and port are not faults`,
+    async (t) => {
+      await using sites = await createSites();
+      await using patient = await Patient.in(sites.a);
+      await using tunnel = startTtun(sites.a, SEED);
+      await tunnel.waitForLine('attached to tun0');
+      await patient.sh(`until ls /run/ttun/${tunnel.pid}.sock; do :; done`);
+      const { findings, problems, warnings } = await patient.examine(args);
+      t.deepEqual({ problems, warnings }, { problems: 0, warnings: 0 });
+      const right = findings.filter(({ subject }) => subject === 'tun0').map(({ what }) => what);
+      for (const what of [
+        `ttun (process ${tunnel.pid}) is attached to tun0`,
+        'the tunnel itself uses UDP port 9000 of 10.0.1.1',
+        '10.0.1.2 is reached through veth0, directly',
+      ]) {
+        t.true(right.includes(what), `${what} in ${right.join('\n')}`);
+      }
+    },
+  );
 }
 
-test.serial('what a process tells that makes no sense keeps nothing else from being examined', async (t) => {
-  await using sites = await createSites();
-  await using patient = await Patient.in(sites.a);
-  const program = `
+test.serial(
+  'an invalid report from another process does not keep the rest from being examined',
+  async (t) => {
+    await using sites = await createSites();
+    await using patient = await Patient.in(sites.a);
+    const program = `
     import { mkdirSync } from 'node:fs';
     import { startControlServer } from '${new URL('../../dist/control/server.js', import.meta.url).href}';
     const report = { name: 'lie', device: 'tun0', local: 'here', remote: 'there', phase: 'opening', problem: null, stats: null };
@@ -41,13 +46,14 @@ test.serial('what a process tells that makes no sense keeps nothing else from be
     setInterval(() => {}, 1000);
     console.log('ready');
   `;
-  await using liar = sites.a.start([process.execPath, '--input-type=module', '-e', program]);
-  await liar.waitForLine('ready');
-  const { findings } = await patient.examine([]);
-  t.true(findings.some(({ subject }) => subject === 'lie (tun0)'));
-});
+    await using liar = sites.a.start([process.execPath, '--input-type=module', '-e', program]);
+    await liar.waitForLine('ready');
+    const { findings } = await patient.examine([]);
+    t.true(findings.some(({ subject }) => subject === 'lie (tun0)'));
+  },
+);
 
-test.serial('a fault that comes while the tunnel runs is found', async (t) => {
+test.serial('a fault that arises while the tunnel runs is found', async (t) => {
   await using sites = await createSites();
   await using patient = await Patient.in(sites.a);
   await using tunnel = startTtun(sites.a, SEED);
@@ -58,18 +64,18 @@ test.serial('a fault that comes while the tunnel runs is found', async (t) => {
   t.deepEqual(find(examination, 'peer-through-tunnel')?.commands, ['ip route replace 10.0.1.2/32 dev veth0']);
 });
 
-test.serial('a tunnel of a program is recognised by its thread', async (t) => {
+test.serial('a tunnel embedded in a program is recognized by its thread', async (t) => {
   await using sites = await createSites();
   await using patient = await Patient.in(sites.a);
   const options = { device: 'tun0', local: '10.0.1.1:9000', remote: '10.0.1.2:9000' };
   await using tunnel = await RemoteTunnel.open(sites.a, options);
   const { problems, findings } = await patient.examine(['tun0']);
   t.is(problems, 0);
-  const what = `a tunnel of ttun, process ${tunnel.process.pid}, is attached to tun0`;
+  const what = `ttun (process ${tunnel.process.pid}) is attached to tun0`;
   t.true(findings.some((found) => found.what === what));
 });
 
-test.serial('of a tunnel of ttun up the options of its file count', async (t) => {
+test.serial('a tunnel of ttun up is examined with the options of its file', async (t) => {
   await using sites = await createSites();
   await using patient = await Patient.in(sites.a);
   const file = await patient.configure('');
@@ -83,6 +89,17 @@ test.serial('of a tunnel of ttun up the options of its file count', async (t) =>
   await sites.a.ip('route', 'add', '10.0.1.2/32', 'dev', 'tun0');
   const { findings, problems } = await patient.examine(['tun0']);
   t.is(problems, 0);
-  const what = '10.0.1.2 is reached by veth0, directly';
+  const what = '10.0.1.2 is reached through veth0, directly';
   t.true(findings.some((found) => found.subject === 'office (tun0)' && found.what === what));
+});
+
+test.serial('a tunnel whose device was renamed is not reported as a program in its way', async (t) => {
+  await using sites = await createSites();
+  await using patient = await Patient.in(sites.a);
+  await using tunnel = startTtun(sites.a, SEED);
+  await tunnel.waitForLine('attached to tun0');
+  await sites.a.ipBatch('link set tun0 down', 'link set tun0 name office0', 'link set office0 up');
+  const { findings } = await patient.examine(['office0']);
+  t.true(findings.some(({ what }) => what === `ttun (process ${tunnel.pid}) is attached to office0`));
+  t.false(findings.some(({ commands }) => commands.includes(`kill ${tunnel.pid}`)));
 });

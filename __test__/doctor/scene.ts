@@ -1,4 +1,4 @@
-/** Two sites with a router in between, of which A is to have a tunnel by a file. */
+/** Two sites with a router between them, and a configuration file for a tunnel at A. */
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { Patient } from './patient.ts';
@@ -10,7 +10,7 @@ export interface Scene extends AsyncDisposable {
   readonly file: (lines?: Readonly<Record<string, string>>, table?: string) => Promise<string[]>;
 }
 
-/** All as it should be. */
+/** Without faults. */
 export async function scene(): Promise<Scene> {
   const sites = await createSites({ router: true });
   const patient = await Patient.in(sites.a);

@@ -1,4 +1,4 @@
-/** Checks of what no test can have for real: other kernels; and of what nft may answer. */
+/** Checks that need another kernel, and the output of nft. */
 import test from 'ava';
 import { settingCommand, settingOf, settingPath } from '../../src/doctor/facts.ts';
 import type { HostFacts } from '../../src/doctor/facts.ts';
@@ -40,7 +40,7 @@ test('a kernel is judged by what its sockets can do', (t) => {
   t.deepEqual(found, ['segment-missing', 'gro-missing', 'uso-missing']);
 });
 
-test('why it matters is told in one line', (t) => {
+test('why it matters fits on one line', (t) => {
   for (const [code, { why }] of Object.entries(CATALOGUE)) t.regex(why, /^[A-Z][^\n]{20,150}\.$/, code);
 });
 
@@ -51,9 +51,9 @@ test('a setting of an interface with a dot in its name is written with slashes',
   t.is(settingPath(settingOf('eth0', 'rp_filter')), '/proc/sys/net/ipv4/conf/eth0/rp_filter');
 });
 
-test('without a way to judge, no filter is blamed', (t) => {
+test('without a known path the reverse path filter is not reported', (t) => {
   const subject = { title: 'tun0', device: 'tun0', options: null };
-  const facts = { subject, device: null, attached: [], way: null, answers: [] };
+  const facts = { subject, device: null, attached: [], path: null, returnRoutes: [] };
   t.deepEqual(checkRpFilter(facts, host('6.18.0')), []);
 });
 
@@ -90,7 +90,7 @@ test('the ports that a firewall accepts are read from its rules', (t) => {
   );
 });
 
-test('only chains that drop packets to this host by their policy count', (t) => {
+test('only input chains with policy drop count', (t) => {
   const chains = [
     { ...CHAIN, policy: 'accept' },
     { ...CHAIN, hook: 'forward', policy: 'drop' },

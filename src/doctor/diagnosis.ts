@@ -1,4 +1,4 @@
-/** From what is to be examined to what was found. */
+/** Chooses what to examine, gathers the facts, and runs the checks. */
 import { stat } from 'node:fs/promises';
 import { loadConfig } from '../config/index.ts';
 import { resolveOptions } from '../config/resolve-options.ts';
@@ -6,15 +6,31 @@ import { survey } from '../control/client.ts';
 import { TtunError } from '../errors.ts';
 import type { ResolvedOptions } from '../options.ts';
 import type { TunnelReport } from '../service/host.ts';
-import { checkHost, checkSubject } from './checks.ts';
-import type { HostFacts, Subject } from './facts.ts';
+import { checkAttached, checkDevice, checkDeviceState, checkMtu } from './device-checks.ts';
+import {
+  checkConntrack,
+  checkKernel,
+  checkNative,
+  checkPrivileges,
+  checkSocketBuffers,
+  checkTunNode,
+} from './host-checks.ts';
+import {
+  checkReturnRoutes,
+  checkFirewall,
+  checkForwarding,
+  checkLocalEnd,
+  checkPeer,
+  checkRpFilter,
+} from './network-checks.ts';
+import type { HostFacts, Subject, SubjectFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
 import { gatherHost } from './gather-host.ts';
 import { gatherProcesses, gatherSubject } from './gather-subject.ts';
 
 export interface Diagnosis {
   readonly sections: readonly Section[];
-  /** What could not be looked at, and why. */
+  /** What could not be checked, and why. */
   readonly unchecked: readonly Unchecked[];
 }
 
@@ -24,14 +40,14 @@ export interface Section {
   readonly findings: readonly Finding[];
 }
 
-/** @param choose what to examine besides this machine */
+/** @param choose chooses what to examine besides this machine */
 export async function diagnose(
   choose: (host: HostFacts) => Subject[] | Promise<Subject[]>,
 ): Promise<Diagnosis> {
   const host = await gatherHost();
   const subjects = await choose(host);
   const sections: Section[] = [{ subject: null, findings: checkHost(host) }];
-  // Without the native part nothing is known of devices and routes.
+  // Without the native part nothing is known about devices and routes.
   if (host.native === null) {
     const processes = await gatherProcesses();
     for (const subject of subjects) {
@@ -42,25 +58,54 @@ export async function diagnose(
   return { sections, unchecked: listUnchecked(host, subjects) };
 }
 
-// What to examine: devices that are named, tunnels of a file, tunnels that run.
+/** In the order in which a person would look. */
+const HOST_CHECKS: readonly ((host: HostFacts) => Finding[])[] = [
+  checkNative,
+  checkTunNode,
+  checkKernel,
+  checkSocketBuffers,
+  checkConntrack,
+];
+
+const SUBJECT_CHECKS: readonly ((subject: SubjectFacts, host: HostFacts) => Finding[])[] = [
+  checkDevice,
+  checkAttached,
+  checkPrivileges,
+  checkDeviceState,
+  checkLocalEnd,
+  checkPeer,
+  checkMtu,
+  checkRpFilter,
+  checkFirewall,
+  checkReturnRoutes,
+  checkForwarding,
+];
+
+function checkHost(host: HostFacts): Finding[] {
+  return HOST_CHECKS.flatMap((check) => check(host));
+}
+
+function checkSubject(subject: SubjectFacts, host: HostFacts): Finding[] {
+  return SUBJECT_CHECKS.flatMap((check) => check(subject, host));
+}
 
 /**
  * All tunnels of a configuration file.
  *
- * @throws TtunConfigError when it is not right
+ * @throws TtunConfigError when it is invalid
  */
 export async function subjectsOfFile(path: string): Promise<Subject[]> {
   const { tunnels } = await loadConfig(path);
   return [...tunnels].map(([name, options]) => toSubject(name, options.device, resolveOptions(options)));
 }
 
-/** A device, with the tunnels that run on it. */
+/** A device, with the tunnels running on it. */
 export async function subjectsOfDevice(device: string): Promise<Subject[]> {
   const running = (await runningSubjects()).filter((subject) => subject.device === device);
   return running.length > 0 ? running : [{ title: device, device, options: null }];
 }
 
-/** All tunnels that run, and all TUN devices besides. */
+/** All running tunnels, and all other TUN devices. */
 export async function subjectsOfHost({ interfaces }: HostFacts): Promise<Subject[]> {
   const running = await runningSubjects();
   const idle = interfaces
@@ -69,7 +114,7 @@ export async function subjectsOfHost({ interfaces }: HostFacts): Promise<Subject
   return [...running, ...idle];
 }
 
-/** Those of this network namespace: about the others nothing can be seen from here. */
+/** Those in this network namespace: the others cannot be examined from here. */
 async function runningSubjects(): Promise<Subject[]> {
   const namespace = (await stat('/proc/self/ns/net')).ino;
   const { replies } = await survey();
@@ -81,12 +126,12 @@ async function runningSubjects(): Promise<Subject[]> {
 }
 
 async function runningSubject(report: TunnelReport, config: string | null): Promise<Subject> {
-  const options = config === null ? optionsTold(report) : await optionsInFile(config, report.name);
+  const options = config === null ? reportedOptions(report) : await optionsInFile(config, report.name);
   return toSubject(report.name, report.device, options);
 }
 
-/** `null` when they make no sense: they come from a process that may be of another version, or of a user who means no good. */
-function optionsTold({ device, local, remote }: TunnelReport): ResolvedOptions | null {
+/** `null` when they are invalid: the process may be of another version, or belong to a hostile user. */
+function reportedOptions({ device, local, remote }: TunnelReport): ResolvedOptions | null {
   try {
     return resolveOptions({ device, local, remote });
   } catch (error) {
@@ -95,7 +140,7 @@ function optionsTold({ device, local, remote }: TunnelReport): ResolvedOptions |
   }
 }
 
-/** `null` when the file is not what it was when the tunnel was started, or this user may not read it. */
+/** `null` when the file has changed since the tunnel started, or this user may not read it. */
 async function optionsInFile(path: string, name: string): Promise<ResolvedOptions | null> {
   try {
     const options = (await loadConfig(path)).tunnels.get(name);
@@ -110,8 +155,7 @@ function toSubject(name: string, device: string, options: ResolvedOptions | null
   return { title: name === device ? device : `${name} (${device})`, device, options };
 }
 
-// What this user, or this machine, does not let the doctor see.
-
+/** Something that this user or this machine does not let the doctor see. */
 export interface Unchecked {
   readonly what: string;
   readonly why: string;
@@ -121,19 +165,19 @@ export function listUnchecked(host: HostFacts, subjects: readonly Subject[]): Un
   const { native, user, inputChains } = host;
   const unchecked: Unchecked[] = [];
   if (native !== null) {
-    unchecked.push({ what: 'devices, routes and sockets', why: 'the native part of ttun is not there' });
+    unchecked.push({ what: 'devices, routes and sockets', why: "ttun's native part is missing" });
   }
   if (inputChains === null) {
-    const why = user.mayConfigure ? 'nft is not there, or gives no answer' : 'only root may read its rules';
+    const why = user.mayConfigure ? 'nft is not installed, or failed' : 'only root may read its rules';
     unchecked.push({ what: 'the firewall', why });
   }
   if (user.uid !== 0) {
-    unchecked.push({ what: 'programs of other users', why: 'only root sees what they have open' });
+    unchecked.push({ what: 'programs of other users', why: 'only root can see what they have open' });
   }
   for (const { title, options } of subjects) {
     if (options !== null) continue;
-    const why = 'no tunnel runs on it; those of a file are examined with -c FILE';
-    unchecked.push({ what: `the way to the peer of ${title}`, why });
+    const why = 'no tunnel runs on it; use -c FILE to examine the tunnels of a file';
+    unchecked.push({ what: `the path to the peer of ${title}`, why });
   }
   return unchecked;
 }

@@ -1,4 +1,4 @@
-/** What checks look at, gathered beforehand, so that each of them is a function of values alone. */
+/** The facts that checks examine, gathered beforehand, so that each check is a function of values. */
 import type { BindingInterface, BindingRoute } from '../../binding.cjs';
 import type { IpAddress } from '../address.ts';
 import type { ResolvedOptions } from '../options.ts';
@@ -6,18 +6,18 @@ import type { ResolvedOptions } from '../options.ts';
 /** This machine, as this user sees it. */
 export interface HostFacts {
   readonly user: User;
-  /** `/dev/net/tun`: whether this user may open it, it is not there, or its driver is not. */
+  /** Whether this user may open `/dev/net/tun`; `missing` where the node or its driver is. */
   readonly tunNode: 'usable' | 'forbidden' | 'missing';
-  /** Whether the kernel has the TUN driver loaded; the node may be missing all the same. */
+  /** Whether the kernel has loaded the TUN driver; the node may still be missing. */
   readonly tunDriver: boolean;
   /** Why the native part cannot be loaded; `null` when it is. */
   readonly native: { readonly message: string; readonly hint: string | null } | null;
-  /** What UDP sockets can do; `null` when that could not be asked. */
+  /** What UDP sockets support; `null` when that is unknown. */
   readonly udp: { readonly segment: boolean; readonly receive: boolean } | null;
   readonly kernel: Kernel;
-  /** Kernel settings (sysctl) by name, those that exist. */
+  /** Values of the kernel settings (sysctl) that exist, by name. */
   readonly settings: ReadonlyMap<string, number>;
-  /** Chains through which packets to this host pass and that drop what no rule accepts; `null` when they could not be read. */
+  /** Chains on the input hook that drop what no rule accepts; `null` when they could not be read. */
   readonly inputChains: readonly InputChain[] | null;
   /** All interfaces of this network namespace. */
   readonly interfaces: readonly BindingInterface[];
@@ -25,7 +25,7 @@ export interface HostFacts {
 
 export interface User {
   readonly uid: number;
-  /** The name, or the number where it has none. */
+  /** The name, or the number of a user without one. */
   readonly name: string;
   readonly gids: readonly number[];
   /** CAP_NET_ADMIN */
@@ -46,13 +46,13 @@ export interface InputChain {
   readonly family: string;
   readonly table: string;
   readonly name: string;
-  /** UDP ports that some rule of its table accepts. */
+  /** UDP ports that a rule of its table accepts. */
   readonly acceptedPorts: readonly PortRange[];
 }
 
 export type PortRange = readonly [first: number, last: number];
 
-/** What is examined: a device, and the tunnel that uses or is to use it, where one is known. */
+/** What is examined: a device, and the tunnel that uses it or will use it, where one is known. */
 export interface Subject {
   /** Heading in the report. */
   readonly title: string;
@@ -64,28 +64,28 @@ export interface SubjectFacts {
   readonly subject: Subject;
   /** `null` when there is no such interface. */
   readonly device: BindingInterface | null;
-  /** Programs that are attached to it, as far as this user may see. */
+  /** Programs attached to it, as far as this user can see. */
   readonly attached: readonly Program[];
   /** `null` where no options are known. */
-  readonly way: WayFacts | null;
-  /** Ways of answers to the networks from which packets are accepted. */
-  readonly answers: readonly AnswerFacts[];
+  readonly path: PathFacts | null;
+  /** Routes back to the networks that packets are accepted from. */
+  readonly returnRoutes: readonly ReturnRoute[];
 }
 
 export interface Program {
   readonly pid: number;
   readonly name: string;
-  /** Whether it is a tunnel of ttun that has the device. */
+  /** Whether it is ttun, with this device. */
   readonly isTunnel: boolean;
 }
 
-/** The tunnel's socket, and its way to the peer. */
-export interface WayFacts {
-  /** What binding a socket to the local end gave. */
+/** The tunnel's socket, and the path to the peer. */
+export interface PathFacts {
+  /** The result of binding a socket to the local address. */
   readonly binding: 'possible' | 'not-here' | 'taken' | 'forbidden';
-  /** Programs that have the port, as far as this user may see. */
+  /** Programs that use the port, as far as this user can see. */
   readonly portHolders: readonly Program[];
-  /** Whether the interface named by `bindDevice` exists, where one is. */
+  /** Whether the interface that `bindDevice` names exists; true without that option. */
   readonly bindDeviceExists: boolean;
   readonly peer: PeerFacts;
 }
@@ -94,39 +94,37 @@ export type PeerFacts =
   | { readonly address: null; readonly problem: string; readonly hint: string | null }
   | {
       readonly address: IpAddress;
-      /** `null` when there is none. */
+      /** `null` when there is no route. */
       readonly route: BindingRoute | null;
-      /** The way without the tunnel's `bindDevice` and `fwmark`, by which the kernel judges what comes in. */
+      /** The route without the tunnel's `bindDevice` and `fwmark`, which the reverse path filter checks against. */
       readonly plainRoute: BindingRoute | null;
-      /** A way that does not lead into the tunnel's own device, by another interface. */
+      /** A route through an interface other than the tunnel's own device. */
       readonly bypass: BindingRoute | null;
     };
 
-export interface AnswerFacts {
+export interface ReturnRoute {
   /** `10.9.0.0/16` */
   readonly network: string;
-  /** Where packets to it go. */
+  /** The route to it. */
   readonly route: BindingRoute | null;
 }
-
-// Names of kernel settings, and the command that changes one.
 
 /** The setting of an interface, or of `all`: `net.ipv4.conf.eth0.rp_filter`. */
 export function settingOf(device: string, setting: string): string {
   return ['net', 'ipv4', 'conf', device, setting].join(device.includes('.') ? '/' : '.');
 }
 
-/** With slashes, a name may have dots in it (sysctl(8)). */
+/** The command that changes a setting. A name with slashes may contain dots (sysctl(8)). */
 export function settingCommand(name: string, value: number): string {
   return `sysctl -w ${name}=${value}`;
 }
 
-/** Its file under `/proc/sys`. */
+/** The file of a setting. */
 export function settingPath(name: string): string {
   return `/proc/sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
 }
 
-/** fe80::/10: the kernel gives such an address to each interface by itself. */
+/** fe80::/10, an address that the kernel gives to each interface. */
 export function isLinkLocal(address: string): boolean {
   return /^fe[89ab]/.test(address);
 }

@@ -1,19 +1,19 @@
-/** What the doctor has to say. */
+/** The findings of the doctor. */
 
-/** `problem`: it does not work. `warning`: it works, but loses packets or speed. `note`: worth knowing. `ok`: looked at, and right. */
+/** `problem`: it does not work. `warning`: it works, but loses packets or speed. `note`: worth knowing. `ok`: checked, and correct. */
 export type Severity = 'ok' | 'note' | 'warning' | 'problem';
 
 export interface Finding {
   readonly severity: Severity;
-  /** Which of the documented ones it is; `null` for what is right. */
+  /** The documented code; `null` when `ok`. */
   readonly code: FindingCode | null;
   /** What was found, in one line. */
   readonly what: string;
-  /** Why it matters, in one line; `null` for what is right. */
+  /** Why it matters, in one line; `null` when `ok`. */
   readonly why: string | null;
-  /** What mends it: command lines to be typed as they are, in this order. */
+  /** Command lines that fix it, to be typed as they are, in this order. */
   readonly commands: readonly string[];
-  /** What to do besides, or where no command can be named. */
+  /** What else to do, or what to do where no command can be given. */
   readonly advice: string | null;
 }
 
@@ -22,7 +22,7 @@ export interface Remedy {
   readonly advice?: string | null;
 }
 
-/** Something that is not as it should be. */
+/** A fault. */
 export function finding(
   code: FindingCode,
   what: string,
@@ -32,18 +32,17 @@ export function finding(
   return { severity, code, what, why, commands, advice };
 }
 
-/** Something that was looked at and is right. */
+/** Something that was checked and is correct. */
 export function ok(what: string): Finding {
   return { severity: 'ok', code: null, what, why: null, commands: [], advice: null };
 }
-
-// All that the doctor can find, how bad each is, and why it matters. docs/doctor.md lists the same.
 
 interface Entry {
   readonly severity: 'note' | 'warning' | 'problem';
   readonly why: string;
 }
 
+/** Every fault that the doctor can find, how serious it is, and why it matters. docs/doctor.md lists the same. */
 export const CATALOGUE = {
   // This machine
   'native-missing': {
@@ -56,40 +55,40 @@ export const CATALOGUE = {
   },
   'tun-forbidden': {
     severity: 'problem',
-    why: 'Programs attach to TUN devices through /dev/net/tun. Opening it alone gives nobody any rights.',
+    why: 'Programs attach to TUN devices through /dev/net/tun. Opening it grants no rights by itself.',
   },
   'segment-missing': {
     severity: 'note',
-    why: 'Without UDP_SEGMENT (Linux 4.18) each packet costs a system call, and throughput is a fraction.',
+    why: 'Without UDP_SEGMENT (Linux 4.18) each packet costs a system call, which cuts throughput to a fraction.',
   },
   'gro-missing': {
     severity: 'note',
-    why: 'Without UDP_GRO (Linux 5.0) each datagram costs a system call, and throughput is a fraction.',
+    why: 'Without UDP_GRO (Linux 5.0) each datagram costs a system call, which cuts throughput to a fraction.',
   },
   'uso-missing': {
     severity: 'note',
-    why: 'Before Linux 6.2 a TUN device does not join UDP packets: bulk UDP (QUIC, VoIP) inside the tunnel is slower. TCP is not.',
+    why: 'Before Linux 6.2 TUN devices cannot coalesce UDP packets: bulk UDP (QUIC, video) inside the tunnel is slower. TCP is not affected.',
   },
   'segment-bug': {
     severity: 'note',
-    why: 'From Linux 7.0 to 7.1.4, datagrams sent by UDP_SEGMENT leave some network cards with wrong headers or checksums and get lost.',
+    why: 'From Linux 7.0 to 7.1.4, datagrams sent with UDP_SEGMENT leave some network cards with wrong headers or checksums and are lost.',
   },
   'receive-buffer-small': {
     severity: 'warning',
-    why: 'A burst that finds no room in the receive buffer is lost (receiveOverflow in the stats). The tunnel asks for 4 MiB.',
+    why: 'A burst that does not fit the receive buffer is lost (receiveOverflow in the stats). The tunnel requests 4 MiB.',
   },
   'send-buffer-small': {
     severity: 'warning',
-    why: 'With less than the 4 MiB it asks for, the tunnel waits for the network card more often, and packets queue up at the device.',
+    why: 'With less than the 4 MiB it requests, the tunnel waits for the network card more often, and packets queue at the device.',
   },
   'conntrack-full': {
     severity: 'warning',
-    why: 'When the table of connections is full, the kernel drops packets of new ones, those of the tunnel included.',
+    why: 'When the connection tracking table is full, the kernel drops packets of new connections, those of the tunnel included.',
   },
   // The device
   'device-missing': {
     severity: 'problem',
-    why: 'A tunnel attaches to a TUN device that exists, unless its configuration asks to make one.',
+    why: 'A tunnel attaches to an existing TUN device, unless its configuration says to create one.',
   },
   'device-is-tap': {
     severity: 'problem',
@@ -101,52 +100,52 @@ export const CATALOGUE = {
   },
   'device-not-owner': {
     severity: 'problem',
-    why: 'A TUN device that has an owner or a group lets only these and root attach.',
+    why: 'Only its owner, its group and root may attach to a TUN device that has an owner or a group.',
   },
   'device-busy': {
     severity: 'problem',
-    why: 'One program at a time can be attached to a TUN device.',
+    why: 'Only one program at a time can be attached to a TUN device.',
   },
   'device-shared': {
     severity: 'warning',
-    why: 'Of a device with several queues each program gets part of the packets, and the tunnel only its own part.',
+    why: 'Each program attached to a multi-queue device receives part of the packets, so the tunnel does not see all of them.',
   },
   'device-down': {
     severity: 'problem',
-    why: 'A device that is down carries nothing: packets of the peer are dropped as device-down.',
+    why: 'A device that is down carries nothing: packets from the peer are dropped as device-down.',
   },
   'address-missing': {
     severity: 'warning',
-    why: 'Without an address of its own in the tunnel this host can neither be reached through it nor send by it.',
+    why: 'Without an address in the tunnel, this host can neither be reached through it nor send through it.',
   },
   'interface-forbidden': {
     severity: 'problem',
-    why: 'Making and configuring interfaces, and marking datagrams, needs CAP_NET_ADMIN.',
+    why: 'Creating and configuring interfaces and marking datagrams require CAP_NET_ADMIN.',
   },
-  // The way to the peer
+  // The path to the peer
   'local-not-here': {
     severity: 'problem',
     why: 'A socket can only be bound to an address of this host.',
   },
   'port-taken': {
     severity: 'problem',
-    why: 'One socket at a time can have a UDP port of an address.',
+    why: 'Only one socket at a time can use a UDP port of an address.',
   },
   'port-forbidden': {
     severity: 'problem',
-    why: 'Ports below net.ipv4.ip_unprivileged_port_start are for root.',
+    why: 'Ports below net.ipv4.ip_unprivileged_port_start are reserved for root.',
   },
   'bind-device-missing': {
     severity: 'problem',
-    why: 'The socket is to be bound to an interface that does not exist.',
+    why: 'The socket cannot be bound to an interface that does not exist.',
   },
   'peer-unresolved': {
     severity: 'problem',
-    why: 'The tunnel waits until the name of the peer stands for an address.',
+    why: 'The tunnel waits until the name of the peer resolves to an address.',
   },
   'peer-unreachable': {
     severity: 'problem',
-    why: 'The kernel knows no way to the peer.',
+    why: 'The kernel has no route to the peer.',
   },
   'peer-through-tunnel': {
     severity: 'problem',
@@ -154,28 +153,28 @@ export const CATALOGUE = {
   },
   'peer-is-here': {
     severity: 'note',
-    why: 'Both ends on one host: its packets reach addresses of its own without passing the tunnel.',
+    why: 'Both ends are on this host, so packets between them do not pass through the tunnel.',
   },
   'mtu-too-large': {
     severity: 'warning',
-    why: 'Packets that do not fit the way to the peer travel in fragments, which costs speed, and which some firewalls drop.',
+    why: 'Packets that do not fit the path to the peer are fragmented, which is slower, and some firewalls drop fragments.',
   },
   'rp-filter': {
     severity: 'problem',
-    why: 'The kernel drops what comes in by another interface than it would answer by (strict reverse path filter, RFC 3704).',
+    why: 'The kernel drops packets that arrive on another interface than the one it would answer through (strict reverse path filter, RFC 3704).',
   },
   'firewall-input': {
     severity: 'note',
-    why: 'As far as can be seen, datagrams of the peer get in only as answers to our own, so the peer cannot begin.',
+    why: 'Datagrams from the peer seem to be accepted only as replies to ours, so the peer cannot send first.',
   },
   // What goes through the tunnel
   'source-not-routed': {
     severity: 'warning',
-    why: 'Answers would not go back through the tunnel, and a reverse path filter drops the packets themselves.',
+    why: 'Replies would not go back through the tunnel, and a reverse path filter drops the packets themselves.',
   },
   'forwarding-off': {
     severity: 'note',
-    why: 'Only this host itself uses the tunnel: packets of other hosts are not passed on into it and out of it.',
+    why: 'Only this host can use the tunnel: packets of other hosts are not forwarded into it or out of it.',
   },
 } as const satisfies Readonly<Record<string, Entry>>;
 

@@ -1,4 +1,4 @@
-/** All about this machine. */
+/** Gathers the facts about this machine. */
 import { execFile } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -10,10 +10,10 @@ import { TtunError } from '../errors.ts';
 import { loadBinding } from '../native.ts';
 import type { LocalEndpoint } from '../options.ts';
 import { settingOf, settingPath } from './facts.ts';
-import type { HostFacts, InputChain, Kernel, PortRange, User, WayFacts } from './facts.ts';
+import type { HostFacts, InputChain, Kernel, PortRange, User, PathFacts } from './facts.ts';
 
 export async function gatherHost(): Promise<HostFacts> {
-  // First: other systems than Linux have nothing of what is looked at below.
+  // First, since systems other than Linux have none of the rest.
   const native = await askNative();
   const user = gatherUser();
   return {
@@ -46,8 +46,6 @@ export function parseRelease(text: string): Kernel {
   return { release: text, version: [Number(major ?? 0), Number(minor ?? 0), Number(patch ?? 0)] };
 }
 
-// As whom this process acts, and what the kernel lets it do.
-
 export function gatherUser(): User {
   const uid = process.geteuid?.() ?? -1;
   const gid = process.getegid?.() ?? -1;
@@ -76,8 +74,7 @@ function nameOfUser(): string | null {
   }
 }
 
-// `/dev/net/tun`, opened and closed again.
-
+/** Opens `/dev/net/tun` and closes it again. */
 export function gatherTunNode(): Pick<HostFacts, 'tunNode' | 'tunDriver'> {
   return { tunNode: open(), tunDriver: /^\s*\d+ tun$/m.test(readMiscDevices()) };
 }
@@ -101,8 +98,6 @@ function readMiscDevices(): string {
   }
 }
 
-// Kernel settings, from `/proc/sys`.
-
 const NAMES = [
   'net.core.rmem_max',
   'net.core.wmem_max',
@@ -112,7 +107,11 @@ const NAMES = [
   'net.netfilter.nf_conntrack_max',
 ] as const;
 
-/** @param devices names of interfaces whose own settings are wanted */
+/**
+ * Kernel settings, from `/proc/sys`.
+ *
+ * @param devices names of the interfaces whose own settings are read too
+ */
 export function gatherSettings(devices: readonly string[]): Map<string, number> {
   const names = [...NAMES, ...['all', ...devices].map((device) => settingOf(device, 'rp_filter'))];
   const settings = new Map<string, number>();
@@ -123,7 +122,7 @@ export function gatherSettings(devices: readonly string[]): Map<string, number> 
   return settings;
 }
 
-/** `null` where this kernel has no such setting, or does not tell it to this user. */
+/** `null` where this kernel has no such setting, or this user may not read it. */
 function read(name: string): number | null {
   try {
     const value = Number(readFileSync(settingPath(name), 'utf8').trim());
@@ -133,11 +132,9 @@ function read(name: string): number | null {
   }
 }
 
-// What nftables lets in, by its own program.
-
-/** `null` when nft is not there, or does not answer. */
+/** What nftables accepts, according to nft(8); `null` when nft is not installed, or fails. */
 export async function gatherInputChains(): Promise<readonly InputChain[] | null> {
-  // Not by the PATH, on which npm may have put packages of the same name.
+  // Not found through the PATH, to which npm may have added packages of the same name.
   const nft = PROGRAMS.find((path) => existsSync(path));
   if (nft === undefined) return null;
   try {
@@ -162,7 +159,7 @@ export function parseRuleset(document: unknown): InputChain[] {
       family: String(chain['family']),
       table: String(chain['table']),
       name: String(chain['name']),
-      // Chains of the same table, to which a rule may jump, are counted in.
+      // Includes chains of the same table, which a rule may jump to.
       acceptedPorts: rules
         .filter((rule) => rule['family'] === chain['family'] && rule['table'] === chain['table'])
         .flatMap(acceptedPorts),
@@ -173,7 +170,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 const ALL_PORTS: PortRange = [0, 65_535];
 
-/** The UDP ports that a rule accepts, whatever else it asks for; all of them when it asks for nothing. */
+/** The UDP ports that a rule accepts, whatever its other conditions; all ports when it has none. */
 function acceptedPorts(rule: Json): PortRange[] {
   const statements = listIn(rule, 'expr');
   if (!statements.some((statement) => isObject(statement) && 'accept' in statement)) return [];
@@ -211,12 +208,11 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null;
 }
 
-// Binding a socket to the local end, for an instant: the kernel knows best what keeps one from it.
-
+/** Binds a socket to the local address for an instant: the kernel knows best what prevents it. */
 export async function tryBinding(
   { address, port }: LocalEndpoint,
   family: 4 | 6,
-): Promise<WayFacts['binding']> {
+): Promise<PathFacts['binding']> {
   const socket = createSocket(family === 4 ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true });
   try {
     const any = family === 4 ? '0.0.0.0' : '::';

@@ -1,4 +1,4 @@
-/** All about one device and its tunnel. */
+/** Gathers the facts about one device and its tunnel. */
 import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { SocketAddress } from 'node:net';
@@ -9,7 +9,15 @@ import { loadedBinding } from '../native.ts';
 import { overlap, parseNetwork } from '../network.ts';
 import type { LocalEndpoint, ResolvedOptions } from '../options.ts';
 import { resolveName } from '../peer.ts';
-import type { AnswerFacts, HostFacts, PeerFacts, Program, Subject, SubjectFacts, WayFacts } from './facts.ts';
+import type {
+  ReturnRoute,
+  HostFacts,
+  PeerFacts,
+  Program,
+  Subject,
+  SubjectFacts,
+  PathFacts,
+} from './facts.ts';
 import { tryBinding } from './gather-host.ts';
 
 export async function gatherSubject(
@@ -25,16 +33,16 @@ export async function gatherSubject(
     subject,
     device: interfaces.find(({ name }) => name === device) ?? null,
     attached,
-    way: options === null ? null : await gatherWay(options, interfaces, processes),
-    answers: gatherAnswers(options),
+    path: options === null ? null : await gatherPath(options, interfaces, processes),
+    returnRoutes: gatherReturnRoutes(options),
   };
 }
 
-async function gatherWay(
+async function gatherPath(
   options: ResolvedOptions,
   interfaces: readonly BindingInterface[],
   processes: readonly Process[],
-): Promise<WayFacts> {
+): Promise<PathFacts> {
   const { local, remote, device } = options;
   const peer = await findPeer(options);
   const address = 'problem' in peer ? null : peer;
@@ -76,7 +84,7 @@ function gatherPeer(
   { bindDevice, isHere }: { readonly bindDevice: number | null; readonly isHere: boolean },
   interfaces: readonly BindingInterface[],
 ): PeerFacts {
-  // The kernel refuses to look for the way of what comes from an address that it does not have.
+  // The kernel refuses a route lookup from an address that it does not have.
   const source = isHere ? (local.address?.text ?? null) : null;
   const route = routeTo(address, { source, bindDevice, fwmark });
   return {
@@ -87,35 +95,33 @@ function gatherPeer(
   };
 }
 
-function gatherAnswers(options: ResolvedOptions | null): AnswerFacts[] {
+function gatherReturnRoutes(options: ResolvedOptions | null): ReturnRoute[] {
   return (options?.allowedSources ?? [])
     .map((network) => ({ network, ...parseNetwork(network) }))
     .filter(({ prefixLength }) => prefixLength > 0)
     .map(({ network, address }) => ({ network, route: routeTo({ text: address, scopeId: null }) }));
 }
 
-// Which way packets would go.
-
-/** A socket, as far as it decides the way of its datagrams. */
-export interface SocketFacts {
+/** What of a socket decides the route of its datagrams. */
+export interface RoutedSocket {
   readonly source: string | null;
-  /** Number of the interface to which it is bound. */
+  /** Index of the interface that it is bound to. */
   readonly bindDevice: number | null;
   readonly fwmark: number | null;
 }
 
-export const PLAIN_SOCKET: SocketFacts = { source: null, bindDevice: null, fwmark: null };
+export const PLAIN_SOCKET: RoutedSocket = { source: null, bindDevice: null, fwmark: null };
 
-/** `null` when there is no way. */
+/** The route of its datagrams; `null` when there is none. */
 export function routeTo(
   { text, scopeId }: Pick<IpAddress, 'text' | 'scopeId'>,
-  { source, bindDevice, fwmark }: SocketFacts = PLAIN_SOCKET,
+  { source, bindDevice, fwmark }: RoutedSocket = PLAIN_SOCKET,
 ): BindingRoute | null {
   const query = { remote: text, local: source, bindDevice: bindDevice ?? scopeId, fwmark };
   return loadedBinding().inspectRoute(query).route;
 }
 
-/** A way by another interface than `device`, best one to a neighbour, otherwise through a router. */
+/** A route through an interface other than `device`: to a neighbour if possible, otherwise through a router. */
 export function routeBeside(
   device: string,
   address: IpAddress,
@@ -128,13 +134,11 @@ export function routeBeside(
     return routeTo(address, { ...PLAIN_SOCKET, bindDevice: neighbour.index });
   }
   const routes = others.map(({ index }) => routeTo(address, { ...PLAIN_SOCKET, bindDevice: index }));
-  // Where the table has nothing, the kernel takes any address for a neighbour of the interface that was named.
+  // Without a matching route, the kernel treats every address as a neighbour on the given interface.
   return routes.find((route) => route !== null && route.gateway !== null) ?? null;
 }
 
-// UDP sockets of this network namespace, from `/proc/net/udp` and `/proc/net/udp6` (proc(5)).
-
-/** Numbers of the sockets that keep another from having this address and port. */
+/** Inode numbers of the UDP sockets in this network namespace that occupy this address and port (`/proc/net/udp`, proc(5)). */
 export function socketsAt(local: LocalEndpoint, family: 4 | 6): string[] {
   return readSockets(family === 4 ? '/proc/net/udp' : '/proc/net/udp6')
     .filter(({ address, port }) => {
@@ -147,7 +151,7 @@ export function socketsAt(local: LocalEndpoint, family: 4 | 6): string[] {
 interface UdpSocket {
   readonly address: string;
   readonly port: number;
-  /** Of its inode. */
+  /** Its inode number. */
   readonly number: string;
 }
 
@@ -168,7 +172,7 @@ function read(path: string): string[] {
   }
 }
 
-/** Words of four bytes, each as a number of this machine, which is little-endian. */
+/** Words of four bytes, each a number in host byte order, which is little-endian. */
 function toAddress(hex: string): string {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].toReversed());
   if (bytes.length === 4) return bytes.join('.');
@@ -176,16 +180,15 @@ function toAddress(hex: string): string {
   return groups.length === 8 ? new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address : '';
 }
 
-// Processes of this network namespace that have TUN devices or UDP sockets open, as far as this user may look.
-
+/** A process of this network namespace that has TUN devices or sockets open, as far as this user can see. */
 export interface Process {
   readonly pid: number;
   readonly name: string;
-  /** Names of TUN devices to which it is attached. */
+  /** Names of the TUN devices that it is attached to. */
   readonly devices: readonly string[];
-  /** Numbers of its sockets. */
+  /** Inode numbers of its sockets. */
   readonly sockets: ReadonlySet<string>;
-  /** Names of the devices that its tunnels have. */
+  /** Names of its tunnel threads. */
   readonly tunnels: readonly string[];
 }
 
@@ -196,9 +199,15 @@ export async function gatherProcesses(): Promise<Process[]> {
   return found.filter((process_) => process_ !== null);
 }
 
-/** @param device the one that is to be the tunnel's */
-export function toProgram({ pid, name, tunnels }: Process, device: string): Program {
-  return { pid, name, isTunnel: tunnels.includes(threadName(device)) };
+/**
+ * A tunnel has a thread that is named after its device. After a rename the thread keeps the old name, but the process is still
+ * attached.
+ *
+ * @param device the tunnel's device
+ */
+export function toProgram({ pid, name, devices, tunnels }: Process, device: string): Program {
+  const isAttachedTunnel = tunnels.length > 0 && devices.includes(device);
+  return { pid, name, isTunnel: isAttachedTunnel || tunnels.includes(threadName(device)) };
 }
 
 async function inspect(pid: string, namespace: string): Promise<Process | null> {
@@ -210,12 +219,12 @@ async function inspect(pid: string, namespace: string): Promise<Process | null> 
     const target = await link(`${folder}/fd/${descriptor}`);
     const socket = /^socket:\[(?<number>\d+)\]$/.exec(target)?.groups?.['number'];
     if (socket !== undefined) sockets.add(socket);
-    // The node may lie elsewhere in the file system that the process sees.
+    // The process may see the node under another path.
     if (target.endsWith('/tun')) devices.push(...(await attachedTo(`${folder}/fdinfo/${descriptor}`)));
   }
   if (devices.length === 0 && sockets.size === 0) return null;
   const name = (await text(`${folder}/comm`)).trim();
-  return { pid: Number(pid), name, devices, sockets, tunnels: await tunnelThreads(folder) };
+  return { pid: Number(pid), name, devices, sockets, tunnels: await tunnelThreads(pid) };
 }
 
 /** `iff:	tun0` (`tun_chr_show_fdinfo` in drivers/net/tun.c). */
@@ -224,9 +233,11 @@ async function attachedTo(path: string): Promise<string[]> {
   return name === undefined || name === '(null)' ? [] : [name];
 }
 
-/** A tunnel has a thread that is called after its device. */
-async function tunnelThreads(folder: string): Promise<string[]> {
-  const threads = await list(`${folder}/task`);
+/** Names of its threads that carry tunnels. */
+async function tunnelThreads(pid: string): Promise<string[]> {
+  const folder = `/proc/${pid}`;
+  // The main thread has the name of the program, which is never a tunnel's thread.
+  const threads = (await list(`${folder}/task`)).filter((thread) => thread !== pid);
   const names = await Promise.all(
     threads.map(async (thread) => (await text(`${folder}/task/${thread}/comm`)).trim()),
   );
@@ -234,14 +245,14 @@ async function tunnelThreads(folder: string): Promise<string[]> {
 }
 
 const PREFIX = 'ttun-';
-/** TASK_COMM_LEN less the final zero byte. */
+/** TASK_COMM_LEN minus the final zero byte. */
 const LONGEST_THREAD_NAME = 15;
 
 function threadName(device: string): string {
   return `${PREFIX}${device}`.slice(0, LONGEST_THREAD_NAME);
 }
 
-// Processes end while they are looked at, and those of others are closed to us: that is no error.
+// Processes may end meanwhile, and those of other users cannot be read: neither is an error.
 const list = (path: string): Promise<string[]> => readdir(path).catch(() => []);
 const link = (path: string): Promise<string> => readlink(path).catch(() => '');
 const text = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');

@@ -1,22 +1,22 @@
-/** Whether a socket can be bound to the local end. */
+/** Checks of the network: the local address, the path to the peer, filters, and routes through the tunnel. */
 import type { BindingInterface, BindingRoute } from '../../binding.cjs';
 import { formatIpAddress } from '../address.ts';
 import type { IpAddress } from '../address.ts';
 import { overlap, parseNetwork } from '../network.ts';
 import { settingCommand, settingOf } from './facts.ts';
-import type { HostFacts, InputChain, PeerFacts, SubjectFacts, WayFacts } from './facts.ts';
+import type { HostFacts, InputChain, PeerFacts, SubjectFacts, PathFacts } from './facts.ts';
 import { finding, ok } from './finding.ts';
 import type { Finding, FindingCode } from './finding.ts';
 
-export function checkLocalEnd({ subject, way }: SubjectFacts, { interfaces }: HostFacts): Finding[] {
+export function checkLocalEnd({ subject, path }: SubjectFacts, { interfaces }: HostFacts): Finding[] {
   const { options } = subject;
-  if (options === null || way === null) return [];
+  if (options === null || path === null) return [];
   const { address, port } = options.local;
   const local = address === null ? 'this host' : formatIpAddress(address);
-  if (way.binding === 'possible') return [ok(`UDP port ${port} of ${local} is free`)];
-  if (way.binding === 'taken') return [portTaken(way, port, local)];
-  if (way.binding === 'forbidden') return [portForbidden(port)];
-  return [notHere(way, local, address, interfaces)];
+  if (path.binding === 'possible') return [ok(`UDP port ${port} of ${local} is free`)];
+  if (path.binding === 'taken') return [portTaken(path, port, local)];
+  if (path.binding === 'forbidden') return [portForbidden(port)];
+  return [notHere(path, local, address, interfaces)];
 }
 
 function portForbidden(port: number): Finding {
@@ -27,33 +27,33 @@ function portForbidden(port: number): Finding {
 }
 
 function notHere(
-  { peer }: WayFacts,
+  { peer }: PathFacts,
   local: string,
   address: IpAddress | null,
   interfaces: readonly BindingInterface[],
 ): Finding {
   return finding('local-not-here', `${local} is not an address of this host`, {
     commands: address === null ? [] : additions(peer, address, interfaces),
-    advice: 'or name an address that this host has: ip -brief address',
+    advice: 'or use an address of this host: ip -brief address',
   });
 }
 
-function portTaken({ portHolders }: WayFacts, port: number, local: string): Finding {
+function portTaken({ portHolders }: PathFacts, port: number, local: string): Finding {
   const tunnel = portHolders.find(({ isTunnel }) => isTunnel);
-  if (tunnel !== undefined) return ok(`UDP port ${port} of ${local} is the tunnel's own`);
+  if (tunnel !== undefined) return ok(`the tunnel itself uses UDP port ${port} of ${local}`);
   const code: FindingCode = 'port-taken';
   if (portHolders.length === 0) {
-    const advice = `root sees who has it: ss -ulnp 'sport = :${port}'; or choose another port`;
+    const advice = `run as root to see which program: ss -ulnp 'sport = :${port}'; or choose another port`;
     return finding(code, `UDP port ${port} of ${local} is in use`, { advice });
   }
   const names = portHolders.map(({ name, pid }) => `${name} (process ${pid})`).join(' and ');
-  return finding(code, `${names} has UDP port ${port} of ${local}`, {
+  return finding(code, `${names} uses UDP port ${port} of ${local}`, {
     commands: portHolders.map(({ pid }) => `kill ${pid}`),
     advice: 'or choose another port',
   });
 }
 
-/** By the interface on whose network it is, or else the one that leads to the peer; never one that is a tunnel. */
+/** Adds the address to the interface in whose network it is, or else to the one that leads to the peer; never to a tunnel. */
 function additions(
   peer: PeerFacts,
   { family, text }: IpAddress,
@@ -69,39 +69,38 @@ function additions(
   return chosen === undefined ? [] : [`ip address add ${text}/${family === 4 ? 32 : 128} dev ${chosen.name}`];
 }
 
-// Whether datagrams find a way to the peer, and not into the tunnel itself.
-
-export function checkPeer({ subject, way }: SubjectFacts): Finding[] {
+/** Whether datagrams reach the peer, and not the tunnel itself. */
+export function checkPeer({ subject, path }: SubjectFacts): Finding[] {
   const { options } = subject;
-  if (options === null || way === null) return [];
+  if (options === null || path === null) return [];
   const { bindDevice } = options;
-  if (bindDevice !== null && !way.bindDeviceExists) {
+  if (bindDevice !== null && !path.bindDeviceExists) {
     const advice = 'ip -brief link lists the interfaces of this host';
     return [finding('bind-device-missing', `there is no interface ${bindDevice}`, { advice })];
   }
-  const { peer } = way;
+  const { peer } = path;
   if (peer.address === null) return [finding('peer-unresolved', peer.problem, { advice: peer.hint })];
   const { address, route, bypass } = peer;
   if (route === null) {
-    const advice = `look at: ip route get ${address.text}`;
+    const advice = `see: ip route get ${address.text}`;
     return [finding('peer-unreachable', `there is no route to ${address.text}`, { advice })];
   }
   if (route.device === subject.device) return [throughTunnel(address, subject.device, bypass)];
-  if (route.local) return [finding('peer-is-here', `${address.text} is an address of this host itself`)];
-  const gateway = route.gateway === null ? 'directly' : `through ${route.gateway}`;
-  return [ok(`${address.text} is reached by ${route.device}, ${gateway}`)];
+  if (route.local) return [finding('peer-is-here', `${address.text} is an address of this host`)];
+  const gateway = route.gateway === null ? 'directly' : `via ${route.gateway}`;
+  return [ok(`${address.text} is reached through ${route.device}, ${gateway}`)];
 }
 
 function throughTunnel(address: IpAddress, device: string, bypass: BindingRoute | null): Finding {
   const what = `the route to the peer, ${address.text}, leads into ${device} itself`;
   if (bypass === null) {
-    const advice = `add a route to ${address.text} by the interface that reaches it, or set bindDevice to that interface`;
+    const advice = `add a route to ${address.text} through the interface that reaches it, or set bindDevice to that interface`;
     return finding('peer-through-tunnel', what, { advice });
   }
   const via = bypass.gateway === null ? '' : ` via ${bypass.gateway}`;
   const network = `${address.text}/${address.family === 4 ? 32 : 128}`;
   return finding('peer-through-tunnel', what, {
-    // A route to the peer alone may be the very one that leads astray.
+    // A host route to the peer may be the one at fault.
     commands: [`ip route replace ${network}${via} dev ${bypass.device}`],
     advice: `or bindDevice = "${bypass.device}" in the tunnel's configuration`,
   });
@@ -111,29 +110,28 @@ const STRICT = 1;
 const LOOSE = 2;
 
 /**
- * Datagrams of the peer come in by the interface by which ours leave. Where `bindDevice` or `fwmark` sends them another way than
- * the routing table would, the kernel, which judges by the table alone, takes those of the peer for forged. IPv6 has no such
- * filter.
+ * Datagrams from the peer arrive on the interface that ours leave through. Where `bindDevice` or `fwmark` overrides the routing
+ * table, the filter, which looks only at the table, takes those datagrams for spoofed. IPv6 has no such filter.
  */
-export function checkRpFilter({ way }: SubjectFacts, { settings }: HostFacts): Finding[] {
-  if (way === null || way.peer.address === null || way.peer.address.family === 6) return [];
-  const { address, route, plainRoute } = way.peer;
+export function checkRpFilter({ path }: SubjectFacts, { settings }: HostFacts): Finding[] {
+  if (path === null || path.peer.address === null || path.peer.address.family === 6) return [];
+  const { address, route, plainRoute } = path.peer;
   if (route === null || route.local || route.device === plainRoute?.device) return [];
-  // The stricter of the two holds (Documentation/networking/ip-sysctl.rst).
+  // The stricter of the two applies (Documentation/networking/ip-sysctl.rst).
   const names = [settingOf('all', 'rp_filter'), settingOf(route.device, 'rp_filter')];
   const inForce = Math.max(...names.map((name) => settings.get(name) ?? 0));
   if (inForce !== STRICT) return [];
-  const what = `what comes from ${address.text} by ${route.device} is dropped: the routing table would answer by ${plainRoute?.device ?? 'no interface'}`;
+  const what = `packets from ${address.text} on ${route.device} are dropped: the routing table leads back through ${plainRoute?.device ?? 'no interface'}`;
   return [
     finding('rp-filter', what, { commands: [settingCommand(settingOf(route.device, 'rp_filter'), LOOSE)] }),
   ];
 }
 
-export function checkFirewall({ subject, way }: SubjectFacts, { inputChains }: HostFacts): Finding[] {
+export function checkFirewall({ subject, path }: SubjectFacts, { inputChains }: HostFacts): Finding[] {
   const { options } = subject;
-  if (options === null || way === null || way.peer.address === null || inputChains === null) return [];
+  if (options === null || path === null || path.peer.address === null || inputChains === null) return [];
   const { port } = options.local;
-  const { address } = way.peer;
+  const { address } = path.peer;
   const saddr = address.family === 4 ? 'ip saddr' : 'ip6 saddr';
   return inputChains
     .filter(({ family }) => family === 'inet' || family === (address.family === 4 ? 'ip' : 'ip6'))
@@ -146,7 +144,7 @@ export function checkFirewall({ subject, way }: SubjectFacts, { inputChains }: H
           commands: [
             `nft insert rule ${family} ${table} ${name} ${saddr} ${address.text} udp dport ${port} accept`,
           ],
-          advice: `look at the rules: nft list table ${family} ${table}`,
+          advice: `see the rules: nft list table ${family} ${table}`,
         },
       ),
     );
@@ -156,17 +154,17 @@ function accepts({ acceptedPorts }: InputChain, port: number): boolean {
   return acceptedPorts.some(([first, last]) => first <= port && port <= last);
 }
 
-/** Whether answers to what the peer may send go back through the tunnel. */
-export function checkAnswers({ subject, device, answers }: SubjectFacts): Finding[] {
+/** Whether replies to accepted packets go back through the tunnel. */
+export function checkReturnRoutes({ subject, device, returnRoutes }: SubjectFacts): Finding[] {
   if (device?.kind !== 'tun' || !device.up) return [];
-  const wishes = subject.options?.interface ?? null;
-  const planned = [...(wishes?.routes ?? []), ...(wishes?.addresses ?? [])].map(parseNetwork);
-  return answers
+  const wanted = subject.options?.interface ?? null;
+  const planned = [...(wanted?.routes ?? []), ...(wanted?.addresses ?? [])].map(parseNetwork);
+  return returnRoutes
     .filter(({ route }) => route?.device !== device.name)
     .filter(({ network }) => !planned.some((one) => overlap(one, parseNetwork(network))))
     .map(({ network, route }) => {
-      const way = route === null ? 'no route leads there' : `answers would leave by ${route.device}`;
-      const what = `packets from ${network} are accepted, but ${way}`;
+      const reply = route === null ? 'there is no route back' : `replies would leave through ${route.device}`;
+      const what = `packets from ${network} are accepted, but ${reply}`;
       return finding('source-not-routed', what, { commands: [`ip route add ${network} dev ${device.name}`] });
     });
 }
@@ -180,12 +178,12 @@ const FAMILIES = [
   },
 ] as const;
 
-/** Routes into the tunnel often stand for other sites, whose hosts this one is to serve. */
+/** Routes into the tunnel usually mean that this host forwards for others. */
 export function checkForwarding({ subject }: SubjectFacts, { settings }: HostFacts): Finding[] {
   const routes = subject.options?.interface?.routes ?? [];
   return FAMILIES.filter(({ setting, isMember }) => routes.some(isMember) && settings.get(setting) === 0).map(
     ({ name, setting }) =>
-      finding('forwarding-off', `this host does not pass on ${name} packets of others`, {
+      finding('forwarding-off', `this host does not forward ${name} packets`, {
         commands: [`sysctl -w ${setting}=1`],
       }),
   );

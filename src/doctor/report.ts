@@ -1,4 +1,4 @@
-/** A diagnosis in words, and as JSON. */
+/** A diagnosis as text and as JSON. */
 import type { Style } from '../cli/terminal.ts';
 import type { Diagnosis, Section } from './diagnosis.ts';
 import type { Finding, Severity } from './finding.ts';
@@ -19,7 +19,7 @@ export function formatDiagnosis({ sections, unchecked }: Diagnosis, page: Page):
   return blocks.map((lines) => lines.join('\n')).join('\n\n');
 }
 
-/** How many of each kind there are. */
+/** The number of findings of that severity. */
 export function countOf(sections: readonly Section[], severity: Severity): number {
   return sections.flatMap(({ findings }) => findings).filter((found) => found.severity === severity).length;
 }
@@ -67,5 +67,5 @@ function summarise(sections: readonly Section[]): string {
     const count = countOf(sections, severity);
     return count === 0 ? [] : [`${count} ${severity}${count === 1 ? '' : 's'}`];
   });
-  return counts.length === 0 ? 'nothing wrong found' : counts.join(', ');
+  return counts.length === 0 ? 'no problems found' : counts.join(', ');
 }

@@ -1,15 +1,15 @@
-/** Ways to the peer with something wrong, each mended by what the doctor prints. */
+/** Faults of the path to the peer, each fixed by the commands that the doctor prints. */
 import test from 'ava';
-import { assertAdvised, assertMended, find, USER } from './patient.ts';
+import { assertAdvised, assertFixed, find, USER } from './patient.ts';
 import { scene } from './scene.ts';
 
-test.serial('a peer without a route is advised on', async (t) => {
+test.serial('a peer without a route is reported', async (t) => {
   await using at = await scene();
   await at.sites.a.ip('route', 'del', 'default');
   await assertAdvised(t, at.patient, 'peer-unreachable', await at.file(), /ip route get 10\.0\.3\.1/);
 });
 
-test.serial('a name that stands for no address is told, with where to look', async (t) => {
+test.serial('a name that does not resolve is reported, with where to look', async (t) => {
   await using at = await scene();
   await at.patient.pretend('/etc/nsswitch.conf', 'hosts: files\n');
   const args = await at.file({ remote: 'nowhere.invalid:9000' });
@@ -17,22 +17,19 @@ test.serial('a name that stands for no address is told, with where to look', asy
 });
 
 for (const family of ['ipv4', 'ipv6'] as const) {
-  test.serial(
-    `a peer that is routed into the tunnel itself gets a route round it, over ${family}`,
-    async (t) => {
-      await using at = await scene();
-      const [local, remote] = [at.sites.a.outer[family], at.sites.b.outer[family]].map((address) =>
-        family === 'ipv4' ? `${address}:9000` : `[${address}]:9000`,
-      );
-      const halves = family === 'ipv4' ? ['0.0.0.0/1', '128.0.0.0/1'] : ['::/1', '8000::/1'];
-      for (const half of halves) await at.sites.a.ip('route', 'add', half, 'dev', 'tun0');
-      const args = await at.file({ local: local ?? '', remote: remote ?? '' });
-      const { commands } = await assertMended(t, at.patient, 'peer-through-tunnel', args);
-      const router = family === 'ipv4' ? '10.0.3.1/32 via 10.0.1.254' : 'fd00:3::1/128 via fd00:1::254';
-      t.deepEqual(commands, [`ip route replace ${router} dev veth0`]);
-      await at.patient.sh(`ping -c 1 -W 5 ${at.sites.b.outer[family]}`);
-    },
-  );
+  test.serial(`a peer that is routed into the tunnel gets a route around it, over ${family}`, async (t) => {
+    await using at = await scene();
+    const [local, remote] = [at.sites.a.outer[family], at.sites.b.outer[family]].map((address) =>
+      family === 'ipv4' ? `${address}:9000` : `[${address}]:9000`,
+    );
+    const halves = family === 'ipv4' ? ['0.0.0.0/1', '128.0.0.0/1'] : ['::/1', '8000::/1'];
+    for (const half of halves) await at.sites.a.ip('route', 'add', half, 'dev', 'tun0');
+    const args = await at.file({ local: local ?? '', remote: remote ?? '' });
+    const { commands } = await assertFixed(t, at.patient, 'peer-through-tunnel', args);
+    const router = family === 'ipv4' ? '10.0.3.1/32 via 10.0.1.254' : 'fd00:3::1/128 via fd00:1::254';
+    t.deepEqual(commands, [`ip route replace ${router} dev veth0`]);
+    await at.patient.sh(`ping -c 1 -W 5 ${at.sites.b.outer[family]}`);
+  });
 }
 
 test.serial('a neighbour that is routed into the tunnel is reached directly again', async (t) => {
@@ -41,11 +38,11 @@ test.serial('a neighbour that is routed into the tunnel is reached directly agai
   const args = await at.file({ remote: '10.0.1.254:9000' });
   const found = find(await at.patient.examine(args), 'peer-through-tunnel');
   t.deepEqual(found?.commands, ['ip route replace 10.0.1.254/32 dev veth0']);
-  await assertMended(t, at.patient, 'peer-through-tunnel', args);
+  await assertFixed(t, at.patient, 'peer-through-tunnel', args);
 });
 
 test.serial(
-  'with bindDevice the route into the tunnel is no loop, but a strict reverse path filter is one obstacle',
+  'with bindDevice the route into the tunnel is not a loop, but a strict reverse path filter is a fault',
   async (t) => {
     await using at = await scene();
     for (const half of ['0.0.0.0/1', '128.0.0.0/1']) await at.sites.a.ip('route', 'add', half, 'dev', 'tun0');
@@ -54,12 +51,12 @@ test.serial(
     t.is(find(await at.patient.examine(args), 'rp-filter'), undefined);
 
     await at.sites.a.sysctl({ 'net.ipv4.conf.veth0.rp_filter': 1 });
-    const { commands } = await assertMended(t, at.patient, 'rp-filter', args);
+    const { commands } = await assertFixed(t, at.patient, 'rp-filter', args);
     t.deepEqual(commands, ['sysctl -w net.ipv4.conf.veth0.rp_filter=2']);
   },
 );
 
-test.serial('the mark decides the way, as it will for the tunnel', async (t) => {
+test.serial('the route is looked up with the mark of the tunnel', async (t) => {
   await using at = await scene();
   await at.sites.a.ipBatch(
     'route add 0.0.0.0/1 dev tun0',
@@ -72,34 +69,34 @@ test.serial('the mark decides the way, as it will for the tunnel', async (t) => 
   t.truthy(find(await at.patient.examine(marked, { user: USER }), 'interface-forbidden'));
 });
 
-test.serial('an interface to bind to that does not exist is told', async (t) => {
+test.serial('a missing interface in bindDevice is reported', async (t) => {
   await using at = await scene();
   const args = await at.file({ bindDevice: 'eth7' });
   await assertAdvised(t, at.patient, 'bind-device-missing', args, /ip -brief link/);
 });
 
-test.serial('a peer that is this host itself is noted', async (t) => {
+test.serial('a peer on this host is noted', async (t) => {
   await using at = await scene();
   const examination = await at.patient.examine(await at.file({ remote: '10.0.1.1:9001' }));
   t.is(find(examination, 'peer-is-here')?.severity, 'note');
 });
 
-test.serial('an MTU that does not fit the way is lowered to what does', async (t) => {
+test.serial('an MTU that does not fit the path is lowered', async (t) => {
   await using at = await scene();
   await at.sites.a.ip('link', 'set', 'tun0', 'mtu', '1500');
-  const { commands } = await assertMended(t, at.patient, 'mtu-too-large', await at.file());
+  const { commands } = await assertFixed(t, at.patient, 'mtu-too-large', await at.file());
   t.deepEqual(commands, ['ip link set dev tun0 mtu 1472']);
 });
 
-test.serial('an MTU is measured by the route, and not made too small for IPv6', async (t) => {
+test.serial('the MTU follows the route, but is not made too small for IPv6', async (t) => {
   await using at = await scene();
   await at.sites.a.ip('route', 'replace', 'default', 'via', '10.0.1.254', 'mtu', '1300');
-  const { commands } = await assertMended(t, at.patient, 'mtu-too-large', await at.file());
+  const { commands } = await assertFixed(t, at.patient, 'mtu-too-large', await at.file());
   t.deepEqual(commands, ['ip link set dev tun0 mtu 1280']);
 });
 
-test.serial('an MTU of the file is to be changed there', async (t) => {
+test.serial('a configured MTU is to be changed in the file', async (t) => {
   await using at = await scene();
   const args = await at.file({}, '[tunnels.office.interface]\nmtu = 1500');
-  await assertAdvised(t, at.patient, 'mtu-too-large', args, /mtu = "auto", or 1472/);
+  await assertAdvised(t, at.patient, 'mtu-too-large', args, /mtu = "auto" or mtu = 1472/);
 });
