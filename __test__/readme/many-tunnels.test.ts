@@ -6,7 +6,7 @@ import { run } from '../../testbed/exec.ts';
 import { BIN } from '../../testbed/tunnel.ts';
 import { blocksOf, commandsIn, readReadme, section } from './markdown.ts';
 
-/** A host as the README's file has it in mind, with a name server that knows the gateway. */
+/** A host that the README's file fits, on which the gateway's name resolves. */
 const PRELUDE = `
   set -meuo pipefail
   until_true() { for _ in $(seq 400); do if "$@"; then return; fi; sleep 0.05; done; echo "never: $*" >&2; return 1; }
@@ -21,7 +21,7 @@ const PRELUDE = `
   ip tuntap add dev tun1 mode tun
 `;
 
-/** What a reader does besides typing: takes another terminal, looks whether it is up, and ends what goes on. */
+/** What a reader does besides typing: use another terminal, wait until something is up, end it. */
 function asTyped(command: string): string {
   if (command === 'ttun up') {
     return `ttun up >up.log 2>&1 & up=$!
@@ -33,7 +33,7 @@ function asTyped(command: string): string {
   if (command.startsWith('ttun capture')) {
     return `ping -i 0.2 10.0.2.9 >ping.log 2>&1 & ${command.replace('capture', 'capture -c 1')}`;
   }
-  // What it finds is told by the tests of its own.
+  // Its findings have tests of their own.
   if (command.startsWith('ttun doctor')) return `${command} || [ $? = 1 ]`;
   if (command.includes('--watch')) {
     return `script -qec 'stty cols 100 rows 30; ${command}' watch.log >/dev/null & until_true grep -qs plant watch.log; kill -- -$!`;
@@ -41,19 +41,19 @@ function asTyped(command: string): string {
   return command;
 }
 
-test('the file of the README comes up as its commands say, is watched, and goes down', async (t) => {
+test('the commands of the README for a configuration file and for watching work as written', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'ttun-readme-'));
   t.teardown(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, 'ttun'), `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`, {
     mode: 0o755,
   });
   const readme = await readReadme();
-  const manyTunnels = section(readme, 'Many tunnels');
-  await writeFile(join(folder, 'ttun.toml'), blocksOf(manyTunnels, 'toml')[0] ?? '', { mode: 0o600 });
+  const configuration = section(readme, 'Configuration');
+  await writeFile(join(folder, 'ttun.toml'), blocksOf(configuration, 'toml')[0] ?? '', { mode: 0o600 });
   const script = [
     `cd '${folder}'`,
     PRELUDE,
-    ...commandsIn(manyTunnels).map(asTyped),
+    ...commandsIn(configuration).map(asTyped),
     `node -e "fetch('http://127.0.0.1:9750/metrics').then((r) => r.text()).then(console.log)"`,
     ...commandsIn(section(readme, 'Watching')).map(asTyped),
     'kill -INT $up; wait $up',

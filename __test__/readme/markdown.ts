@@ -1,11 +1,11 @@
-/** What documents for people hold that can be tried. */
+/** What can be tried in the documentation: code blocks and command lines. */
 import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 export interface Document {
-  /** In the checkout. */
+  /** Its path in the checkout. */
   readonly path: string;
   readonly text: string;
 }
@@ -29,7 +29,7 @@ export function blocksOf(text: string, language: string): string[] {
   return [...blocks].filter(([, , name]) => name === language).map(([, , , code = '']) => code);
 }
 
-/** The command lines that a reader types, without what is said about them. */
+/** The command lines that a reader types, without comments. */
 export function commandsIn(text: string): string[] {
   return blocksOf(text, 'console')
     .flatMap((block) => block.split('\n'))
@@ -38,7 +38,7 @@ export function commandsIn(text: string): string[] {
     .map((line) => line.slice(2).replace(/\s+#.*$/, ''));
 }
 
-/** Under a heading of the second level. */
+/** The section under a second-level heading. */
 export function section(text: string, heading: string): string {
   const [, found = ''] = `\n${text}`.split(`\n## ${heading}\n`);
   return found.split('\n## ', 1)[0] ?? '';

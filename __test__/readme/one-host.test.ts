@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { run } from '../../testbed/exec.ts';
-import { commandsIn, readReadme, ROOT, section } from './markdown.ts';
+import { commandsIn, ROOT } from './markdown.ts';
 
-/** What a reader does besides typing: takes another terminal for what goes on, looks whether it is up, ends a ping. */
+/** What a reader does besides typing: use another terminal, wait until something is up, end a ping. */
 function asTyped(command: string): string {
   if (command.includes(' ttun ')) {
     const log = `${/site./.exec(command)?.[0]}.log`;
@@ -21,24 +21,24 @@ function asTyped(command: string): string {
 }
 
 const PRELUDE = `
-  set -meuo pipefail # -m: each job is a process group, which can be ended as a whole
+  set -meuo pipefail # -m: each job is a process group of its own
   mkdir -p /run/netns && mount -t tmpfs none /run/netns
   until_true() { for _ in $(seq 400); do if "$@"; then return; fi; sleep 0.05; done; echo "never: $*" >&2; return 1; }
   end_what_runs() { for job in $(jobs -p); do kill -- "-$job" || true; done 2>ended.log; wait || true; }
   trap end_what_runs EXIT
 `;
 
-test('the steps of the README for one host work as written', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'ttun-readme-'));
+test('the commands of docs/one-host.md work as written', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'ttun-one-host-'));
   t.teardown(() => rm(folder, { recursive: true }));
   // "With ttun on the PATH".
   await writeFile(join(folder, 'ttun'), `#!/bin/sh\nexec '${process.execPath}' '${ROOT}dist/bin.js' "$@"\n`);
   await chmod(join(folder, 'ttun'), 0o755);
 
-  const commands = commandsIn(section(await readReadme(), 'One host'));
-  t.true(commands.length > 20, 'the README shows the commands');
+  const commands = commandsIn(await readFile(`${ROOT}docs/one-host.md`, 'utf8'));
+  t.true(commands.length > 20, 'the page shows the commands');
   const script = `${PRELUDE}\ncd '${folder}'\n${commands.map(asTyped).join('\n')}\n`;
-  // In namespaces of their own the steps meet nothing of this machine, and leave nothing.
+  // In namespaces of their own, the commands neither touch this machine nor leave anything behind.
   await run(['unshare', '--net', '--mount', '--propagation', 'private', 'bash', '-c', script], {
     timeoutMs: 60_000,
     env: { ...process.env, PATH: `${folder}:${process.env['PATH']}` },
