@@ -50,7 +50,7 @@ test.serial('an ordinary user has one in his session, or else in /tmp', (t) => {
   }
 });
 
-const strictly = (directory: string): Promise<void> => prepare({ directory, private: 0o077 });
+const strictly = (directory: string): Promise<void> => prepare({ directory, forbidden: 0o077 });
 
 test.serial('a directory is made for its owner alone', async (t) => {
   const directory = join(parent, 'made');
@@ -62,16 +62,16 @@ test.serial('a directory that is not ours alone is refused', async (t) => {
   const real = join(parent, 'real');
   await mkdir(real, 0o700);
   await symlink(real, join(parent, 'link'));
-  await t.throwsAsync(strictly(join(parent, 'link')), { message: 'it is not a directory' });
+  await t.throwsAsync(strictly(join(parent, 'link')), { message: 'not a directory' });
 
   await mkdir(join(parent, 'wide'), 0o755);
   await t.throwsAsync(strictly(join(parent, 'wide')), {
-    message: /others may use it; type: chmod 700 .+wide$/,
+    message: /accessible to other users; type: chmod 700 .+wide$/,
   });
 
   await mkdir(join(parent, 'theirs'), 0o700);
   await chown(join(parent, 'theirs'), NOBODY, NOBODY);
-  await t.throwsAsync(strictly(join(parent, 'theirs')), { message: 'it belongs to another user' });
+  await t.throwsAsync(strictly(join(parent, 'theirs')), { message: 'owned by another user' });
 });
 
 test.serial('where others may only look, as systemd makes it, a socket may be', async (t) => {

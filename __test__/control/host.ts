@@ -1,5 +1,5 @@
 /** A host without tunnels of its own: what the control socket tells is made up. */
-import type { TunnelHost, TunnelReport } from '../../src/service/host.ts';
+import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { STATS_OF_NOTHING } from '../stats-of-nothing.ts';
 

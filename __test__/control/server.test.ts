@@ -4,7 +4,7 @@ import test from 'ava';
 import { startControlServer } from '../../src/control/server.ts';
 import type { ControlServer } from '../../src/control/server.ts';
 import { TtunError } from '../../src/errors.ts';
-import type { TunnelHost } from '../../src/service/host.ts';
+import type { TunnelHost } from '../../src/tunnel-host.ts';
 import { waitFor } from '../../testbed/wait.ts';
 import { hostOf, REPORT } from './host.ts';
 import { answers, ask, connect, nextLine } from './raw-client.ts';
@@ -81,17 +81,22 @@ const WRONG: readonly (readonly [what: string, line: string, code: string, messa
   ['no JSON', 'show', 'invalid-request', /not a JSON object/],
   ['bytes that are no text', '\xff\xfe\x00', 'invalid-request', /not a JSON object/],
   ['JSON that is no object', '[1]', 'invalid-request', /not a JSON object/],
-  ['no protocol', '{"request":"show"}', 'unsupported-protocol', /not one that is not named/],
+  ['no protocol', '{"request":"show"}', 'unsupported-protocol', /names no protocol/],
   ['another protocol', '{"protocol":2,"request":"show"}', 'unsupported-protocol', /protocol 1, not 2/],
-  ['no request', '{"protocol":1}', 'unknown-request', /none is given/],
+  ['no request', '{"protocol":1}', 'unknown-request', /no name/],
   ['an unknown request', '{"protocol":1,"request":"stop"}', 'unknown-request', /no request "stop"/],
   ['a parameter too many', '{"protocol":1,"request":"show","name":"x"}', 'invalid-request', /"name"/],
   ['no tunnel', '{"protocol":1,"request":"capture"}', 'invalid-request', /"tunnel"/],
-  ['an unknown tunnel', '{"protocol":1,"request":"capture","tunnel":"x"}', 'unknown-tunnel', /but office/],
+  [
+    'an unknown tunnel',
+    '{"protocol":1,"request":"capture","tunnel":"x"}',
+    'unknown-tunnel',
+    /this process has office/,
+  ],
   ['a closed tunnel', '{"protocol":1,"request":"capture","tunnel":"office"}', 'tunnel-not-open', /not open/],
   ['a snap length of 0', capture('"snapLength":0'), 'invalid-request', /from 1 to 65535/],
   ['half a packet', capture('"count":0.5'), 'invalid-request', /"count"/],
-  ['a third direction', capture('"direction":"up"'), 'invalid-request', /"in" nor "out"/],
+  ['a third direction', capture('"direction":"up"'), 'invalid-request', /"in" or "out"/],
   ['a misspelt parameter', capture('"snaplen":96'), 'invalid-request', /"snaplen"/],
 ];
 

@@ -159,7 +159,7 @@ test.serial(
       await using tunnel = startTtun(sites.a, AT_A, AS_USER);
       t.is(
         await tunnel.waitForLine('control socket'),
-        'ttun: there is no place for the control socket (/tmp/ttun-5: it is not a directory); the tunnel runs without, but ttun show does not see it',
+        'ttun: no directory for the control socket (/tmp/ttun-5: not a directory); the tunnel runs without, but ttun show does not see it',
       );
       t.deepEqual(await tunnel.stop('SIGINT'), { status: 0, signal: null });
       t.regex(tunnel.stderr, /tun0 closed after/);

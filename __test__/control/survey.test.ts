@@ -164,7 +164,7 @@ for (const [what, line] of NONSENSE) {
     const { replies, silent } = await surveyHere();
     server.close();
     t.deepEqual(replies, []);
-    t.regex(silent[0]?.error.message ?? '', /makes no sense/);
+    t.regex(silent[0]?.error.message ?? '', /invalid reply/);
   });
 }
 
@@ -208,7 +208,7 @@ test.serial('an answer without an end is not read for ever', async (t) => {
     }),
   );
   const { silent } = await survey(20_000);
-  t.true(silent.some(({ error }) => error.message.includes('a line that is too long')));
+  t.true(silent.some(({ error }) => error.message.includes('a reply that is too long')));
   server.close();
 });
 
@@ -222,6 +222,7 @@ function reply(...tunnels: ShowReply['tunnels']): ShowReply {
       startedAt: 0,
       config: null,
       networkNamespace: { inode: 1, name: null },
+      http: null,
     },
     tunnels: tunnels.length === 0 ? [REPORT] : tunnels,
   };

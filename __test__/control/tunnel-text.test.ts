@@ -2,7 +2,7 @@ import test from 'ava';
 import { describeTunnel } from '../../src/cli/commands/show.ts';
 import { formatAgo, formatAgoShort, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
 import type { ProcessReport } from '../../src/control/protocol.ts';
-import type { TunnelReport } from '../../src/service/host.ts';
+import type { TunnelReport } from '../../src/tunnel-host.ts';
 import { REPORT, STATS } from './host.ts';
 
 const PROCESS: ProcessReport = {
@@ -12,6 +12,7 @@ const PROCESS: ProcessReport = {
   startedAt: 0,
   config: '/etc/ttun/office.toml',
   networkNamespace: { inode: 1, name: null },
+  http: null,
 };
 
 function textOf(report: TunnelReport, process: ProcessReport = PROCESS): string[] {
@@ -74,6 +75,14 @@ test('a tunnel that is not open tells why, and what to do', (t) => {
     '  remote: gateway.example:8000',
     '  process: 4711, /etc/ttun/office.toml',
   ]);
+});
+
+test('a configured HTTP server that does not run is reported', (t) => {
+  const problem = { code: 'ERR_TTUN_PORT_IN_USE', message: 'cannot serve HTTP at :9750', hint: null };
+  const failed = { ...PROCESS, http: { listen: ':9750', url: null, problem } };
+  t.is(textOf(REPORT, failed).at(-1), '  http: cannot serve HTTP at :9750');
+  const served = { ...PROCESS, http: { listen: ':9750', url: 'http://localhost:9750/', problem: null } };
+  t.deepEqual(textOf(REPORT, served), textOf(REPORT));
 });
 
 test('what goes without saying for who looks is not said', (t) => {

@@ -4,7 +4,7 @@ import { chromium } from 'playwright-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { startHttpServer } from '../../src/http/server.ts';
 import type { HttpServer } from '../../src/http/server.ts';
-import type { TunnelHost } from '../../src/service/host.ts';
+import type { TunnelHost } from '../../src/tunnel-host.ts';
 
 /** It runs as root, without a graphics card, and asks nobody but us. */
 const FLAGS = [

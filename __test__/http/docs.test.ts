@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { PROCESS_METRICS, TUNNEL_METRICS } from '../../src/http/metrics.ts';
 import type { Metric } from '../../src/http/metrics.ts';
-import { processFacts } from '../../src/http/routes.ts';
+import { readProcessStats } from '../../src/http/process.ts';
 import { checkExpressions } from './promtool.ts';
 import { OPEN } from './reports.ts';
 
@@ -29,6 +29,6 @@ test('its questions are ones that Prometheus understands', async (t) => {
 
 test('its example of /stats has the properties that there are', (t) => {
   const example = Object(JSON.parse(/```json\n(?<json>.*?)```/s.exec(PAGE)?.groups?.['json'] ?? ''));
-  t.deepEqual(Object.keys(example.process), Object.keys(processFacts()));
+  t.deepEqual(Object.keys(example.process), Object.keys(readProcessStats()));
   t.deepEqual(Object.keys(example.tunnels[0]), Object.keys(OPEN));
 });

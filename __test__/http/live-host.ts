@@ -1,5 +1,5 @@
 /** A host of real tunnels, which run in processes and namespaces of their own; it tells what they told a moment ago. */
-import type { TunnelHost, TunnelReport } from '../../src/service/host.ts';
+import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import type { RemoteTunnel } from '../../testbed/tunnel.ts';
 

@@ -1,11 +1,11 @@
 import test from 'ava';
 import { formatMetrics, PROCESS_METRICS, TUNNEL_METRICS } from '../../src/http/metrics.ts';
-import type { ProcessFacts } from '../../src/http/routes.ts';
-import type { TunnelReport } from '../../src/service/host.ts';
+import type { ProcessStats } from '../../src/http/process.ts';
+import type { TunnelReport } from '../../src/tunnel-host.ts';
 import { run } from '../../testbed/exec.ts';
 import { OPEN, RETRYING, STATS } from './reports.ts';
 
-const FACTS: ProcessFacts = {
+const FACTS: ProcessStats = {
   version: '1.2.3',
   node: '20.19.0',
   pid: 42,

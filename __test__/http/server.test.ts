@@ -9,7 +9,7 @@ import type { ExecutionContext } from 'ava';
 import { TtunError } from '../../src/errors.ts';
 import { isOwnHost, startHttpServer } from '../../src/http/server.ts';
 import type { HttpServer } from '../../src/http/server.ts';
-import type { TunnelHost } from '../../src/service/host.ts';
+import type { TunnelHost } from '../../src/tunnel-host.ts';
 import { withLimit } from '../../testbed/wait.ts';
 import { hostOf, OPEN, RETRYING } from './reports.ts';
 
@@ -88,7 +88,7 @@ test('nothing can be written', async (t) => {
     const { status, headers, body } = await ask(server, '/stats', { method });
     t.is(status, 405, method);
     t.is(headers.allow, 'GET, HEAD');
-    t.regex(body, /can only be read/);
+    t.regex(body, /read-only/);
   }
 });
 

@@ -22,6 +22,10 @@ function config(home: Table = HOME, more: Partial<ConfigTables> = {}): ConfigTab
   return { ...more, tunnels: { office: officeAtA(sites), home, ...more.tunnels } };
 }
 
+function servedAt(listen: string): ConfigTables {
+  return config(HOME, { http: { listen } });
+}
+
 /** Numbered datagrams, so that each is accounted for. */
 const BURSTS = { count: 3000, sizes: [100, 1400] };
 
@@ -153,20 +157,19 @@ test.serial('reloads that overlap are done one after the other', async (t) => {
 test.serial(
   'an HTTP server moves, also to all addresses of its port, and a port that is taken changes nothing',
   async (t) => {
-    const at = (listen: string): ConfigTables => config(HOME, { http: { listen } });
-    await using folder = await UpFolder.create(at('127.0.0.1:9750'));
+    await using folder = await UpFolder.create(servedAt('127.0.0.1:9750'));
     await using up = await startBoth(folder);
     const isServed = (url: string): Promise<boolean> => answers(sites, url);
     t.true(await isServed('http://127.0.0.1:9750/stats'));
 
-    await folder.write(at('127.0.0.1:9751'));
+    await folder.write(servedAt('127.0.0.1:9751'));
     t.is((await folder.reload(sites.a)).status, 0);
     t.deepEqual(
       await Promise.all(['http://127.0.0.1:9750/stats', 'http://127.0.0.1:9751/stats'].map(isServed)),
       [false, true],
     );
 
-    await folder.write(at('0.0.0.0:9751'));
+    await folder.write(servedAt('0.0.0.0:9751'));
     t.is((await folder.reload(sites.a)).status, 0);
     t.true(await isServed(`http://${sites.a.outer.ipv4}:9751/stats`));
 
@@ -177,6 +180,38 @@ test.serial(
     t.is(status, 1);
     t.regex(stderr, /^ttun: cannot serve HTTP at 127\.0\.0\.1:9752: another program listens there/);
     t.true(await isServed(`http://${sites.a.outer.ipv4}:9751/stats`));
+    t.notRegex(up.stderr, /closed after/);
+  },
+);
+
+test.serial(
+  'an HTTP server that can neither move nor go back reports the first error, and is retried at its old address',
+  async (t) => {
+    const address = ['10.0.1.77/32', 'dev', 'lo'];
+    await sites.a.ip('address', 'add', ...address);
+    await using folder = await UpFolder.create(servedAt('10.0.1.77:9760'));
+    await using up = await startBoth(folder);
+    await up.waitForLine('http://10.0.1.77:9760/');
+    // Another program excludes all addresses of that port; without its address the old server cannot come back either.
+    await using listener = sites.a.start(['nc', '-l', '-v', '-n', '-s', '127.0.0.1', '-p', '9760']);
+    await listener.waitForLine(/listening/i);
+    await sites.a.ip('address', 'delete', ...address);
+
+    await folder.write(servedAt(':9760'));
+    const { status, stderr } = await folder.reload(sites.a);
+    t.is(status, 1);
+    t.regex(stderr, /^ttun: cannot serve HTTP at port 9760 of all addresses: another program listens there/);
+    await up.waitForLine(
+      /^ttun: metrics and page are not served: cannot serve HTTP at 10\.0\.1\.77:9760: no interface .*; retrying$/,
+    );
+    const { stdout } = await sites.a.runToEnd([process.execPath, BIN, 'show', 'office']);
+    t.regex(stdout, /^ {2}http: cannot serve HTTP at 10\.0\.1\.77:9760: no interface/m);
+
+    const from = up.lines.length;
+    await sites.a.ip('address', 'add', ...address);
+    await up.waitForLine('metrics and a page to watch at http://10.0.1.77:9760/', { from });
+    t.true(await answers(sites, 'http://10.0.1.77:9760/stats'));
+    t.is(up.lines.filter((line) => line.includes('are not served')).length, 1);
     t.notRegex(up.stderr, /closed after/);
   },
 );

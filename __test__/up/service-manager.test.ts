@@ -125,9 +125,10 @@ test.serial('a problem that takes many words is cut short', (t) => {
     phase: 'retrying',
     stats: null,
   } as const;
-  const status = describeStatus([
-    { ...report, problem: { code: 'ERR_TTUN_SYSTEM', message: 'x'.repeat(5000), hint: null } },
-  ]);
+  const status = describeStatus(
+    [{ ...report, problem: { code: 'ERR_TTUN_SYSTEM', message: 'x'.repeat(5000), hint: null } }],
+    null,
+  );
   t.regex(status, /^0 of 1 tunnels open; office: x+…$/);
   t.true(status.length < 300);
 });

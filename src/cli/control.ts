@@ -1,7 +1,7 @@
 /** Lets `ttun show` and others ask a process for its tunnels. */
 import { startControlServer } from '../control/server.ts';
 import type { ControlServer, ControlSettings } from '../control/server.ts';
-import type { TunnelHost } from '../service/host.ts';
+import type { TunnelHost } from '../tunnel-host.ts';
 import { say } from './terminal.ts';
 
 /** Starts the control server, or says why there is none, whatever that is: the tunnels run just as well without. */

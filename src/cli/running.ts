@@ -2,7 +2,7 @@
 import type { Survey } from '../control/client.ts';
 import { ControlError } from '../control/protocol.ts';
 import type { ProcessReport } from '../control/protocol.ts';
-import type { TunnelReport } from '../service/host.ts';
+import type { TunnelReport } from '../tunnel-host.ts';
 
 /** A tunnel, and the process that runs it. */
 export interface RunningTunnel {

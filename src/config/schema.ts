@@ -9,7 +9,7 @@ import {
   parseRemote,
 } from '../address.ts';
 import type { ZoneLookup } from '../address.ts';
-import { parseListen } from '../http/listen.ts';
+import { parseListen } from '../listen.ts';
 import { formatNetwork, parseInterfaceAddress, parseNetwork, parseRoute } from '../network.ts';
 import type { IpNetwork } from '../network.ts';
 import { FILE_DEFAULTS, OFFLOAD_DEFAULTS, TUNNEL_DEFAULTS } from '../options.ts';

@@ -1,18 +1,16 @@
-/** Asks the processes that run tunnels, by their control sockets. */
+/** A client of control sockets: queries the processes that run tunnels. */
 import type { Socket } from 'node:net';
-import type { ReloadReport } from '../service/host.ts';
-import type { CaptureRequest } from './capture.ts';
-import { Incoming, LineTooLong } from './connection.ts';
-import { ControlError, PROTOCOL } from './protocol.ts';
-import type { ShowReply } from './protocol.ts';
+import type { ReloadReport } from '../tunnel-host.ts';
+import { ControlError, LineReader, LineTooLong, PROTOCOL } from './protocol.ts';
+import type { CaptureRequest, Request, ShowReply } from './protocol.ts';
 import { checkCaptureReply, toReloadReport, toShowReply } from './reply.ts';
 import { connectTo, findSocketFiles } from './socket-file.ts';
 
-/** What all running processes tell. */
+/** The replies of all running processes. */
 export interface Survey {
-  /** The process that runs longest comes first. Those of other users are there when this user is root. */
+  /** Oldest process first. */
   readonly replies: readonly Found[];
-  /** Processes that are there but gave no answer. */
+  /** Processes that run but gave no valid reply. */
   readonly silent: readonly Silent[];
 }
 
@@ -27,23 +25,20 @@ export interface Silent {
   readonly error: ControlError;
 }
 
-/**
- * Asks all processes of this user, and if it is root those of everybody, for their tunnels.
- *
- * @param limitMs how long an answer is waited for
- */
-export async function survey(limitMs: number = ANSWER_LIMIT_MS): Promise<Survey> {
+/** Queries all processes of this user, or of all users if this is root. Each has `limitMs` to reply. */
+export async function survey(limitMs: number = REPLY_LIMIT_MS): Promise<Survey> {
   const paths = await findSocketFiles();
-  const answers = await Promise.all(paths.map((path) => askToShow(path, limitMs)));
-  const found = answers.filter((answer) => answer !== null);
-  const replies = found.filter((answer) => 'reply' in answer);
+  const answers = (await Promise.all(paths.map((path) => show(path, limitMs)))).filter(
+    (answer) => answer !== null,
+  );
+  const replies = answers.filter((answer) => 'reply' in answer);
   return {
     replies: replies.sort((left, right) => left.reply.process.startedAt - right.reply.process.startedAt),
-    silent: found.filter((answer) => 'error' in answer),
+    silent: answers.filter((answer) => 'error' in answer),
   };
 }
 
-async function askToShow(path: string, limitMs: number): Promise<Found | Silent | null> {
+async function show(path: string, limitMs: number): Promise<Found | Silent | null> {
   try {
     await using connection = await Connection.open(path);
     return connection === null ? null : { path, reply: await connection.show(limitMs) };
@@ -53,46 +48,46 @@ async function askToShow(path: string, limitMs: number): Promise<Found | Silent 
   }
 }
 
-/** A connection to one process; requests are answered one after the other. */
+/** A connection to one process. Requests must not overlap. */
 export class Connection implements AsyncDisposable {
   readonly #path: string;
   readonly #socket: Socket;
-  readonly #incoming: Incoming;
+  readonly #reader: LineReader;
 
   private constructor(path: string, socket: Socket) {
     this.#path = path;
     this.#socket = socket;
-    // Failures show in the reads and writes.
+    // Reads and writes report failures.
     socket.on('error', () => {});
-    this.#incoming = new Incoming(socket.iterator({ destroyOnReturn: false }), LONGEST_REPLY);
+    this.#reader = new LineReader(socket, LONGEST_REPLY);
   }
 
-  /** `null` when no process is there any more, or it does not let us in. */
+  /** `null` if the process is gone, or does not accept us. */
   static async open(path: string): Promise<Connection | null> {
     const socket = await connectTo(path);
     return socket === null ? null : new Connection(path, socket);
   }
 
-  async show(limitMs: number = ANSWER_LIMIT_MS): Promise<ShowReply> {
+  async show(limitMs: number): Promise<ShowReply> {
     return toShowReply(await this.#ask({ request: 'show' }, limitMs));
   }
 
-  /** @throws ControlError with what is wrong with the new configuration */
+  /** @throws ControlError that lists what is wrong with the new configuration */
   async reload(): Promise<ReloadReport> {
     return toReloadReport(await this.#ask({ request: 'reload' }, RELOAD_LIMIT_MS));
   }
 
   /**
-   * Packets of a tunnel as a pcapng file, piece by piece. It ends after the wanted number of packets, when the tunnel ends, or
-   * after `finish`; the last block then tells the figures. While nobody takes the pieces, the process keeps no more than its
-   * ring holds, and counts what it leaves out.
+   * Packets of a tunnel as a pcapng file, in pieces. It ends after the requested number of packets, when the tunnel ends, or after
+   * `finish`; the last block holds the statistics. While the caller takes no pieces, the process buffers what fits in its ring, and
+   * counts the rest.
    */
   async capture(request: CaptureRequest): Promise<AsyncIterable<Buffer>> {
-    checkCaptureReply(await this.#ask({ request: 'capture', ...request }, ANSWER_LIMIT_MS));
-    return this.#incoming.rest();
+    checkCaptureReply(await this.#ask({ request: 'capture', ...request }, REPLY_LIMIT_MS));
+    return this.#reader.rest();
   }
 
-  /** Says that there are no more requests; what is still to come comes. */
+  /** No more requests follow; pending replies still arrive. */
   finish(): void {
     this.#socket.end();
   }
@@ -102,29 +97,26 @@ export class Connection implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  async #ask(request: { readonly request: string }, limitMs: number): Promise<string> {
+  async #ask(request: Request, limitMs: number): Promise<string> {
     this.#socket.write(`${JSON.stringify({ protocol: PROTOCOL, ...request })}\n`);
-    // Destroying it ends the reading.
+    // Reads fail once it is destroyed.
     const limit = setTimeout(() => this.#socket.destroy(), limitMs);
+    let problem = 'does not answer';
     try {
-      const line = await this.#incoming.line();
+      const line = await this.#reader.line();
       if (line !== null) return line;
     } catch (error) {
-      if (error instanceof LineTooLong) throw this.#noAnswer('answers with a line that is too long');
+      if (error instanceof LineTooLong) problem = 'sent a reply that is too long';
     } finally {
       clearTimeout(limit);
     }
-    throw this.#noAnswer('does not answer');
-  }
-
-  #noAnswer(what: string): ControlError {
-    return new ControlError('no-answer', `the process at ${this.#path} ${what}`);
+    throw new ControlError('no-answer', `the process at ${this.#path} ${problem}`);
   }
 }
 
-/** The longest answer that is read, in bytes: thousands of tunnels. */
+/** In bytes: thousands of tunnels. */
 const LONGEST_REPLY = 32 * 1024 * 1024;
 
-const ANSWER_LIMIT_MS = 2000;
-/** It may resolve names and set up devices. */
+const REPLY_LIMIT_MS = 2000;
+/** A reload may resolve names and set up devices. */
 const RELOAD_LIMIT_MS = 60_000;

@@ -1,16 +1,35 @@
-/** What goes over the control socket: a request is a line of JSON, and so is the answer. docs/control-socket.md tells of it. */
-import type { ReloadReport, TunnelReport } from '../service/host.ts';
-import { parseCaptureRequest } from './capture.ts';
-import type { CaptureRequest } from './capture.ts';
+/** Requests and replies of the control socket, each one line of JSON: docs/control-socket.md describes them. */
+import type { Socket } from 'node:net';
+import type { HttpReport, ReloadReport, TunnelReport } from '../tunnel-host.ts';
 
-/** The version of the protocol; other versions are refused. */
+/** The only version of the protocol. */
 export const PROTOCOL = 1 as const;
 
-/** The longest line that a process reads, in bytes. */
+/** In bytes. */
 export const LONGEST_REQUEST = 65_536;
 
-/** So many clients are served at once. */
+/** Clients served at once. */
 export const MOST_CLIENTS = 32;
+
+/** The largest IP packet, in bytes. */
+export const WHOLE_PACKET = 65_535;
+
+export type Request =
+  | { readonly request: 'show' }
+  | { readonly request: 'reload' }
+  | ({ readonly request: 'capture' } & CaptureRequest);
+
+export interface CaptureRequest {
+  readonly tunnel: string;
+  /** Bytes to copy of each packet. */
+  readonly snapLength: number;
+  /** Packets after which the capture ends; `null` for no limit. */
+  readonly count: number | null;
+  /** Only packets from the peer (`in`) or to it (`out`); `null` for both. */
+  readonly direction: 'in' | 'out' | null;
+}
+
+export type Reply = ShowReply | ReloadReply | CaptureReply | ErrorReply;
 
 export interface ShowReply {
   readonly protocol: typeof PROTOCOL;
@@ -18,24 +37,26 @@ export interface ShowReply {
   readonly tunnels: readonly TunnelReport[];
 }
 
-/** The process that answers. */
+/** The process that replies. */
 export interface ProcessReport {
   readonly pid: number;
-  /** Numeric id of the user as whom it runs. */
+  /** Effective user ID. */
   readonly uid: number;
-  /** Of ttun. */
+  /** Version of ttun. */
   readonly version: string;
   /** ms since the epoch. */
   readonly startedAt: number;
-  /** Path of the configuration file; `null` when it runs by its arguments. */
+  /** Path of the configuration file; `null` if there is none. */
   readonly config: string | null;
   readonly networkNamespace: NetworkNamespace;
+  /** `null` if HTTP is not configured. */
+  readonly http: HttpReport | null;
 }
 
 export interface NetworkNamespace {
-  /** Number of its inode, by which the kernel tells namespaces apart: `readlink /proc/self/ns/net`. */
+  /** Inode number, which identifies it: `readlink /proc/self/ns/net`. */
   readonly inode: number;
-  /** As `ip netns` calls it; `null` where it has no name. */
+  /** As in `ip netns`; `null` if it has no name. */
   readonly name: string | null;
 }
 
@@ -44,7 +65,7 @@ export interface ReloadReply {
   readonly reload: ReloadReport;
 }
 
-/** After it comes a pcapng file, up to the end of the connection. */
+/** A pcapng file follows, up to the end of the connection. */
 export interface CaptureReply {
   readonly protocol: typeof PROTOCOL;
   readonly capture: { readonly tunnel: string; readonly format: 'pcapng' };
@@ -55,12 +76,51 @@ export interface ErrorReply {
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null };
 }
 
-// The requests that a process understands.
+/** Why a request failed: what the process replied, or why there is no reply. */
+export class ControlError extends Error {
+  readonly code: string;
+  /** What to do about it, if known. */
+  readonly hint: string | null;
 
-export type Request =
-  | { readonly request: 'show' }
-  | { readonly request: 'reload' }
-  | ({ readonly request: 'capture' } & CaptureRequest);
+  constructor(code: ControlErrorCode | OtherCode, message: string, hint: string | null = null) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/**
+ * - `no-directory`: there is no directory for the socket
+ * - `invalid-request`: the line is not a request, or a parameter is missing, unknown or invalid
+ * - `line-too-long`: the line is longer than any request
+ * - `unsupported-protocol`: the request is of another version of the protocol
+ * - `unknown-request`: there is no such request
+ * - `too-many-clients`: no more clients are served at present
+ * - `unknown-tunnel`: this process has no tunnel with that name
+ * - `tunnel-not-open`: the tunnel is not open at present
+ * - `no-configuration`: the process has no configuration file to reload
+ * - `no-process`: no running process matches
+ * - `several-processes`: more than one running process matches
+ * - `internal`: a bug in ttun
+ * - `no-answer`: the process does not answer, or not as this version expects
+ */
+export type ControlErrorCode =
+  | 'no-directory'
+  | 'invalid-request'
+  | 'line-too-long'
+  | 'unsupported-protocol'
+  | 'unknown-request'
+  | 'too-many-clients'
+  | 'unknown-tunnel'
+  | 'tunnel-not-open'
+  | 'no-configuration'
+  | 'no-process'
+  | 'several-processes'
+  | 'internal'
+  | 'no-answer';
+
+/** A code that another process replied: of a `TtunError`, or of a later version. */
+export type OtherCode = string & Record<never, never>;
 
 /** @throws ControlError that says what is wrong with the line */
 export function parseRequest(line: string): Request {
@@ -68,8 +128,10 @@ export function parseRequest(line: string): Request {
   if (protocol !== PROTOCOL) {
     throw new ControlError(
       'unsupported-protocol',
-      `this process speaks protocol ${PROTOCOL}, not ${JSON.stringify(protocol) ?? 'one that is not named'}`,
-      `send {"protocol":${PROTOCOL},"request":"show"}, or use the ttun of the version that runs`,
+      protocol === undefined
+        ? `the request names no protocol; this process speaks protocol ${PROTOCOL}`
+        : `this process speaks protocol ${PROTOCOL}, not ${JSON.stringify(protocol)}`,
+      `send {"protocol":${PROTOCOL},"request":"show"}, or use the ttun of the version that is running`,
     );
   }
   switch (request) {
@@ -82,7 +144,7 @@ export function parseRequest(line: string): Request {
     default:
       throw new ControlError(
         'unknown-request',
-        `there is no request ${JSON.stringify(request) ?? '(none is given)'}`,
+        request === undefined ? 'the request has no name' : `there is no request ${JSON.stringify(request)}`,
         'the requests are show, reload and capture',
       );
   }
@@ -103,56 +165,98 @@ function parseObject(line: string): Record<string, unknown> {
   );
 }
 
-function refuseParameters(request: string, parameters: Record<string, unknown>): void {
-  const [name] = Object.keys(parameters);
-  if (name === undefined) return;
-  throw new ControlError('invalid-request', `${request} does not take ${JSON.stringify(name)}`);
+function parseCaptureRequest(parameters: Readonly<Record<string, unknown>>): CaptureRequest {
+  const { tunnel, snapLength = WHOLE_PACKET, count = null, direction = null, ...others } = parameters;
+  refuseParameters('capture', others);
+  if (typeof tunnel !== 'string') throw invalid('"tunnel" must be the name of a tunnel');
+  if (!isCount(snapLength) || snapLength > WHOLE_PACKET) {
+    throw invalid(`"snapLength" must be a number of bytes from 1 to ${WHOLE_PACKET}`);
+  }
+  if (count !== null && !isCount(count)) throw invalid('"count" must be a number of packets, at least 1');
+  if (direction !== null && direction !== 'in' && direction !== 'out') {
+    throw invalid('"direction" must be "in" or "out"');
+  }
+  return { tunnel, snapLength, count, direction };
 }
 
-/**
- * What went wrong between a process and whoever asks it, for programs to match on.
- *
- * - `no-directory`: there is no directory in which the socket could be
- * - `invalid-request`: the line is no request, or lacks something, or has something that the request does not take
- * - `line-too-long`: the line is longer than any request
- * - `unsupported-protocol`: the other side speaks another version of the protocol
- * - `unknown-request`: there is no such request
- * - `too-many-clients`: as many clients are connected as are served at once
- * - `unknown-tunnel`: no tunnel of this process has that name
- * - `tunnel-not-open`: the tunnel has that name, but is not open at the moment
- * - `no-configuration`: the process runs by its arguments, so there is no file to load anew
- * - `no-process`: no process runs that could be meant
- * - `several-processes`: more than one process could be meant
- * - `internal`: the process could not answer for a reason it did not expect, a bug in ttun
- * - `no-answer`: the process does not answer, or has gone
- */
-export type ControlErrorCode =
-  | 'no-directory'
-  | 'invalid-request'
-  | 'line-too-long'
-  | 'unsupported-protocol'
-  | 'unknown-request'
-  | 'too-many-clients'
-  | 'unknown-tunnel'
-  | 'tunnel-not-open'
-  | 'no-configuration'
-  | 'no-process'
-  | 'several-processes'
-  | 'internal'
-  | 'no-answer';
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 1;
+}
 
-/** What another process answers instead of what was asked for, or why there is no answer. */
-export class ControlError extends Error {
-  readonly code: string;
-  /** What to do about it, where that is known. */
-  readonly hint: string | null;
+function refuseParameters(request: string, parameters: Readonly<Record<string, unknown>>): void {
+  const [name] = Object.keys(parameters);
+  if (name !== undefined) throw invalid(`${request} has no parameter ${JSON.stringify(name)}`);
+}
 
-  constructor(code: ControlErrorCode | OtherCode, message: string, hint: string | null = null) {
-    super(message);
-    this.code = code;
-    this.hint = hint;
+function invalid(message: string): ControlError {
+  return new ControlError('invalid-request', message);
+}
+
+/** Reads lines from a connection, and the bytes that follow the last one. Buffers one line at most. */
+export class LineReader {
+  readonly #chunks: AsyncIterator<Buffer>;
+  readonly #longest: number;
+  #buffered: Buffer = Buffer.alloc(0);
+
+  /** @param longest line to accept, in bytes */
+  constructor(socket: Socket, longest: number) {
+    const chunks: AsyncIterable<Buffer> = socket.iterator({ destroyOnReturn: false });
+    this.#chunks = chunks[Symbol.asyncIterator]();
+    this.#longest = longest;
+  }
+
+  /**
+   * The next line that is not empty, without its newline, which the last line may lack; `null` at the end.
+   *
+   * @throws LineTooLong, or the error that broke the connection
+   */
+  async line(): Promise<string | null> {
+    for (;;) {
+      const line = (await this.#untilNewline())?.toString().trim() ?? null;
+      if (line !== '') return line;
+    }
+  }
+
+  /** The remaining bytes, up to the end of the connection or its failure. */
+  async *rest(): AsyncGenerator<Buffer, void> {
+    try {
+      if (this.#buffered.length > 0) yield this.#buffered;
+      for (let chunk = await this.#next(); chunk !== null; chunk = await this.#next()) yield chunk;
+    } catch {
+      // The reader sees from the data whether it is complete.
+    }
+  }
+
+  async #untilNewline(): Promise<Buffer | null> {
+    const parts: Buffer[] = [];
+    for (let size = 0; size <= this.#longest; size += parts.at(-1)?.length ?? 0) {
+      const chunk = this.#buffered.length > 0 ? this.#buffered : await this.#next();
+      if (chunk === null) return parts.length === 0 ? null : Buffer.concat(parts);
+      const end = chunk.indexOf(NEWLINE);
+      this.#buffered = end === -1 ? Buffer.alloc(0) : chunk.subarray(end + 1);
+      parts.push(end === -1 ? chunk : chunk.subarray(0, end));
+      if (end !== -1 && size + end <= this.#longest) return Buffer.concat(parts);
+    }
+    throw new LineTooLong();
+  }
+
+  async #next(): Promise<Buffer | null> {
+    const { done, value } = await this.#chunks.next();
+    return done === true ? null : value;
   }
 }
 
-/** As another process answers it: the code of a `TtunError`, or one of a later version. */
-export type OtherCode = string & Record<never, never>;
+export class LineTooLong extends Error {}
+
+const NEWLINE = 0x0a;
+
+/** Resolves once the kernel accepted the data, which it does as fast as the client reads; rejects if the client is gone. */
+export function send(socket: Socket, data: string | Buffer): Promise<void> {
+  if (data.length === 0) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    socket.write(data, (error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}

@@ -1,5 +1,5 @@
 /** Checks of values that came from elsewhere, put together as their types are. */
-import type { Problem, ReloadReport, TunnelReport } from '../service/host.ts';
+import type { HttpReport, Problem, ReloadReport, TunnelReport } from '../tunnel-host.ts';
 import type {
   DecapDropReason,
   DecapStats,
@@ -51,21 +51,21 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 
 // Answers of other processes, which may be of another version, or of another user who means no good.
 
-/** @throws ControlError with the error that the process answers, or when the answer makes no sense */
+/** @throws ControlError with the error that the process answers, or if the reply is invalid */
 export function toShowReply(line: string): ShowReply {
   const reply = parse(line);
   if (isShowReply(reply)) return reply;
   throw toError(reply);
 }
 
-/** @throws ControlError with the error that the process answers, or when the answer makes no sense */
+/** @throws ControlError with the error that the process answers, or if the reply is invalid */
 export function toReloadReport(line: string): ReloadReport {
   const reply = parse(line);
   if (isReloadReply(reply)) return reply.reload;
   throw toError(reply);
 }
 
-/** @throws ControlError with the error that the process answers, or when the answer makes no sense */
+/** @throws ControlError with the error that the process answers, or if the reply is invalid */
 export function checkCaptureReply(line: string): void {
   const reply = parse(line);
   if (!isCaptureReply(reply)) throw toError(reply);
@@ -99,7 +99,7 @@ function toError(reply: unknown): ControlError {
     const { code, message, hint } = reply.error;
     return new ControlError(code, message, hint);
   }
-  return new ControlError('no-answer', 'it answers what makes no sense here; is it of another version?');
+  return new ControlError('no-answer', 'it sent an invalid reply; is it another version of ttun?');
 }
 
 const isProblem: Guard<Problem> = objectWith({ code: isText, message: isText, hint: nullOr(isText) });
@@ -190,6 +190,7 @@ const isProcess: Guard<ProcessReport> = objectWith<ProcessReport>({
   startedAt: isNumber,
   config: nullOr(isText),
   networkNamespace: objectWith<NetworkNamespace>({ inode: isNumber, name: nullOr(isText) }),
+  http: nullOr(objectWith<HttpReport>({ listen: isText, url: nullOr(isText), problem: nullOr(isProblem) })),
 });
 
 const isShowReply: Guard<ShowReply> = objectWith<ShowReply>({

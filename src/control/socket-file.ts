@@ -1,49 +1,62 @@
-/** The files of control sockets: each is named after its process, and may outlive it. */
+/** Control sockets as files: each is named after its process, may outlive it, and lies in one of a few directories. */
 import { lstat, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { createConnection } from 'node:net';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { basename, join } from 'node:path';
+import { describeSystemError } from '../errors.ts';
+import { ControlError } from './protocol.ts';
+import type { NetworkNamespace } from './protocol.ts';
 
-/** `1234.sock`; with a further number where a process of another PID namespace has that name. */
-export function socketName(pid: number, attempt: number): string {
-  return attempt === 1 ? `${pid}.sock` : `${pid}-${attempt}.sock`;
-}
-
-const SOCKET_NAME = /^(?<pid>\d+)(?:-\d+)?\.sock$/;
-
-/** The longest path of a socket, in bytes: sun_path of unix(7) without the final zero. Node would cut a longer one. */
-export const LONGEST_PATH = 107;
-
-/** Paths of all sockets that are there, of processes that live or not. */
+/** Paths of all sockets, whether or not their processes still run. */
 export async function findSocketFiles(): Promise<string[]> {
-  const directories = await directoriesToLookIn();
+  const directories = await directoriesToSearch();
   const found = await Promise.all(directories.map((directory) => socketFilesIn(directory)));
   return found.flat();
 }
 
-async function socketFilesIn(directory: string): Promise<string[]> {
-  if (!(await isTrustworthy(directory))) return [];
-  const names = await readdir(directory).catch(() => []);
-  return names.filter((name) => SOCKET_NAME.test(name)).map((name) => join(directory, name));
-}
-
 /**
- * Connects to a process. A file that its process left behind is removed if it is ours.
+ * Connects to a process. Removes the file if its process is gone and the file is ours.
  *
- * @returns `null` when no process is there, or it does not let us in
+ * @returns `null` if there is no process, or it does not accept us
  */
 export async function connectTo(path: string): Promise<Socket | null> {
-  // Of links there are none, unless somebody wants us, as root perhaps, to talk to another socket.
+  // A symbolic link could make us, perhaps as root, talk to another socket.
   const before = await lstat(path).catch(() => null);
   if (before?.isSocket() !== true) return null;
   try {
     return await connect(path);
   } catch (error) {
-    if (isRefused(error) && before.uid === userId() && !(await isBeingMade(path, before))) {
-      await removeIfStill(path, before.ino);
-    }
+    const isAbandoned = hasCode(error, 'ECONNREFUSED') && !(await isBeingCreated(path, before));
+    if (isAbandoned && before.uid === userId()) await removeIfSame(path, before.ino);
     return null;
   }
+}
+
+/**
+ * Listens on a socket of this process, and returns its path.
+ *
+ * @throws ControlError if no directory can be used
+ */
+export async function listenOnSocketFile(server: Server): Promise<string> {
+  const problems: string[] = [];
+  for (const place of placesForSocket()) {
+    try {
+      await prepare(place);
+      return await listenIn(place.directory, server);
+    } catch (error) {
+      problems.push(`${place.directory}: ${describeSystemError(error)}`);
+    }
+  }
+  throw new ControlError('no-directory', `no directory for the control socket (${problems.join('; ')})`);
+}
+
+/** `1234.sock`, or `1234-2.sock` if a process of another PID namespace has that name. */
+const SOCKET_NAME = /^(?<pid>\d+)(?:-\d+)?\.sock$/;
+
+async function socketFilesIn(directory: string): Promise<string[]> {
+  if (!(await isTrustworthy(directory))) return [];
+  const names = await readdir(directory).catch(() => []);
+  return names.filter((name) => SOCKET_NAME.test(name)).map((name) => join(directory, name));
 }
 
 function connect(path: string): Promise<Socket> {
@@ -57,48 +70,81 @@ function connect(path: string): Promise<Socket> {
   });
 }
 
-/** Nobody listens (connect(2)): a queue that is full is another error. */
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
-}
-
-/** There is an instant between the making of a socket and the listening on it. */
-async function isBeingMade(path: string, { mtimeMs }: { readonly mtimeMs: number }): Promise<boolean> {
-  const pid = SOCKET_NAME.exec(path.slice(path.lastIndexOf('/') + 1))?.groups?.['pid'];
-  const isYoung = Math.abs(Date.now() - mtimeMs) < MAKING_LIMIT_MS;
+/** Between bind(2) and listen(2), connections are refused too. */
+async function isBeingCreated(path: string, { mtimeMs }: { readonly mtimeMs: number }): Promise<boolean> {
+  const pid = SOCKET_NAME.exec(basename(path))?.groups?.['pid'];
+  const isYoung = Math.abs(Date.now() - mtimeMs) < CREATION_LIMIT_MS;
   return isYoung && (await stat(`/proc/${pid}`).catch(() => null)) !== null;
 }
 
-const MAKING_LIMIT_MS = 5000;
+const CREATION_LIMIT_MS = 5000;
 
-/** A new process may have taken the place meanwhile. */
-async function removeIfStill(path: string, inode: number): Promise<void> {
+/** A new process may have taken the path meanwhile. */
+async function removeIfSame(path: string, inode: number): Promise<void> {
   const now = await lstat(path).catch(() => null);
   if (now?.ino === inode) await unlink(path).catch(() => {});
 }
 
-// In which directories the sockets are: where a process puts its own, and where others look for it.
-
-/** A directory that may hold sockets. */
-export interface Place {
-  readonly directory: string;
-  /** Permissions that nobody else may have. */
-  readonly private: number;
+async function listenIn(directory: string, server: Server): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    const suffix = attempt === 1 ? '' : `-${attempt}`;
+    const path = join(directory, `${process.pid}${suffix}.sock`);
+    if (Buffer.byteLength(path) > LONGEST_PATH) throw new Error('the path is too long for a socket');
+    // Removes the socket of a dead process that had our PID.
+    (await connectTo(path))?.destroy();
+    try {
+      await listen(server, path);
+      return path;
+    } catch (error) {
+      if (!hasCode(error, 'EADDRINUSE') || attempt === MOST_ATTEMPTS) throw error;
+    }
+  }
 }
 
-/** For root, and for services: one for the whole system, whatever the network namespace. */
+/** Bytes in sun_path of unix(7) without the final zero. Node would truncate a longer path. */
+const LONGEST_PATH = 107;
+
+const MOST_ATTEMPTS = 8;
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    // Node creates the socket within the call, so no other user can connect at any time.
+    const umask = process.umask(0o177);
+    server.listen({ path }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+    process.umask(umask);
+  });
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+// Directories.
+
+/** A directory that may hold sockets. */
+interface Place {
+  readonly directory: string;
+  /** Permission bits that must not be set. */
+  readonly forbidden: number;
+}
+
+/** For root and services: one for the whole system, because network namespaces share /run. */
 const SYSTEM = '/run/ttun';
 
-/** Where this process may put its socket, the best place first. */
+/** Where this process may create its socket, the best place first. */
 export function placesForSocket(): Place[] {
   const own = userId();
   const places: Place[] = [...fromServiceManager()];
-  if (own === 0) places.push({ directory: SYSTEM, private: WRITE_BY_OTHERS });
+  if (own === 0) places.push({ directory: SYSTEM, forbidden: WRITE_BY_OTHERS });
   return [...places, ...fromSession(), temporary(own)];
 }
 
-/** Where sockets may be that this process may use: root may use those of everybody. */
-export async function directoriesToLookIn(): Promise<string[]> {
+/** Where sockets may be that this process may use: root may use those of all users. */
+async function directoriesToSearch(): Promise<string[]> {
   const own = userId();
   const places = [...fromServiceManager(), { directory: SYSTEM }, ...fromSession(), temporary(own)];
   const directories = places.map(({ directory }) => directory);
@@ -109,22 +155,23 @@ export async function directoriesToLookIn(): Promise<string[]> {
 }
 
 /**
- * Makes the directory where it is missing.
+ * Creates the directory if it does not exist.
  *
- * @throws Error that tells why it cannot be used
+ * @throws Error that says why it cannot be used
  */
-export async function prepare({ directory, private: forbidden }: Place): Promise<void> {
+export async function prepare({ directory, forbidden }: Place): Promise<void> {
   await mkdir(directory, 0o700).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });
   const found = await lstat(directory);
-  if (!found.isDirectory()) throw new Error('it is not a directory');
-  if (found.uid !== userId()) throw new Error('it belongs to another user');
-  if ((found.mode & forbidden) !== 0) throw new Error(`others may use it; type: chmod 700 ${directory}`);
+  if (!found.isDirectory()) throw new Error('not a directory');
+  if (found.uid !== userId()) throw new Error('owned by another user');
+  if ((found.mode & forbidden) !== 0)
+    throw new Error(`accessible to other users; type: chmod 700 ${directory}`);
 }
 
-/** Whether sockets in there are those of the user to whom it is said to belong. */
-export async function isTrustworthy(directory: string): Promise<boolean> {
+/** Whether the directory belongs to the user in its name, if there is one. */
+async function isTrustworthy(directory: string): Promise<boolean> {
   const found = await lstat(directory).catch(() => null);
   if (found === null || !found.isDirectory()) return false;
   const owner = TEMPORARY_NAME.exec(basename(directory))?.groups?.['uid'];
@@ -132,25 +179,25 @@ export async function isTrustworthy(directory: string): Promise<boolean> {
 }
 
 const WRITE_BY_OTHERS = 0o022;
-const ANYTHING_BY_OTHERS = 0o077;
+const ANY_ACCESS_BY_OTHERS = 0o077;
 
-/** `RuntimeDirectory=ttun` of a systemd unit (systemd.exec(5)); a directory of some other service is not for us. */
+/** `RuntimeDirectory=ttun` of a systemd unit (systemd.exec(5)); the directory of another service is not for us. */
 function fromServiceManager(): Place[] {
   const directories = (process.env['RUNTIME_DIRECTORY'] ?? '').split(':');
   return directories
     .filter((directory) => directory.startsWith('/') && basename(directory) === 'ttun')
-    .map((directory) => ({ directory, private: WRITE_BY_OTHERS }));
+    .map((directory) => ({ directory, forbidden: WRITE_BY_OTHERS }));
 }
 
-/** XDG Base Directory Specification: a path that is not absolute is to be ignored. */
+/** XDG Base Directory Specification: relative paths are to be ignored. */
 function fromSession(): Place[] {
   const base = process.env['XDG_RUNTIME_DIR'] ?? '';
-  return base.startsWith('/') ? [{ directory: join(base, 'ttun'), private: WRITE_BY_OTHERS }] : [];
+  return base.startsWith('/') ? [{ directory: join(base, 'ttun'), forbidden: WRITE_BY_OTHERS }] : [];
 }
 
-/** Anybody may have made this one before us, so it is looked at most strictly. */
+/** Any user may have created this one before us, so its permissions must be the strictest. */
 function temporary(uid: number): Place {
-  return { directory: `/tmp/ttun-${uid}`, private: ANYTHING_BY_OTHERS };
+  return { directory: `/tmp/ttun-${uid}`, forbidden: ANY_ACCESS_BY_OTHERS };
 }
 
 const TEMPORARY_NAME = /^ttun-(?<uid>\d+)$/;
@@ -159,7 +206,22 @@ async function entriesOf(directory: string): Promise<string[]> {
   return readdir(directory).catch(() => []);
 }
 
-/** The user as whom this process acts; tunnels exist on Linux only, where there always is one. */
+// User and network namespace of this process.
+
+/** Effective user ID. */
 export function userId(): number {
+  // Node has geteuid() on Linux, the only system with tunnels.
   return process.geteuid?.() ?? -1;
 }
+
+export async function describeNetworkNamespace(): Promise<NetworkNamespace> {
+  const { ino, dev } = await stat('/proc/self/ns/net');
+  for (const name of await entriesOf(NAMED_NAMESPACES)) {
+    // `ip netns add` mounts the namespace under its name (ip-netns(8)).
+    const found = await stat(`${NAMED_NAMESPACES}/${name}`).catch(() => null);
+    if (found?.ino === ino && found.dev === dev) return { inode: ino, name };
+  }
+  return { inode: ino, name: null };
+}
+
+const NAMED_NAMESPACES = '/run/netns';

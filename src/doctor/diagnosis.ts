@@ -5,7 +5,7 @@ import { resolveOptions } from '../config/resolve-options.ts';
 import { survey } from '../control/client.ts';
 import { TtunError } from '../errors.ts';
 import type { ResolvedOptions } from '../options.ts';
-import type { TunnelReport } from '../service/host.ts';
+import type { TunnelReport } from '../tunnel-host.ts';
 import { checkAttached, checkDevice, checkDeviceState, checkMtu } from './device-checks.ts';
 import {
   checkConntrack,

@@ -1,12 +1,12 @@
 /** Metrics in the text format of Prometheus, version 0.0.4. */
-import type { TunnelReport } from '../service/host.ts';
+import type { TunnelReport } from '../tunnel-host.ts';
 import type { TunnelStats } from '../stats.ts';
-import type { ProcessFacts } from './routes.ts';
+import type { ProcessStats } from './process.ts';
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** All metrics of these tunnels, and of the process. */
-export function formatMetrics(reports: readonly TunnelReport[], facts: ProcessFacts): string {
+export function formatMetrics(reports: readonly TunnelReport[], facts: ProcessStats): string {
   const families = [
     ...TUNNEL_METRICS.map((metric) => formatFamily(metric, reports)),
     ...PROCESS_METRICS.map((metric) => formatFamily(metric, [facts])),
@@ -61,7 +61,7 @@ export interface Sample {
 
 // The metrics of the process, under the names that all exporters use for them.
 
-export const PROCESS_METRICS: readonly Metric<ProcessFacts>[] = [
+export const PROCESS_METRICS: readonly Metric<ProcessStats>[] = [
   {
     name: 'ttun_build_info',
     type: 'gauge',

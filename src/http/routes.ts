@@ -1,40 +1,40 @@
-/** What the server answers to a path. */
+/** What the HTTP server serves: `/stats`, `/metrics`, and the files of the page. */
 import { readdir, readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { extname, join } from 'node:path';
-import { packageFile, VERSION } from '../native.ts';
-import type { TunnelHost, TunnelReport } from '../service/host.ts';
+import { packageFile } from '../native.ts';
+import type { TunnelHost, TunnelReport } from '../tunnel-host.ts';
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts';
+import { readProcessStats } from './process.ts';
+import type { ProcessStats } from './process.ts';
 
 export interface Content {
   readonly type: string;
   readonly body: string | Buffer;
 }
 
-/** What `/stats` holds, as JSON. */
+/** By path; called for each request. */
+export type Routes = ReadonlyMap<string, () => Content>;
+
+/** The JSON document at `/stats`. */
 export interface StatsDocument {
-  readonly process: ProcessFacts;
+  readonly process: ProcessStats;
   readonly tunnels: readonly TunnelReport[];
 }
 
-export type Route = () => Content;
-
-export function routesFor(host: TunnelHost, page: ReadonlyMap<string, Content>): ReadonlyMap<string, Route> {
-  return new Map<string, Route>([
-    ...[...page].map(([path, content]) => [path, () => content] as const),
-    ['/metrics', () => ({ type: METRICS_CONTENT_TYPE, body: formatMetrics(host.reports(), processFacts()) })],
-    [
-      '/stats',
-      () => ({ type: 'application/json; charset=utf-8', body: `${JSON.stringify(statsOf(host))}\n` }),
-    ],
+/** Reads the page's files once, so that a running server is not affected by an update. */
+export async function loadRoutes(host: TunnelHost): Promise<Routes> {
+  const routes = new Map<string, () => Content>([
+    ['/metrics', () => metrics(host)],
+    ['/stats', () => stats(host)],
   ]);
+  const folder = packageFile('page');
+  for (const name of await readdir(folder)) {
+    const type = TYPES[extname(name)] ?? 'application/octet-stream';
+    const content = { type, body: await readFile(join(folder, name)) };
+    routes.set(name === 'index.html' ? '/' : `/page/${name}`, () => content);
+  }
+  return routes;
 }
-
-function statsOf(host: TunnelHost): StatsDocument {
-  return { process: processFacts(), tunnels: host.reports() };
-}
-
-// The files of the page, which browsers load as they are.
 
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -43,54 +43,11 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** The page by the paths at which it is served. Read once: what is served is what was there at the start. */
-export async function readPage(): Promise<ReadonlyMap<string, Content>> {
-  const folder = packageFile('page');
-  const names = await readdir(folder);
-  return new Map(
-    await Promise.all(
-      names.map(async (name): Promise<[path: string, content: Content]> => {
-        const type = TYPES[extname(name)] ?? 'application/octet-stream';
-        const path = name === 'index.html' ? '/' : `/page/${name}`;
-        return [path, { type, body: await readFile(join(folder, name)) }];
-      }),
-    ),
-  );
+function metrics(host: TunnelHost): Content {
+  return { type: METRICS_CONTENT_TYPE, body: formatMetrics(host.reports(), readProcessStats()) };
 }
 
-// What is told of the process as a whole.
-
-export interface ProcessFacts {
-  /** Of ttun. */
-  readonly version: string;
-  /** Of Node. */
-  readonly node: string;
-  readonly pid: number;
-  /** Name of the host. */
-  readonly host: string;
-  /** When these figures were taken, in ms since the epoch. */
-  readonly timestamp: number;
-  /** When the process started, in ms since the epoch. */
-  readonly startedAt: number;
-  /** How long it has run, in ms of monotonic time. */
-  readonly uptimeMs: number;
-  /** Processor time taken by all its threads, in s. */
-  readonly cpuSeconds: number;
-  /** Memory in RAM, in bytes. */
-  readonly residentBytes: number;
-}
-
-export function processFacts(): ProcessFacts {
-  const { user, system } = process.cpuUsage();
-  return {
-    version: VERSION,
-    node: process.versions.node,
-    pid: process.pid,
-    host: hostname(),
-    timestamp: Date.now(),
-    startedAt: Math.round(performance.timeOrigin),
-    uptimeMs: Math.round(performance.now()),
-    cpuSeconds: (user + system) / 1e6,
-    residentBytes: process.memoryUsage.rss(),
-  };
+function stats(host: TunnelHost): Content {
+  const document: StatsDocument = { process: readProcessStats(), tunnels: host.reports() };
+  return { type: 'application/json; charset=utf-8', body: `${JSON.stringify(document)}\n` };
 }

@@ -1,4 +1,4 @@
-/** The HTTP server: `/metrics` for Prometheus, `/stats` for programs, `/` for people. */
+/** The HTTP server: `/metrics` for Prometheus, `/stats` for programs, `/` for people. It changes nothing. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
@@ -6,57 +6,60 @@ import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { InvalidValue } from '../address.ts';
 import { TtunError } from '../errors.ts';
-import type { TunnelHost } from '../service/host.ts';
-import { formatAuthority, parseListen, toListenError } from './listen.ts';
-import type { ListenAddress } from './listen.ts';
-import { readPage, routesFor } from './routes.ts';
-import type { Route } from './routes.ts';
+import type { TtunErrorCode } from '../errors.ts';
+import { formatAuthority, parseListen } from '../listen.ts';
+import type { ListenAddress } from '../listen.ts';
+import type { TunnelHost } from '../tunnel-host.ts';
+import { loadRoutes } from './routes.ts';
+import type { Content, Routes } from './routes.ts';
 
 export interface HttpServer {
-  /** Where it is reached: `http://127.0.0.1:9750/`. */
+  /** Such as `http://127.0.0.1:9750/`. */
   readonly url: string;
-  /** Ends it at once, connections included. May be called twice. */
+  /** Closes it at once, with all connections. May be called twice. */
   close(): Promise<void>;
 }
 
 /**
- * Nobody who is slow or greedy holds what others need: a request is a few hundred bytes, a scraper and a few pages are a
- * handful of connections.
- */
-const LIMITS = { headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 10_000, maxHeaderSize: 8192 };
-const CONNECTIONS_CHECK_MS = 1000;
-const MOST_CONNECTIONS = 64;
-/** Silence on a connection while an answer waits to be taken, in ms. */
-const IDLE_MS = 15_000;
-
-/**
- * Starts to serve what the tunnels of `host` tell of themselves.
+ * Starts the server.
  *
  * @param listen `127.0.0.1:9750`, `[::1]:9750`, `localhost:9750`, `9750` for that port of 127.0.0.1, or `:9750` for all
- *   addresses of this machine
+ *   addresses of this host
  * @throws TtunError
  */
 export async function startHttpServer(listen: string, host: TunnelHost): Promise<HttpServer> {
   const address = checkListen(listen);
-  const site = { routes: routesFor(host, await readPage()), listenHost: address.host };
+  const routes = await loadRoutes(host);
   const server = createServer(
-    { ...LIMITS, connectionsCheckingInterval: CONNECTIONS_CHECK_MS },
-    oneAtATime((request, response) => answer(request, response, site)),
+    LIMITS,
+    oneAtATime((request, response) => answer(request, response, routes, address.host)),
   );
   server.maxConnections = MOST_CONNECTIONS;
   server.setTimeout(IDLE_MS);
   await listenAt(server, address);
-  // A connection that could not be accepted, for want of descriptors, is no reason to end.
+  // With too many open files, connections are not accepted until some are closed.
   server.on('error', () => {});
   let closing: Promise<void> | undefined;
   return {
-    url: `http://${reachedAt(server, address)}/`,
+    url: `http://${localAuthority(server, address)}/`,
     close() {
       closing ??= close(server);
       return closing;
     },
   };
 }
+
+/** Requests have a few hundred bytes, and a scraper and a few pages need few connections: slow or greedy clients must not block others. */
+const LIMITS = {
+  headersTimeout: 5000,
+  requestTimeout: 5000,
+  keepAliveTimeout: 10_000,
+  maxHeaderSize: 8192,
+  connectionsCheckingInterval: 1000,
+};
+const MOST_CONNECTIONS = 64;
+/** How long a client may take to read more of a response. */
+const IDLE_MS = 15_000;
 
 function checkListen(listen: string): ListenAddress {
   try {
@@ -79,8 +82,52 @@ async function listenAt(server: Server, { host, port }: ListenAddress): Promise<
   }
 }
 
-/** Where someone on this machine finds it. */
-function reachedAt(server: Server, { host }: ListenAddress): string {
+function toListenError(cause: unknown, { host, port }: ListenAddress): TtunError {
+  const where = host === null ? `port ${port} of all addresses` : formatAuthority(host, port);
+  const { code, syscall, errno, message }: NodeJS.ErrnoException =
+    cause instanceof Error ? cause : new Error(String(cause));
+  const [ttunCode, problem, hint] = describe(code, host, port) ?? ['ERR_TTUN_SYSTEM', message, undefined];
+  const details = { syscall, errno, hint, cause };
+  return new TtunError(ttunCode, `cannot serve HTTP at ${where}: ${problem}`, details);
+}
+
+type Description = readonly [code: TtunErrorCode, problem: string, hint: string];
+
+function describe(code: string | undefined, host: string | null, port: number): Description | null {
+  switch (code) {
+    case 'EADDRINUSE':
+      return [
+        'ERR_TTUN_PORT_IN_USE',
+        'another program listens there',
+        `see which with: ss -ltnp 'sport = ${port}'; or choose another port`,
+      ];
+    case 'EACCES':
+    case 'EPERM':
+      return [
+        'ERR_TTUN_PORT_PERMISSION',
+        `this user may not listen at port ${port}`,
+        'choose a port above 1023',
+      ];
+    case 'EADDRNOTAVAIL':
+      return [
+        'ERR_TTUN_ADDRESS_NOT_LOCAL',
+        `no interface of this host has the address ${host}`,
+        'see which ones there are with: ip address; 127.0.0.1 is always there',
+      ];
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return [
+        'ERR_TTUN_ADDRESS_NOT_LOCAL',
+        `${host} has no address`,
+        'give an address of this host, such as 127.0.0.1',
+      ];
+    default:
+      return null;
+  }
+}
+
+/** Where clients on this host reach it. */
+function localAuthority(server: Server, { host }: ListenAddress): string {
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
   return formatAuthority(host === null || host === '0.0.0.0' || host === '::' ? 'localhost' : host, port);
@@ -93,71 +140,56 @@ async function close(server: Server): Promise<void> {
   await closed;
 }
 
-// One request, answered. Nothing can be changed through this server: it only tells.
-
-/** What is read here is of this instant, and for the program or page that asked alone; the page loads nothing from elsewhere. */
-const HEADERS: Readonly<Record<string, string>> = {
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Referrer-Policy': 'no-referrer',
-  'X-Content-Type-Options': 'nosniff',
-};
-
-export interface Site {
-  readonly routes: ReadonlyMap<string, Route>;
-  /** The name or address to listen at; `null` for all addresses. */
-  readonly listenHost: string | null;
+/**
+ * Answers one request of a connection at a time, and closes connections that pipeline requests (RFC 9112, section 9.3.2). No browser
+ * and no Prometheus does that, and a client that never reads could otherwise make us hold thousands of responses.
+ */
+function oneAtATime(handle: RequestListener): RequestListener {
+  const busy = new WeakSet<Socket>();
+  return (request, response) => {
+    const { socket } = request;
+    if (busy.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    busy.add(socket);
+    response.once('finish', () => busy.delete(socket));
+    handle(request, response);
+  };
 }
 
-export function answer(request: IncomingMessage, response: ServerResponse, site: Site): void {
+/** @param listenHost the name or address that the server listens at; `null` for all addresses */
+function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  routes: Routes,
+  listenHost: string | null,
+): void {
   const { method = '', headers, url = '' } = request;
   const [path = ''] = url.split('?', 1);
-  if (!isOwnHost(headers.host, site.listenHost)) {
-    return refuse(
-      response,
-      421,
-      'this server answers to its address or to localhost, not to another name in the Host header',
-    );
+  if (!isOwnHost(headers.host, listenHost)) {
+    const message = 'the Host header must be an address of this server, or localhost';
+    return refuse(response, 421, message);
   }
   if (method !== 'GET' && method !== 'HEAD') {
     response.setHeader('Allow', 'GET, HEAD');
-    return refuse(response, 405, 'this server can only be read: GET or HEAD');
+    return refuse(response, 405, 'this server is read-only: use GET or HEAD');
   }
-  const route = site.routes.get(path);
-  if (route === undefined) return refuse(response, 404, 'not here; here are: / /metrics /stats');
-  let content;
+  const route = routes.get(path);
+  if (route === undefined) return refuse(response, 404, 'not found; this server has / /metrics /stats');
+  let content: Content;
   try {
     content = route();
   } catch (error) {
-    return refuse(
-      response,
-      500,
-      `ttun could not tell: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    return refuse(response, 500, `failed: ${error instanceof Error ? error.message : String(error)}`);
   }
-  send(response, 200, content.type, content.body);
+  send(response, 200, content);
 }
 
-function refuse(response: ServerResponse, status: number, sentence: string): void {
-  // What is not answered is not read either: a body would only follow.
-  response.shouldKeepAlive = false;
-  send(response, status, 'text/plain; charset=utf-8', `${sentence}\n`);
-}
-
-/** To HEAD, Node sends the headers alone. */
-function send(response: ServerResponse, status: number, type: string, body: string | Buffer): void {
-  response.writeHead(status, { ...HEADERS, 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
-  response.end(body);
-}
-
-// Whom this server answers. A web page of a stranger can let its own name resolve to 127.0.0.1 and then read, in the browser
-// of whoever looks at it, what a server there tells ("DNS rebinding"). The browser still sends the stranger's name in the
-// Host header, which no address and no name of our own is.
-
-/** Whether a Host header names this server by an address, as `localhost`, or by the name that it was told to listen at. */
+/**
+ * Whether a Host header names this server by an address, as `localhost`, or by the name it listens at. Other names may be an attempt
+ * at DNS rebinding: the name of a hostile web page that resolves to 127.0.0.1, so that the page may read what a local server serves.
+ */
 export function isOwnHost(header: string | undefined, listenHost: string | null): boolean {
   const host = /^(?:\[(?<ipv6>[^\]]*)\]|(?<plain>[^:]*))(?::\d*)?$/.exec(header ?? '')?.groups;
   if (host === undefined) return false;
@@ -167,21 +199,25 @@ export function isOwnHost(header: string | undefined, listenHost: string | null)
   return isIP(name) === 4 || name === 'localhost' || name === listenHost;
 }
 
-/**
- * Answers one request of a connection at a time. HTTP lets a client ask on before it has the answer (RFC 9112, section 9.3.2),
- * which no browser and no Prometheus does; and who never takes the answers could have us hold thousands of them. So that
- * connection is ended.
- */
-export function oneAtATime(handle: RequestListener): RequestListener {
-  const answering = new WeakSet<Socket>();
-  return (request, response) => {
-    const { socket } = request;
-    if (answering.has(socket)) {
-      socket.destroy();
-      return;
-    }
-    answering.add(socket);
-    response.once('finish', () => answering.delete(socket));
-    handle(request, response);
-  };
+function refuse(response: ServerResponse, status: number, message: string): void {
+  // The body of a refused request is not read, so the connection cannot be used again.
+  response.shouldKeepAlive = false;
+  send(response, status, { type: 'text/plain; charset=utf-8', body: `${message}\n` });
 }
+
+/** For HEAD, Node sends the headers only. */
+function send(response: ServerResponse, status: number, { type, body }: Content): void {
+  response.writeHead(status, { ...HEADERS, 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+/** Responses are current values for this client only, and the page loads nothing from other servers. */
+const HEADERS: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+};

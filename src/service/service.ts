@@ -1,25 +1,34 @@
-/** All that one process runs by a configuration: its tunnels, its HTTP server, and what the service manager hears of them. */
+/** All that `ttun up` runs: tunnels, the HTTP server, and notifications to the service manager. */
 import { asTtunError, TtunError } from '../errors.ts';
-import type { HttpServer } from '../http/server.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import type { Plan, ReloadReport, TunnelEvent, TunnelHost, TunnelReport } from './host.ts';
+import type { TunnelOptions } from '../options.ts';
+import type { HttpReport, ReloadReport, TunnelHost, TunnelReport } from '../tunnel-host.ts';
+import { HttpEndpoint } from './http-endpoint.ts';
+import type { HttpEvent } from './http-endpoint.ts';
 import { describeStatus, ServiceManager } from './service-manager.ts';
 import { Supervisor } from './supervisor.ts';
+import type { TunnelEvent } from './supervisor.ts';
+
+/** What a valid configuration asks for. */
+export interface Plan {
+  /** Where to serve HTTP, such as `127.0.0.1:9750`; `null` for nowhere. */
+  readonly listen: string | null;
+  /** By name, in the order of the configuration. */
+  readonly tunnels: ReadonlyMap<string, TunnelOptions>;
+}
 
 export type ServiceEvent =
   | TunnelEvent
-  /** HTTP is served there from now on; `null`: nowhere. */
-  | { readonly kind: 'serving'; readonly url: string | null }
+  | HttpEvent
   | { readonly kind: 'reloaded'; readonly report: ReloadReport }
-  /** The configuration can't be used; everything goes on as before. */
+  /** The new configuration cannot be used; the old one stays in use. */
   | { readonly kind: 'reload-failed'; readonly error: TtunError }
-  /** The service manager can't be told anything; everything goes on without it. */
+  /** The service manager cannot be notified; everything else runs. */
   | { readonly kind: 'manager-failed'; readonly error: TtunError };
 
 export interface ServiceSettings {
-  /** Reads the configuration. Rejects with a `TtunError` that tells all that is wrong with it. */
+  /** Reads the configuration. Rejects with a `TtunError` that lists all mistakes in it. */
   readonly load: () => Promise<Plan>;
-  /** Told of everything that happens. */
   readonly listener: (event: ServiceEvent) => void;
 }
 
@@ -34,23 +43,23 @@ export class Service implements TunnelHost {
 
   constructor(settings: ServiceSettings) {
     this.#settings = settings;
-    this.#supervisor = new Supervisor((event) => {
+    const listener = (event: TunnelEvent | HttpEvent): void => {
       settings.listener(event);
       this.#manager.status(() => this.#status());
-    });
-    this.#http = new HttpEndpoint(this);
+    };
+    this.#supervisor = new Supervisor(listener);
+    this.#http = new HttpEndpoint(this, listener);
     this.#manager = new ServiceManager((error) => settings.listener({ kind: 'manager-failed', error }));
   }
 
   /**
-   * Starts what the plan says. Resolves when each tunnel was tried once, as far as that does not take long; those that are not open
-   * yet go on being tried.
+   * Starts what the plan says. Resolves once each tunnel was tried, or after 5 s; those that are not open by then are retried.
    *
-   * @throws TtunError when HTTP can't be served there; then no tunnel was touched
+   * @throws TtunError if HTTP cannot be served; then no tunnel was opened
    */
   start(plan: Plan): Promise<void> {
     return this.#change(async () => {
-      await this.#carryOut(plan);
+      await this.#apply(plan);
       if (!this.#isClosing) this.#manager.ready(this.#status());
     });
   }
@@ -63,12 +72,16 @@ export class Service implements TunnelHost {
     return this.#supervisor.find(name);
   }
 
-  /** Reads the configuration anew and carries out what has changed. One that can't be used changes nothing. */
+  http(): HttpReport | null {
+    return this.#http.report();
+  }
+
+  /** Reads the configuration again and applies what changed. A configuration that cannot be used changes nothing. */
   reload(): Promise<ReloadReport> {
     return this.#change(() => this.#reload());
   }
 
-  /** Ends everything. Resolves when all is released. */
+  /** Closes everything. Resolves when all devices and sockets are released. */
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#manager.stopping();
@@ -83,12 +96,11 @@ export class Service implements TunnelHost {
   }
 
   async #reload(): Promise<ReloadReport> {
-    if (this.#isClosing)
-      throw new TtunError('ERR_TTUN_CLOSED', 'ttun up is ending, so it loads nothing anew');
+    if (this.#isClosing) throw new TtunError('ERR_TTUN_CLOSED', 'ttun up is shutting down');
     const { listener, load } = this.#settings;
     this.#manager.reloading();
     try {
-      const report = await this.#carryOut(await load());
+      const report = await this.#apply(await load());
       listener({ kind: 'reloaded', report });
       return report;
     } catch (cause) {
@@ -100,78 +112,13 @@ export class Service implements TunnelHost {
     }
   }
 
-  /** HTTP first: nothing that comes after it can fail. */
-  async #carryOut({ listen, tunnels }: Plan): Promise<ReloadReport> {
-    const before = this.#http.url;
+  /** HTTP first, because only that can fail. */
+  async #apply({ listen, tunnels }: Plan): Promise<ReloadReport> {
     await this.#http.moveTo(listen);
-    const { url } = this.#http;
-    if (url !== before) this.#settings.listener({ kind: 'serving', url });
     return this.#supervisor.apply(tunnels);
   }
 
   #status(): string {
-    return describeStatus(this.reports());
+    return describeStatus(this.reports(), this.http()?.problem ?? null);
   }
-}
-
-// Where this process serves HTTP, which a new configuration may change.
-
-export class HttpEndpoint {
-  readonly #host: TunnelHost;
-  #current: Serving | null = null;
-
-  constructor(host: TunnelHost) {
-    this.#host = host;
-  }
-
-  /** Where it is reached; `null` while nothing is served. */
-  get url(): string | null {
-    return this.#current?.server.url ?? null;
-  }
-
-  /**
-   * Serves at `listen` from now on; `null`: nowhere. The old server goes on until the new one has its port.
-   *
-   * @throws TtunError when the new one can't be had; then everything is as before
-   */
-  async moveTo(listen: string | null): Promise<void> {
-    const old = this.#current;
-    if (listen === (old?.listen ?? null)) return;
-    if (listen === null) this.#current = null;
-    else this.#current = await this.#start(listen).catch((error: unknown) => this.#replace(listen, error));
-    await old?.server.close();
-  }
-
-  async close(): Promise<void> {
-    await this.#current?.server.close();
-    this.#current = null;
-  }
-
-  /** The port may be taken by ourselves: 127.0.0.1:9750 is in the way of :9750. Then the old one has to go first. */
-  async #replace(listen: string, error: unknown): Promise<Serving> {
-    const old = this.#current;
-    if (old === null || portOf(old.listen) !== portOf(listen)) throw error;
-    await old.server.close();
-    this.#current = null;
-    try {
-      return await this.#start(listen);
-    } catch (finalError) {
-      this.#current = await this.#start(old.listen);
-      throw finalError;
-    }
-  }
-
-  async #start(listen: string): Promise<Serving> {
-    const { startHttpServer } = await import('../http/server.ts');
-    return { listen, server: await startHttpServer(listen, this.#host) };
-  }
-}
-
-interface Serving {
-  readonly listen: string;
-  readonly server: HttpServer;
-}
-
-function portOf(listen: string): string {
-  return listen.slice(listen.lastIndexOf(':') + 1);
 }

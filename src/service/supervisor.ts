@@ -1,5 +1,4 @@
-/** The tunnels of one process, each kept open for itself, and how one set of them becomes another. */
-import { settledWithin } from '../settled-within.ts';
+/** Keeps the tunnels of a configuration open, and replaces one set of them by another. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { resolveOptions } from '../config/resolve-options.ts';
@@ -9,15 +8,43 @@ import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { ResolvedOptions, TunnelOptions } from '../options.ts';
 import type { TunnelStats } from '../stats.ts';
-import { toProblem } from './host.ts';
-import type { ReloadReport, TunnelListener, TunnelReport } from './host.ts';
+import { toProblem } from '../tunnel-host.ts';
+import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
+
+export type TunnelEvent =
+  /** The tunnel is open, or its device is back. */
+  | { readonly kind: 'opened'; readonly tunnel: string; readonly stats: TunnelStats }
+  /** The tunnel is open, but cannot carry packets until its device is back; then `opened` follows. */
+  | { readonly kind: 'impaired'; readonly tunnel: string; readonly error: TtunError }
+  /** The tunnel cannot be opened until the name of its peer is resolved; retrying. Emitted once per problem. */
+  | { readonly kind: 'waiting'; readonly tunnel: string; readonly error: TtunError }
+  /** The name of the peer now resolves to another address. */
+  | { readonly kind: 'peer'; readonly tunnel: string; readonly remote: string; readonly previous: string }
+  | {
+      /** The tunnel could not be opened, or failed. Emitted once per problem, not per attempt. */
+      readonly kind: 'failed';
+      readonly tunnel: string;
+      readonly error: TtunError;
+      readonly retryInMs: number;
+      /** The last statistics of a tunnel that was open; `null` if it could not be opened. */
+      readonly stats: TunnelStats | null;
+    }
+  | {
+      /** The tunnel was closed on request. */
+      readonly kind: 'closed';
+      readonly tunnel: string;
+      /** The last statistics; `null` if it was never open. */
+      readonly stats: TunnelStats | null;
+    };
+
+type TunnelListener = (event: TunnelEvent) => void;
 
 export class Supervisor {
   readonly #listener: TunnelListener;
   /** In the order of the configuration. */
   #tunnels: ReadonlyMap<string, SupervisedTunnel> = new Map();
   #isClosing = false;
-  #looking: NodeJS.Timeout | undefined;
+  #poll: NodeJS.Timeout | undefined;
 
   constructor(listener: TunnelListener) {
     this.#listener = listener;
@@ -32,102 +59,96 @@ export class Supervisor {
   }
 
   /**
-   * Makes these the tunnels. Those that are already there with the same options are left alone, unless they wait to be tried
-   * again: whoever loads a configuration anew may have mended what they wait for. All that go or change are
-   * closed before any is opened, because a new one may have the device or the port of an old one.
+   * Makes these the tunnels. Running tunnels with unchanged options are left alone; waiting ones are retried at once, because
+   * the user may have fixed what they wait for. All tunnels that are removed or changed are closed before any is opened, because
+   * a new one may take over the device or port of an old one.
    *
-   * Resolves when each new one was tried once, or is still being tried after a while: a name server that does not answer is not to
-   * hold up those who wait for this, of whom a service manager would take the process for hung.
+   * Resolves once each new tunnel was tried, or after 5 s: a name server that does not answer must not delay the caller, which a
+   * service manager would then take for hung.
    */
   async apply(wanted: ReadonlyMap<string, TunnelOptions>): Promise<ReloadReport> {
     const before = this.#tunnels;
     const report = compare(before, wanted);
     const going = new Set([...report.removed, ...report.changed]);
-    const old = [...before.values()].filter(({ name }) => going.has(name));
-    await Promise.all(old.map((tunnel) => tunnel.close()));
-    // Nobody would close what is opened from here on.
+    await Promise.all([...before.values()].filter(({ name }) => going.has(name)).map((old) => old.close()));
+    // A tunnel opened after close() would stay open.
     if (this.#isClosing) return report;
 
-    const unchanged = new Set(report.unchanged);
-    for (const name of unchanged) before.get(name)?.retryNow();
+    const kept = new Map(report.unchanged.map((name) => [name, before.get(name)]));
+    for (const tunnel of kept.values()) tunnel?.retryNow();
     const tunnels = [...wanted].map(
-      ([name, options]) =>
-        (unchanged.has(name) ? before.get(name) : undefined) ??
-        new SupervisedTunnel(name, options, this.#listener),
+      ([name, options]) => kept.get(name) ?? new SupervisedTunnel(name, options, this.#listener),
     );
     this.#tunnels = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
-    this.#looking ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
-    await settledWithin(
-      TRYING_LIMIT_MS,
-      tunnels.map(({ tried }) => tried),
-    );
+    this.#poll ??= setInterval(() => this.#checkProblems(), POLL_MS).unref();
+    const limit = new AbortController();
+    await Promise.race([
+      Promise.all(tunnels.map(({ tried }) => tried)),
+      sleep(START_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => {}),
+    ]);
+    limit.abort();
     return report;
   }
 
-  /** Ends all of them at once, and opens no more. */
+  /** Closes all tunnels at once, and opens no more. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    clearInterval(this.#looking);
+    clearInterval(this.#poll);
     await Promise.all([...this.#tunnels.values()].map((tunnel) => tunnel.close()));
   }
 
-  #look(): void {
-    for (const tunnel of this.#tunnels.values()) tunnel.look();
+  #checkProblems(): void {
+    for (const tunnel of this.#tunnels.values()) tunnel.checkProblem();
   }
 }
 
-/** Well below the 90 s that systemd gives a service to start. */
-const TRYING_LIMIT_MS = 5000;
+/** Well below the 90 s that systemd allows a service to start. */
+const START_LIMIT_MS = 5000;
 
-/** The packet path does not call when a device goes or comes: a tunnel is asked. */
-const LOOK_EVERY_MS = 500;
+/** The packet path reports neither the loss nor the return of a device, so tunnels are polled. */
+const POLL_MS = 500;
 
 function compare(
   before: ReadonlyMap<string, SupervisedTunnel>,
   wanted: ReadonlyMap<string, TunnelOptions>,
 ): ReloadReport {
-  const report = {
-    added: [] as string[],
-    changed: [] as string[],
-    removed: [] as string[],
-    unchanged: [] as string[],
-  };
+  const [added, changed, unchanged]: [string[], string[], string[]] = [[], [], []];
   for (const [name, options] of wanted) {
     const old = before.get(name);
-    if (old === undefined) report.added.push(name);
-    else if (old.isMadeBy(options)) report.unchanged.push(name);
-    else report.changed.push(name);
+    if (old === undefined) added.push(name);
+    else if (old.hasOptions(options)) unchanged.push(name);
+    else changed.push(name);
   }
-  report.removed.push(...[...before.keys()].filter((name) => !wanted.has(name)));
-  return report;
+  const removed = [...before.keys()].filter((name) => !wanted.has(name));
+  return { added, changed, removed, unchanged };
 }
 
-// One tunnel that is kept open: opened, and opened again after whatever ended it, until it is closed on purpose.
-
-export class SupervisedTunnel {
+/** One tunnel that is opened again whenever it fails, until it is closed on request. */
+class SupervisedTunnel {
   readonly name: string;
-  /** Resolves when it was tried for the first time: it is open, or something keeps it from being so. */
+  /** Resolves after the first attempt: the tunnel is open, or there is a problem. */
   readonly tried: Promise<void>;
   readonly #options: TunnelOptions;
   readonly #listener: TunnelListener;
   readonly #closing = new AbortController();
-  #pause = new AbortController();
   readonly #ended: Promise<void>;
   #markTried: () => void = () => {};
+  #retryDelay = new AbortController();
   #phase: TunnelReport['phase'] = 'opening';
+  /** Why it is not open. */
   #error: TtunError | null = null;
-  /** What kept the open tunnel from working when it was last looked at. */
+  /** The problem of the open tunnel at the last poll. */
   #impairment: TtunError | null = null;
   #tunnel: OpenTunnel | null = null;
-  /** As understood when it was last tried. */
+  /** Options of the last attempt. */
   #resolved: ResolvedOptions | null = null;
 
   constructor(name: string, options: TunnelOptions, listener: TunnelListener) {
     this.name = name;
     this.#options = options;
     this.#listener = listener;
-    this.tried = new Promise((done) => {
-      this.#markTried = done;
+    this.tried = new Promise((resolve) => {
+      this.#markTried = resolve;
     });
     this.#ended = this.#keepOpen(this.#closing.signal);
   }
@@ -147,40 +168,39 @@ export class SupervisedTunnel {
   }
 
   /**
-   * Whether these options make the same tunnel, however they are written. An interface that a link-local address names may
-   * have been made anew meanwhile, and then it is another tunnel; where there is none now, only the writing counts.
+   * Whether these options mean the same tunnel, however they are written. If the interface of a link-local address was deleted and
+   * created again, its index differs and so does the tunnel; while it does not exist, the options are compared as written.
    */
-  isMadeBy(options: TunnelOptions): boolean {
+  hasOptions(options: TunnelOptions): boolean {
     const wanted = resolveIfPossible(options);
     return wanted === null || this.#resolved === null
       ? isDeepStrictEqual(options, this.#options)
       : isDeepStrictEqual(wanted, this.#resolved);
   }
 
-  /** The tunnel while it is open. */
   get open(): OpenTunnel | undefined {
     return this.#phase === 'open' ? (this.#tunnel ?? undefined) : undefined;
   }
 
-  /** Looks whether something keeps the open tunnel from working, or no longer does, and tells of it. */
-  look(): void {
+  /** Emits an event if the open tunnel has a new problem, or no longer has one. */
+  checkProblem(): void {
     const last = this.#impairment;
     const error = this.open?.problem() ?? null;
     this.#impairment = error;
-    if (error === null && last !== null) this.#tellOpened();
+    if (error === null && last !== null) this.#emitOpened();
     if (error !== null && !isSame(error, last))
       this.#listener({ kind: 'impaired', tunnel: this.name, error });
   }
 
-  /** Tries it again at once, if it waits for that. */
+  /** Ends the delay before the next attempt. */
   retryNow(): void {
-    this.#pause.abort();
+    this.#retryDelay.abort();
   }
 
-  /** Ends it for good. Resolves when device and socket are released. */
+  /** Resolves when device and socket are released. */
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#pause.abort();
+    this.#retryDelay.abort();
     await this.#ended;
   }
 
@@ -189,11 +209,13 @@ export class SupervisedTunnel {
     while (!signal.aborted) {
       const error = await this.#runOnce(signal);
       if (error === null) break;
-      const retryInMs = backoff.afterFailure(this.#ranMs());
-      this.#failed(error, retryInMs);
-      this.#pause = new AbortController();
+      const stats = this.#phase === 'open' ? this.#stats() : null;
+      const retryInMs = backoff.afterFailure(stats?.uptimeMs ?? 0);
+      this.#phase = 'retrying';
+      if (this.#isNew(error)) this.#listener({ kind: 'failed', tunnel: this.name, error, retryInMs, stats });
+      this.#retryDelay = new AbortController();
       if (signal.aborted) break;
-      await sleep(retryInMs, undefined, { signal: this.#pause.signal }).catch(() => {});
+      await sleep(retryInMs, undefined, { signal: this.#retryDelay.signal }).catch(() => {});
     }
     this.#phase = 'closed';
     this.#error = null;
@@ -201,22 +223,24 @@ export class SupervisedTunnel {
     this.#listener({ kind: 'closed', tunnel: this.name, stats: this.#stats() });
   }
 
-  /** Resolves when the tunnel has ended, to what ended it; `null` when that was us. */
+  /** Opens the tunnel, and resolves when it has ended: to the error that ended it, or `null` if it was closed on request. */
   async #runOnce(signal: AbortSignal): Promise<TtunError | null> {
     try {
       this.#resolved = null;
-      this.#resolved = resolveWithReattach(this.#options);
-      const onWaiting = (reason: TtunError): void => this.#waiting(reason);
+      this.#resolved = resolveForService(this.#options);
+      const onWaiting = (error: TtunError): void => {
+        if (this.#isNew(error)) this.#listener({ kind: 'waiting', tunnel: this.name, error });
+      };
       this.#tunnel = await openTunnel(this.#resolved, { signal, onWaiting });
     } catch (error) {
-      // Whatever it is, it must not take the other tunnels down.
+      // Even a bug must not affect the other tunnels.
       return signal.aborted ? null : asTtunError(error);
     }
     this.#phase = 'open';
     this.#error = null;
-    this.#markTried();
     this.#impairment = null;
-    this.#tellOpened();
+    this.#markTried();
+    this.#emitOpened();
     this.#tunnel.on('peer', (remote, previous) => {
       this.#listener({ kind: 'peer', tunnel: this.name, remote, previous });
     });
@@ -224,32 +248,17 @@ export class SupervisedTunnel {
     return end.reason === 'failed' ? end.error : null;
   }
 
-  /** It is being opened, which takes as long as its peer's name can't be resolved. */
-  #waiting(error: TtunError): void {
-    if (this.#isNews(error)) this.#listener({ kind: 'waiting', tunnel: this.name, error });
-  }
-
-  #failed(error: TtunError, retryInMs: number): void {
-    const stats = this.#phase === 'open' ? this.#stats() : null;
-    this.#phase = 'retrying';
-    if (this.#isNews(error)) this.#listener({ kind: 'failed', tunnel: this.name, error, retryInMs, stats });
-  }
-
-  /** Whether it is another problem than the last one, from which on it is the last one. */
-  #isNews(error: TtunError): boolean {
+  /** Whether it differs from the last problem, which it becomes. */
+  #isNew(error: TtunError): boolean {
     const last = this.#error;
     this.#error = error;
     this.#markTried();
     return !isSame(error, last);
   }
 
-  #tellOpened(): void {
+  #emitOpened(): void {
     const stats = this.#stats();
     if (stats !== null) this.#listener({ kind: 'opened', tunnel: this.name, stats });
-  }
-
-  #ranMs(): number {
-    return this.#phase === 'open' ? (this.#stats()?.uptimeMs ?? 0) : 0;
   }
 
   #stats(): TunnelStats | null {
@@ -258,16 +267,16 @@ export class SupervisedTunnel {
 }
 
 /**
- * Done at each attempt, because the interface of a link-local address may come, or be made anew. Who runs many tunnels as a
- * service wants them back when a device is made anew, too.
+ * Called for each attempt, because the interface of a link-local address may appear, or be created again. Unlike in the API,
+ * `reattach` is the default: a service is expected to recover when its device is created again.
  */
-function resolveWithReattach(options: TunnelOptions): ResolvedOptions {
+function resolveForService(options: TunnelOptions): ResolvedOptions {
   return resolveOptions({ reattach: true, ...options });
 }
 
 function resolveIfPossible(options: TunnelOptions): ResolvedOptions | null {
   try {
-    return resolveWithReattach(options);
+    return resolveForService(options);
   } catch {
     return null;
   }
@@ -277,19 +286,19 @@ function isSame(error: TtunError, other: TtunError | null): boolean {
   return error.code === other?.code && error.message === other.message;
 }
 
-/** How long to wait before a tunnel that failed is tried again: longer each time, until it has run well for a while. */
+/** Delays between attempts to open a tunnel: doubled after each failure, and short again once it ran for a minute. */
 export class Backoff {
-  #nextMs = FIRST_MS;
+  #nextMs = FIRST_DELAY_MS;
 
-  /** @param ranMs how long the tunnel ran before it failed; 0 when it could not be opened */
+  /** @param ranMs how long the tunnel was open before it failed; 0 if it could not be opened */
   afterFailure(ranMs: number): number {
-    if (ranMs >= RAN_WELL_MS) this.#nextMs = FIRST_MS;
+    if (ranMs >= STABLE_AFTER_MS) this.#nextMs = FIRST_DELAY_MS;
     const delayMs = this.#nextMs;
-    this.#nextMs = Math.min(delayMs * 2, LONGEST_MS);
+    this.#nextMs = Math.min(delayMs * 2, LONGEST_DELAY_MS);
     return delayMs;
   }
 }
 
-const FIRST_MS = 1000;
-const LONGEST_MS = 30_000;
-const RAN_WELL_MS = 60_000;
+const FIRST_DELAY_MS = 1000;
+const LONGEST_DELAY_MS = 30_000;
+const STABLE_AFTER_MS = 60_000;

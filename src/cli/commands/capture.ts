@@ -1,12 +1,10 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WHOLE_PACKET } from '../../control/capture.ts';
-import type { CaptureRequest } from '../../control/capture.ts';
 import { Connection, survey } from '../../control/client.ts';
 import { MalformedCapture, PcapngReader } from '../../control/pcapng.ts';
-import { ControlError } from '../../control/protocol.ts';
-import { describeNetworkNamespace } from '../../control/server.ts';
-import { userId } from '../../control/socket-file.ts';
+import { ControlError, WHOLE_PACKET } from '../../control/protocol.ts';
+import type { CaptureRequest } from '../../control/protocol.ts';
+import { describeNetworkNamespace, userId } from '../../control/socket-file.ts';
 import { TtunError } from '../../errors.ts';
 import { parseArguments, UsageError } from '../args.ts';
 import { abortOnSignals } from '../run-tunnel.ts';

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Connection, survey } from '../../control/client.ts';
 import type { Found, Silent } from '../../control/client.ts';
 import { ControlError } from '../../control/protocol.ts';
-import type { ReloadReport } from '../../service/host.ts';
+import type { ReloadReport } from '../../tunnel-host.ts';
 import { parseArguments, UsageError } from '../args.ts';
 import { say, sayError } from '../terminal.ts';
 import { describeError } from '../text.ts';

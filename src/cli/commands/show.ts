@@ -2,9 +2,8 @@ import { survey } from '../../control/client.ts';
 import type { Survey } from '../../control/client.ts';
 import { ControlError } from '../../control/protocol.ts';
 import type { ShowReply } from '../../control/protocol.ts';
-import { describeNetworkNamespace } from '../../control/server.ts';
-import { userId } from '../../control/socket-file.ts';
-import type { TunnelReport } from '../../service/host.ts';
+import { describeNetworkNamespace, userId } from '../../control/socket-file.ts';
+import type { TunnelReport } from '../../tunnel-host.ts';
 import type { DeviceStats, TunnelStats } from '../../stats.ts';
 import { parseArguments, UsageError } from '../args.ts';
 import { runningTunnels, withNames } from '../running.ts';
@@ -99,6 +98,7 @@ export function describeTunnel({ report, process }: RunningTunnel, viewer: Viewe
     ...describeProblem(report, viewer),
     ...(report.stats === null ? describeConfigured(report) : describeStats(report, report.stats)),
     ['process', describeProcess(process, viewer)],
+    ...describeHttp(process, viewer),
   ];
   const title = `${viewer.style('bold', 'tunnel')}: ${viewer.style(style, report.name)}`;
   return [title, ...rows.map(([label, value]) => `  ${viewer.style('bold', label)}: ${value}`)].join('\n');
@@ -166,6 +166,10 @@ function describeProcess(process: RunningTunnel['process'], viewer: Viewer): str
   if (inode !== viewer.namespace) parts.push(`network namespace ${name ?? inode}`);
   if (process.uid !== viewer.uid) parts.push(`user ${process.uid}`);
   return parts.join(', ');
+}
+
+function describeHttp({ http }: RunningTunnel['process'], { style }: Viewer): Rows {
+  return http === null || http.problem === null ? [] : [['http', style('red', http.problem.message)]];
 }
 
 /** How a tunnel fares, in a word or two: what it does, and once it is open whether the peer is heard. */

@@ -1,6 +1,6 @@
 /** The same story for programs: a line of JSON on standard output for each event. */
 import type { TtunError } from '../../errors.ts';
-import type { ReloadReport } from '../../service/host.ts';
+import type { ReloadReport } from '../../tunnel-host.ts';
 import type { ServiceEvent } from '../../service/service.ts';
 import { say, sayError } from '../terminal.ts';
 import { adviseMtu, describeAttached, describeError, summarise } from '../text.ts';
@@ -29,8 +29,9 @@ function toLine(event: ServiceEvent): object | null {
       return { event: 'serving', url: event.url };
     case 'reloaded':
       return { event: 'reloaded', ...event.report };
+    case 'http-failed':
     case 'reload-failed':
-      return { event: 'reload-failed', error: toPlain(event.error) };
+      return { event: event.kind, error: toPlain(event.error) };
     default:
       // The service manager is no business of who reads this.
       return null;
@@ -72,6 +73,9 @@ export function tell(event: ServiceEvent): void {
           ? 'metrics and a page are no longer served'
           : `metrics and a page to watch at ${event.url}`,
       );
+      return;
+    case 'http-failed':
+      sayError(`metrics and page are not served: ${describeError(event.error)}; retrying`);
       return;
     case 'reloaded':
       say(`configuration loaded anew: ${describeReload(event.report)}`);
