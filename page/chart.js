@@ -1,23 +1,23 @@
 /**
- * A chart of both directions over the last five minutes. Its legend tells in words what the curves show, and a cursor, moved by
- * pointer or arrow keys, what there was at any moment.
+ * Charts of both directions over the last five minutes: a large one with a legend and a cursor for pointer and arrow keys, and a
+ * sparkline.
  */
-import { curveOf, roundTop, SIDE } from './curve.js';
 import { html, setAttributes, setText, svg } from './dom.js';
 import { formatDuration, UNKNOWN } from './format.js';
 import { WINDOW_MS } from './history.js';
 
-/** @import { History, Rates, Series } from './history.js' */
+/** @import { History, Point, Rates, Series } from './history.js' */
 
 /**
  * @typedef {object} ChartOptions
  * @property {string} title
- * @property {Series} inward
- * @property {Series} outward
- * @property {number} least the least value at the upper edge, so that little does not look like much
+ * @property {Series} received
+ * @property {Series} sent
+ * @property {number} least smallest value at the top of the scale, so that a few packets do not fill the chart
  * @property {(value: number | null) => string} format
  */
 
+/** How far an arrow key moves the cursor. */
 const STEP_MS = 5000;
 
 let count = 0;
@@ -29,11 +29,10 @@ export class Chart {
   #options;
   /** @type {History} */
   #history;
-  #when = html('span', { class: 'chart-when' });
-  #inward = new Legend('in', 'In');
-  #outward = new Legend('out', 'Out');
-  #area = svg('path', { class: 'area in' });
-  #lines = { in: svg('path', { class: 'line in' }), out: svg('path', { class: 'line out' }) };
+  #time = html('span', { class: 'chart-time' });
+  #received = new Legend('received', 'Received');
+  #sent = new Legend('sent', 'Sent');
+  #curves = new Curves();
   #half = html('span', { class: 'scale half' });
   #top = html('span', { class: 'scale top' });
   #marker = html('span', { class: 'marker', hidden: '' });
@@ -41,7 +40,7 @@ export class Chart {
   #plot;
   #scale = 0;
   #now = 0;
-  /** How far back the cursor stands, in ms; `null` while there is none. @type {number | null} */
+  /** Distance of the cursor from the right edge, in ms; `null` if there is no cursor. @type {number | null} */
   #cursor = null;
 
   /**
@@ -64,7 +63,7 @@ export class Chart {
         'aria-valuemin': String(-WINDOW_MS / 1000),
         'aria-valuemax': '0',
       },
-      this.#draw(),
+      this.#curves.draw('curves', [0, SIDE / 2, SIDE]),
       this.#top,
       this.#half,
       this.#marker,
@@ -72,8 +71,8 @@ export class Chart {
     this.element = html(
       'section',
       { class: 'chart' },
-      html('header', {}, html('h3', { id: titleId }, options.title), this.#when),
-      html('div', { class: 'legend', id: legendId }, this.#inward.element, this.#outward.element),
+      html('header', {}, html('h3', { id: titleId }, options.title), this.#time),
+      html('div', { class: 'legend', id: legendId }, this.#received.element, this.#sent.element),
       this.#plot,
       html(
         'div',
@@ -84,51 +83,32 @@ export class Chart {
     this.#listen();
   }
 
-  /** @param {number} now ms of the browser's monotonic time */
+  /** @param {number} now ms of the browser's monotonic clock */
   update(now) {
-    const { inward, outward, least, format } = this.#options;
+    const { received, sent, least, format } = this.#options;
     this.#now = now;
-    const peaks = { in: this.#history.peak(inward), out: this.#history.peak(outward) };
-    this.#scale = roundTop(Math.max(peaks.in ?? 0, peaks.out ?? 0), this.#scale, least);
-    const { points } = this.#history;
-    const curves = {
-      in: curveOf(points, inward, now, this.#scale),
-      out: curveOf(points, outward, now, this.#scale),
-    };
-    setAttributes(this.#area, { d: curves.in.area });
-    setAttributes(this.#lines.in, { d: curves.in.line });
-    setAttributes(this.#lines.out, { d: curves.out.line });
+    const peaks = [this.#history.peak(received), this.#history.peak(sent)];
+    this.#scale = roundTop(Math.max(...peaks.map((peak) => peak ?? 0)), this.#scale, least);
+    this.#curves.update(this.#history.points, received, sent, now, this.#scale);
     setText(this.#top, format(this.#scale));
     setText(this.#half, format(this.#scale / 2));
-    this.#inward.tellPeak(format(peaks.in));
-    this.#outward.tellPeak(format(peaks.out));
-    this.#tell();
+    this.#received.setPeak(format(peaks[0] ?? null));
+    this.#sent.setPeak(format(peaks[1] ?? null));
+    this.#showCursor();
   }
 
-  #draw() {
-    const grid = [0, SIDE / 2, SIDE].map((y) => svg('path', { class: 'grid', d: `M0 ${y}H${SIDE}` }));
-    return svg(
-      'svg',
-      { viewBox: `0 0 ${SIDE} ${SIDE}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
-      ...grid,
-      this.#area,
-      this.#lines.in,
-      this.#lines.out,
-    );
-  }
-
-  /** Tells the figures at the cursor, or those of now. */
-  #tell() {
-    const { inward, outward, format } = this.#options;
+  /** Shows the rates at the cursor, or the current ones. */
+  #showCursor() {
+    const { received, sent, format } = this.#options;
     const rates = this.#ratesAtCursor();
-    const when = this.#cursor === null ? 'now' : `${formatDuration(this.#cursor)} ago`;
-    const [inText, outText] = [format(rates?.[inward] ?? null), format(rates?.[outward] ?? null)];
-    setText(this.#when, when);
-    this.#inward.tell(inText);
-    this.#outward.tell(outText);
+    const time = this.#cursor === null ? 'now' : `${formatDuration(this.#cursor)} ago`;
+    const texts = [format(rates?.[received] ?? null), format(rates?.[sent] ?? null)];
+    setText(this.#time, time);
+    this.#received.setValue(texts[0] ?? UNKNOWN);
+    this.#sent.setValue(texts[1] ?? UNKNOWN);
     setAttributes(this.#plot, {
       'aria-valuenow': String(-Math.round((this.#cursor ?? 0) / 1000)),
-      'aria-valuetext': rates === null ? `${when}: nothing known` : `${when}: in ${inText}, out ${outText}`,
+      'aria-valuetext': `${time}: ${rates === null ? 'unknown' : `received ${texts[0]}, sent ${texts[1]}`}`,
     });
     this.#marker.hidden = this.#cursor === null;
     if (this.#cursor !== null) this.#marker.style.left = `${100 * (1 - this.#cursor / WINDOW_MS)}%`;
@@ -139,7 +119,7 @@ export class Chart {
     if (this.#cursor === null) return this.#history.now;
     const at = this.#now - this.#cursor;
     const { points } = this.#history;
-    // A point tells of the time before it.
+    // A point covers the time before it.
     const point = points.find((candidate) => candidate.at >= at) ?? points.at(-1);
     return point !== undefined && Math.abs(point.at - at) <= STEP_MS ? point.rates : null;
   }
@@ -162,7 +142,7 @@ export class Chart {
   }
 
   /**
-   * Where a key moves the cursor; `null` takes it away.
+   * Where a key moves the cursor; `null` removes it.
    *
    * @param {string} key
    * @returns {number | null | undefined}
@@ -194,30 +174,31 @@ export class Chart {
   /** @param {number} ago ms */
   #moveTo(ago) {
     this.#cursor = Math.min(WINDOW_MS, Math.max(0, ago));
-    this.#tell();
+    this.#showCursor();
   }
 
   #remove() {
     this.#cursor = null;
-    this.#tell();
+    this.#showCursor();
   }
 }
 
-/** One direction in the legend: its mark, its name, its figure, and the highest. */
+/** One direction in the legend: its key, name, current value and peak. */
 class Legend {
   #value = html('span', { class: 'value' }, UNKNOWN);
   #peak = html('span', { class: 'peak' });
   element;
 
   /**
-   * @param {'in' | 'out'} direction
+   * @param {'received' | 'sent'} direction
    * @param {string} name
    */
   constructor(direction, name) {
+    const key = html('span', { class: `key ${direction}`, 'aria-hidden': 'true' });
     this.element = html(
       'p',
       {},
-      html('span', { class: `key ${direction}`, 'aria-hidden': 'true' }),
+      key,
       html('span', { class: 'name' }, name),
       ' ',
       this.#value,
@@ -227,12 +208,114 @@ class Legend {
   }
 
   /** @param {string} text */
-  tell(text) {
+  setValue(text) {
     setText(this.#value, text);
   }
 
   /** @param {string} text */
-  tellPeak(text) {
+  setPeak(text) {
     setText(this.#peak, `peak ${text}`);
   }
+}
+
+/** Throughput of both directions at a glance. The numbers next to it say the same to screen readers. */
+export class Sparkline {
+  #curves = new Curves();
+  element = this.#curves.draw('spark', [SIDE]);
+
+  /**
+   * @param {History} history
+   * @param {number} now ms of the browser's monotonic clock
+   */
+  update(history, now) {
+    const top = Math.max(history.peak('receivedBits') ?? 0, history.peak('sentBits') ?? 0, LEAST_BITS);
+    this.#curves.update(history.points, 'receivedBits', 'sentBits', now, top);
+  }
+}
+
+/** In bit/s: a ping alone stays near the bottom of a sparkline. */
+const LEAST_BITS = 10_000;
+
+/** The received direction as an area with a line, the sent one as a line. */
+class Curves {
+  #area = svg('path', { class: 'area received' });
+  #received = svg('path', { class: 'line received' });
+  #sent = svg('path', { class: 'line sent' });
+
+  /**
+   * @param {string} name class of the image
+   * @param {readonly number[]} grid heights of horizontal lines
+   */
+  draw(name, grid) {
+    return svg(
+      'svg',
+      { class: name, viewBox: `0 0 ${SIDE} ${SIDE}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
+      ...grid.map((y) => svg('path', { class: 'grid', d: `M0 ${y}H${SIDE}` })),
+      this.#area,
+      this.#received,
+      this.#sent,
+    );
+  }
+
+  /**
+   * @param {readonly Point[]} points
+   * @param {Series} received
+   * @param {Series} sent
+   * @param {number} now ms of the browser's monotonic clock
+   * @param {number} top value at the upper edge
+   */
+  update(points, received, sent, now, top) {
+    const { line, area } = curveOf(points, received, now, top);
+    setAttributes(this.#area, { d: area });
+    setAttributes(this.#received, { d: line });
+    setAttributes(this.#sent, { d: curveOf(points, sent, now, top).line });
+  }
+}
+
+/** Curves have coordinates from 0 to this, and are stretched to the size of the image. */
+const SIDE = 1000;
+
+/**
+ * SVG paths of the line through the points, and of the area below it.
+ *
+ * @param {readonly Point[]} points
+ * @param {Series} series
+ * @param {number} now time at the right edge, in ms of the browser's monotonic clock
+ * @param {number} top value at the upper edge
+ * @returns {{ line: string, area: string }}
+ */
+export function curveOf(points, series, now, top) {
+  let line = '';
+  let area = '';
+  let begin = '';
+  for (const { at, rates, joined } of points) {
+    const x = (SIDE * (1 - (now - at) / WINDOW_MS)).toFixed(1);
+    const y = (SIDE * (1 - Math.min(1, rates[series] / top))).toFixed(1);
+    if (joined && begin !== '') {
+      line += `L${x} ${y}`;
+      area += `L${x} ${y}`;
+    } else {
+      if (begin !== '') area += `V${SIDE}H${begin}Z`;
+      begin = x;
+      line += `M${x} ${y}`;
+      area += `M${x} ${SIDE}V${y}`;
+    }
+  }
+  if (begin !== '') area += `V${SIDE}H${begin}Z`;
+  return { line, area };
+}
+
+/**
+ * The top of a scale: the smallest of 1, 2, 5, 10, 20, … that is at least `value`. The current one is kept while the curve fills a
+ * fifth of it, so that the scale does not jump whenever a peak leaves the window.
+ *
+ * @param {number} value
+ * @param {number} current
+ * @param {number} least
+ */
+export function roundTop(value, current, least) {
+  if (current > 0 && value <= current && value >= current / 5) return current;
+  const wanted = Math.max(value, least);
+  const decade = 10 ** Math.floor(Math.log10(wanted));
+  return ([1, 2, 5].find((step) => step * decade >= wanted) ?? 10) * decade;
 }

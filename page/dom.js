@@ -1,7 +1,7 @@
-/** Making and changing elements. Text stays text: nothing here reads markup. */
+/** Helpers for elements. Text stays text: nothing here parses markup. */
 
 /**
- * An HTML element with attributes and content.
+ * Creates an HTML element.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -17,7 +17,7 @@ export function html(tag, attributes = {}, ...content) {
 }
 
 /**
- * An SVG element with attributes and content.
+ * Creates an SVG element.
  *
  * @template {keyof SVGElementTagNameMap} Tag
  * @param {Tag} tag
@@ -33,7 +33,7 @@ export function svg(tag, attributes = {}, ...content) {
 }
 
 /**
- * Changes only what is another, so that selections stay and nothing is drawn in vain.
+ * Leaves text that has not changed alone, so that a selection in it stays.
  *
  * @param {Element} element
  * @param {string} text
@@ -53,7 +53,7 @@ export function setAttributes(element, attributes) {
 }
 
 /**
- * An element of the page by its id.
+ * An element of index.html.
  *
  * @param {string} id
  * @returns {HTMLElement}
@@ -62,4 +62,31 @@ export function byId(id) {
   const element = document.getElementById(id);
   if (element === null) throw new Error(`the page has no element ${id}`);
   return element;
+}
+
+/**
+ * A description list with fixed terms.
+ *
+ * @template {string} Term
+ */
+export class DescriptionList {
+  /** @type {Map<string, HTMLElement>} */
+  #values = new Map();
+
+  /**
+   * @param {HTMLElement} list
+   * @param {readonly Term[]} terms
+   */
+  constructor(list, terms) {
+    for (const term of terms) {
+      const value = html('dd');
+      this.#values.set(term, value);
+      list.append(html('div', {}, html('dt', {}, term), value));
+    }
+  }
+
+  /** @param {Readonly<Record<Term, string>>} values */
+  update(values) {
+    for (const [term, element] of this.#values) setText(element, Object(values)[term]);
+  }
 }

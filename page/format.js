@@ -1,9 +1,9 @@
-/** Quantities as people read them. */
+/** Formats numbers, times and rates for people, with SI prefixes. */
 
 const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P'];
 
 /**
- * Three digits and a prefix of the SI: `0`, `7.25 k`, `940 M`.
+ * Three significant digits and an SI prefix: `0`, `7.25 k`, `940 M`.
  *
  * @param {number} value not negative
  * @returns {string} ends in the prefix, or in a space where there is none
@@ -20,7 +20,7 @@ function scaled(value) {
   return `${shown} ${PREFIXES[scale]}`;
 }
 
-/** What stands where nothing is known. */
+/** Shown for unknown values. */
 export const UNKNOWN = '–';
 
 /** @param {number | null} bitsPerSecond */
@@ -41,7 +41,7 @@ export function formatBytes(bytes) {
 }
 
 /**
- * A count at a glance: `252`, `1.20 M`.
+ * A short count: `252`, `1.20 M`.
  *
  * @param {number} count
  */
@@ -56,7 +56,7 @@ export function formatCount(count) {
   return GROUPED.format(count);
 }
 
-/** @param {number} share from 0 on; 1 is one whole processor */
+/** @param {number} share 1 is 100 % */
 export function formatPercent(share) {
   return `${share < 0.0995 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
 }
@@ -84,7 +84,7 @@ export function formatDuration(ms) {
 }
 
 /**
- * How long ago, without the jitter of a moment.
+ * A time in the past; under 2 s, which is within the polling interval, `just now`.
  *
  * @param {number} ms
  */

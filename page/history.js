@@ -1,57 +1,58 @@
-/** What was seen of one tunnel in the last five minutes. */
+/** Rates of one tunnel over the last five minutes, from its counters. */
 
-/** @import { TunnelReport } from '../src/service/host.ts' */
+/** @import { TunnelReport } from '../src/tunnel-host.ts' */
 /** @import { TunnelStats } from '../src/stats.ts' */
 
-/** How far back the charts reach, in ms. */
+/** Span of the charts, in ms. */
 export const WINDOW_MS = 5 * 60_000;
-/** Two readings further apart than this, in ms, are not joined by a line: nobody looked in between. */
+/** Points further apart than this, in ms, are not joined by a line: the page was hidden, or got no answer. */
 const GAP_MS = 4000;
-/** Over how long drops are averaged, in ms: long enough that a burst can be read. */
+/** Drop rates are averaged over this time, in ms, so that a burst stays visible for a moment. */
 const DROP_WINDOW_MS = 10_000;
 
 /**
- * What passed each second since the reading before.
+ * Per second, since the previous reading.
  *
  * @typedef {object} Rates
- * @property {number} inBits
- * @property {number} outBits
- * @property {number} inPackets
- * @property {number} outPackets
+ * @property {number} receivedBits
+ * @property {number} sentBits
+ * @property {number} receivedPackets
+ * @property {number} sentPackets
  */
 
 /**
  * @typedef {object} Point
- * @property {number} at ms of the browser's monotonic time
+ * @property {number} at ms of the browser's monotonic clock
  * @property {Rates} rates
- * @property {boolean} joined whether a line leads here from the point before
+ * @property {boolean} joined whether a line leads here from the previous point
  */
 
-/** @typedef {'inBits' | 'outBits' | 'inPackets' | 'outPackets'} Series */
+/** @typedef {keyof Rates} Series */
 
 export class History {
-  /** @type {Point[]} */
+  /** Oldest first. @type {Point[]} */
   points = [];
-  /** The rates of the last reading; `null` while there are none. @type {Rates | null} */
+  /** Rates of the last reading; `null` while unknown. @type {Rates | null} */
   now = null;
-  /** The readings of the last seconds, oldest first. @type {TunnelStats[]} */
+  /** Readings of the last seconds, oldest first. @type {TunnelStats[]} */
   #recent = [];
   /** @type {number} */
   #lastAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Takes in a reading.
+   * Adds a reading.
    *
-   * @param {number} at ms of the browser's monotonic time
+   * @param {number} at ms of the browser's monotonic clock
    * @param {TunnelReport} report
    */
   add(at, { phase, stats }) {
-    this.points = lastOf(this.points, (point) => at - point.at >= WINDOW_MS);
+    this.points = recent(this.points, (point) => at - point.at >= WINDOW_MS);
     if (phase !== 'open' || stats === null) return this.interrupt();
 
-    const before = this.#recent.at(-1);
-    if (before !== undefined && isAnother(before, stats)) this.interrupt();
+    // Counters start at 0 whenever a tunnel is opened.
+    if (this.#recent.at(-1)?.openedAt !== stats.openedAt) this.interrupt();
     const previous = this.#recent.at(-1);
+    if (previous !== undefined && stats.uptimeMs <= previous.uptimeMs) return;
     this.#recent.push(stats);
     if (previous !== undefined) {
       this.now = ratesBetween(previous, stats);
@@ -59,10 +60,10 @@ export class History {
       this.points.push({ at, rates: this.now, joined });
     }
     this.#lastAt = at;
-    this.#recent = lastOf(this.#recent, (reading) => stats.uptimeMs - reading.uptimeMs >= DROP_WINDOW_MS);
+    this.#recent = recent(this.#recent, (reading) => stats.uptimeMs - reading.uptimeMs >= DROP_WINDOW_MS);
   }
 
-  /** Nothing is known of what passed since the last reading, or the counters begin anew. */
+  /** The next reading cannot be compared with the previous ones. */
   interrupt() {
     this.#recent = [];
     this.#lastAt = Number.NEGATIVE_INFINITY;
@@ -83,30 +84,16 @@ export class History {
   }
 
   /**
-   * How fast a count has grown in the last ten seconds.
+   * Increase of a counter per second, over the last ten seconds.
    *
-   * @param {(stats: TunnelStats) => number} count
-   * @returns {number | null} each second
+   * @param {(stats: TunnelStats) => number} counter
+   * @returns {number | null}
    */
-  growth(count) {
+  growth(counter) {
     const [first, last] = [this.#recent[0], this.#recent.at(-1)];
     if (first === undefined || last === undefined || first === last) return null;
-    return Math.max(0, ((count(last) - count(first)) * 1000) / (last.uptimeMs - first.uptimeMs));
+    return ((counter(last) - counter(first)) * 1000) / (last.uptimeMs - first.uptimeMs);
   }
-}
-
-/**
- * Whether a tunnel was opened anew between two readings: its counters then began again at 0.
- *
- * @param {TunnelStats} before
- * @param {TunnelStats} after
- */
-function isAnother(before, after) {
-  return (
-    after.uptimeMs <= before.uptimeMs ||
-    after.encap.received < before.encap.received ||
-    after.decap.received < before.decap.received
-  );
 }
 
 /**
@@ -117,21 +104,21 @@ function isAnother(before, after) {
 function ratesBetween(before, after) {
   const seconds = (after.uptimeMs - before.uptimeMs) / 1000;
   return {
-    inBits: ((after.decap.bytes - before.decap.bytes) * 8) / seconds,
-    outBits: ((after.encap.bytes - before.encap.bytes) * 8) / seconds,
-    inPackets: (after.decap.packets - before.decap.packets) / seconds,
-    outPackets: (after.encap.packets - before.encap.packets) / seconds,
+    receivedBits: ((after.decap.bytes - before.decap.bytes) * 8) / seconds,
+    sentBits: ((after.encap.bytes - before.encap.bytes) * 8) / seconds,
+    receivedPackets: (after.decap.packets - before.decap.packets) / seconds,
+    sentPackets: (after.encap.packets - before.encap.packets) / seconds,
   };
 }
 
 /**
- * Without what is too old, but for the youngest of that: from there a line leads to the edge, and a span of time to now.
+ * The items that are not old, and the last old one before them, so that curves reach the edge and rates span the whole window.
  *
  * @template Item
  * @param {Item[]} items oldest first
  * @param {(item: Item) => boolean} isOld
  */
-function lastOf(items, isOld) {
-  const young = items.findIndex((item) => !isOld(item));
-  return items.slice(Math.max(0, (young === -1 ? items.length : young) - 1));
+function recent(items, isOld) {
+  const first = items.findIndex((item) => !isOld(item));
+  return items.slice(Math.max(0, (first === -1 ? items.length : first) - 1));
 }

@@ -1,95 +1,163 @@
-/** The page: asks for the figures, keeps those of the last five minutes, and shows them. */
+/** The page: statistics of all tunnels, of each tunnel, and of the process. */
 import { Connection } from './connection.js';
-import { byId, setText } from './dom.js';
-import { Overview } from './overview.js';
-import { poll } from './poll.js';
-import { TunnelView } from './tunnel-view.js';
-import { describeState } from './wording.js';
+import { byId, DescriptionList, setText } from './dom.js';
+import {
+  formatBytes,
+  formatDate,
+  formatDuration,
+  formatPercent,
+  formatRate,
+  formatThroughput,
+  UNKNOWN,
+} from './format.js';
+import { TunnelView } from './tunnel.js';
+import { describeState, stateOf } from './wording.js';
 
+/** @import { ProcessStats } from '../src/http/process.ts' */
 /** @import { StatsDocument } from '../src/http/routes.ts' */
-/** @import { TunnelReport } from '../src/service/host.ts' */
+/** @import { TunnelReport } from '../src/tunnel-host.ts' */
+/** @import { Series } from './history.js' */
 
-/** With no more tunnels than this, each is shown in full from the beginning. */
+/** Up to this number of tunnels, all are expanded at first. */
 const FEW = 2;
 
 /** @type {Map<string, TunnelView>} */
 const views = new Map();
-const overview = new Overview();
-const connection = new Connection();
 const list = byId('tunnels');
-/** Of the process that answered last. @type {number | null} */
-let startedAt = null;
+const summary = new DescriptionList(byId('summary'), [
+  'Up',
+  'Received',
+  'Sent',
+  'Packets received',
+  'Packets sent',
+  'Dropped',
+]);
+const processList = new DescriptionList(byId('process'), [
+  'Version',
+  'Uptime',
+  'Since',
+  'CPU',
+  'Memory',
+  'PID',
+]);
+/** The process at the previous answer. @type {ProcessStats | null} */
+let previous = null;
 
-poll(show, () => {
+new Connection(show, (isNew) => {
   for (const { history } of views.values()) history.interrupt();
-  announce([connection.failed()]);
-});
+  if (isNew) announce(['ttun does not answer.']);
+}).start();
 
-/** @param {StatsDocument} answer */
-function show({ process, tunnels }) {
+/**
+ * @param {StatsDocument} answer
+ * @param {boolean} isBack
+ */
+function show({ process, tunnels }, isBack) {
   const now = performance.now();
-  const isFirst = startedAt === null;
-  const restarted = !isFirst && startedAt !== process.startedAt;
-  startedAt = process.startedAt;
-  const news = [connection.answered(), restarted ? 'ttun was started anew.' : null];
-  for (const report of tunnels) news.push(showTunnel(now, report, isFirst && tunnels.length <= FEW));
-  news.push(...removeAllBut(tunnels));
+  const isFirst = previous === null;
+  const news = [];
+  if (isBack) news.push('ttun answers again.');
+  if (previous !== null && previous.startedAt !== process.startedAt) news.push('ttun was restarted.');
+  for (const report of tunnels) news.push(...showTunnel(now, report, isFirst && tunnels.length <= FEW));
+  news.push(...arrange(tunnels));
   byId('none').hidden = tunnels.length > 0;
-  overview.update([...views.values()], process);
+  showSummary(process.host);
+  showProcess(process);
   document.body.classList.add('ready');
   if (!isFirst) announce(news);
 }
 
 /**
- * @param {number} now
+ * @param {number} now ms of the browser's monotonic clock
  * @param {TunnelReport} report
- * @param {boolean} open
- * @returns {string | null} what to announce
+ * @param {boolean} expanded whether a new tunnel is
+ * @returns {string[]} changes to announce
  */
-function showTunnel(now, report, open) {
+function showTunnel(now, report, expanded) {
   const known = views.get(report.name);
   const view = known ?? new TunnelView(report);
   const before = known === undefined ? null : describeState(known.report);
   view.update(now, report);
   if (known === undefined) {
     views.set(report.name, view);
-    if (open) view.open(true);
+    if (expanded) view.expand(true);
   }
   const state = describeState(report);
-  if (state === before) return null;
-  return `${report.name}: ${state}. ${report.problem?.message ?? ''}`;
+  return state === before ? [] : [`${report.name}: ${state}. ${report.problem?.message ?? ''}`];
 }
 
 /**
- * Takes away what is gone, and puts the rest in the order of the configuration.
+ * Removes tunnels that no longer exist, and puts the others in the order of the configuration.
  *
  * @param {readonly TunnelReport[]} tunnels
- * @returns {string[]} what to announce
+ * @returns {string[]} changes to announce
  */
-function removeAllBut(tunnels) {
+function arrange(tunnels) {
   const names = new Set(tunnels.map(({ name }) => name));
-  const news = [];
-  for (const [name, { element }] of views) {
-    if (names.has(name)) continue;
-    element.remove();
+  const removed = [...views.keys()].filter((name) => !names.has(name));
+  for (const name of removed) {
+    views.get(name)?.element.remove();
     views.delete(name);
-    news.push(`${name}: removed.`);
   }
   for (const [index, { name }] of tunnels.entries()) {
     const element = views.get(name)?.element;
-    // An element that is moved loses the focus, so that only those in the wrong place are.
+    // An element that is moved loses the focus.
     if (element !== undefined && list.children[index] !== element)
       list.insertBefore(element, list.children[index] ?? null);
   }
-  return news;
+  return removed.map((name) => `${name}: removed.`);
+}
+
+/** @param {string} host */
+function showSummary(host) {
+  const all = [...views.values()];
+  const up = all.filter(({ report }) => stateOf(report) === 'up').length;
+  const total = (/** @type {Series} */ series) =>
+    sum(all.map(({ history }) => history.now?.[series] ?? null));
+  const drops = all.map(({ history }) => history.growth(({ encap, decap }) => encap.dropped + decap.dropped));
+  summary.update({
+    Up: `${up} of ${all.length}`,
+    Received: formatThroughput(total('receivedBits')),
+    Sent: formatThroughput(total('sentBits')),
+    'Packets received': formatRate(total('receivedPackets')),
+    'Packets sent': formatRate(total('sentPackets')),
+    Dropped: formatRate(sum(drops)),
+  });
+  setText(byId('host'), host);
+  document.title = `${up < all.length ? `${all.length - up} not up · ` : ''}ttun on ${host}`;
+}
+
+/** @param {ProcessStats} process */
+function showProcess(process) {
+  const { version, node, pid, startedAt, uptimeMs, cpuSeconds, residentBytes } = process;
+  const before = previous?.startedAt === startedAt ? previous : null;
+  const elapsed = before === null ? 0 : (uptimeMs - before.uptimeMs) / 1000;
+  processList.update({
+    Version: `ttun ${version}, Node ${node}`,
+    Uptime: formatDuration(uptimeMs),
+    Since: formatDate(startedAt),
+    CPU:
+      before === null || elapsed <= 0 ? UNKNOWN : formatPercent((cpuSeconds - before.cpuSeconds) / elapsed),
+    Memory: formatBytes(residentBytes),
+    PID: String(pid),
+  });
+  previous = process;
 }
 
 /**
- * Tells those who do not see the page what has changed.
+ * The sum of the known values; `null` if none is known.
  *
- * @param {readonly (string | null)[]} news
+ * @param {readonly (number | null)[]} values
+ */
+function sum(values) {
+  return values.reduce((all, value) => (value === null ? all : (all ?? 0) + value), null);
+}
+
+/**
+ * Reports changes to screen readers.
+ *
+ * @param {readonly string[]} news
  */
 function announce(news) {
-  const text = news.filter((item) => item !== null).join(' ');
-  if (text !== '') setText(byId('announcements'), text);
+  if (news.length > 0) setText(byId('announcements'), news.join(' '));
 }

@@ -1,6 +1,6 @@
 /** What the page says of states, reasons and packets that do not fit. */
 
-/** @import { TunnelReport } from '../src/service/host.ts' */
+/** @import { TunnelReport } from '../src/tunnel-host.ts' */
 /** @import { DecapDropReason, EncapDropReason, TunnelStats } from '../src/stats.ts' */
 
 /** @typedef {'opening' | 'waiting' | 'up' | 'retrying' | 'closed'} State */

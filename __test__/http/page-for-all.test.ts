@@ -45,8 +45,8 @@ async function openAll(page: Page): Promise<void> {
 /** Waits until there are rates. */
 async function traffic(page: Page): Promise<void> {
   await page
-    .locator('.figures')
-    .filter({ hasText: /In2\d\d Mbit/ })
+    .locator('.rates')
+    .filter({ hasText: /Received2\d\d Mbit/ })
     .waitFor();
 }
 
@@ -117,15 +117,15 @@ test.serial(
       const chart = page.getByRole('slider', { name: 'Throughput' });
       t.true(await chart.evaluate((element) => element === document.activeElement));
       t.not(await chart.evaluate((element) => getComputedStyle(element).outlineStyle), 'none');
-      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: in /);
+      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: received /);
       await page.keyboard.press('Home');
-      t.is(await chart.getAttribute('aria-valuetext'), '5 min ago: nothing known');
+      t.is(await chart.getAttribute('aria-valuetext'), '5 min ago: unknown');
       await page.keyboard.press('End');
-      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^0 s ago: in /);
+      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^0 s ago: received /);
       await page.keyboard.press('ArrowLeft');
       t.is(await chart.getAttribute('aria-valuenow'), '-5');
       await page.keyboard.press('Escape');
-      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: in /);
+      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: received /);
 
       await page.keyboard.press('Tab');
       for (const name of [/^a-name/, /^branch$/, /^closed$/, /^stats as JSON$/, /^metrics for Prometheus$/]) {

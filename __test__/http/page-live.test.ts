@@ -21,14 +21,14 @@ test('the page shows real tunnels under traffic, and a fault as it comes and goe
         .locator('.tunnel', { has: page.getByRole('button', { name, exact: true }) })
         .filter({ hasText: text })
         .waitFor({ timeout: 8000 });
-    await shown('near', /up10\.0\.1\.1:9000 to 10\.0\.1\.2:9000.*In1\d\d kbit\/sOut1\d\d kbit\/s/);
-    await shown('far', /up10\.0\.1\.2:9000 to 10\.0\.1\.1:9000.*In1\d\d kbit\/sOut1\d\d kbit\/s/);
+    await shown('near', /up10\.0\.1\.1:9000 to 10\.0\.1\.2:9000.*Received1\d\d kbit\/sSent1\d\d kbit\/s/);
+    await shown('far', /up10\.0\.1\.2:9000 to 10\.0\.1\.1:9000.*Received1\d\d kbit\/sSent1\d\d kbit\/s/);
 
     await sites.b.ip('link', 'set', 'tun0', 'down');
     await shown('far', /Dropped\d+ \+[\d.]+\/s.*device-downthe device was down[\d.]+\/s\d+/);
-    await shown('near', /In0 bit\/s/);
+    await shown('near', /Received0 bit\/s/);
     await sites.b.ip('link', 'set', 'tun0', 'up');
-    await shown('near', /In1\d\d kbit\/s/);
+    await shown('near', /Received1\d\d kbit\/s/);
     t.is(await page.locator('[data-state=up]').count(), 2);
   });
 });

@@ -1,6 +1,6 @@
 /** What the page is made of, where a browser is not needed to see that it is right. */
 import test from 'ava';
-import { curveOf, roundTop } from '../../page/curve.js';
+import { curveOf, roundTop } from '../../page/chart.js';
 import {
   formatAgo,
   formatBytes,
@@ -14,16 +14,17 @@ import { History } from '../../page/history.js';
 import { adviseMtu, DECAP_REASONS, ENCAP_REASONS, stateOf } from '../../page/wording.js';
 import { adviseMtu as adviseMtuInTerminal } from '../../src/cli/text.ts';
 import { stateOf as stateInMetrics } from '../../src/http/metrics.ts';
-import type { TunnelReport } from '../../src/service/host.ts';
+import type { TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { OPEN, STATS } from './reports.ts';
 
 const dropped = ({ encap }: TunnelStats): number => encap.dropped;
 
-/** A reading after so many seconds. */
-function reading(seconds: number, bytes: number, lost = 0): TunnelReport {
+/** A reading after so many seconds of uptime. */
+function reading(seconds: number, bytes: number, lost = 0, openedAt = STATS.openedAt): TunnelReport {
   const stats: TunnelStats = {
     ...STATS,
+    openedAt,
     uptimeMs: seconds * 1000,
     encap: { ...STATS.encap, received: bytes / 100 + lost, packets: bytes / 100, bytes, dropped: lost },
     decap: { ...STATS.decap, received: 0, packets: 0, bytes: 0, dropped: 0 },
@@ -75,15 +76,15 @@ test('rates come from the time of the tunnel itself, whatever the browser was bu
   history.add(0, reading(10, 0));
   t.is(history.now, null, 'one reading is no rate');
   history.add(5000, reading(12, 1000));
-  t.deepEqual(history.now, { inBits: 0, outBits: 4000, inPackets: 0, outPackets: 5 });
-  t.is(history.peak('outBits'), 4000);
+  t.deepEqual(history.now, { receivedBits: 0, sentBits: 4000, receivedPackets: 0, sentPackets: 5 });
+  t.is(history.peak('sentBits'), 4000);
 });
 
 test('what is older than five minutes is forgotten', (t) => {
   const history = new History();
   for (let second = 0; second <= 1000; second += 1)
     history.add(second * 1000, reading(second, second === 500 ? 1e9 : 0));
-  t.is(history.peak('outBits'), 0);
+  t.is(history.peak('sentBits'), 0);
   t.true(history.points.length >= 300 && history.points.length <= 302);
 });
 
@@ -92,13 +93,13 @@ test('a tunnel opened anew, one that is not open, and a pause break the line and
   for (const [at, report] of [
     [0, reading(100, 1e6)],
     [1000, reading(101, 2e6)],
-    [2000, reading(0.5, 0)],
-    [3000, reading(1.5, 100)],
+    [2000, reading(0.5, 0, 0, 1)],
+    [3000, reading(1.5, 100, 0, 1)],
     [4000, { ...OPEN, phase: 'retrying', stats: null }],
-    [5000, reading(0.5, 0)],
-    [6000, reading(1.5, 100)],
-    [60_000, reading(55.5, 100)],
-    [61_000, reading(56.5, 100)],
+    [5000, reading(0.5, 0, 0, 2)],
+    [6000, reading(1.5, 100, 0, 2)],
+    [60_000, reading(55.5, 100, 0, 2)],
+    [61_000, reading(56.5, 100, 0, 2)],
   ] as const) {
     history.add(at, report);
   }
@@ -112,7 +113,17 @@ test('a tunnel opened anew, one that is not open, and a pause break the line and
       [61_000, true],
     ],
   );
-  t.true(history.points.every(({ rates }) => rates.outBits >= 0));
+  t.true(history.points.every(({ rates }) => rates.sentBits >= 0));
+});
+
+test('counters that have already passed their old values after a re-opening make no rate either', (t) => {
+  const history = new History();
+  history.add(0, reading(1, 100));
+  // Opened again right after the first reading, and busier since.
+  history.add(2000, reading(1.9, 1e9, 0, STATS.openedAt + 1100));
+  t.is(history.now, null);
+  history.add(3000, reading(2.9, 1e9 + 1000, 0, STATS.openedAt + 1100));
+  t.is(history.now?.sentBits, 8000);
 });
 
 test('growth is that of the last ten seconds', (t) => {
@@ -126,17 +137,17 @@ test('growth is that of the last ten seconds', (t) => {
 });
 
 test('a curve goes from left to right and ends at the ground', (t) => {
-  const rates = { inBits: 50, outBits: 0, inPackets: 0, outPackets: 0 };
+  const rates = { receivedBits: 50, sentBits: 0, receivedPackets: 0, sentPackets: 0 };
   const points = [
     { at: 0, rates, joined: false },
     { at: 150_000, rates, joined: true },
     { at: 300_000, rates, joined: false },
   ];
-  t.deepEqual(curveOf(points, 'inBits', 300_000, 100), {
+  t.deepEqual(curveOf(points, 'receivedBits', 300_000, 100), {
     line: 'M0.0 500.0L500.0 500.0M1000.0 500.0',
     area: 'M0.0 1000V500.0L500.0 500.0V1000H0.0ZM1000.0 1000V500.0V1000H1000.0Z',
   });
-  t.deepEqual(curveOf([], 'inBits', 0, 100), { line: '', area: '' });
+  t.deepEqual(curveOf([], 'receivedBits', 0, 100), { line: '', area: '' });
 });
 
 test('the scale is a round number, and stays while it suits', (t) => {

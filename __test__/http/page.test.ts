@@ -31,21 +31,24 @@ test.serial(
     const office = new Actor({});
     office.traffic = BUSY;
     await visit(t, browser, new Stage(office), async ({ page }) => {
-      await shows(page, '.figures', /In2\d\d Mbit\/s.*Out(?:9\d\d k|1\.\d\d M)bit\/s/);
-      await shows(page, '#summary', /Up1 of 1.*In2\d\d Mbit\/s/);
-      await shows(page, '.chart >> nth=1', /In (?:19|2\d)(?:\.\d)? k\/s peak/);
+      await shows(page, '.rates', /Received2\d\d Mbit\/s.*Sent(?:9\d\d k|1\.\d\d M)bit\/s/);
+      await shows(page, '#summary', /Up1 of 1.*Received2\d\d Mbit\/s/);
+      await shows(page, '.chart >> nth=1', /Received (?:19|2\d)(?:\.\d)? k\/s peak/);
       t.regex(
         (await page.locator('.ends').textContent()) ?? '',
         /192\.0\.2\.1:8000 to gateway\.example:8000 \(192\.0\.2\.2:8000\)/,
       );
       t.is(await page.locator('.state').textContent(), 'up');
-      t.regex((await page.locator('.chart .line.in').first().getAttribute('d')) ?? '', /^M[\d.]+ [\d.]+/);
+      t.regex(
+        (await page.locator('.chart .line.received').first().getAttribute('d')) ?? '',
+        /^M[\d.]+ [\d.]+/,
+      );
       await shows(
         page,
-        '.facts',
+        '.details-list',
         /Last heardjust now.*Device MTU1472 bytes.*Offloadschecksum, TSO, segmentation, GRO/,
       );
-      await shows(page, '#process', /Versionttun .*, Node .*Processor[\d.]+ %.*Memory[\d.]+ MB/);
+      await shows(page, '#process', /Versionttun .*, Node .*CPU[\d.]+ %.*Memory[\d.]+ MB/);
       t.regex(await page.title(), /^ttun on /);
     });
   },
@@ -60,7 +63,7 @@ test.serial('drops are told by reason, and stand out while they grow', async (t)
     await shows(page, '.drops tr', /^source-not-allowed.*0\/s7$/);
     office.drops = { ...office.drops, encap: { ...office.drops.encap, 'peer-unreachable': 40 } };
     await shows(page, '.drops tr.growing', /^peer-unreachableno way to the peer[\d.]+\/s40$/);
-    await shows(page, '.figures', /Dropped47 \+[\d.]+\/s/);
+    await shows(page, '.rates', /Dropped47 \+[\d.]+\/s/);
     t.is(await rows.count(), 14);
   });
 });
@@ -104,13 +107,13 @@ test.serial('counters that begin again at 0 make no negative rate and no spike',
   const office = new Actor({});
   office.traffic = BUSY;
   await visit(t, browser, new Stage(office), async ({ page }) => {
-    await shows(page, '.figures', /In2\d\d Mbit\/s/);
+    await shows(page, '.rates', /Received2\d\d Mbit\/s/);
     office.reopen();
-    await shows(page, '.figures', 'In–');
-    await shows(page, '.figures', /In2\d\d Mbit\/s/);
+    await shows(page, '.rates', 'Received–');
+    await shows(page, '.rates', /Received2\d\d Mbit\/s/);
     t.regex((await page.locator('.chart .peak').first().textContent()) ?? '', /^peak 2\d\d Mbit\/s$/);
     // The line is broken where nothing is known.
-    const line = (await page.locator('.chart .line.in').first().getAttribute('d')) ?? '';
+    const line = (await page.locator('.chart .line.received').first().getAttribute('d')) ?? '';
     t.is(line.match(/M/g)?.length, 2);
   });
 });
@@ -120,15 +123,15 @@ test.serial('a process that is gone is said to be, and so is its return', async 
   await visit(t, browser, stage, async ({ page, server }) => {
     await shows(page, '#connection', /^Live$/);
     await server.close();
-    await shows(page, '#connection', /^ttun does not answer; figures are of \d/);
-    await shows(page, '#announcements', 'ttun does not answer any more.');
+    await shows(page, '#connection', /^ttun does not answer; last update at \d/);
+    await shows(page, '#announcements', 'ttun does not answer.');
     t.true(await page.locator('body.stale').isVisible());
     t.is(await page.locator('.tunnel h2').textContent(), 'office', 'what was known last stays');
 
     const again = await startHttpServer(new URL(server.url).host, stage);
     try {
       await shows(page, '#connection', /^Live$/);
-      await shows(page, '#announcements', 'The connection to ttun is back.');
+      await shows(page, '#announcements', 'ttun answers again.');
       t.is(await page.locator('body.stale').count(), 0);
     } finally {
       await again.close();
@@ -144,7 +147,7 @@ test.serial('nobody is asked while nobody looks', async (t) => {
         Object.defineProperty(document, 'hidden', { value, configurable: true });
         document.dispatchEvent(new Event('visibilitychange'));
       }, hidden);
-    await shows(page, '.figures', '0 bit/s');
+    await shows(page, '.rates', '0 bit/s');
     await hide(true);
     const { questions } = stage;
     // Longer than several polls take, by the page's own clock.
@@ -167,7 +170,7 @@ test.serial('markup in a name is text', async (t) => {
   await visit(t, browser, stage, async ({ page }) => {
     await shows(page, '.ends', evil);
     await shows(page, '.problem', problem.hint);
-    await shows(page, '.facts', evil);
+    await shows(page, '.details-list', evil);
     t.is(await page.locator('main img, main script, main b').count(), 0);
     t.regex(await page.title(), /ttun on/);
   });

@@ -1,5 +1,5 @@
 /** Tunnels that are only told of. */
-import type { TunnelHost, TunnelReport } from '../../src/service/host.ts';
+import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 
 /** Each figure is another, so that none can stand for its neighbour unnoticed. */

@@ -1,5 +1,5 @@
 /** A host whose tunnels do what a test says, as time goes by. */
-import type { TunnelHost, TunnelReport } from '../../src/service/host.ts';
+import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { DecapStats, EncapStats, TunnelStats } from '../../src/stats.ts';
 import { OPEN, STATS } from './reports.ts';
 
@@ -43,6 +43,7 @@ export class Actor {
 
   #stats(): TunnelStats {
     const uptimeMs = performance.now() - this.#openedAt;
+    const openedAt = Math.round(performance.timeOrigin + this.#openedAt);
     const passed = (
       traffic: Traffic,
       dropped: number,
@@ -58,6 +59,7 @@ export class Actor {
     return {
       ...STATS,
       timestamp: Date.now(),
+      openedAt,
       uptimeMs,
       state: this.state,
       device: { ...STATS.device, ...this.device },
