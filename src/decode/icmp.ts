@@ -1,3 +1,4 @@
+/** ICMP, ICMPv6 and IGMP. */
 import type { View } from './view.ts';
 
 /** RFC 792. @throws CutShort */
@@ -175,26 +176,25 @@ export function describeIgmp(view: View): string {
   }
 }
 
-/** The versions of queries differ in their length, and version 1 has no response time. */
+/** Versions of queries differ in length; version 1 has no response time. */
 function describeQuery(view: View): string {
   if (view.length >= 12) return 'igmp query v3';
   return view.u8(1) === 0 ? 'igmp query v1' : 'igmp query v2';
 }
 
-// The beginning of the packet that an ICMP error is about: what names it.
-
-export interface Embedded {
+/** The packet that an ICMP error quotes. */
+interface Embedded {
   readonly source: string;
   readonly destination: string;
   readonly protocol: number;
-  /** `udp` or `tcp`, whose ports can be named; `null` for other protocols. */
+  /** `udp` or `tcp`, which have ports; `null` for other protocols. */
   readonly transport: 'tcp' | 'udp' | null;
   /** @throws CutShort */
   destinationPort(): number;
 }
 
 /** @throws CutShort */
-export function readEmbeddedIpv4(view: View): Embedded {
+function readEmbeddedIpv4(view: View): Embedded {
   const headerLength = (view.u8(0) & 0x0f) * 4;
   return {
     source: view.ipv4(12),
@@ -206,7 +206,7 @@ export function readEmbeddedIpv4(view: View): Embedded {
 }
 
 /** @throws CutShort */
-export function readEmbeddedIpv6(view: View): Embedded {
+function readEmbeddedIpv6(view: View): Embedded {
   return {
     source: view.ipv6(8),
     destination: view.ipv6(24),

@@ -1,6 +1,6 @@
 /**
- * Tells in one line what a packet is, in the words of `tcpdump -n -S`: numeric addresses, and absolute sequence numbers as
- * nothing is remembered between packets.
+ * Describes a packet in one line, as `tcpdump -n -S` does: with numeric addresses, and with absolute sequence numbers, because no
+ * state is kept between packets.
  */
 import { describeIcmp, describeIcmpv6, describeIgmp } from './icmp.ts';
 import { describeTcp, describeUdp } from './transport.ts';
@@ -10,22 +10,22 @@ import type { Payload } from './view.ts';
 /**
  * Describes an IPv4 or IPv6 packet. Never throws, whatever the bytes are.
  *
- * @param bytes its beginning
- * @param length its whole length in bytes
+ * @param bytes its first bytes
+ * @param length its full length in bytes
  */
 export function describePacket(bytes: Uint8Array, length: number): string {
   return describeIp(new View(bytes, length), 0);
 }
 
-/** Where a payload stands. */
+/** Where a payload is. */
 interface Place {
-  /** How many packets are around the one that holds it. */
+  /** How many packets enclose the one that contains it. */
   readonly nesting: number;
-  /** It is the beginning of a payload that continues in other packets. */
+  /** Its rest is in other packets. */
   readonly isFragment: boolean;
 }
 
-/** So many packets inside packets are looked into. */
+/** How many levels of packets inside packets are decoded. */
 const DEEPEST_NESTING = 4;
 
 function describeIp(view: View, nesting: number): string {
@@ -48,7 +48,7 @@ function describeIpv4(view: View, nesting: number): string {
 
   const missing = totalLength - view.length;
   const complaint = missing > 0 ? `truncated-ip - ${missing} bytes missing! ` : '';
-  // Only the first fragment has the header that would tell more.
+  // Only the first fragment has the next header.
   if ((flagsAndOffset & 0x1fff) > 0) return `${complaint}${source} > ${destination}: ip-proto-${protocol}`;
   const isFragment = (flagsAndOffset & 0x2000) !== 0;
   const payload = describePayload(protocol, view.slice(headerLength, totalLength), { nesting, isFragment });
@@ -66,7 +66,7 @@ function describeIpv6(view: View, nesting: number): string {
   return complaint + betweenAddresses(source, destination, text, payload);
 }
 
-/** Ports stand with the addresses, but behind extension headers where there are any. */
+/** Ports follow the addresses, or the extension headers where there are any. */
 function betweenAddresses(
   source: string,
   destination: string,
@@ -111,7 +111,7 @@ function describeEsp(view: View): string {
   return `ESP(spi=0x${view.hex(0, 4)},seq=0x${view.u32(4).toString(16)}), length ${view.length}`;
 }
 
-/** Protocols that are named but not looked into (IANA, Assigned Internet Protocol Numbers). */
+/** Protocols that are named but not decoded (IANA, Assigned Internet Protocol Numbers). */
 const PROTOCOL_NAMES: ReadonlyMap<number, string> = new Map([
   [33, 'DCCP'],
   [47, 'GRE'],
@@ -122,7 +122,7 @@ const PROTOCOL_NAMES: ReadonlyMap<number, string> = new Map([
   [132, 'SCTP'],
 ]);
 
-/** `[|name]` is tcpdump's way of saying that a header ends before it is complete. */
+/** tcpdump prints `[|name]` for a header that is incomplete. */
 function orCutShort(name: string, describe: () => string): string {
   try {
     return describe();

@@ -1,3 +1,4 @@
+/** TCP and UDP. */
 import { CutShort, plain } from './view.ts';
 import type { Payload, View } from './view.ts';
 
@@ -7,7 +8,7 @@ const RST = 0x04;
 const ACK = 0x10;
 const URG = 0x20;
 
-/** In the order in which they are shown; ECE and CWR (RFC 3168) are `E` and `W`. */
+/** In the order in which tcpdump prints them; ECE and CWR (RFC 3168) are `E` and `W`. */
 const FLAG_LETTERS: readonly (readonly [number, string])[] = [
   [FIN, 'F'],
   [SYN, 'S'],
@@ -76,7 +77,7 @@ function optionValue(view: View, offset: number, length: number): View {
   return view.slice(offset + Math.min(2, length), offset + length);
 }
 
-/** RFC 9293 section 3.2, RFC 7323, RFC 2018, RFC 7413. An option of the wrong length is malformed as a whole. */
+/** RFC 9293 section 3.2, RFC 7323, RFC 2018, RFC 7413. @throws CutShort when the length of the option is wrong. */
 function describeOption(kind: number, value: View): string {
   switch (kind) {
     case 1:
@@ -118,7 +119,7 @@ const HEADER_LENGTH = 8;
 /**
  * RFC 768.
  *
- * @param isFragment whether the rest of the datagram travels in other packets
+ * @param isFragment whether the rest of the datagram is in other packets
  */
 export function describeUdp(view: View, isFragment: boolean): Payload {
   if (!view.has(4)) return plain('[|udp]');

@@ -1,6 +1,7 @@
-/** The bytes of a packet, or of a part of it, of which only the beginning may be at hand. */
+/** Safe access to the bytes of a packet or of a part of it, of which only the first may have been captured. */
+
 export class View {
-  /** Bytes of this part on the wire. */
+  /** Length of this part on the wire, bytes. */
   readonly length: number;
   readonly #bytes: Uint8Array;
 
@@ -9,12 +10,12 @@ export class View {
     this.#bytes = bytes.subarray(0, length);
   }
 
-  /** Whether the first `count` bytes are at hand. */
+  /** Whether the first `count` bytes were captured. */
   has(count: number): boolean {
     return this.#bytes.length >= count;
   }
 
-  /** @throws CutShort when the byte is not at hand; so do the others */
+  /** @throws CutShort when the byte was not captured; the other accessors do the same */
   u8(offset: number): number {
     const byte = this.#bytes[offset];
     if (byte === undefined) throw new CutShort();
@@ -33,7 +34,7 @@ export class View {
     return [0, 1, 2, 3].map((index) => this.u8(offset + index)).join('.');
   }
 
-  /** Spelt as RFC 5952 recommends: the longest run of two or more zero groups, the first of equals, becomes `::`. */
+  /** In the form of RFC 5952: the longest run of two or more zero groups, or the first of equal runs, becomes `::`. */
   ipv6(offset: number): string {
     const groups = Array.from({ length: 8 }, (_, index) => this.u16(offset + 2 * index).toString(16));
     const text = groups.join(':');
@@ -51,18 +52,18 @@ export class View {
     return text;
   }
 
-  /** The part from one offset to another, which may lie beyond what is at hand but not beyond the end. */
+  /** The part between two offsets, which may lie beyond what was captured but not beyond the end. */
   slice(from: number, to: number = this.length): View {
     return new View(this.#bytes.subarray(from), Math.max(0, Math.min(to, this.length) - from));
   }
 }
 
-/** A byte was asked for that is not at hand: the packet is shorter than it claims, or was cut when it was copied. */
+/** A byte is missing: the packet is shorter than its headers say, or was truncated when it was captured. */
 export class CutShort extends Error {}
 
-/** What the packet carries, described without the addresses around it. */
+/** The description of a payload, without addresses. */
 export interface Payload {
-  /** Source and destination port, where the protocol has them and they are at hand. */
+  /** Source and destination port, if the protocol has them and they were captured. */
   readonly ports: readonly [source: number, destination: number] | null;
   readonly text: string;
 }
@@ -72,15 +73,14 @@ export function plain(text: string): Payload {
   return { ports: null, text };
 }
 
-// The extension headers of IPv6 (RFC 8200, section 4).
-
+/** The extension headers of an IPv6 packet (RFC 8200, section 4). */
 export interface Extensions {
-  /** The headers in words, each with a space after it. */
+  /** Their description, each followed by a space. */
   readonly text: string;
-  /** What follows them; `null` when it is not there: in a later fragment, or behind a header that is cut short. */
+  /** The protocol that follows them; `null` in a later fragment, or after a truncated header. */
   readonly protocol: number | null;
   readonly rest: View;
-  /** `rest` is the beginning of a payload that continues in other packets. */
+  /** The rest of the payload is in other packets. */
   readonly isFragment: boolean;
 }
 
@@ -89,7 +89,7 @@ const ROUTING = 43;
 const FRAGMENT = 44;
 const DESTINATION = 60;
 
-/** Reads the chain that begins with header `first`. */
+/** Reads the chain of headers that starts with `first`. */
 export function readExtensions(first: number, view: View): Extensions {
   let text = '';
   let protocol = first;
@@ -112,7 +112,7 @@ export function readExtensions(first: number, view: View): Extensions {
   }
 }
 
-/** As they are called when they are cut short. */
+/** What tcpdump calls them when they are truncated. */
 const NAMES: ReadonlyMap<number, string> = new Map([
   [HOP_BY_HOP, 'hbhopt'],
   [ROUTING, 'srcrt'],
@@ -122,7 +122,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 
 interface Header {
   readonly text: string;
-  /** In bytes. */
+  /** Bytes. */
   readonly length: number;
   readonly isLaterFragment: boolean;
 }
