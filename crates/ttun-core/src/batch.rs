@@ -86,22 +86,25 @@ impl Batch {
                 && self.bytes + len <= MAX_BYTES
     }
 
-    /// Adds a packet of `len` bytes, for which [`Self::fits`] must have said yes: `header_len` bytes for the
-    /// caller to write, then `read` of the read buffer.
-    pub(crate) fn push(&mut self, len: usize, read: Range<usize>, header_len: usize) -> &mut [u8] {
+    /// Where the header of the packet that is pushed next goes.
+    pub(crate) fn header_room(&mut self, header_len: usize) -> &mut [u8] {
+        self.headers.get_mut(self.headers_len..self.headers_len + header_len).unwrap_or(&mut [])
+    }
+
+    /// Adds a packet of `len` bytes, for which [`Self::fits`] must have said yes: the first `header_len` bytes of
+    /// [`Self::header_room`], then `read` of the read buffer.
+    pub(crate) fn push(&mut self, len: usize, read: Range<usize>, header_len: usize) {
         if self.packets == 0 {
             self.segment_len = len;
         }
         self.full = len < self.segment_len;
         self.packets += 1;
         self.bytes += len;
-        let header = self.headers_len..self.headers_len + header_len;
-        self.headers_len = header.end;
         if header_len > 0 {
-            self.add(Piece::Header { start: header.start as u32, len: header_len as u32 });
+            self.add(Piece::Header { start: self.headers_len as u32, len: header_len as u32 });
+            self.headers_len += header_len;
         }
         self.add(Piece::Read { start: read.start as u32, len: read.len() as u32 });
-        self.headers.get_mut(header).unwrap_or(&mut [])
     }
 
     /// Small packets are read one right behind the other and become one piece.

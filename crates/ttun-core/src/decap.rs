@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use ttun_packet::{CoalesceOptions, Invalid, Run, VirtioNetHeader, clamp_mss, is_tcp_syn, validate};
+use ttun_packet::{CoalesceOptions, Invalid, IpPacket, Run, VirtioNetHeader, clamp_mss};
 
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, PacketDevice};
@@ -19,12 +19,6 @@ const BUFFER_LEN: usize = 65_536;
 
 /// Receives before the other direction gets its turn.
 const BUDGET: usize = 16;
-
-/// Most datagrams that are checked together: what one receive brings (`UDP_GRO_CNT_MAX` in net/ipv4/udp_offload.c).
-const MAX_DATAGRAMS: usize = 64;
-
-/// Pieces of one write: headers, and the payloads of a run.
-const MAX_PIECES: usize = 1 + Run::MAX_PACKETS;
 
 /// The pump from network to device.
 pub(crate) struct Decap<'t, D, S> {
@@ -82,18 +76,25 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
             context.decap.drop(DecapDrop::Empty, 1);
             return Ok(());
         }
-        let stride = datagrams.stride.max(1);
+        let received = self.buffer.get_mut(..datagrams.len).unwrap_or(&mut []);
+        let mut left = received.chunks_mut(datagrams.stride.max(1));
+        context.decap.received.add(left.len());
         let mut inspector = Inspector { context, socket: self.socket, inner_mtu: None };
         let writer = Writer { context, device: self.device };
         let mut run = Run::new(self.coalesce);
-        let mut left = self.buffer.get_mut(..datagrams.len).unwrap_or(&mut []);
-        while !left.is_empty() {
-            let (these, rest) = left.split_at_mut(left.len().min(MAX_DATAGRAMS * stride));
-            let truncated = datagrams.truncated && rest.is_empty();
-            let mut packets = [&[][..]; MAX_DATAGRAMS];
-            let packets = inspector.inspect(these, stride, truncated, &mut packets);
-            writer.put(&mut run, packets).await?;
-            left = rest;
+        while let Some(datagram) = left.next() {
+            let checked = if datagrams.truncated && left.len() == 0 {
+                Err(DecapDrop::Truncated)
+            } else {
+                inspector.check(datagram)
+            };
+            match checked {
+                Ok(packet) => writer.put(&mut run, &packet).await.inspect_err(|_gone| {
+                    // The rest can't be written either.
+                    context.decap.drop(DecapDrop::Closed, 1 + left.len());
+                })?,
+                Err(reason) => context.decap.drop(reason, 1),
+            }
         }
         writer.flush(&mut run).await
     }
@@ -137,64 +138,22 @@ struct Inspector<'t, S> {
 }
 
 impl<S: DatagramSocket> Inspector<'_, S> {
-    /// Puts the good packets of up to [`MAX_DATAGRAMS`] datagrams of `stride` bytes (the last may be shorter, or truncated) into
-    /// `room`, and returns them. Bad ones are counted and left out.
-    fn inspect<'b, 'r>(
-        &mut self,
-        datagrams: &'b mut [u8],
-        stride: usize,
-        truncated: bool,
-        room: &'r mut [&'b [u8]; MAX_DATAGRAMS],
-    ) -> &'r [&'b [u8]] {
-        let counters = &self.context.decap;
-        let count = datagrams.len().div_ceil(stride);
-        counters.received.add(count);
-        let mut good = 0;
-        for (index, datagram) in datagrams.chunks_mut(stride).enumerate() {
-            let checked = if truncated && index + 1 == count {
-                Err(DecapDrop::Truncated)
-            } else {
-                self.check(datagram)
-            };
-            match (checked, room.get_mut(good)) {
-                (Ok(packet), Some(slot)) => {
-                    *slot = packet;
-                    good += 1;
-                }
-                (Ok(_), None) => counters.drop(DecapDrop::Truncated, 1),
-                (Err(reason), _) => counters.drop(reason, 1),
-            }
-        }
-        let packets = room.get(..good).unwrap_or(&[]);
-        self.tap(packets);
-        packets
-    }
-
     /// The packet in `datagram`, or why it is dropped.
-    fn check<'b>(&mut self, datagram: &'b mut [u8]) -> Result<&'b [u8], DecapDrop> {
-        let len = validate(datagram).map_err(|invalid| match invalid {
+    fn check<'b>(&mut self, datagram: &'b mut [u8]) -> Result<IpPacket<&'b [u8]>, DecapDrop> {
+        let mut packet = IpPacket::parse_mut(datagram).map_err(|invalid| match invalid {
             Invalid::Empty => DecapDrop::Empty,
             Invalid::Malformed => DecapDrop::Malformed,
         })?;
-        let packet = datagram.get_mut(..len).ok_or(DecapDrop::Malformed)?;
         let allowed_sources = self.context.allowed_sources.as_ref();
-        if allowed_sources.is_some_and(|sources| !sources.allows(packet)) {
+        if allowed_sources.is_some_and(|sources| !sources.allows(&packet)) {
             return Err(DecapDrop::SourceNotAllowed);
         }
-        if self.context.clamp_mss && is_tcp_syn(packet) {
+        if self.context.clamp_mss && packet.is_tcp_syn() {
             let (socket, context) = (self.socket, self.context);
             let ask = || socket.path_mtu().map_or(usize::MAX, |mtu| context.inner_mtu(mtu));
-            clamp_mss(packet, *self.inner_mtu.get_or_insert_with(ask));
+            clamp_mss(&mut packet, *self.inner_mtu.get_or_insert_with(ask));
         }
-        Ok(packet)
-    }
-
-    fn tap(&self, packets: &[&[u8]]) {
-        let taps = &self.context.taps;
-        let Some(tapped) = taps.admit(Direction::Inbound, packets.len(), &self.context.clock) else { return };
-        for (index, packet) in packets.iter().enumerate() {
-            taps.copy(&tapped, index, &[], packet);
-        }
+        Ok(packet.into_shared())
     }
 }
 
@@ -205,39 +164,40 @@ struct Writer<'t, D> {
 }
 
 impl<D: PacketDevice> Writer<'_, D> {
-    /// Adds `packets` to `run`, writing out what they do not continue.
-    async fn put<'b>(&self, run: &mut Run<'b>, packets: &[&'b [u8]]) -> Result<(), Error> {
-        let mut packets = packets.iter();
-        while let Some(packet) = packets.next() {
-            if run.push(packet) {
-                continue;
-            }
-            let written = self.flush(run).await;
+    /// Adds `packet` to `run`, writing out what it does not continue. Fails when the device is gone: then the packet is
+    /// not in the run.
+    async fn put<'b>(&self, run: &mut Run<'b>, packet: &IpPacket<&'b [u8]>) -> Result<(), Error> {
+        if !run.push(packet) {
+            self.flush(run).await?;
             run.push(packet);
-            if let Err(gone) = written {
-                // The rest can't be written either.
-                self.context.decap.drop(DecapDrop::Closed, 1 + packets.len());
-                run.clear();
-                return Err(gone);
-            }
         }
         Ok(())
     }
 
     /// Writes `run` as one super-packet, or, where the device does not take that, packet by packet, and empties it.
     async fn flush(&self, run: &mut Run<'_>) -> Result<(), Error> {
-        let written = match run.packets().len() {
-            0 => Ok(()),
-            packets => self.write_run(run, packets).await,
-        };
+        if run.is_empty() {
+            return Ok(());
+        }
+        self.tap(run);
+        let written = self.write_run(run).await;
         run.clear();
         written
     }
 
-    async fn write_run(&self, run: &mut Run<'_>, packets: usize) -> Result<(), Error> {
+    fn tap(&self, run: &Run<'_>) {
+        let taps = &self.context.taps;
+        let Some(tapped) = taps.admit(Direction::Inbound, run.len(), &self.context.clock) else { return };
+        for (index, packet) in run.packets().enumerate() {
+            taps.copy(&tapped, index, &[], packet);
+        }
+    }
+
+    async fn write_run(&self, run: &mut Run<'_>) -> Result<(), Error> {
+        let packets = run.len();
         match self.write_merged(run).await {
             Ok(()) => {
-                self.written(packets, run.packets().iter().map(|packet| packet.len()).sum());
+                self.written(packets, run.packets().map(<[u8]>::len).sum());
                 Ok(())
             }
             Err(Refused::By(error)) if packets > 1 && !is_gone(&error) && !is_down(&error) => {
@@ -247,13 +207,13 @@ impl<D: PacketDevice> Writer<'_, D> {
         }
     }
 
-    async fn write_singly(&self, packets: &[&[u8]]) -> Result<(), Error> {
+    async fn write_singly(&self, mut packets: impl ExactSizeIterator<Item = &[u8]>) -> Result<(), Error> {
         let header = VirtioNetHeader::NONE.encode();
-        for (index, packet) in packets.iter().enumerate() {
+        while let Some(packet) = packets.next() {
             match self.write(&[IoSlice::new(&header), IoSlice::new(packet)]).await {
                 Ok(()) => self.written(1, packet.len()),
                 Err(refused) => self.lost(1, refused).inspect_err(|_| {
-                    self.context.decap.drop(DecapDrop::Closed, packets.len() - index - 1);
+                    self.context.decap.drop(DecapDrop::Closed, packets.len());
                 })?,
             }
         }
@@ -261,16 +221,10 @@ impl<D: PacketDevice> Writer<'_, D> {
     }
 
     async fn write_merged(&self, run: &mut Run<'_>) -> Result<(), Refused> {
-        let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
-        let mut used = 1;
-        for (piece, payload) in pieces.iter_mut().skip(1).zip(run.payloads()) {
-            *piece = IoSlice::new(payload);
-            used += 1;
-        }
-        if let Some(first) = pieces.first_mut() {
-            *first = IoSlice::new(run.header());
-        }
-        self.write(pieces.get(..used).unwrap_or(&[])).await
+        let mut slices = [IoSlice::new(&[]); Run::MAX_PIECES];
+        // What can't be written together is written packet by packet.
+        let together = run.gather(&mut slices).ok_or_else(|| Refused::By(io::ErrorKind::InvalidInput.into()));
+        self.write(together?).await
     }
 
     async fn write(&self, pieces: &[IoSlice<'_>]) -> Result<(), Refused> {

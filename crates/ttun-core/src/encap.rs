@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use ttun_packet::{Segments, clamp_mss, is_routing_loop, is_tcp_syn};
+use ttun_packet::{IpPacket, Segments, clamp_mss, is_routing_loop};
 
 use crate::batch::{Batch, MAX_PIECES};
 use crate::error::Error;
@@ -119,25 +119,29 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let counters = &context.encap;
         counters.reads.add(1);
         let start = self.read_at;
-        let packet = self.buffer.get_mut(start..start + read.len).unwrap_or(&mut []);
-        let Ok(segments) = Segments::new(read.virtio, packet) else {
+        let bytes = self.buffer.get_mut(start..start + read.len).unwrap_or(&mut []);
+        let parsed = IpPacket::parse_mut(bytes).and_then(|mut packet| {
+            let segments = Segments::new(read.virtio, &mut packet)?;
+            Ok((packet, segments))
+        });
+        let Ok((mut packet, segments)) = parsed else {
             counters.received.add(1);
             counters.drop(EncapDrop::Malformed, 1);
             return;
         };
         let count = segments.count();
         counters.received.add(count);
-        if is_routing_loop(packet, &self.remote) {
+        if is_routing_loop(&packet, &self.remote) {
             counters.drop(EncapDrop::RoutingLoop, count);
             return;
         }
         // The headers of a super-packet have been read already; the kernel makes none of a SYN.
         let may_clamp = context.clamp_mss && segments.header_len() == 0;
         if may_clamp
-            && is_tcp_syn(packet)
+            && packet.is_tcp_syn()
             && let Some(path_mtu) = self.socket.path_mtu()
         {
-            clamp_mss(packet, context.inner_mtu(path_mtu));
+            clamp_mss(&mut packet, context.inner_mtu(path_mtu));
         }
         let tapped = context.taps.admit(Direction::Outbound, count, &context.clock);
         let header_len = segments.header_len();
@@ -151,11 +155,15 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             }
             let packet = self.buffer.get(start..start + read.len).unwrap_or(&[]);
             let payload = segments.payload(index);
-            let header = self.batch.push(len, start + payload.start..start + payload.end, header_len);
-            segments.write_header(index, packet, header);
-            if let Some(tapped) = &tapped {
-                context.taps.copy(tapped, index, header, packet.get(payload).unwrap_or(&[]));
+            let header = self.batch.header_room(header_len);
+            if segments.write_header(index, packet, header).is_none() {
+                counters.drop(EncapDrop::Malformed, 1);
+                continue;
             }
+            if let Some(tapped) = &tapped {
+                context.taps.copy(tapped, index, header, packet.get(payload.clone()).unwrap_or(&[]));
+            }
+            self.batch.push(len, start + payload.start..start + payload.end, header_len);
         }
         self.read_at = start + read.len;
     }

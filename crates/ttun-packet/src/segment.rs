@@ -1,39 +1,26 @@
-//! One read from the device as the list of MTU-sized packets it stands for.
+//! Segmentation: one read from the device as the MTU-sized packets it stands for.
 //!
-//! The kernel hands over a super-packet: one header and up to 64 KiB of payload (GSO). What must go on the wire are
-//! the packets that a network card would make of it. Their payload is cut where it was read; only their headers are
-//! built anew, by a [template](template::Template).
-
-mod template;
+//! The kernel hands over a super-packet: one header and up to 64 KiB of payload (GSO). On the wire go the packets that a
+//! network card would make of it. Their payload stays where it was read; only their headers are rebuilt.
 
 use std::ops::Range;
 
-use crate::ip::{self, IPV4_HEADER_LEN, IPV6_HEADER_LEN, Version};
-use crate::{VirtioNetHeader, checksum, udp};
-use template::Template;
+use crate::packet::{
+    Fragment, IPV4_HEADER_LEN, IPV6_HEADER_LEN, Invalid, IpPacket, TCP, TCP_HEADER_LEN, Transport, UDP,
+    UDP_HEADER_LEN, Version, tcp_flag,
+};
+use crate::{VirtioNetHeader, checksum};
 
 /// Upper bound of [`Segments::header_len`], bytes.
 ///
 /// IPv4 needs at most 60 bytes of IP header and 60 of TCP. IPv6 has no bound of its own; this one leaves over 400 bytes
-/// for extension headers, enough for a routing header of 25 stops. Super-packets with more are refused.
+/// for extension headers, enough for a routing header of 25 hops. Super-packets with more are refused.
 pub const MAX_SEGMENT_HEADER_LEN: usize = 512;
-
-/// The device handed over bytes that are no packet, or whose virtio-net header does not fit them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
-
-impl std::fmt::Display for Malformed {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("malformed packet from the device")
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 /// The packets that one read from the device stands for.
 ///
-/// Holds numbers only, so the buffer stays free to be lent elsewhere. The methods that take it again expect the bytes
-/// that [`new`](Self::new) has seen.
+/// Holds numbers only, so that the buffer of the packet can be used meanwhile. The methods that take it again expect
+/// the bytes of the packet given to [`new`](Self::new).
 #[derive(Clone, Copy, Debug)]
 pub struct Segments {
     packet_len: usize,
@@ -45,31 +32,29 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// Reads the headers of `packet`.
+    /// Plans the packets of `packet`, which was read from the device with `virtio` before it.
     ///
-    /// A packet that is no super-packet goes out as it is, except that a checksum left to complete is completed in
-    /// place. Header lengths come from the packet; the kernel's `hdr_len` is a hint that may be wrong. Bytes behind
-    /// the length that the IP header tells belong to no packet.
+    /// A packet that is not a super-packet goes out as it is, except that a checksum left to us is completed in place.
+    /// Header lengths come from the packet; the kernel's `hdr_len` is a hint that can be wrong.
     ///
     /// # Errors
-    /// [`Malformed`] when the IP header is not in order or the packet is not all there; when the checksum to complete is
-    /// outside it; when a super-packet's type is none of TCPv4, TCPv6 and USO, does not fit its protocol, or has
-    /// a size of zero; when its headers are cut short, fragmented or longer than [`MAX_SEGMENT_HEADER_LEN`].
-    pub fn new(virtio: VirtioNetHeader, packet: &mut [u8]) -> Result<Self, Malformed> {
-        let packet_len = ip::packet_len(packet).ok_or(Malformed)?;
-        let packet = packet.get_mut(..packet_len).ok_or(Malformed)?;
+    /// [`Invalid::Malformed`] when the checksum to complete is outside the packet; when a super-packet's type is not
+    /// TCPv4, TCPv6 or USO, does not match its protocol, or has a size of zero; when its headers are cut short,
+    /// fragmented or longer than [`MAX_SEGMENT_HEADER_LEN`].
+    pub fn new(virtio: VirtioNetHeader, packet: &mut IpPacket<&mut [u8]>) -> Result<Self, Invalid> {
+        let packet_len = packet.bytes_mut().len();
         if virtio.gso() == VirtioNetHeader::GSO_NONE {
             if virtio.needs_checksum() {
-                complete_checksum(packet, virtio).ok_or(Malformed)?;
+                complete_checksum(packet, virtio).ok_or(Invalid::Malformed)?;
             }
             return Ok(Self { packet_len, count: 1, payload_size: packet_len, template: None });
         }
-        let template = Template::read(virtio, packet).ok_or(Malformed)?;
+        let template = Template::read(virtio, packet).ok_or(Invalid::Malformed)?;
         let payload_size = usize::from(virtio.gso_size);
         if payload_size == 0 || template.header_len > MAX_SEGMENT_HEADER_LEN {
-            return Err(Malformed);
+            return Err(Invalid::Malformed);
         }
-        let payload_len = packet_len.saturating_sub(template.header_len);
+        let payload_len = packet_len - template.header_len;
         // A super-packet without payload still stands for one packet.
         let count = payload_len.div_ceil(payload_size).max(1);
         Ok(Self { packet_len, count, payload_size, template: Some(template) })
@@ -94,7 +79,7 @@ impl Segments {
         self.header_len() + self.payload(index).len()
     }
 
-    /// Where the payload of packet `index` stands in the bytes read. Empty past the last packet.
+    /// Where the payload of packet `index` is in the super-packet. Empty past the last packet.
     #[must_use]
     pub fn payload(&self, index: usize) -> Range<usize> {
         let before = index.saturating_mul(self.payload_size);
@@ -103,38 +88,39 @@ impl Segments {
         start..end
     }
 
-    /// Builds the header of packet `index` at the start of `out`, with all lengths and checksums complete.
+    /// Builds the header of packet `index` at the start of `out`, with all lengths and checksums complete. `packet` is
+    /// the packet given to [`new`](Self::new).
     ///
-    /// `packet` is what [`new`](Self::new) has seen. Does nothing when [`header_len`](Self::header_len) is 0, past the
-    /// last packet, or when `packet` or `out` is too short.
-    pub fn write_header(&self, index: usize, packet: &[u8], out: &mut [u8]) {
-        let Some(template) = &self.template else { return };
+    /// `None`, and `out` is unchanged, past the last packet and when `packet` or `out` is too short: such a packet must
+    /// not be sent.
+    #[must_use = "without its header the packet must not be sent"]
+    pub fn write_header(&self, index: usize, packet: &[u8], out: &mut [u8]) -> Option<()> {
         if index >= self.count {
-            return;
+            return None;
         }
-        let header_len = template.header_len;
-        let (Some(header), Some(payload), Some(out)) =
-            (packet.get(..header_len), packet.get(self.payload(index)), out.get_mut(..header_len))
-        else {
-            return;
-        };
+        let Some(template) = &self.template else { return Some(()) };
+        let header = packet.get(..template.header_len)?;
+        let payload = packet.get(self.payload(index))?;
+        let out = out.get_mut(..template.header_len)?;
         out.copy_from_slice(header);
-        let segment = template::Segment {
+        let segment = Segment {
             index: index as u16, // counts modulo 2^16, as IPv4 IDs do
             offset: (index * self.payload_size) as u32,
             first: index == 0,
             last: index + 1 == self.count,
             payload,
         };
-        template.patch(&segment, out);
+        template.patch(&segment, out)
     }
 }
 
 /// Does what the kernel left to the network card: sums from `csum_start` to the end, including the sum of the pseudo
-/// header that stands in the checksum field, and stores the result there (skb_checksum_help in net/core/dev.c).
-/// Whatever stands before `csum_start` does not matter: it may be options, or the outer headers of a tunnel.
-fn complete_checksum(packet: &mut [u8], virtio: VirtioNetHeader) -> Option<()> {
-    let ip_header_len = match ip::version(packet)? {
+/// header that the kernel put in the checksum field, and stores the result there (skb_checksum_help in net/core/dev.c).
+/// What precedes `csum_start` does not matter: it may be options, or the outer headers of a tunnel.
+fn complete_checksum(packet: &mut IpPacket<&mut [u8]>, virtio: VirtioNetHeader) -> Option<()> {
+    /// Of the protocols whose checksum must not be zero only UDP has it there, even hidden in a tunnel.
+    const UDP_CHECKSUM: usize = 6;
+    let ip_header_len = match packet.version() {
         Version::V4 => IPV4_HEADER_LEN,
         Version::V6 => IPV6_HEADER_LEN,
     };
@@ -142,13 +128,202 @@ fn complete_checksum(packet: &mut [u8], virtio: VirtioNetHeader) -> Option<()> {
     if start < ip_header_len {
         return None;
     }
-    let covered = packet.get_mut(start..)?;
+    let covered = packet.bytes_mut().get_mut(start..)?;
     let sum = checksum::sum(covered);
     let offset = usize::from(virtio.csum_offset);
     let field = covered.get_mut(offset..)?.first_chunk_mut()?;
-    // The protocol may be hidden in a tunnel, but of those whose checksum may not be zero only UDP has it there.
-    let checksum =
-        if offset == udp::field::CHECKSUM { checksum::finish_udp(sum) } else { checksum::finish(sum) };
+    let checksum = if offset == UDP_CHECKSUM { checksum::finish_udp(sum) } else { checksum::finish(sum) };
     *field = checksum.to_be_bytes();
     Some(())
+}
+
+/// What all packets of a super-packet share: where the headers are, and the sums of the parts that do not change.
+#[derive(Clone, Copy, Debug)]
+struct Template {
+    /// All headers, bytes.
+    header_len: usize,
+    /// Where the transport header begins.
+    transport: usize,
+    ip: Ip,
+    protocol: Protocol,
+    /// Sum of the pseudo header without its length, and of the transport header without what [`Protocol`] lists.
+    transport_sum: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ip {
+    /// `sum` is that of the header without total length, ID and checksum.
+    V4 {
+        id: u16,
+        sum: u64,
+    },
+    V6,
+}
+
+/// The fields that differ between packets, besides the checksum.
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    Tcp {
+        sequence: u32,
+        flags: u8,
+    },
+    /// The length.
+    Udp,
+    /// The length; the sender chose to have no checksum (RFC 768).
+    UdpWithoutChecksum,
+}
+
+/// One packet of a super-packet.
+struct Segment<'p> {
+    /// How many packets precede it, modulo 2^16.
+    index: u16,
+    /// How many payload bytes precede it.
+    offset: u32,
+    first: bool,
+    last: bool,
+    payload: &'p [u8],
+}
+
+impl Template {
+    /// `None` if the packet is not a super-packet of the type in `virtio`.
+    fn read(virtio: VirtioNetHeader, packet: &mut IpPacket<&mut [u8]>) -> Option<Self> {
+        let version = packet.version();
+        let &Transport { protocol: number, offset, header_len, fragment, source_routed, .. } =
+            packet.transport()?;
+        if fragment != Fragment::Whole {
+            return None;
+        }
+        let (ip_header, transport) = packet.bytes_mut().split_at_checked(offset)?;
+        let header = transport.get(..usize::from(header_len?))?;
+        let (ip, addresses_sum) = read_ip_header(version, ip_header)?;
+        let (protocol, checksum, header_sum) = match (virtio.gso(), version, number) {
+            (VirtioNetHeader::GSO_TCPV4, Version::V4, TCP)
+            | (VirtioNetHeader::GSO_TCPV6, Version::V6, TCP) => read_tcp_header(header)?,
+            (VirtioNetHeader::GSO_UDP_L4, _, UDP) => {
+                // With the checksum left to us the field holds a partial sum, whatever its value.
+                read_udp_header(header, version == Version::V4 && !virtio.needs_checksum())?
+            }
+            _ => return None,
+        };
+        let pseudo_header_sum = match protocol {
+            _ if !source_routed => addresses_sum + u64::from(number),
+            Protocol::UdpWithoutChecksum => 0, // nothing will be summed
+            // The destination that counts is the final one (RFC 8200 section 8.1), and each kind of source route has
+            // it in another place. But the kernel leaves the sum of the whole pseudo header in the checksum field.
+            Protocol::Tcp { .. } | Protocol::Udp if virtio.needs_checksum() => {
+                let length_taken_out = !(transport.len() as u16);
+                u64::from(checksum) + u64::from(length_taken_out)
+            }
+            Protocol::Tcp { .. } | Protocol::Udp => return None,
+        };
+        Some(Self {
+            header_len: offset + header.len(),
+            transport: offset,
+            ip,
+            protocol,
+            transport_sum: pseudo_header_sum + header_sum,
+        })
+    }
+
+    /// Turns `header`, a copy of the super-packet's, into that of `segment`. `None` if it is too short.
+    fn patch(&self, segment: &Segment<'_>, header: &mut [u8]) -> Option<()> {
+        let (ip_header, transport_header) = header.split_at_mut_checked(self.transport)?;
+        let ip_header_len = ip_header.len();
+        let transport_len = transport_header.len() + segment.payload.len();
+        // At most 65,535 for both, because the super-packet's own lengths were and no packet of it is longer.
+        let transport_len_field = transport_len as u16;
+        match self.ip {
+            Ip::V4 { id, sum } => {
+                let header: &mut [u8; IPV4_HEADER_LEN] = ip_header.first_chunk_mut()?;
+                let total_len = (ip_header_len + transport_len) as u16;
+                let id = id.wrapping_add(segment.index);
+                let checksum = checksum::finish(sum + u64::from(total_len) + u64::from(id));
+                [header[2], header[3]] = total_len.to_be_bytes();
+                [header[4], header[5]] = id.to_be_bytes();
+                [header[10], header[11]] = checksum.to_be_bytes();
+            }
+            Ip::V6 => {
+                let header: &mut [u8; IPV6_HEADER_LEN] = ip_header.first_chunk_mut()?;
+                let payload_len = (ip_header_len - IPV6_HEADER_LEN + transport_len) as u16;
+                [header[4], header[5]] = payload_len.to_be_bytes();
+            }
+        }
+        let sum = || self.transport_sum + u64::from(transport_len_field) + checksum::sum(segment.payload);
+        match self.protocol {
+            Protocol::Tcp { sequence, flags } => {
+                let header: &mut [u8; TCP_HEADER_LEN] = transport_header.first_chunk_mut()?;
+                let sequence = sequence.wrapping_add(segment.offset);
+                let flags = segment_flags(flags, segment);
+                let checksum = checksum::finish(sum() + u64::from(sequence) + u64::from(flags));
+                [header[4], header[5], header[6], header[7]] = sequence.to_be_bytes();
+                header[13] = flags;
+                [header[16], header[17]] = checksum.to_be_bytes();
+            }
+            Protocol::Udp => {
+                let header: &mut [u8; UDP_HEADER_LEN] = transport_header.first_chunk_mut()?;
+                // The length is in the pseudo header and in the header.
+                let checksum = checksum::finish_udp(sum() + u64::from(transport_len_field));
+                [header[4], header[5]] = transport_len_field.to_be_bytes();
+                [header[6], header[7]] = checksum.to_be_bytes();
+            }
+            Protocol::UdpWithoutChecksum => {
+                let header: &mut [u8; UDP_HEADER_LEN] = transport_header.first_chunk_mut()?;
+                [header[4], header[5]] = transport_len_field.to_be_bytes();
+            }
+        }
+        Some(())
+    }
+}
+
+/// What packets share of the IP header, and the sum of its addresses.
+fn read_ip_header(version: Version, header: &[u8]) -> Option<(Ip, u64)> {
+    match version {
+        Version::V4 => {
+            let (fixed, options) = header.split_first_chunk::<IPV4_HEADER_LEN>()?;
+            let id = u16::from_be_bytes([fixed[4], fixed[5]]);
+            let mut shared = *fixed;
+            shared[2..6].fill(0); // total length, ID
+            shared[10..12].fill(0); // checksum
+            let sum = checksum::sum(&shared) + checksum::sum(options);
+            Some((Ip::V4 { id, sum }, checksum::sum(&fixed[12..])))
+        }
+        Version::V6 => {
+            let fixed: &[u8; IPV6_HEADER_LEN] = header.first_chunk()?;
+            Some((Ip::V6, checksum::sum(&fixed[8..])))
+        }
+    }
+}
+
+/// The fields that differ between packets, the checksum, and the sum of all the others.
+fn read_tcp_header(header: &[u8]) -> Option<(Protocol, u16, u64)> {
+    let (fixed, options) = header.split_first_chunk::<TCP_HEADER_LEN>()?;
+    let sequence = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
+    let checksum = u16::from_be_bytes([fixed[16], fixed[17]]);
+    let mut shared = *fixed;
+    shared[4..8].fill(0); // sequence number
+    shared[13] = 0; // flags
+    shared[16..18].fill(0); // checksum
+    let sum = checksum::sum(&shared) + checksum::sum(options);
+    Some((Protocol::Tcp { sequence, flags: fixed[13] }, checksum, sum))
+}
+
+/// The same of a UDP header; `zero_is_none` where a checksum of 0 says that there is none.
+fn read_udp_header(header: &[u8], zero_is_none: bool) -> Option<(Protocol, u16, u64)> {
+    let &[ref ports @ .., _, _, c0, c1] = header.first_chunk::<UDP_HEADER_LEN>()?;
+    let checksum = u16::from_be_bytes([c0, c1]);
+    let protocol = if zero_is_none && checksum == 0 { Protocol::UdpWithoutChecksum } else { Protocol::Udp };
+    Some((protocol, checksum, checksum::sum(ports)))
+}
+
+/// FIN and PSH mark the end of the data, CWR a single congestion event: once each
+/// (tcp_gso_segment in net/ipv4/tcp_offload.c; RFC 3168 section 6.1.2).
+fn segment_flags(flags: u8, segment: &Segment<'_>) -> u8 {
+    let mut flags = flags;
+    if !segment.first {
+        flags &= !tcp_flag::CWR;
+    }
+    if !segment.last {
+        flags &= !(tcp_flag::FIN | tcp_flag::PSH);
+    }
+    flags
 }

@@ -1,197 +1,214 @@
-//! One packet as far as it can be judged without its neighbours: may it be part of a super-packet?
+//! One packet, judged without its neighbours: can it be part of a super-packet?
 
 use super::CoalesceOptions;
-use super::tunnel;
-use crate::bytes::{be16, be32};
-use crate::ip::{self, IPV4_DONT_FRAGMENT, IPV4_HEADER_LEN, IPV6_HEADER_LEN, Version};
-use crate::tcp::{self, flag};
-use crate::{checksum, udp};
+use crate::checksum;
+use crate::packet::{
+    self, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpPacket, TCP, TCP_HEADER_LEN, Transport, UDP, UDP_HEADER_LEN,
+    Version, tcp_flag,
+};
 
 /// The form of zero that computing a checksum never gives (except for UDP, which has it instead of the other form).
 /// A packet that has it is right, but would come out with the other one.
-const NEVER_COMPUTED: u16 = 0xFFFF;
+const NEVER_COMPUTED: [u8; 2] = [0xFF; 2];
 
-/// A packet with nothing in its headers that would keep it from being merged. Its checksums are not verified yet.
+/// DF in byte 6 of the IPv4 header (RFC 791 section 3.1).
+const DONT_FRAGMENT: u8 = 0x40;
+
+/// A packet with nothing in its headers that keeps it from being merged. Its checksums are not verified yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<'p> {
-    pub(super) packet: &'p [u8],
-    pub(super) version: Version,
-    pub(super) protocol: Protocol,
-    /// IP and transport header, bytes.
-    pub(super) header_len: usize,
+    /// IP and transport header.
+    pub(super) headers: &'p [u8],
+    pub(super) ip: IpHeader<'p>,
+    pub(super) transport: TransportHeader<'p>,
+    /// Never empty.
+    pub(super) payload: &'p [u8],
+    /// From the addresses to the end of the packet: what the transport checksum covers, but for the protocol and the
+    /// length in the pseudo header.
+    addresses_and_transport: &'p [u8],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Tcp { sequence: u32, push: bool },
-    Udp,
+/// Without options and extension headers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum IpHeader<'p> {
+    V4(&'p [u8; IPV4_HEADER_LEN]),
+    V6(&'p [u8; IPV6_HEADER_LEN]),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TransportHeader<'p> {
+    Tcp { fixed: &'p [u8; TCP_HEADER_LEN], options: &'p [u8] },
+    Udp(&'p [u8; UDP_HEADER_LEN]),
 }
 
 impl<'p> Candidate<'p> {
-    pub(super) fn read(packet: &'p [u8], options: CoalesceOptions) -> Option<Self> {
-        let version = ip::version(packet)?;
-        let protocol = match version {
-            Version::V4 => plain_ipv4_protocol(packet)?,
-            Version::V6 => plain_ipv6_protocol(packet)?,
+    /// `None` if the packet can't be merged with any other.
+    pub(super) fn read(packet: &IpPacket<&'p [u8]>, options: CoalesceOptions) -> Option<Self> {
+        let &Transport { protocol, offset, header_len, .. } = packet.transport()?;
+        let bytes = packet.bytes();
+        let (headers, payload) = bytes.split_at_checked(offset + usize::from(header_len?))?;
+        let (ip_header, transport_header) = headers.split_at_checked(offset)?;
+        let (ip, addresses_at) = match packet.version() {
+            Version::V4 => (IpHeader::V4(plain_ipv4(ip_header)?), 12),
+            Version::V6 => (IpHeader::V6(ip_header.try_into().ok()?), 8),
         };
-        let transport = packet.get(ip_header_len(version)..)?;
-        let (protocol, transport_header_len) = match protocol {
-            ip::TCP if options.tcp => plain_tcp(transport)?,
-            ip::UDP if options.udp => plain_udp(transport)?,
+        let transport = match protocol {
+            _ if payload.is_empty() => return None,
+            TCP if options.tcp => plain_tcp(transport_header)?,
+            UDP if options.udp => {
+                let (source, destination) = packet.ports()?;
+                if is_tunnel_port(source) || is_tunnel_port(destination) || is_ip_packet(payload) {
+                    return None;
+                }
+                plain_udp(transport_header, bytes.len() - offset)?
+            }
             _ => return None,
         };
-        Some(Self { packet, version, protocol, header_len: ip_header_len(version) + transport_header_len })
+        let addresses_and_transport = bytes.get(addresses_at..)?;
+        Some(Self { headers, ip, transport, payload, addresses_and_transport })
     }
 
-    /// Where the transport header begins.
-    pub(super) fn transport(&self) -> usize {
-        ip_header_len(self.version)
+    /// Length of the packet, bytes.
+    pub(super) fn packet_len(&self) -> usize {
+        self.headers.len() + self.payload.len()
     }
 
-    /// Never 0.
-    pub(super) fn payload_len(&self) -> usize {
-        self.packet.len() - self.header_len
-    }
-
-    /// The IPv4 ID where it carries meaning: packets that may not be fragmented need none (RFC 6864 section 4.1).
+    /// The IPv4 ID where it carries meaning: packets that must not be fragmented need none (RFC 6864 section 4.1).
     pub(super) fn meaningful_id(&self) -> Option<u16> {
-        let [_, _, _, _, id_high, id_low, flags, ..] = *self.packet else { return None };
-        let may_fragment = flags & (IPV4_DONT_FRAGMENT >> 8) as u8 == 0;
-        (self.version == Version::V4 && may_fragment).then_some(u16::from_be_bytes([id_high, id_low]))
+        match self.ip {
+            IpHeader::V4(header) if header[6] & DONT_FRAGMENT == 0 => {
+                Some(u16::from_be_bytes([header[4], header[5]]))
+            }
+            IpHeader::V4(_) | IpHeader::V6(_) => None,
+        }
     }
 
     /// The TCP sequence number.
     pub(super) fn sequence(&self) -> Option<u32> {
-        match self.protocol {
-            Protocol::Tcp { sequence, .. } => Some(sequence),
-            Protocol::Udp => None,
+        match self.transport {
+            TransportHeader::Tcp { fixed: [_, _, _, _, s0, s1, s2, s3, ..], .. } => {
+                Some(u32::from_be_bytes([*s0, *s1, *s2, *s3]))
+            }
+            TransportHeader::Udp(_) => None,
         }
     }
 
-    /// Whether everything that cutting copies into each packet is the same in both: all of the headers but IPv4 ID,
-    /// lengths, checksums, TCP sequence number and PSH.
+    /// Whether it has TCP's PSH.
+    pub(super) fn has_push(&self) -> bool {
+        matches!(self.transport, TransportHeader::Tcp { fixed, .. } if fixed[13] & tcp_flag::PSH != 0)
+    }
+
+    /// Whether everything that segmentation copies into each packet is the same in both: all of the headers but
+    /// IPv4 ID, lengths, checksums, TCP sequence number and PSH.
     pub(super) fn has_headers_of(&self, other: &Candidate<'_>) -> bool {
-        self.version == other.version
-            && self.header_len == other.header_len
-            && self.ip_header_is_that_of(other) == Some(true)
-            && self.transport_header_is_that_of(other) == Some(true)
-    }
-
-    fn ip_header_is_that_of(&self, other: &Candidate<'_>) -> Option<bool> {
-        Some(match self.version {
-            Version::V4 => {
-                let a: &[u8; IPV4_HEADER_LEN] = self.packet.first_chunk()?;
-                let b: &[u8; IPV4_HEADER_LEN] = other.packet.first_chunk()?;
-                // addresses; flags, TTL, protocol; version, header length, TOS with ECN
-                a[12..20] == b[12..20] && a[6..10] == b[6..10] && a[0..2] == b[0..2]
+        let same_ip = match (self.ip, other.ip) {
+            // addresses; flags, TTL, protocol; version, header length, TOS with ECN
+            (IpHeader::V4(a), IpHeader::V4(b)) => {
+                a[12..] == b[12..] && a[6..10] == b[6..10] && a[0..2] == b[0..2]
             }
-            Version::V6 => {
-                let a: &[u8; IPV6_HEADER_LEN] = self.packet.first_chunk()?;
-                let b: &[u8; IPV6_HEADER_LEN] = other.packet.first_chunk()?;
-                // addresses; next header, hop limit; version, traffic class with ECN, flow label
-                a[8..40] == b[8..40] && a[6..8] == b[6..8] && a[0..4] == b[0..4]
+            // addresses; next header, hop limit; version, traffic class with ECN, flow label
+            (IpHeader::V6(a), IpHeader::V6(b)) => {
+                a[8..] == b[8..] && a[6..8] == b[6..8] && a[0..4] == b[0..4]
             }
-        })
-    }
-
-    fn transport_header_is_that_of(&self, other: &Candidate<'_>) -> Option<bool> {
-        let a = self.packet.get(self.transport()..self.header_len)?;
-        let b = other.packet.get(other.transport()..other.header_len)?;
-        Some(match (self.protocol, other.protocol) {
-            (Protocol::Tcp { .. }, Protocol::Tcp { .. }) => {
-                let (a, a_options) = a.split_first_chunk::<{ tcp::MIN_HEADER_LEN }>()?;
-                let (b, b_options) = b.split_first_chunk::<{ tcp::MIN_HEADER_LEN }>()?;
-                // ports; ACK number, data offset; window; urgent pointer
-                a[0..4] == b[0..4]
-                    && a[8..13] == b[8..13]
-                    && a[14..16] == b[14..16]
-                    && a[18..20] == b[18..20]
-                    && a_options == b_options
-            }
-            (Protocol::Udp, Protocol::Udp) => a.first_chunk::<4>()? == b.first_chunk::<4>()?, // ports
-            (Protocol::Tcp { .. }, Protocol::Udp) | (Protocol::Udp, Protocol::Tcp { .. }) => false,
-        })
-    }
-
-    /// Whether all checksums are right: merging gives the packet new ones, and would mend a broken packet.
-    pub(super) fn has_right_checksums(&self) -> bool {
-        let ip_header = self.packet.get(..self.transport()).unwrap_or_default();
-        let ip_is_right = match self.version {
-            Version::V4 => checksum::fold(checksum::sum(ip_header)) == 0xFFFF,
-            Version::V6 => true,
+            (IpHeader::V4(_), IpHeader::V6(_)) | (IpHeader::V6(_), IpHeader::V4(_)) => false,
         };
-        ip_is_right && {
-            // Addresses and transport stand side by side, so one pass sums most of the pseudo header too.
-            let (addresses, protocol) = match self.version {
-                Version::V4 => (12, ip_header.get(9)),
-                Version::V6 => (8, ip_header.get(6)),
-            };
-            let summed = self.packet.get(addresses..).unwrap_or_default();
-            let transport_len = self.packet.len() - self.transport();
-            let rest = u64::from(protocol.copied().unwrap_or_default()) + transport_len as u64;
-            checksum::fold(checksum::sum(summed) + rest) == 0xFFFF
+        same_ip
+            && match (self.transport, other.transport) {
+                // ports; ACK number, data offset; window; urgent pointer
+                (
+                    TransportHeader::Tcp { fixed: a, options: a_options },
+                    TransportHeader::Tcp { fixed: b, options: b_options },
+                ) => {
+                    a[0..4] == b[0..4]
+                        && a[8..13] == b[8..13]
+                        && a[14..16] == b[14..16]
+                        && a[18..] == b[18..]
+                        && a_options == b_options
+                }
+                // ports
+                (TransportHeader::Udp(a), TransportHeader::Udp(b)) => a[0..4] == b[0..4],
+                (TransportHeader::Tcp { .. }, TransportHeader::Udp(_))
+                | (TransportHeader::Udp(_), TransportHeader::Tcp { .. }) => false,
+            }
+    }
+
+    /// Whether all checksums are right: merging gives the packet new ones, and would repair a corrupted packet.
+    pub(super) fn has_right_checksums(&self) -> bool {
+        let (protocol, ip_is_right) = match self.ip {
+            IpHeader::V4(header) => (header[9], checksum::fold(checksum::sum(header)) == 0xFFFF),
+            IpHeader::V6(header) => (header[6], true),
+        };
+        let transport_len = self.packet_len() - self.ip.len();
+        let rest = u64::from(protocol) + transport_len as u64;
+        ip_is_right && checksum::fold(checksum::sum(self.addresses_and_transport) + rest) == 0xFFFF
+    }
+}
+
+impl IpHeader<'_> {
+    /// Bytes.
+    pub(super) fn len(self) -> usize {
+        match self {
+            Self::V4(_) => IPV4_HEADER_LEN,
+            Self::V6(_) => IPV6_HEADER_LEN,
         }
     }
 }
 
-fn ip_header_len(version: Version) -> usize {
-    match version {
-        Version::V4 => IPV4_HEADER_LEN,
-        Version::V6 => IPV6_HEADER_LEN,
-    }
+/// An IPv4 header without options, of a packet that is not a fragment.
+fn plain_ipv4(header: &[u8]) -> Option<&[u8; IPV4_HEADER_LEN]> {
+    let header: &[u8; IPV4_HEADER_LEN] = header.try_into().ok()?;
+    // neither a fragment nor the reserved bit
+    let plain = header[6] & !DONT_FRAGMENT == 0 && header[7] == 0 && header[10..12] != NEVER_COMPUTED;
+    plain.then_some(header)
 }
 
-/// The protocol of an IPv4 packet without options that is no fragment.
-fn plain_ipv4_protocol(packet: &[u8]) -> Option<u8> {
-    const VERSION_4_WITHOUT_OPTIONS: u8 = 0x45;
-    let header: &[u8; IPV4_HEADER_LEN] = packet.first_chunk()?;
-    let total_len = u16::from_be_bytes([header[2], header[3]]);
-    let flags_and_offset = u16::from_be_bytes([header[6], header[7]]);
-    let checksum = u16::from_be_bytes([header[10], header[11]]);
-    let plain = header[0] == VERSION_4_WITHOUT_OPTIONS
-        && usize::from(total_len) == packet.len()
-        // neither a fragment nor the reserved bit
-        && flags_and_offset & !IPV4_DONT_FRAGMENT == 0
-        && checksum != NEVER_COMPUTED;
-    plain.then_some(header[9])
+/// A TCP header with no flag but ACK and PSH.
+fn plain_tcp(header: &[u8]) -> Option<TransportHeader<'_>> {
+    let (fixed, options) = header.split_first_chunk::<TCP_HEADER_LEN>()?;
+    // the reserved bits and AE (once NS), then the others
+    let plain =
+        fixed[12] << 4 == 0 && fixed[13] & !tcp_flag::PSH == tcp_flag::ACK && fixed[16..18] != NEVER_COMPUTED;
+    plain.then_some(TransportHeader::Tcp { fixed, options })
 }
 
-/// The protocol of an IPv6 packet; with extension headers it is none of those that merge.
-fn plain_ipv6_protocol(packet: &[u8]) -> Option<u8> {
-    let header: &[u8; IPV6_HEADER_LEN] = packet.first_chunk()?;
-    let payload_len = u16::from_be_bytes([header[4], header[5]]);
-    (IPV6_HEADER_LEN + usize::from(payload_len) == packet.len()).then_some(header[6])
-}
-
-/// A TCP segment with payload and no flag but ACK and PSH. Returns the length of its header too.
-fn plain_tcp(transport: &[u8]) -> Option<(Protocol, usize)> {
-    /// All behind the data offset, with the reserved bits and AE (once NS).
-    const FLAGS: u16 = 0x0FFF;
-    const ACK: u16 = flag::ACK as u16;
-    const PSH: u16 = flag::PSH as u16;
-    let header: &[u8; tcp::MIN_HEADER_LEN] = transport.first_chunk()?;
-    let offset_and_flags = be16(header, tcp::field::DATA_OFFSET)?;
-    let header_len = usize::from(offset_and_flags >> 12) * 4;
-    let plain = (tcp::MIN_HEADER_LEN..transport.len()).contains(&header_len)
-        && offset_and_flags & FLAGS & !PSH == ACK
-        && be16(header, tcp::field::CHECKSUM)? != NEVER_COMPUTED;
-    let sequence = be32(header, tcp::field::SEQUENCE)?;
-    plain.then_some((Protocol::Tcp { sequence, push: offset_and_flags & PSH != 0 }, header_len))
-}
-
-/// A UDP datagram with payload and a checksum. Returns the length of its header too.
-fn plain_udp(transport: &[u8]) -> Option<(Protocol, usize)> {
-    let (header, payload) = transport.split_first_chunk::<{ udp::HEADER_LEN }>()?;
-    let [source_high, source_low, destination_high, destination_low, len_high, len_low, checksum @ ..] =
-        *header;
-    let plain = !payload.is_empty()
-        && usize::from(u16::from_be_bytes([len_high, len_low])) == transport.len()
+/// The header of a UDP datagram of `len` bytes, with a checksum.
+fn plain_udp(header: &[u8], len: usize) -> Option<TransportHeader<'_>> {
+    let header: &[u8; UDP_HEADER_LEN] = header.try_into().ok()?;
+    let plain = usize::from(u16::from_be_bytes([header[4], header[5]])) == len
         // no checksum: it would get one (IPv4), or is not allowed (IPv6)
-        && checksum != [0, 0]
-        && !tunnel::is_carried(
-            u16::from_be_bytes([source_high, source_low]),
-            u16::from_be_bytes([destination_high, destination_low]),
-            payload,
-        );
-    plain.then_some((Protocol::Udp, udp::HEADER_LEN))
+        && header[6..] != [0, 0];
+    plain.then_some(TransportHeader::Udp(header))
+}
+
+// UDP datagrams that carry another tunnel must not become a super-packet. Whether or not the receiving kernel segments
+// it before a tunnel device sees it, what it knows by then of checksums is about the outer UDP, not about the packets
+// inside. Kernels before 6.8.5 dropped all that came to VXLAN and Geneve this way. Nothing is lost by not merging: what
+// such a tunnel carries is mostly TCP, which is merged behind it.
+//
+// Encrypted tunnels (WireGuard, IPsec, OpenVPN) are ordinary datagrams to the kernel and are merged.
+
+/// Whether UDP on this port carries packets with checksums of their own. Either port counts, since answers may come
+/// from the tunnel's port.
+fn is_tunnel_port(port: u16) -> bool {
+    matches!(
+        port,
+        1701            // L2TP (RFC 2661, RFC 3931)
+        | 2152          // GTP-U (3GPP TS 29.281)
+        | 3544          // Teredo (RFC 4380)
+        | 4341          // LISP (RFC 9300)
+        | 4754          // GRE in UDP (RFC 8086)
+        | 4789 | 4790   // VXLAN (RFC 7348) and VXLAN-GPE
+        | 4791          // RoCEv2: not a tunnel, but its own checksum covers the IPv4 ID
+        | 5247          // CAPWAP data (RFC 5415)
+        | 6080 | 6081   // GUE, Geneve (RFC 8926)
+        | 6635          // MPLS in UDP (RFC 7510)
+        | 8472 // VXLAN on the port that Linux used before one was assigned, and flannel still uses
+    )
+}
+
+/// Tunnels without a header of their own, such as this one, FOU and GUE variant 1, can use any port, but each of
+/// their datagrams is exactly one packet. Other datagrams look like that once in many thousands, and then are merely not
+/// merged.
+fn is_ip_packet(payload: &[u8]) -> bool {
+    packet::packet_len(payload) == Some(payload.len())
 }

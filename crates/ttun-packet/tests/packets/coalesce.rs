@@ -1,8 +1,8 @@
 //! What merges, and what is then written to the device.
 
-use ttun_packet::{CoalesceOptions, Run, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
+use ttun_packet::{CoalesceOptions, IpPacket, Run, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 
-use crate::device::{BOTH, decode, expand, gso, runs, write};
+use crate::device::{BOTH, decode, expand, gso, runs, write, written};
 use crate::model::{
     self, ACK, DF, Ip, PSH, Packet, Transport, all_kinds, payload, tcp_over_v4, tcp_over_v6, udp_over_v4,
     udp_over_v6,
@@ -18,6 +18,10 @@ fn flow(first: &Packet, lens: &[usize]) -> Vec<Packet> {
         });
     }
     packets
+}
+
+fn parsed(bytes: &[u8]) -> IpPacket<&[u8]> {
+    IpPacket::parse(bytes).unwrap()
 }
 
 fn bytes(packets: &[Packet]) -> Vec<Vec<u8>> {
@@ -67,19 +71,17 @@ fn one_packet_alone_is_written_as_it_is() {
 fn an_empty_run_is_a_bare_header() {
     let mut run = Run::new(BOTH);
     assert!(run.is_empty());
-    assert_eq!(run.header(), VirtioNetHeader::NONE.encode());
-    assert_eq!(run.payloads().count(), 0);
+    assert_eq!(written(&mut run), VirtioNetHeader::NONE.encode());
 }
 
 #[test]
 fn a_cleared_run_forgets_its_flow() {
     let packets = bytes(&flow(&tcp_over_v4(), &[10, 10]));
     let mut run = Run::new(BOTH);
-    assert!(run.push(&packets[0]));
+    assert!(run.push(&parsed(&packets[0])));
     run.clear();
-    assert!(run.push(&packets[1]));
-    assert_eq!(run.header(), VirtioNetHeader::NONE.encode());
-    assert!(run.payloads().eq([&packets[1][..]]));
+    assert!(run.push(&parsed(&packets[1])));
+    assert_eq!(written(&mut run), [&VirtioNetHeader::NONE.encode()[..], &packets[1]].concat());
 }
 
 #[test]
@@ -89,12 +91,12 @@ fn a_refused_packet_leaves_the_run_as_it_was() {
         let mut stray = packets[2].clone();
         *stray.last_mut().unwrap() ^= 1;
         let mut run = Run::new(BOTH);
-        assert!(run.push(&packets[0]) && run.push(&packets[1]));
-        let before = run.header().to_vec();
-        assert!(!run.push(&stray));
-        assert_eq!((run.packets().len(), run.header()), (2, &before[..]));
-        assert!(run.push(&packets[2]));
-        assert_eq!(run.packets(), packets);
+        assert!(run.push(&parsed(&packets[0])) && run.push(&parsed(&packets[1])));
+        let before = written(&mut run);
+        assert!(!run.push(&parsed(&stray)));
+        assert_eq!((run.len(), written(&mut run)), (2, before));
+        assert!(run.push(&parsed(&packets[2])));
+        assert!(run.packets().eq(&packets));
     }
 }
 
@@ -216,6 +218,17 @@ fn only_what_the_device_takes_is_merged() {
     for packets in udp {
         assert_eq!(write(CoalesceOptions { tcp: true, udp: false }, &packets).len(), 2);
         assert_eq!(write(CoalesceOptions { tcp: false, udp: true }, &packets).len(), 1);
+    }
+}
+
+#[test]
+fn bytes_after_the_packets_are_cut_off_before_they_merge() {
+    for first in all_kinds() {
+        let packets = bytes(&flow(&first, &[100, 100]));
+        let padded: Vec<_> = packets.iter().map(|packet| [&packet[..], &[0; 2]].concat()).collect();
+        let writes = write(BOTH, &padded);
+        assert_eq!(writes.iter().map(|(count, _)| *count).collect::<Vec<_>>(), [2]);
+        assert_eq!(expand(&writes[0].1), packets);
     }
 }
 

@@ -1,6 +1,10 @@
 //! The two sides of a device: how the kernel hands over super-packets, and how a caller writes runs to it.
 
-use ttun_packet::{CoalesceOptions, Malformed, Run, Segments, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
+use std::io::IoSlice;
+
+use ttun_packet::{
+    CoalesceOptions, Invalid, IpPacket, Run, Segments, VIRTIO_NET_HEADER_LEN, VirtioNetHeader,
+};
 
 use crate::model::{Ip, Packet, Transport};
 
@@ -22,14 +26,19 @@ pub(crate) fn gso(packet: &Packet, size: u16) -> VirtioNetHeader {
     }
 }
 
+/// The plan of one read.
+pub(crate) fn segments(virtio: VirtioNetHeader, packet: &mut [u8]) -> Result<Segments, Invalid> {
+    Segments::new(virtio, &mut IpPacket::parse_mut(packet)?)
+}
+
 /// All packets that one read stands for, as they go on the wire.
-pub(crate) fn read(virtio: VirtioNetHeader, packet: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+pub(crate) fn read(virtio: VirtioNetHeader, packet: &[u8]) -> Result<Vec<Vec<u8>>, Invalid> {
     let mut packet = packet.to_vec();
-    let segments = Segments::new(virtio, &mut packet)?;
+    let segments = segments(virtio, &mut packet)?;
     Ok((0..segments.count())
         .map(|index| {
             let mut bytes = vec![0; segments.header_len()];
-            segments.write_header(index, &packet, &mut bytes);
+            segments.write_header(index, &packet, &mut bytes).unwrap();
             bytes.extend(&packet[segments.payload(index)]);
             assert_eq!(bytes.len(), segments.packet_len(index));
             bytes
@@ -37,14 +46,15 @@ pub(crate) fn read(virtio: VirtioNetHeader, packet: &[u8]) -> Result<Vec<Vec<u8>
         .collect())
 }
 
-/// What is written to the device for `packets`, and how many packets are in each write.
+/// What is written to the device for `packets`, which must be valid, and how many packets are in each write.
 pub(crate) fn write(options: CoalesceOptions, packets: &[Vec<u8>]) -> Vec<(usize, Vec<u8>)> {
     let mut run = Run::new(options);
     let mut writes = vec![];
     for packet in packets {
-        if !run.push(packet) {
+        let packet = IpPacket::parse(packet).unwrap();
+        if !run.push(&packet) {
             writes.push(take(&mut run));
-            assert!(run.push(packet), "an empty run takes every packet");
+            assert!(run.push(&packet), "an empty run takes every packet");
         }
     }
     if !run.is_empty() {
@@ -53,14 +63,21 @@ pub(crate) fn write(options: CoalesceOptions, packets: &[Vec<u8>]) -> Vec<(usize
     writes
 }
 
+/// What is written for `run`.
+pub(crate) fn written(run: &mut Run<'_>) -> Vec<u8> {
+    let len = run.len();
+    let mut slices = [IoSlice::new(&[]); Run::MAX_PIECES];
+    let pieces = run.gather(&mut slices).unwrap();
+    assert_eq!(pieces.len(), 1 + len);
+    pieces.iter().flat_map(|piece| piece.to_vec()).collect()
+}
+
 fn take(run: &mut Run<'_>) -> (usize, Vec<u8>) {
-    let count = run.packets().len();
+    let count = run.len();
     assert!((1..=Run::MAX_PACKETS).contains(&count));
-    let mut bytes = run.header().to_vec();
-    assert_eq!(run.payloads().len(), count);
-    bytes.extend(run.payloads().flatten());
+    let bytes = written(run);
     run.clear();
-    assert!(run.is_empty() && run.packets().is_empty());
+    assert!(run.is_empty() && run.packets().len() == 0);
     (count, bytes)
 }
 

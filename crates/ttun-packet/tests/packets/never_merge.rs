@@ -268,11 +268,3 @@ fn other_protocols() {
         }
     }
 }
-
-#[test]
-fn bytes_behind_the_packet() {
-    for first in all_kinds() {
-        let packets = neighbours(&first).map(|packet| [packet.bytes(), vec![0; 2]].concat());
-        assert_eq!(write(BOTH, &packets).len(), 2);
-    }
-}

@@ -1,9 +1,12 @@
 //! Cutting super-packets.
 
 use proptest::prelude::*;
-use ttun_packet::{MAX_SEGMENT_HEADER_LEN, Malformed, Segments, VirtioNetHeader};
+use ttun_packet::{
+    Invalid::{self, Malformed},
+    MAX_SEGMENT_HEADER_LEN, VirtioNetHeader,
+};
 
-use crate::device::{gso, read};
+use crate::device::{gso, read, segments};
 use crate::model::{
     self, ACK, CWR, FIN, Ip, PSH, Packet, Transport, all_kinds, tcp_over_v4, tcp_over_v6, udp_over_v4,
     udp_over_v6,
@@ -83,12 +86,12 @@ proptest! {
 fn an_ordinary_packet_goes_out_as_it_is() {
     for packet in all_kinds() {
         let mut bytes = packet.bytes();
-        let segments = Segments::new(VirtioNetHeader::NONE, &mut bytes).unwrap();
+        let segments = segments(VirtioNetHeader::NONE, &mut bytes).unwrap();
         assert_eq!(bytes, packet.bytes());
         assert_eq!((segments.count(), segments.header_len()), (1, 0));
         assert_eq!((segments.payload(0), segments.packet_len(0)), (0..bytes.len(), bytes.len()));
         let mut out = [0x77; 4];
-        segments.write_header(0, &bytes, &mut out);
+        assert_eq!(segments.write_header(0, &bytes, &mut out), Some(()));
         assert_eq!(out, [0x77; 4]);
     }
 }
@@ -122,7 +125,7 @@ fn a_super_packet_of_one_packet_still_gets_its_header_rebuilt() {
         let checksum = packet.transport_start() + packet.checksum_offset();
         bytes[checksum..checksum + 2].fill(0x55);
         for size in [100, 101, 65_535] {
-            let segments = Segments::new(gso(&packet, size), &mut bytes).unwrap();
+            let segments = segments(gso(&packet, size), &mut bytes).unwrap();
             assert_eq!((segments.count(), segments.header_len()), (1, packet.header_len()));
             assert_eq!(read(gso(&packet, size), &bytes).unwrap(), [packet.bytes()]);
         }
@@ -328,27 +331,23 @@ fn a_checksum_to_complete_outside_the_packet_is_malformed() {
 
 #[test]
 fn what_is_no_packet_is_malformed() {
-    for bytes in [
-        vec![],
-        vec![0x45],
-        vec![0x45; 19],
-        vec![0; 100],
-        vec![0x60; 39],
-        tcp_over_v4().bytes()[..151].to_vec(),
-    ] {
+    for bytes in
+        [vec![0x45], vec![0x45; 19], vec![0; 100], vec![0x60; 39], tcp_over_v4().bytes()[..151].to_vec()]
+    {
         assert_eq!(read(VirtioNetHeader::NONE, &bytes), Err(Malformed));
     }
+    assert_eq!(read(VirtioNetHeader::NONE, &[]), Err(Invalid::Empty));
 }
 
 #[test]
 fn past_the_last_packet_there_is_nothing() {
     let packet = tcp_over_v4();
     let mut bytes = packet.bytes();
-    let segments = Segments::new(gso(&packet, 30), &mut bytes).unwrap();
+    let segments = segments(gso(&packet, 30), &mut bytes).unwrap();
     for index in [4, 5, usize::MAX] {
         assert!(segments.payload(index).is_empty());
         let mut out = [0x77; 100];
-        segments.write_header(index, &bytes, &mut out);
+        assert_eq!(segments.write_header(index, &bytes, &mut out), None);
         assert_eq!(out, [0x77; 100]);
     }
 }
@@ -357,11 +356,11 @@ fn past_the_last_packet_there_is_nothing() {
 fn a_buffer_too_short_is_left_alone() {
     let packet = tcp_over_v4();
     let mut bytes = packet.bytes();
-    let segments = Segments::new(gso(&packet, 30), &mut bytes).unwrap();
+    let segments = segments(gso(&packet, 30), &mut bytes).unwrap();
     let mut out = [0x77; 51];
-    segments.write_header(0, &bytes, &mut out);
+    assert_eq!(segments.write_header(0, &bytes, &mut out), None);
     assert_eq!(out, [0x77; 51]);
     let mut out = [0x77; 52];
-    segments.write_header(3, &bytes[..151], &mut out);
+    assert_eq!(segments.write_header(3, &bytes[..151], &mut out), None);
     assert_eq!(out, [0x77; 52]);
 }

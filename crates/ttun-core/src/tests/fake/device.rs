@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
-use ttun_packet::{Segments, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
+use ttun_packet::{IpPacket, Segments, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 
 use super::{faults::Faults, gate::Gate};
 use crate::io::{DeviceRead, PacketDevice};
@@ -147,10 +147,10 @@ impl PacketDevice for FakeDevice {
 /// The packets that a write stands for; `None` where it is no packet at all.
 fn cut(virtio: VirtioNetHeader, packet: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut packet = packet.to_vec();
-    let segments = Segments::new(virtio, &mut packet).ok()?;
+    let segments = Segments::new(virtio, &mut IpPacket::parse_mut(&mut packet).ok()?).ok()?;
     let whole = |index| {
         let mut bytes = vec![0; segments.header_len()];
-        segments.write_header(index, &packet, &mut bytes);
+        segments.write_header(index, &packet, &mut bytes).unwrap();
         bytes.extend(&packet[segments.payload(index)]);
         bytes
     };

@@ -1,0 +1,342 @@
+//! Packets that the tunnel does not forward: inner sources that are not allowed, and its own packets routed back into it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
+
+use crate::packet::{Fragment, IpPacket, UDP};
+
+/// The inner source addresses that may come from the peer, as a set of prefixes.
+///
+/// IPv4-mapped IPv6 addresses are IPv6 addresses like any other.
+#[derive(Clone, Debug)]
+pub struct SourceFilter {
+    ipv4: Ranges<u32>,
+    ipv6: Ranges<u128>,
+}
+
+/// A prefix length longer than its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{address}/{length}: the prefix length may be at most {}", if address.is_ipv4() { 32 } else { 128 })]
+pub struct ImpossiblePrefix {
+    /// The address before it.
+    pub address: IpAddr,
+    /// The length, bits.
+    pub length: u8,
+}
+
+impl SourceFilter {
+    /// Host bits after a prefix are ignored. Without prefixes nothing is allowed.
+    ///
+    /// # Errors
+    /// [`ImpossiblePrefix`] when a length exceeds 32 (IPv4) or 128 (IPv6).
+    pub fn new(prefixes: &[(IpAddr, u8)]) -> Result<Self, ImpossiblePrefix> {
+        let mut ipv4 = Vec::new();
+        let mut ipv6 = Vec::new();
+        for &(address, length) in prefixes {
+            let impossible = || ImpossiblePrefix { address, length };
+            match address {
+                IpAddr::V4(address) => {
+                    let host_bits = 32_u32.checked_sub(length.into()).ok_or_else(impossible)?;
+                    let host_mask = u32::MAX.checked_shr(32 - host_bits).unwrap_or(0);
+                    ipv4.push((address.to_bits() & !host_mask, address.to_bits() | host_mask));
+                }
+                IpAddr::V6(address) => {
+                    let host_bits = 128_u32.checked_sub(length.into()).ok_or_else(impossible)?;
+                    let host_mask = u128::MAX.checked_shr(128 - host_bits).unwrap_or(0);
+                    ipv6.push((address.to_bits() & !host_mask, address.to_bits() | host_mask));
+                }
+            }
+        }
+        Ok(Self { ipv4: Ranges::new(ipv4), ipv6: Ranges::new(ipv6) })
+    }
+
+    /// Whether the source address of `packet` is in one of the prefixes.
+    #[must_use]
+    pub fn allows<Bytes: Deref<Target = [u8]>>(&self, packet: &IpPacket<Bytes>) -> bool {
+        packet.source().is_some_and(|source| match source {
+            IpAddr::V4(source) => self.ipv4.contains(source.to_bits()),
+            IpAddr::V6(source) => self.ipv6.contains(source.to_bits()),
+        })
+    }
+}
+
+/// Whether `packet`, read from the device, is one that the tunnel itself sends to `remote`: UDP to its address and port,
+/// or a fragment without ports of UDP to its address. Such a packet arrives when the route to the peer leads into the
+/// tunnel; forwarding it would encapsulate it again and again.
+///
+/// Works on super-packets as well as on single packets.
+#[must_use]
+pub fn is_routing_loop<Bytes: Deref<Target = [u8]>>(packet: &IpPacket<Bytes>, remote: &SocketAddr) -> bool {
+    packet.destination() == Some(remote.ip().to_canonical())
+        && packet.transport().is_some_and(|transport| {
+            transport.protocol == UDP
+                && (transport.fragment == Fragment::Later
+                    || packet.ports().is_some_and(|(_, destination)| destination == remote.port()))
+        })
+}
+
+/// First and last address of each prefix, in order and apart from each other.
+#[derive(Clone, Debug)]
+struct Ranges<Address>(Vec<(Address, Address)>);
+
+impl<Address: Copy + Ord> Ranges<Address> {
+    fn new(mut ranges: Vec<(Address, Address)>) -> Self {
+        // Of two prefixes one contains the other or they have nothing in common. Sorted like this, one inside
+        // another comes after it, with nothing between them that isn't inside it too.
+        ranges.sort_unstable_by_key(|&(first, last)| (first, std::cmp::Reverse(last)));
+        ranges.dedup_by(|(_, last), (_, last_before)| last <= last_before);
+        Self(ranges)
+    }
+
+    fn contains(&self, address: Address) -> bool {
+        let after = self.0.partition_point(|&(first, _)| first <= address);
+        self.0.get(..after).and_then(<[_]>::last).is_some_and(|&(_, last)| address <= last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn filter(prefixes: &[&str]) -> SourceFilter {
+        let prefixes: Vec<_> = prefixes
+            .iter()
+            .map(|prefix| {
+                let (address, length) = prefix.split_once('/').unwrap();
+                (address.parse().unwrap(), length.parse().unwrap())
+            })
+            .collect();
+        SourceFilter::new(&prefixes).unwrap()
+    }
+
+    fn packet_from(source: IpAddr) -> Vec<u8> {
+        match source {
+            IpAddr::V4(source) => {
+                let mut packet = vec![0; 20];
+                packet[0] = 0x45;
+                packet[3] = 20;
+                packet[12..16].copy_from_slice(&source.octets());
+                packet
+            }
+            IpAddr::V6(source) => {
+                let mut packet = vec![0; 40];
+                packet[0] = 0x60;
+                packet[6] = 59; // nothing follows
+                packet[8..24].copy_from_slice(&source.octets());
+                packet
+            }
+        }
+    }
+
+    fn allows(filter: &SourceFilter, source: &str) -> bool {
+        allows_address(filter, source.parse().unwrap())
+    }
+
+    fn allows_address(filter: &SourceFilter, source: IpAddr) -> bool {
+        filter.allows(&IpPacket::parse(&packet_from(source)).unwrap())
+    }
+
+    #[test]
+    fn a_prefix_allows_its_addresses_only() {
+        let filter = filter(&["10.0.2.0/24", "2001:db8::/32"]);
+        assert!(allows(&filter, "10.0.2.0"));
+        assert!(allows(&filter, "10.0.2.255"));
+        assert!(!allows(&filter, "10.0.1.255"));
+        assert!(!allows(&filter, "10.0.3.0"));
+        assert!(allows(&filter, "2001:db8::"));
+        assert!(allows(&filter, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"));
+        assert!(!allows(&filter, "2001:db9::"));
+        assert!(!allows(&filter, "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff"));
+    }
+
+    #[test]
+    fn host_bits_after_the_prefix_are_ignored() {
+        let filter = filter(&["10.0.2.77/24", "fd00::1/8"]);
+        assert!(allows(&filter, "10.0.2.1"));
+        assert!(allows(&filter, "fdff::"));
+        assert!(!allows(&filter, "fc00::"));
+    }
+
+    #[test]
+    fn whole_families_and_single_addresses_are_prefixes_too() {
+        let all = filter(&["1.2.3.4/0", "::1/0"]);
+        assert!(allows(&all, "0.0.0.0") && allows(&all, "255.255.255.255"));
+        assert!(allows(&all, "::") && allows(&all, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"));
+        let one = filter(&["10.0.2.1/32", "fd00::1/128"]);
+        assert!(allows(&one, "10.0.2.1") && !allows(&one, "10.0.2.0") && !allows(&one, "10.0.2.2"));
+        assert!(allows(&one, "fd00::1") && !allows(&one, "fd00::") && !allows(&one, "fd00::2"));
+    }
+
+    #[test]
+    fn a_family_without_prefixes_is_not_allowed() {
+        assert!(!allows(&filter(&["0.0.0.0/0"]), "fd00::1"));
+        assert!(!allows(&filter(&["::/0"]), "10.0.0.1"));
+        assert!(!allows(&filter(&[]), "10.0.0.1"));
+    }
+
+    #[test]
+    fn a_mapped_address_is_not_the_ipv4_address() {
+        assert!(!allows(&filter(&["10.0.0.0/8"]), "::ffff:10.0.0.1"));
+        assert!(allows(&filter(&["::ffff:0.0.0.0/96"]), "::ffff:10.0.0.1"));
+    }
+
+    #[test]
+    fn a_prefix_longer_than_the_address_is_refused() {
+        let address = "10.0.0.0".parse().unwrap();
+        let error = SourceFilter::new(&[(address, 33)]).unwrap_err();
+        assert_eq!(error, ImpossiblePrefix { address, length: 33 });
+        assert_eq!(error.to_string(), "10.0.0.0/33: the prefix length may be at most 32");
+        assert!(SourceFilter::new(&[("fd00::".parse().unwrap(), 129)]).is_err());
+        assert!(SourceFilter::new(&[(address, 255)]).is_err());
+    }
+
+    #[test]
+    fn bytes_that_are_no_packet_are_not_allowed() {
+        let all = filter(&["0.0.0.0/0", "::/0"]);
+        for bytes in [&[][..], &[0x45; 15], &[0x60; 23], &[0x55; 60]] {
+            assert!(!IpPacket::parse(bytes).is_ok_and(|packet| all.allows(&packet)));
+        }
+    }
+
+    proptest! {
+        /// Few different bits, so that prefixes nest and touch.
+        #[test]
+        fn the_answer_is_that_of_trying_each_prefix(
+            prefixes in prop::collection::vec((0..16_u32, 26..=32_u8), 0..12),
+            address in 0..64_u32,
+        ) {
+            let listed: Vec<_> =
+                prefixes.iter().map(|&(bits, length)| (IpAddr::V4((bits << 2).into()), length)).collect();
+            let expected = prefixes.iter().any(|&(bits, length)| {
+                let shift = 32 - u32::from(length);
+                (bits << 2) >> shift == address >> shift
+            });
+            let filter = SourceFilter::new(&listed).unwrap();
+            prop_assert_eq!(allows_address(&filter, IpAddr::V4(address.into())), expected);
+            let mapped: Vec<_> = prefixes
+                .iter()
+                .map(|&(bits, length)| (IpAddr::V6((u128::from(bits) << 2).into()), length + 96))
+                .collect();
+            let filter = SourceFilter::new(&mapped).unwrap();
+            prop_assert_eq!(allows_address(&filter, IpAddr::V6(u128::from(address).into())), expected);
+        }
+    }
+
+    const V4: &str = "192.0.2.2:8000";
+    const V6: &str = "[2001:db8::2]:8000";
+
+    fn ipv4(protocol: u8, destination: [u8; 4], fragment: u16, port: u16) -> Vec<u8> {
+        let mut packet = vec![0; 28];
+        packet[0] = 0x45;
+        packet[3] = 28;
+        packet[6..8].copy_from_slice(&fragment.to_be_bytes());
+        packet[9] = protocol;
+        packet[16..20].copy_from_slice(&destination);
+        packet[22..24].copy_from_slice(&port.to_be_bytes());
+        packet
+    }
+
+    /// `extension` stands before UDP; its first byte is replaced by UDP's number.
+    fn ipv6(next_header: u8, extension: &[u8], port: u16) -> Vec<u8> {
+        let mut packet = vec![0; 40];
+        packet[0] = 0x60;
+        packet[6] = next_header;
+        packet[24..40].copy_from_slice(&"2001:db8::2".parse::<std::net::Ipv6Addr>().unwrap().octets());
+        packet.extend(extension);
+        if let Some(next) = packet.get_mut(40) {
+            *next = UDP;
+        }
+        packet.extend([0, 0]);
+        packet.extend(port.to_be_bytes());
+        packet.extend([0; 4]);
+        packet[5] = (packet.len() - 40) as u8;
+        packet
+    }
+
+    fn loops(packet: &[u8], remote: &str) -> bool {
+        is_routing_loop(&IpPacket::parse(packet).unwrap(), &remote.parse().unwrap())
+    }
+
+    #[test]
+    fn udp_to_the_remote_address_and_port_loops() {
+        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0, 8000), V4));
+        assert!(loops(&ipv6(17, &[], 8000), V6));
+    }
+
+    #[test]
+    fn another_address_port_or_protocol_does_not() {
+        assert!(!loops(&ipv4(17, [192, 0, 2, 3], 0, 8000), V4));
+        assert!(!loops(&ipv4(17, [192, 0, 2, 2], 0, 8001), V4));
+        assert!(!loops(&ipv4(6, [192, 0, 2, 2], 0, 8000), V4));
+        assert!(!loops(&ipv6(17, &[], 8001), V6));
+        assert!(!loops(&ipv6(6, &[], 8000), V6));
+        assert!(!loops(&ipv6(17, &[], 8000), "[2001:db8::3]:8000"));
+    }
+
+    #[test]
+    fn the_other_family_does_not() {
+        assert!(!loops(&ipv4(17, [192, 0, 2, 2], 0, 8000), V6));
+        assert!(!loops(&ipv6(17, &[], 8000), V4));
+    }
+
+    #[test]
+    fn a_later_fragment_of_udp_to_the_remote_address_loops_whatever_it_holds() {
+        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0x00B9, 1), V4));
+        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0x20B9, 1), V4));
+        assert!(!loops(&ipv4(6, [192, 0, 2, 2], 0x00B9, 1), V4));
+        assert!(!loops(&ipv4(17, [192, 0, 2, 3], 0x00B9, 1), V4));
+        assert!(loops(&ipv6(44, &[0, 0, 0x05, 0xC8, 0, 0, 0, 1], 1), V6));
+    }
+
+    #[test]
+    fn a_first_fragment_is_known_by_its_port() {
+        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0x2000, 8000), V4));
+        assert!(!loops(&ipv4(17, [192, 0, 2, 2], 0x2000, 8001), V4));
+        assert!(loops(&ipv6(44, &[0, 0, 0, 1, 0, 0, 0, 1], 8000), V6));
+        assert!(!loops(&ipv6(44, &[0, 0, 0, 1, 0, 0, 0, 1], 8001), V6));
+    }
+
+    #[test]
+    fn ipv6_extension_headers_hide_nothing() {
+        assert!(loops(&ipv6(60, &[0, 0, 1, 4, 0, 0, 0, 0], 8000), V6));
+        assert!(!loops(&ipv6(60, &[0, 0, 1, 4, 0, 0, 0, 0], 8001), V6));
+    }
+
+    #[test]
+    fn ipv4_options_hide_nothing() {
+        let mut packet = ipv4(17, [192, 0, 2, 2], 0, 1);
+        packet[0] = 0x46;
+        packet[3] = 32;
+        packet.splice(20..20, [1, 1, 1, 1]);
+        packet[26..28].copy_from_slice(&8000_u16.to_be_bytes());
+        assert!(loops(&packet, V4));
+    }
+
+    #[test]
+    fn a_mapped_remote_is_its_ipv4_address() {
+        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0, 8000), "[::ffff:192.0.2.2]:8000"));
+    }
+
+    #[test]
+    fn a_packet_cut_short_does_not_loop() {
+        let whole = ipv4(17, [192, 0, 2, 2], 0, 8000);
+        for len in 0..24 {
+            let mut short = whole[..len].to_vec();
+            assert!(IpPacket::parse(&short).is_err());
+            if len >= 20 {
+                short[3] = len as u8;
+                assert!(!loops(&short, V4), "{len} bytes");
+            }
+        }
+        let whole = ipv6(17, &[], 8000);
+        for len in 0..44 {
+            let mut short = whole[..len].to_vec();
+            assert!(IpPacket::parse(&short).is_err());
+            if len >= 40 {
+                short[5] = (len - 40) as u8;
+                assert!(!loops(&short, V6), "{len} bytes");
+            }
+        }
+    }
+}
