@@ -34,7 +34,7 @@ export async function bringUp(contender: Contender, { a, b }: Sites): Promise<En
   return { a: started, b: far, firstPacketMs: ms };
 }
 
-/** Whether somebody has bound the tunnel's port. socat, for one, ends when its first packet finds nobody at the other end. */
+/** Whether the tunnel's port is bound. socat, for one, exits when its first packet is refused. */
 async function hasSocket(site: Site): Promise<boolean> {
   const { stdout } = await site.run(['cat', '/proc/net/udp', '/proc/net/udp6']);
   const port = PORT.toString(16).toUpperCase().padStart(4, '0');

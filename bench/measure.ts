@@ -13,7 +13,7 @@ const LARGE_PAYLOAD = 1400;
 const OFFERED_BITS_PER_SECOND = 1e9;
 const STREAMS = 4;
 const PING = { count: 300, intervalMs: 10 };
-/** `ping` tells milliseconds. */
+/** `ping` prints milliseconds. */
 const MICROSECONDS = 1000;
 const GIGABYTE = 1e9;
 

@@ -1,5 +1,5 @@
 /**
- * A tunnel for as long as a block of code runs: `await using` closes it however the block is left, and a signal gives up
+ * A tunnel for as long as a block of code runs: `await using` closes it however the block is left, and a signal cancels
  * opening it, or closes it earlier. `await using` is TypeScript's, or that of Node 24 and later.
  *
  *     node examples/abort-and-await-using.ts tun0 192.0.2.1:8000 192.0.2.2:8000

@@ -1,7 +1,7 @@
 /** More TUN devices in a site than the one that it comes with. */
 import type { Addresses, Site } from './site.ts';
 
-/** Makes another TUN device with its own addresses, up and attached to by nobody. */
+/** Creates another TUN device with its own addresses, up, to which no program is attached. */
 export async function addTun(site: Site, name: string, mtu: number, addresses: Addresses): Promise<void> {
   await site.ipBatch(
     `tuntap add dev ${name} mode tun`,

@@ -19,7 +19,7 @@ interface LinkReport {
   readonly stats64: DeviceCounters;
 }
 
-/** As `ip -s link show` tells them. */
+/** As `ip -s link show` prints them. */
 export async function deviceCounters(site: Site, device: string): Promise<DeviceCounters> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fields used are those that ip(8) has always printed.
   const [report] = JSON.parse(await site.ip('-json', '-s', 'link', 'show', 'dev', device)) as LinkReport[];

@@ -79,7 +79,7 @@ export class EmptyProject implements AsyncDisposable {
     return runToEnd(this.#inside(command), this.#settings(options));
   }
 
-  /** Installs packages as they are told, without a word. */
+  /** Installs packages without output. */
   async npmInstall(...args: string[]): Promise<void> {
     await this.run(['npm', 'install', '--no-audit', '--no-fund', '--no-update-notifier', ...args]);
   }

@@ -55,7 +55,7 @@ export async function runToEnd(
 ): Promise<RunResult> {
   const child = startChild(command, env, false);
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
-  // A program that ends without reading its input is no fault of ours: its exit status tells.
+  // A program may exit without reading its input; its exit status shows that.
   child.stdin?.on('error', () => {}).end(input);
   let timedOut = false;
   const timer = setTimeout(() => {
@@ -106,7 +106,7 @@ export class BackgroundProcess implements AsyncDisposable {
       this.#complete = true;
       this.#wake();
     });
-    // Whoever waits for a line or the exit is told; with nobody waiting, a failure to start must not end this process.
+    // Rejects for whoever waits for a line or the exit; without a waiter, a failure to start must not end this process.
     this.exited.catch(() => {});
   }
 

@@ -34,7 +34,7 @@ export async function sendDatagrams(
   await site.run([probe(), 'send', local, remote], { input: lines.join('') });
 }
 
-/** Leaves virtio-net headers of so many bytes, and all offloads, set on a TUN device to which nobody is attached. */
+/** Leaves virtio-net headers of that many bytes, and all offloads, set on a TUN device to which no program is attached. */
 export async function leaveDevice(site: Site, device: string, virtioHeaderLength: number): Promise<void> {
   await site.run([probe(), 'leave-device', device, `${virtioHeaderLength}`]);
 }
@@ -129,7 +129,7 @@ export class Receiver implements AsyncDisposable {
   }
 }
 
-/** A service manager's end of sd_notify(3): what a program tells it, in order. */
+/** A service manager's end of sd_notify(3): the messages of a program, in order. */
 export class NotifySocket implements AsyncDisposable {
   readonly #process: BackgroundProcess;
 
@@ -144,7 +144,7 @@ export class NotifySocket implements AsyncDisposable {
     return new NotifySocket(started);
   }
 
-  /** What has been told so far. */
+  /** The messages so far. */
   get messages(): readonly NotifyMessage[] {
     return this.#process.lines.slice(1).map((line) => {
       const [, usec, text = ''] = /^(\d+) (.*)$/.exec(line) ?? [];

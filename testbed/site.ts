@@ -21,7 +21,7 @@ const OXC_REGISTER = fileURLToPath(import.meta.resolve('@oxc-node/core/register'
 
 /**
  * `ip netns exec` has given the program a mount namespace of its own, so this /dev/net/tun, which any user may open, is there
- * for nobody else. setpriv(1) wants the group by name or number, and a user's group may be called otherwise than the user.
+ * for no other user. setpriv(1) needs the group by name or number, and a user's group may have another name than the user.
  */
 const BECOME_USER = `
   mount -t tmpfs tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200 &&

@@ -25,7 +25,7 @@ export interface SitesOptions {
   readonly router?: boolean;
   /** Make the TUN devices multi-queue ones. Default false. */
   readonly multiQueue?: boolean;
-  /** Unprivileged user to whom the TUN devices belong. Default: nobody, so every user may attach. */
+  /** Unprivileged user to whom the TUN devices belong. Default: none, so every user may attach. */
   readonly owner?: string;
 }
 

@@ -36,7 +36,7 @@ test('a quantile is a value that was measured', (t) => {
   t.is(quantile([7], 0.99), 7);
 });
 
-test('ratios are formed within a round, so a drift of the machine between rounds leaves them alone', (t) => {
+test('ratios are computed within a round, so drift between rounds does not affect them', (t) => {
   const samples = [
     sample('socat', 1, { tcp: 10 }),
     sample('ttun-1472', 1, { tcp: 20 }),
@@ -59,13 +59,13 @@ test('a round in which either side failed has no ratio', (t) => {
   t.is(relative(samples, 'veth', 'ttun-1472', 'socat', 'tcp'), null);
 });
 
-test('what a contender does not have is left out, not counted as nothing', (t) => {
+test('a value that a contender does not have is left out, not counted as zero', (t) => {
   const samples = [sample('vxlan', 1, { tcp: 10 })];
   t.is(absolute(samples, 'wire', 'vxlan', 'memory'), null);
   t.deepEqual(absolute(samples, 'wire', 'vxlan', 'tcp'), { median: 10, min: 10, max: 10 });
 });
 
-test('a target is judged in the direction in which its figure is better', (t) => {
+test('a target is judged in the direction in which its value is better', (t) => {
   const samples = [
     sample('vxlan', 1, { tcp: 10, udpSmall: 100 }),
     sample('ttun-1472', 1, { tcp: 12, udpSmall: 80, memory: 60e6, firstPacketMs: 119 }),

@@ -48,7 +48,7 @@ async function passPackets(example: BackgroundProcess, line: RegExp): Promise<vo
   void ping;
 }
 
-test.serial('every example is named in their README, and tested here', async (t) => {
+test.serial('every example is listed in its README, and tested here', async (t) => {
   const files = (await readdir(FOLDER)).filter((file) => /\.(?:mjs|ts)$/.test(file));
   const readme = await readFile(new URL('README.md', FOLDER), 'utf8');
   const here = await readFile(new URL(import.meta.url), 'utf8');
@@ -59,14 +59,14 @@ test.serial('every example is named in their README, and tested here', async (t)
   }
 });
 
-test.serial('embed-and-poll prints what passes, and ends well on Ctrl-C', async (t) => {
+test.serial('embed-and-poll prints the traffic, and exits with 0 on Ctrl-C', async (t) => {
   await using example = startExample('embed-and-poll.mjs');
   await passPackets(example, /^out 0\.0[1-9] Mbit\/s, \d+ packets\/s \| in 0\.0[1-9] Mbit\/s/);
   t.true(example.lines.includes('the tunnel is up'));
   t.deepEqual(await example.stop('SIGINT'), { status: 0, signal: null });
 });
 
-test.serial('embed-and-poll says what is wrong when the device is not there', async (t) => {
+test.serial('embed-and-poll reports a missing device', async (t) => {
   const program = fileURLToPath(new URL('embed-and-poll.mjs', FOLDER));
   const ends = ['10.0.1.1:9000', '10.0.1.2:9000'];
   const { status, stderr } = await sites.a.runToEnd([process.execPath, program, 'tun9', ...ends]);
@@ -74,7 +74,7 @@ test.serial('embed-and-poll says what is wrong when the device is not there', as
   t.regex(stderr, /ERR_TTUN_DEVICE_NOT_FOUND/);
 });
 
-test.serial('http-service answers in JSON and for Prometheus', async (t) => {
+test.serial('http-service serves JSON and Prometheus metrics', async (t) => {
   await using example = startExample('http-service.mjs', '0');
   const url = await example.waitForLine(/^http:/);
   const get = async (path: string): Promise<string> => {
@@ -91,7 +91,7 @@ test.serial('http-service answers in JSON and for Prometheus', async (t) => {
   t.deepEqual(await example.stop('SIGINT'), { status: 0, signal: null });
 });
 
-test.serial('opentelemetry exports the counters, the last time when the tunnel has ended', async (t) => {
+test.serial('opentelemetry exports the counters, for the last time when the tunnel has ended', async (t) => {
   await using example = startExample('opentelemetry.mjs');
   await passPackets(example, /name: 'tunnel\.io'/);
   const exported = example.lines.length;
@@ -101,7 +101,7 @@ test.serial('opentelemetry exports the counters, the last time when the tunnel h
     t.true(last.includes(`'${name}'`));
 });
 
-test.serial('abort-and-await-using ends when the peer was heard, and the device is free', async (t) => {
+test.serial('abort-and-await-using ends when the peer has been heard, and releases the device', async (t) => {
   await using example = startExample('abort-and-await-using.ts');
   await example.waitForLine('open');
   await passPackets(example, /^\d+ packets came from the peer$/);
@@ -111,7 +111,7 @@ test.serial('abort-and-await-using ends when the peer was heard, and the device 
   t.true(encap.packets > 0);
 });
 
-test.serial('worker tells of its tunnel from a thread, and frees it when it is terminated', async (t) => {
+test.serial('worker reports on its tunnel from a thread, and releases it when terminated', async (t) => {
   await using example = startExample('worker.mjs');
   await passPackets(example, /^up: [1-9]\d* packets sent, [1-9]\d* received$/);
   await example.stop('SIGINT');

@@ -25,23 +25,23 @@ interface Sent {
 }
 
 for (const outer of ['ipv4', 'ipv6'] as const) {
-  test.serial(`datagrams that lie about themselves, each alone (${outer})`, async (t) => {
+  test.serial(`datagrams with false headers, each alone (${outer})`, async (t) => {
     await receive(t, outer, [...Object.values(lies()), Buffer.alloc(0)].map(alone));
   });
 
-  test.serial(`datagrams that lie about themselves, between good packets (${outer})`, async (t) => {
+  test.serial(`datagrams with false headers, between good packets (${outer})`, async (t) => {
     const conversation = new Conversation('ipv4', { ipv4: '10.0.2.2', ipv6: 'fd00:2::2' });
     const segments = Object.values(lies()).filter(({ length }) => length <= LONGEST_SEGMENT);
     const sent = segments.map((lie) => amongGood(conversation, lie));
     wasReceivedInRuns(t, await receive(t, outer, sent));
   });
 
-  test.serial(`every first byte, with up to 100 random bytes behind it, each alone (${outer})`, async (t) => {
+  test.serial(`every first byte, followed by up to 100 random bytes, each alone (${outer})`, async (t) => {
     await receive(t, outer, randomDatagrams().map(alone));
   });
 
   test.serial(
-    `every first byte, with up to 100 random bytes behind it, between good packets (${outer})`,
+    `every first byte, followed by up to 100 random bytes, between good packets (${outer})`,
     async (t) => {
       const conversation = new Conversation('ipv4', { ipv4: '10.0.2.2', ipv6: 'fd00:2::2' });
       // Every seventh: each first byte with many lengths, and each length with many first bytes.

@@ -30,7 +30,7 @@ export function packetLength(datagram: Buffer): number | null {
   return null;
 }
 
-/** Each lie that a header can tell, and what only looks like one. */
+/** False headers of every kind, and valid ones that look false. */
 export function lies(): Readonly<Record<string, Buffer>> {
   const ipv4 = (): Buffer => ipPacket(IPV4, Buffer.alloc(40, 0x11));
   const ipv6 = (): Buffer => ipPacket(IPV6, Buffer.alloc(40, 0x11));

@@ -11,7 +11,7 @@ interface Outcome {
 }
 
 test.serial(
-  'without file descriptors opening fails with EMFILE and how to raise the limit, at each step',
+  'without file descriptors, opening fails at each step with EMFILE and how to raise the limit',
   async (t) => {
     await using sites = await createSites();
     // With each descriptor more, the next step is the one that fails.
@@ -37,13 +37,14 @@ test.serial(
           (error) => ({ opened: false, ...error, message: error.message }),
         );
         opened = outcome.opened;
-        tell({ ...outcome, errno: outcome.errno && getSystemErrorName(outcome.errno) });
+        report({ ...outcome, errno: outcome.errno && getSystemErrorName(outcome.errno) });
         closeSync(taken.pop());
       }
       for (const descriptor of taken) closeSync(descriptor);
     }
     `,
     );
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the assertions below fail on anything else
     const failures = (outcomes as Outcome[]).filter(({ opened }) => !opened);
     t.true(failures.length > 4, 'several steps need a descriptor');
     for (const failure of failures) {
@@ -54,19 +55,19 @@ test.serial(
 );
 
 test.serial(
-  'a device that another tunnel of the process uses is not said to be in use by another process',
+  'a device in use by another tunnel of this process is not reported as used by another process',
   async (t) => {
     await using sites = await createSites();
-    const told = await runInSite(
+    const reported = await runInSite(
       sites.a,
       `
     const second = () => createTunnel({ ...options, local: '10.0.1.1:9001' });
     const first = await createTunnel(options);
-    await second().catch(({ message, hint }) => tell({ message, hint }));
+    await second().catch(({ message, hint }) => report({ message, hint }));
     await first.close();
     `,
     );
-    t.deepEqual(told, [
+    t.deepEqual(reported, [
       {
         message: 'this process is already attached to tun0',
         hint: 'another tunnel of this process uses it: close that one, or choose another device',

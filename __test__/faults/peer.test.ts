@@ -21,7 +21,7 @@ const BEGUN = 16 * 2 ** 20;
 
 for (const outer of OUTER) {
   test.serial(
-    `the peer is not there yet: refusals are counted, and it may come later (${outer})`,
+    `the peer is not running yet: refusals are counted, and packets flow when it starts (${outer})`,
     async (t) => {
       await using sites = await createSites();
       await using a = await openA(sites, outer);
@@ -35,7 +35,7 @@ for (const outer of OUTER) {
       });
       await refused(a);
       const counters = await protocolCounters(sites.b);
-      const forNobody = counters.get({ ipv4: 'UdpNoPorts', ipv6: 'Udp6NoPorts' }[outer]) ?? NaN;
+      const withoutReceiver = counters.get({ ipv4: 'UdpNoPorts', ipv6: 'Udp6NoPorts' }[outer]) ?? NaN;
 
       await using b = await openB(sites, outer);
       const { sent, received } = await ping(sites.a, sites.b.inner.ipv4, { count: 10 });
@@ -44,7 +44,11 @@ for (const outer of OUTER) {
 
       const [ofA, ofB] = [await closeAlone(t, a), await closeAlone(t, b)];
       t.is(ofA.encap.received, early.length + sent);
-      t.is(ofA.encap.packets, forNobody + ofB.decap.packets, 'sent is: for nobody, or arrived');
+      t.is(
+        ofA.encap.packets,
+        withoutReceiver + ofB.decap.packets,
+        'what was sent either had no receiver or arrived',
+      );
       t.is(ofA.encap.drops['peer-unreachable'], ofA.encap.dropped);
       // A refusal of one packet costs no other, unless a second one meets the second attempt.
       const { ECONNREFUSED: refusals = 0 } = ofA.socket.errors;
@@ -53,7 +57,7 @@ for (const outer of OUTER) {
     },
   );
 
-  test.serial(`the peer is killed in mid-transfer and started again (${outer})`, async (t) => {
+  test.serial(`the peer is killed in mid-transfer and restarted (${outer})`, async (t) => {
     await using sites = await createSites();
     await using a = await openA(sites, outer);
     await using killed = await openB(sites, outer);
@@ -70,14 +74,14 @@ for (const outer of OUTER) {
     await closeAlone(t, b);
   });
 
-  test.serial(`the peer stands still in mid-transfer and goes on (${outer})`, async (t) => {
+  test.serial(`the peer is stopped in mid-transfer and continues (${outer})`, async (t) => {
     await using sites = await createSites();
     const [a, b] = await openPair(sites, { outer, port: PORT });
     await using transfer = await startTransfer(sites);
     await pause(b.process);
     const atPause = await transfer.received();
     t.true(atPause < BYTES, 'in mid-transfer');
-    // Nobody answers now; nothing refuses either.
+    // The stopped peer neither answers nor refuses.
     const conversation = new Conversation('ipv4', sites.a.inner);
     const { encap } = await a.stats();
     await inject(sites.a, sites.a.tun, [conversation.udp(), conversation.udp()]);
@@ -111,7 +115,7 @@ async function openEnd(sites: Sites, near: 'a' | 'b', far: 'a' | 'b', outer: Fam
   });
 }
 
-/** Waits until the tunnel has been told that nobody listens at the other end. */
+/** Waits until the tunnel has received a refusal from the other end. */
 async function refused(tunnel: RemoteTunnel): Promise<void> {
   await waitFor('ECONNREFUSED', async () => ((await tunnel.stats()).socket.errors['ECONNREFUSED'] ?? 0) > 0);
 }

@@ -56,54 +56,54 @@ const FIREWALL = [
 const WAYS_LOST: readonly {
   readonly what: string;
   readonly family: Family;
-  readonly spoil: (site: Site, peer: string) => Promise<unknown>;
-  readonly mend: (site: Site, peer: string) => Promise<unknown>;
+  readonly break_: (site: Site, peer: string) => Promise<unknown>;
+  readonly repair: (site: Site, peer: string) => Promise<unknown>;
   readonly error: string;
   readonly reason: EncapDropReason;
 }[] = [
   {
     what: 'the route is removed',
     family: 'ipv4',
-    spoil: (site) => site.ip('route', 'delete', '10.0.1.0/24', 'dev', site.veth),
-    mend: (site) => site.ip('route', 'add', '10.0.1.0/24', 'dev', site.veth, 'src', site.outer.ipv4),
+    break_: (site) => site.ip('route', 'delete', '10.0.1.0/24', 'dev', site.veth),
+    repair: (site) => site.ip('route', 'add', '10.0.1.0/24', 'dev', site.veth, 'src', site.outer.ipv4),
     error: 'ENETUNREACH',
     reason: 'peer-unreachable',
   },
   {
     what: 'the route is removed',
     family: 'ipv6',
-    spoil: (site) => site.ip('route', 'delete', 'fd00:1::/64', 'dev', site.veth),
-    mend: (site) => site.ip('route', 'add', 'fd00:1::/64', 'dev', site.veth),
+    break_: (site) => site.ip('route', 'delete', 'fd00:1::/64', 'dev', site.veth),
+    repair: (site) => site.ip('route', 'add', 'fd00:1::/64', 'dev', site.veth),
     error: 'ENETUNREACH',
     reason: 'peer-unreachable',
   },
   {
     what: 'the peer is made unreachable',
     family: 'ipv4',
-    spoil: (site, peer) => site.ip('route', 'add', 'unreachable', peer),
-    mend: (site, peer) => site.ip('route', 'delete', 'unreachable', peer),
+    break_: (site, peer) => site.ip('route', 'add', 'unreachable', peer),
+    repair: (site, peer) => site.ip('route', 'delete', 'unreachable', peer),
     error: 'EHOSTUNREACH',
     reason: 'peer-unreachable',
   },
   {
     what: 'the peer is prohibited',
     family: 'ipv6',
-    spoil: (site, peer) => site.ip('route', 'add', 'prohibit', peer),
-    mend: (site, peer) => site.ip('route', 'delete', 'prohibit', peer),
+    break_: (site, peer) => site.ip('route', 'add', 'prohibit', peer),
+    repair: (site, peer) => site.ip('route', 'delete', 'prohibit', peer),
     error: 'EACCES',
     reason: 'peer-unreachable',
   },
   {
     what: 'a firewall forbids it',
     family: 'ipv4',
-    spoil: (site) => site.run(['nft', FIREWALL]),
-    mend: (site) => site.run(['nft', 'delete', 'table', 'inet', 'forbidding']),
+    break_: (site) => site.run(['nft', FIREWALL]),
+    repair: (site) => site.run(['nft', 'delete', 'table', 'inet', 'forbidding']),
     error: 'EPERM',
     reason: 'send-error',
   },
 ];
 
-for (const { what, family, spoil, mend, error, reason } of WAYS_LOST) {
+for (const { what, family, break_, repair, error, reason } of WAYS_LOST) {
   test.serial(`${what} for a while (${family})`, async (t) => {
     await using sites = await createSites();
     const [a, b] = await openPair(sites, { outer: family });
@@ -113,10 +113,10 @@ for (const { what, family, spoil, mend, error, reason } of WAYS_LOST) {
     await waitFor('them to arrive', async () => (await b.stats()).decap.packets === LATER);
 
     const peer = sites.b.outer[family];
-    await spoil(sites.a, peer);
+    await break_(sites.a, peer);
     await whilePaused(a.process, () => inject(sites.a, sites.a.tun, udp(conversation, LOST)));
     await waitFor('them to be dropped', async () => (await a.stats()).encap.dropped === LOST);
-    await mend(sites.a, peer);
+    await repair(sites.a, peer);
     await inject(sites.a, sites.a.tun, udp(conversation, LATER));
 
     const accounts = await closeAndAccount(t, a, b, { sentAtA: LOST + 2 * LATER });

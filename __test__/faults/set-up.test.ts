@@ -28,7 +28,7 @@ function open(
 
 const exists = async (site: Site): Promise<boolean> => (await site.ip('link', 'show')).includes(DEVICE);
 
-test.serial('two sites without devices become a tunnel by their options alone', async (t) => {
+test.serial('the options alone turn two sites without devices into a tunnel', async (t) => {
   await using sites = await createSites();
   await using a = await open(sites.a, sites.b, DEVICE, { ...MADE, mtu: 'auto' });
   const other = { ...MADE, addresses: ['10.7.0.2/24'], routes: [], mtu: 'auto' } as const;
@@ -41,7 +41,7 @@ test.serial('two sites without devices become a tunnel by their options alone', 
   t.false(await exists(sites.b));
 });
 
-test.serial('a device that was made vanishes with a process that is killed', async (t) => {
+test.serial('a created device goes away with a process that is killed', async (t) => {
   await using sites = await createSites();
   await using a = await open(sites.a, sites.b, DEVICE, MADE);
   t.true(await exists(sites.a));
@@ -50,7 +50,7 @@ test.serial('a device that was made vanishes with a process that is killed', asy
   t.pass();
 });
 
-test.serial('a persistent one stays, and its owner needs no privileges to use it again', async (t) => {
+test.serial('a persistent device stays, and its owner needs no privileges to use it again', async (t) => {
   await using sites = await createSites();
   const persistent = { ...MADE, persist: true, owner: 'nobody' };
   const a = await open(sites.a, sites.b, DEVICE, persistent);
@@ -63,7 +63,7 @@ test.serial('a persistent one stays, and its owner needs no privileges to use it
   t.regex(await sites.a.ip('route', 'show', 'dev', DEVICE), /10\.77\.0\.0\/16/);
 });
 
-test.serial('a device that was there before is as it was when the tunnel is closed', async (t) => {
+test.serial('an existing device is restored when the tunnel is closed', async (t) => {
   await using sites = await createSites();
   const { a: site } = sites;
   const state = async (): Promise<string> =>
@@ -78,19 +78,19 @@ test.serial('a device that was there before is as it was when the tunnel is clos
   t.is((await tunnel.stats()).device.mtu, 1300);
   t.regex(await state(), /10\.7\.0\.1.*fd00:7::1.*10\.77\.0\.0\/16/s);
   await closeAlone(t, tunnel);
-  // The kernel notices a moment later that nobody is attached.
+  // The kernel notices a moment later that no program is attached.
   await waitFor('the device to be as before', async () => (await state()) === before);
   t.pass();
 });
 
-test.serial('who may not make a device is told what to do', async (t) => {
+test.serial('a user that may not create a device gets an error that says what to do', async (t) => {
   await using sites = await createSites();
   const refused = open(sites.a, sites.b, DEVICE, MADE, { user: 'nobody' });
   await t.throwsAsync(refused, { code: 'ERR_TTUN_PERMISSION', message: /may not make the device tun7/ });
   t.false(await exists(sites.a));
 });
 
-test.serial('an owner or a group that does not exist is refused, and nothing is made', async (t) => {
+test.serial('an unknown owner or group is refused, and nothing is created', async (t) => {
   await using sites = await createSites();
   for (const [option, kind] of [
     ['owner', 'user'],

@@ -51,7 +51,7 @@ for (const outer of ['ipv4', 'ipv6'] as const) {
     const { decap, state } = await closeAlone(t, a);
     t.is(state, 'closed');
     t.like(decap, { received: 1, packets: 1, bytes: good.length, dropped: 0 });
-    // The kernel counts and refuses what is for nobody.
+    // The kernel counts and refuses datagrams for which there is no socket.
     const counters = await protocolCounters(sites.a);
     const turnedAway = counters.get({ ipv4: 'UdpNoPorts', ipv6: 'Udp6NoPorts' }[outer]);
     t.is(turnedAway, strangers.length * (sends.length - 1 + run.length));

@@ -33,31 +33,34 @@ function comparable(line: string): string {
   return line.replace(/after [\d.]+ s/, 'after some time');
 }
 
-test.serial('it carries packets to the Node program, says the same, and both count the same', async (t) => {
-  await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
-  await using here = await started(sites.a.start([PROGRAM, '-q', ...AT_A]));
-  t.is((await ping(sites.a, sites.b.inner.ipv4, { count: 20 })).received, 20);
-  for (const [from, to] of [
-    [sites.a, sites.b],
-    [sites.b, sites.a],
-  ] as const) {
-    const bytes = 16 * MEBIBYTE;
-    const { sent, received } = await transferTcp({ from, to, address: to.inner.ipv4, bytes });
-    t.deepEqual(received, sent);
-  }
-  t.is((await ping(sites.b, sites.a.inner.ipv6, { count: 20 })).received, 20);
-  for (const program of [here, there]) t.deepEqual(await program.stop(), { status: 0, signal: null });
+test.serial(
+  'it carries packets to the Node program, prints the same messages, and counts the same',
+  async (t) => {
+    await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
+    await using here = await started(sites.a.start([PROGRAM, '-q', ...AT_A]));
+    t.is((await ping(sites.a, sites.b.inner.ipv4, { count: 20 })).received, 20);
+    for (const [from, to] of [
+      [sites.a, sites.b],
+      [sites.b, sites.a],
+    ] as const) {
+      const bytes = 16 * MEBIBYTE;
+      const { sent, received } = await transferTcp({ from, to, address: to.inner.ipv4, bytes });
+      t.deepEqual(received, sent);
+    }
+    t.is((await ping(sites.b, sites.a.inner.ipv6, { count: 20 })).received, 20);
+    for (const program of [here, there]) t.deepEqual(await program.stop(), { status: 0, signal: null });
 
-  const [own, others] = [here, there].map(({ lines }) => lines.map(comparable));
-  const turned = others?.map((line) =>
-    line
-      .replace('10.0.1.2:9000 -> 10.0.1.1:9000', '10.0.1.1:9000 -> 10.0.1.2:9000')
-      .replace(/ttun: (out|in):/, (_, way) => `ttun: ${way === 'out' ? 'in' : 'out'}:`),
-  );
-  t.deepEqual(own?.toSorted(), turned?.toSorted());
-});
+    const [own, others] = [here, there].map(({ lines }) => lines.map(comparable));
+    const turned = others?.map((line) =>
+      line
+        .replace('10.0.1.2:9000 -> 10.0.1.1:9000', '10.0.1.1:9000 -> 10.0.1.2:9000')
+        .replace(/ttun: (out|in):/, (_, way) => `ttun: ${way === 'out' ? 'in' : 'out'}:`),
+    );
+    t.deepEqual(own?.toSorted(), turned?.toSorted());
+  },
+);
 
-test.serial('it says the same as the Node program of what keeps a tunnel from opening', async (t) => {
+test.serial('it reports the same errors as the Node program', async (t) => {
   const site = sites.a;
   await site.ipBatch('tuntap add dev tap0 mode tap');
   t.teardown(() => site.ip('link', 'delete', 'tap0'));
@@ -90,7 +93,7 @@ for (const [what, args, said] of [
   ['a name is too long', ['a-name-too-long-for-it', '10.0.1.1', '9', '10.0.1.2', '9'], /use 1 to 15 bytes/],
   ['there is no such option', ['--fast'], /there is no option --fast/],
 ] as const) {
-  test.serial(`where ${what}, it says so in one line and ends with 2`, async (t) => {
+  test.serial(`where ${what}, it says so in one line, with exit code 2`, async (t) => {
     const { status, stdout, stderr } = await sites.a.runToEnd([PROGRAM, ...args]);
     t.is(status, 2);
     t.is(stdout, '');
@@ -99,20 +102,23 @@ for (const [what, args, said] of [
   });
 }
 
-test.serial('it prints packets as they pass, few of many, with a count of the rest', async (t) => {
-  await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
-  await using here = await started(sites.a.start([PROGRAM, ...AT_A]));
-  await ping(sites.a, sites.b.inner.ipv4, { count: 500, flood: true });
-  await ping(sites.a, sites.b.inner.ipv6);
-  for (const program of [here, there]) await program.stop('SIGINT');
-  const printed = here.stdout.split('\n').filter(Boolean);
-  t.true(printed.includes('Out IP 10.0.2.1 > 10.0.2.2: protocol 1, length 84'), here.stdout);
-  for (const line of printed) t.regex(line, /^(?:Out|In ) IP6? \S+ > \S+: protocol \d+, length \d+$/);
-  t.regex(here.stderr, /^ttun: [\d,]+ more packets$/m);
-  t.true(printed.length < 500);
-});
+test.serial(
+  'it prints packets as they pass, at most a few per second, with a count of the rest',
+  async (t) => {
+    await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
+    await using here = await started(sites.a.start([PROGRAM, ...AT_A]));
+    await ping(sites.a, sites.b.inner.ipv4, { count: 500, flood: true });
+    await ping(sites.a, sites.b.inner.ipv6);
+    for (const program of [here, there]) await program.stop('SIGINT');
+    const printed = here.stdout.split('\n').filter(Boolean);
+    t.true(printed.includes('Out IP 10.0.2.1 > 10.0.2.2: protocol 1, length 84'), here.stdout);
+    for (const line of printed) t.regex(line, /^(?:Out|In ) IP6? \S+ > \S+: protocol \d+, length \d+$/);
+    t.regex(here.stderr, /^ttun: [\d,]+ more packets$/m);
+    t.true(printed.length < 500);
+  },
+);
 
-test.serial('when nobody reads the packets, the tunnel goes on', async (t) => {
+test.serial('when its output is no longer read, the tunnel continues', async (t) => {
   await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
   await using here = await started(sites.a.start(withoutReader([PROGRAM, ...AT_A])));
   // The first may be written while the reader is still there.
@@ -128,7 +134,7 @@ function withoutReader(command: Command): Command {
   return ['bash', '-c', 'exec 3> >(exec true); wait $!; exec "$@" >&3', 'bash', ...command];
 }
 
-test.serial('a deleted device ends it with a line that says so', async (t) => {
+test.serial('a deleted device ends it, with a line that says so', async (t) => {
   const site: Site = sites.a;
   await site.ipBatch('tuntap add dev tun7 mode tun', 'link set tun7 up');
   await using here = site.start([PROGRAM, '-q', 'tun7', '10.0.1.1', '9007', '10.0.1.2', '9007']);
@@ -138,7 +144,7 @@ test.serial('a deleted device ends it with a line that says so', async (t) => {
   t.regex(here.stderr, /tun7 .*(?:deleted|gone)/);
 });
 
-test('--version tells that it needs no Node, and --help how it is used', async (t) => {
+test('--version says that it needs no Node, and --help shows the usage', async (t) => {
   t.regex(
     (await sites.a.run([PROGRAM, '--version'])).stdout,
     /^ttun \d+\.\d+\.\d+, without Node, \w+-unknown-linux-\w+\n$/,

@@ -8,7 +8,7 @@ import type { Addresses, Family } from '../../testbed/site.ts';
 const PACKET_LENGTH = 200;
 
 /** Addresses in the tunnel's networks that no host has: the kernel at the other end drops what comes for them, and says nothing. */
-export const NOBODY: Addresses = { ipv4: '10.0.2.77', ipv6: 'fd00:2::77' };
+export const ABSENT: Addresses = { ipv4: '10.0.2.77', ipv6: 'fd00:2::77' };
 
 export class Conversation {
   readonly family: Family;
@@ -21,7 +21,7 @@ export class Conversation {
 
   constructor(family: Family, source: Addresses) {
     this.family = family;
-    const addresses = { source: source[family], destination: NOBODY[family] };
+    const addresses = { source: source[family], destination: ABSENT[family] };
     this.tcpFlow = { ...addresses, sourcePort: 5001, destinationPort: 5002 };
     this.udpFlow = { ...addresses, sourcePort: 6001, destinationPort: 6002 };
     this.#ipHeader = family === 'ipv4' ? 20 : 40;
@@ -57,12 +57,12 @@ export class Conversation {
     );
   }
 
-  /** The next datagram after `change`, which is told where its UDP header begins. */
+  /** The next datagram after `change`, which receives the offset of its UDP header. */
   changedUdp(change: (packet: Buffer, transport: number) => void): Buffer {
     return this.#changed(this.udp(), change);
   }
 
-  /** The next segment after `change`, which is told where its TCP header begins. */
+  /** The next segment after `change`, which receives the offset of its TCP header. */
   changedTcp(change: (packet: Buffer, transport: number) => void): Buffer {
     return this.#changed(this.tcp(), change);
   }

@@ -40,7 +40,7 @@ for (const families of ALL_FAMILIES) {
     },
   );
 
-  test.serial(`packets that travel together are counted one by one: ${inWords(families)}`, async (t) => {
+  test.serial(`packets of one batch are counted one by one: ${inWords(families)}`, async (t) => {
     const { outer, inner } = families;
     await using sites = await createSites();
     const [a, b] = await openPair(sites, { outer });
@@ -53,7 +53,7 @@ for (const families of ALL_FAMILIES) {
     };
     await whilePaused(a.process, () => inject(sites.a, sites.a.tun, packets));
 
-    // Nothing comes back: nobody has the address to which they went.
+    // Nothing comes back: no host has the address that they were sent to.
     const accounts = await closeAndAccount(t, a, b, { sentAtA: packets.length });
     nothingDropped(t, accounts);
     t.like(accounts.a.encap, expected);
@@ -69,7 +69,7 @@ for (const families of ALL_FAMILIES) {
   });
 }
 
-test.serial('what the device reads as no packet is counted as malformed and not sent', async (t) => {
+test.serial('what is not a packet is counted as malformed and not sent', async (t) => {
   await using sites = await createSites();
   const [a, b] = await openPair(sites);
   const conversation = new Conversation('ipv4', sites.a.inner);
@@ -91,7 +91,7 @@ test.serial('what the device reads as no packet is counted as malformed and not 
   t.is(accounts.b.decap.bytes, good.length);
 });
 
-test.serial('bytes behind the end of a packet are not part of it', async (t) => {
+test.serial('bytes after the end of a packet are not part of it', async (t) => {
   await using sites = await createSites();
   const [a, b] = await openPair(sites);
   const packet = new Conversation('ipv6', sites.a.inner).udp();

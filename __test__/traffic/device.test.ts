@@ -30,7 +30,7 @@ test.serial('a device that belongs to an unprivileged user, run as that user', a
   await exchange(t, sites, a, b);
 });
 
-test.serial('an unprivileged user that does not own the device is told so', async (t) => {
+test.serial('an unprivileged user that does not own the device gets an error that says so', async (t) => {
   await using sites = await createSites({ owner: 'daemon' });
   const error = await t.throwsAsync(openPair(sites, { as: { user: 'nobody' } }));
   t.like(error, { code: 'ERR_TTUN_DEVICE_NOT_OWNER' });
@@ -55,14 +55,14 @@ for (const virtioHeaderLength of [10, 12]) {
 for (const virtioHeader of [true, false]) {
   const how = virtioHeader ? 'with' : 'without';
   test.serial(
-    `a device whose tunnel was killed is used again, ${how} headers, and left without offloads`,
+    `a device whose tunnel was killed can be used again, ${how} headers, and is left without offloads`,
     async (t) => {
       await using sites = await createSites();
       for (const { process } of await openPair(sites)) {
         process.kill('SIGKILL');
         await process.exited;
       }
-      t.is(await segmentation(sites.a), 'on', 'nobody could reset them');
+      t.is(await segmentation(sites.a), 'on', 'a killed process cannot reset them');
       await carries(t, sites, { options: { offload: { virtioHeader } } });
       t.is(await segmentation(sites.a), 'off');
       t.is(await segmentation(sites.b), 'off');

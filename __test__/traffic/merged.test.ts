@@ -20,7 +20,7 @@ const RUNS: Readonly<Record<string, Run>> = {
   'TCP segments, the last one shorter': (c) => [c.tcp(), c.tcp(), c.tcp({}, {}, SHORT)],
   'TCP segments, the last one with PSH': (c) => [c.tcp(), c.tcp(), c.tcp({ flags: TCP.ack | TCP.psh })],
   'TCP segments with equal timestamps': (c) => [c.tcp(STAMPED), c.tcp(STAMPED), c.tcp(STAMPED)],
-  'TCP segments over the end of the sequence space': (c) => {
+  'TCP segments across the end of the sequence space': (c) => {
     const first = 2 ** 32 - 250;
     const payload = Buffer.alloc(100, 0x11);
     return [0, 1, 2, 3].map((index) => c.tcp({ sequence: first + index * payload.length }, {}, payload));
@@ -34,7 +34,7 @@ const RUNS: Readonly<Record<string, Run>> = {
 const STAMPED = { options: TIMESTAMPS };
 
 for (const family of ['ipv4', 'ipv6'] as const) {
-  test.serial(`runs are merged into one packet that stands for just these (${family})`, async (t) => {
+  test.serial(`runs are merged into one packet that represents exactly these (${family})`, async (t) => {
     await using sites = await createSites();
     const [a, b] = await openPair(sites);
     await using capture = await Capture.start(sites.b, sites.b.tun);
@@ -55,7 +55,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
   });
 }
 
-test.serial('packets with DF are merged whatever their IDs are, which mean nothing', async (t) => {
+test.serial('packets with DF are merged whatever their IDs, which have no meaning', async (t) => {
   await using sites = await createSites();
   const [a, b] = await openPair(sites);
   await using capture = await Capture.start(sites.b, sites.b.tun);
@@ -66,7 +66,7 @@ test.serial('packets with DF are merged whatever their IDs are, which mean nothi
   const [merged, ...others] = await capture.first('in', 1);
   t.deepEqual(others, []);
   t.is(merged?.gsoSize, 160);
-  // A last packet tells that nothing else came.
+  // A last packet shows that nothing else came.
   const end = c.udp();
   await inject(sites.a, sites.a.tun, [end]);
   const arrived = await capture.until('in', end);

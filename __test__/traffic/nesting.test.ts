@@ -75,7 +75,7 @@ for (const { lower, upper, checksums } of VXLAN) {
   });
 }
 
-test.serial('two tunnels between the same hosts carry each its own traffic', async (t) => {
+test.serial('two tunnels between the same hosts each carry their own traffic', async (t) => {
   await using sites = await createSites();
   const first = await openPair(sites, { outer: 'ipv4' });
   await addTun(sites.a, 'tun1', 1452, SECOND.a);

@@ -45,14 +45,17 @@ const NEVER: Readonly<Record<string, Oddity>> = {
   CWR: (c) => c.tcp({ flags: TCP.ack | TCP.cwr }),
   ECE: (c) => c.tcp({ flags: TCP.ack | TCP.ece }),
   'a wrong TCP checksum': (c) => c.changedTcp((packet, at) => flip(packet, at + 16)),
-  'TCP payload changed on the way': (c) => c.changedTcp((packet) => flip(packet, packet.length - 1)),
-  'a TCP header past the packet': (c) => c.changedTcp((packet, at) => packet.writeUInt8(0xf0, at + 12)),
+  'TCP payload changed in transit': (c) => c.changedTcp((packet) => flip(packet, packet.length - 1)),
+  'a TCP header longer than the packet': (c) =>
+    c.changedTcp((packet, at) => packet.writeUInt8(0xf0, at + 12)),
   'a wrong UDP checksum': (c) => c.changedUdp((packet, at) => flip(packet, at + 6)),
-  'UDP payload changed on the way': (c) => c.changedUdp((packet) => flip(packet, packet.length - 1)),
+  'UDP payload changed in transit': (c) => c.changedUdp((packet) => flip(packet, packet.length - 1)),
   'UDP without checksum': (c) => c.changedUdp((packet, at) => packet.writeUInt16BE(0, at + 6)),
   'UDP without payload': (c) => c.udp({}, Buffer.alloc(0)),
-  'a UDP length short of the packet': (c) => c.changedUdp((packet, at) => packet.writeUInt16BE(100, at + 4)),
-  'a UDP length past the packet': (c) => c.changedUdp((packet, at) => packet.writeUInt16BE(999, at + 4)),
+  'a UDP length shorter than the packet': (c) =>
+    c.changedUdp((packet, at) => packet.writeUInt16BE(100, at + 4)),
+  'a UDP length longer than the packet': (c) =>
+    c.changedUdp((packet, at) => packet.writeUInt16BE(999, at + 4)),
   'a packet in UDP, without header': (c) => c.udp({}, IPV4_IN_UDP),
   VXLAN: (c) => c.other(PROTOCOL.udp, udpDatagram({ ...c.udpFlow, destinationPort: 4789 }, VXLAN_HEADER)),
   SCTP: (c) => c.other(PROTOCOL.sctp),
@@ -83,7 +86,7 @@ const NEVER_IPV6: Readonly<Record<string, Oddity>> = {
   'the first fragment': (c) => c.other(PROTOCOL.fragment, fragmentHeader(PROTOCOL.udp, 0, true, 9)),
   'a middle fragment': (c) => c.other(PROTOCOL.fragment, fragmentHeader(PROTOCOL.udp, 800, true, 9)),
   'the last fragment': (c) => c.other(PROTOCOL.fragment, fragmentHeader(PROTOCOL.tcp, 1600, false, 9)),
-  'a fragment that is all': (c) => c.other(PROTOCOL.fragment, fragmentHeader(PROTOCOL.udp, 0, false, 9)),
+  'a fragment that is complete': (c) => c.other(PROTOCOL.fragment, fragmentHeader(PROTOCOL.udp, 0, false, 9)),
   'no next header': (c) => c.other(PROTOCOL.noNextHeader),
 };
 
@@ -92,7 +95,7 @@ const AMONG_OTHERS: Readonly<Record<string, Oddity>> = {
   'another ACK number': (c) => c.tcp({ acknowledgement: 99 }),
   'another window': (c) => c.tcp({ window: 999 }),
   'TCP options': (c) => c.tcp({ options: TIMESTAMPS }),
-  'a segment from further on in the stream': (c) => c.tcp({ sequence: 0x8000_0000 }),
+  'a segment from later in the stream': (c) => c.tcp({ sequence: 0x8000_0000 }),
   'a segment marked CE': (c) => c.tcp({}, { tos: ECN.ce }),
   'a segment marked ECT(0)': (c) => c.tcp({}, { tos: ECN.ect0 }),
   'a datagram marked CE': (c) => c.udp({ tos: ECN.ce }),
@@ -105,8 +108,8 @@ const AMONG_OTHERS: Readonly<Record<string, Oddity>> = {
 const AMONG_OTHERS_IPV4: Readonly<Record<string, Oddity>> = {
   'a segment with DF': (c) => c.tcp({}, { dontFragment: true }),
   'a datagram with DF': (c) => c.udp({ dontFragment: true }),
-  'a segment with an ID out of line': (c) => c.tcp({}, { id: 60_000 }),
-  'a datagram with an ID out of line': (c) => c.udp({ id: 60_000 }),
+  'a segment with an ID out of sequence': (c) => c.tcp({}, { id: 60_000 }),
+  'a datagram with an ID out of sequence': (c) => c.udp({ id: 60_000 }),
 };
 
 const AMONG_OTHERS_IPV6: Readonly<Record<string, Oddity>> = {

@@ -69,7 +69,7 @@ for (const { family, address, prefix, network, any } of MOVES) {
   );
 }
 
-test.serial('a tunnel goes over to another peer, and the one before is not heard any more', async (t) => {
+test.serial('a tunnel changes its peer, and no longer receives from the previous one', async (t) => {
   await using sites = await createSites();
   const [a, b] = await openPair(sites);
   t.true((await ping(sites.a, sites.b.inner.ipv4, { count: 5 })).received >= 5);

@@ -26,7 +26,7 @@ function cost(family: Family, size: number): { packets: number; bytes: number } 
 }
 
 for (const families of ALL_FAMILIES) {
-  test.serial(`pings of all sizes come back, both ways: ${inWords(families)}`, async (t) => {
+  test.serial(`pings of all sizes are answered in both directions: ${inWords(families)}`, async (t) => {
     const { outer, inner } = families;
     await using sites = await createSites();
     const [a, b] = await openPair(sites, { outer });
@@ -38,7 +38,7 @@ for (const families of ALL_FAMILIES) {
         ping(sites.a, sites.b.inner[inner], { count, size }),
         ping(sites.b, sites.a.inner[inner], { count, size }),
       ]);
-      // Where an answer takes its time, ping sends one more and does not wait for it: the counters tell whether it came.
+      // When a reply is slow, ping sends another request and does not wait for its reply: the counters show whether it came.
       const { packets, bytes } = cost(inner, size);
       for (const { sent, received } of bothWays) {
         t.true(received >= count, `${received} of ${sent} with ${size} bytes`);
@@ -59,7 +59,7 @@ for (const families of ALL_FAMILIES) {
     }
   });
 
-  test.serial(`a flood of 10,000 pings comes back without a loss: ${inWords(families)}`, async (t) => {
+  test.serial(`a flood of 10,000 pings is answered without loss: ${inWords(families)}`, async (t) => {
     const { outer, inner } = families;
     await using sites = await createSites();
     const [a, b] = await openPair(sites, { outer });

@@ -52,7 +52,7 @@ function addresses(site: Site): Addresses {
   };
 }
 
-/** Speaks the program's configuration protocol, as wg(8) would; `false` while there is nobody to speak to. */
+/** Speaks the program's configuration protocol, as wg(8) does; `false` while the program does not listen. */
 async function configureKeys(near: Site, far: Site): Promise<boolean> {
   const settings = {
     private_key: rawKey(keysOf(near).privateKey, 'pkcs8'),

@@ -20,7 +20,7 @@ import type { Sample } from './samples.ts';
 
 const HELP = `Usage: profile [--link veth|wire] [--load tcp|udp] [--mtu 1472|1500] [--seconds N]
 
-Joins two sites by ttun, loads the tunnel and tells where each end's time goes.
+Joins two sites with ttun, puts the tunnel under load and prints where each end spends its time.
 `;
 
 /** Not a divisor of the kernel's tick, with which the samples would otherwise keep step. */
@@ -66,12 +66,12 @@ async function profile(): Promise<void> {
   ]);
   console.log(result);
   const samples = await readSamples(recording);
-  tell(
+  printShares(
     'sending end',
     samples.filter(({ pid }) => pid === ends.a.pid),
     seconds,
   );
-  tell(
+  printShares(
     'receiving end',
     samples.filter(({ pid }) => pid === ends.b.pid),
     seconds,
@@ -89,7 +89,7 @@ async function record(pids: readonly number[], seconds: number, recording: strin
   if (status !== 0) throw new Error(`perf record failed: ${recorder.stderr}`);
 }
 
-function tell(title: string, samples: readonly Sample[], seconds: number): void {
+function printShares(title: string, samples: readonly Sample[], seconds: number): void {
   const busy = samples.length / SAMPLES_PER_SECOND / seconds;
   console.log(`\n## ${title}: ${(busy * 100).toFixed(0)} % of a core\n`);
   console.log(

@@ -6,7 +6,7 @@ export interface Sample {
   readonly pid: number;
   /**
    * In the words of the caller: the system call it was in, `user space`, or `interrupts` outside of both. Protocol work that the
-   * kernel did on the way (for a veth, the whole reception at the other end) is told apart: `sendmsg, softirq`.
+   * kernel did meanwhile (on a veth, all of the reception at the other end) is listed separately: `sendmsg, softirq`.
    */
   readonly place: string;
   /** The function itself, and the library or kernel module it belongs to. */

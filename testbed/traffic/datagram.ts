@@ -1,4 +1,4 @@
-/** Datagrams whose content follows from their number and size, so that a receiver can tell what became of each. */
+/** Datagrams whose content follows from their number and size, so that a receiver knows what became of each. */
 
 /** Bytes at the front that hold the number, as far as there are so many. */
 const NUMBER_BYTES = 4;

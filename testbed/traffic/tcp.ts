@@ -34,7 +34,7 @@ export class TcpTransfer implements AsyncDisposable {
     this.#agents = [sender, receiver];
     this.#receiver = receiver;
     this.done = done;
-    // Whoever awaits `done` is told; a test that gave up on the transfer is not disturbed.
+    // Rejects for whoever awaits `done`; a test that abandoned the transfer is not affected.
     done.catch(() => {});
   }
 
