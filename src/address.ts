@@ -64,6 +64,22 @@ function parseZoned(text: string): { family: 4 | 6; address: string; zone?: stri
   return { family: 6, address: canonical, zone };
 }
 
+/** The bytes of a valid address in network order: 4, or 16 of IPv6. */
+export function ipBytes(text: string): number[] {
+  if (!text.includes(':')) return text.split('.').map(Number);
+  // `::` is as many zero groups as are missing from eight (RFC 4291, section 2.2).
+  const [head = [], tail = []] = text.split('::').map((part) => part.split(':').flatMap(groupBytes));
+  return [...head, ...Array.from({ length: 16 - head.length - tail.length }, () => 0), ...tail];
+}
+
+/** The last two groups may be written as an IPv4 address. */
+function groupBytes(group: string): number[] {
+  if (group === '') return [];
+  if (group.includes('.')) return group.split('.').map(Number);
+  const value = Number.parseInt(group, 16);
+  return [value >> 8, value & 0xff];
+}
+
 /** Parses a decimal port from 1 to 65,535. */
 export function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;

@@ -1,6 +1,6 @@
 /** Networks and addresses with a prefix length, and the arithmetic between them. */
 import { SocketAddress } from 'node:net';
-import { checkUnicast, InvalidValue, parseInnerAddress } from './address.ts';
+import { checkUnicast, InvalidValue, ipBytes, parseInnerAddress } from './address.ts';
 
 /** `10.0.2.0/24`: an address and how many of its first bits name the network. */
 export interface IpNetwork {
@@ -70,7 +70,8 @@ export function overlap(one: IpNetwork, other: IpNetwork): boolean {
 /** The first and the last address of the network, as numbers. */
 export function rangeOf(network: IpNetwork): { readonly first: bigint; readonly last: bigint } {
   const shift = BigInt(LONGEST_PREFIX[network.family] - network.prefixLength);
-  const first = (toNumber(network) >> shift) << shift;
+  const address = ipBytes(network.address).reduce((number, byte) => (number << 8n) | BigInt(byte), 0n);
+  const first = (address >> shift) << shift;
   return { first, last: first + (1n << shift) - 1n };
 }
 
@@ -83,27 +84,4 @@ function baseOf(network: IpNetwork): string {
   }
   const groups = base.toString(16).padStart(32, '0').match(/.{4}/g) ?? [];
   return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
-}
-
-function toNumber({ family, address }: IpNetwork): bigint {
-  return family === 4 ? ipv4ToNumber(address) : ipv6ToNumber(address);
-}
-
-function ipv4ToNumber(address: string): bigint {
-  return address.split('.').reduce((number, part) => (number << 8n) | BigInt(part), 0n);
-}
-
-/** `::` stands for as many zero groups as are missing from eight (RFC 4291, section 2.2). */
-function ipv6ToNumber(address: string): bigint {
-  const [head = [], tail = []] = address.split('::').map((part) => part.split(':').flatMap(groupsOf));
-  const gap = Array.from({ length: 8 - head.length - tail.length }, () => 0n);
-  return [...head, ...gap, ...tail].reduce((number, group) => (number << 16n) | group, 0n);
-}
-
-/** The last two groups may be written as an IPv4 address. */
-function groupsOf(part: string): bigint[] {
-  if (part === '') return [];
-  if (!part.includes('.')) return [BigInt(`0x${part}`)];
-  const ipv4 = ipv4ToNumber(part);
-  return [ipv4 >> 16n, ipv4 & 0xffffn];
 }

@@ -2,14 +2,16 @@
 import { setMaxListeners } from 'node:events';
 import type {
   BindingEnd,
+  BindingEndpoint,
   BindingInterfaceOptions,
+  BindingNetwork,
   BindingTunnel,
   BindingTunnelOptions,
   BindingWatch,
   BindingWatchOptions,
 } from '../binding.cjs';
-import { formatEndpoint } from './address.ts';
-import type { IpAddress } from './address.ts';
+import { ipBytes } from './address.ts';
+import type { Endpoint, IpAddress } from './address.ts';
 import { TtunError } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
 import type { ResolvedInterface, ResolvedOptions } from './options.ts';
@@ -72,6 +74,7 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
   readonly #keepAlive: KeepAlive;
   readonly #reader: StatsReader;
   readonly #ended = new AbortController();
+  #peerProblem: TtunError | null = null;
 
   constructor(
     binding: BindingTunnel,
@@ -103,10 +106,18 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     return this.#binding.state();
   }
 
-  /** What keeps it from working although it runs: its device is gone, and why it can't be attached to again. */
+  /**
+   * What keeps it from working although it runs: its device is gone, or its peer is silent and can't be looked up or connected
+   * to again.
+   */
   problem(): TtunError | null {
     const problem = this.#binding.problem();
-    return problem === null ? null : toTtunError(problem);
+    return problem === null ? this.#peerProblem : toTtunError(problem);
+  }
+
+  /** Sets what keeps a silent peer from being found again; `null` when nothing does. */
+  setPeerProblem(problem: TtunError | null): void {
+    this.#peerProblem = problem;
   }
 
   stats(options?: { readonly bigint?: false }): TunnelStats;
@@ -155,14 +166,18 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     return watch;
   }
 
-  /** Makes `remote`, of the same family, the peer. Returns whether that could be done; otherwise it stays as it was. */
-  setRemote(remote: string): boolean {
+  /**
+   * Makes `remote`, of the same family, the peer.
+   *
+   * @throws TtunError saying why that is not possible; the tunnel keeps its peer then
+   */
+  async setRemote(remote: Endpoint): Promise<void> {
     const previous = this.stats().socket.remote;
-    if (this.state === 'closed' || this.#binding.setRemote(remote) !== null) return false;
+    const error = await this.#binding.setRemote(toBindingEndpoint(remote));
+    if (error !== null) throw toTtunError(error);
     const now = this.stats().socket.remote;
-    // In a turn of its own: that a listener throws is no failure of who called.
+    // In a turn of its own: an exception of a listener is not an error of the caller.
     queueMicrotask(() => this.emit('peer', now, previous));
-    return true;
   }
 }
 
@@ -177,9 +192,9 @@ export function toBindingOptions(options: ResolvedOptions, peer: IpAddress): Bin
   const { local, remote } = options;
   return {
     ...options,
-    local: formatEndpoint({ address: local.address ?? anyAddress(peer.family), port: local.port }),
-    remote: formatEndpoint({ address: peer, port: remote.port }),
-    allowedSources: options.allowedSources === null ? null : [...options.allowedSources],
+    local: toBindingEndpoint({ address: local.address ?? anyAddress(peer.family), port: local.port }),
+    remote: toBindingEndpoint({ address: peer, port: remote.port }),
+    allowedSources: options.allowedSources?.map(toBindingNetwork) ?? null,
     interface: options.interface === null ? null : toBindingInterface(options.interface),
   };
 }
@@ -188,11 +203,21 @@ function anyAddress(family: IpAddress['family']): IpAddress {
   return { family, text: family === 4 ? '0.0.0.0' : '::', scopeId: null };
 }
 
+function toBindingEndpoint({ address: { text, scopeId }, port }: Endpoint): BindingEndpoint {
+  return { ip: ipBytes(text), port, zone: scopeId === null ? null : String(scopeId) };
+}
+
+/** From `address/prefix length`. */
+function toBindingNetwork(network: string): BindingNetwork {
+  const [address = '', prefixLength] = network.split('/');
+  return { ip: ipBytes(address), prefixLength: Number(prefixLength) };
+}
+
 function toBindingInterface({ mtu, addresses, routes, ...rest }: ResolvedInterface): BindingInterfaceOptions {
   return {
     ...rest,
-    addresses: [...addresses],
-    routes: [...routes],
+    addresses: addresses.map(toBindingNetwork),
+    routes: routes.map(toBindingNetwork),
     mtu: mtu === 'auto' ? null : mtu,
     mtuAuto: mtu === 'auto',
   };

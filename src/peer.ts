@@ -1,16 +1,9 @@
 /** Tunnels to a peer that is known by name: its address is found before the tunnel is opened, and again when it is silent. */
 import { lookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  checkEnds,
-  checkRemoteAddress,
-  formatEndpoint,
-  formatIpAddress,
-  InvalidValue,
-  parseIpAddress,
-} from './address.ts';
-import type { IpAddress } from './address.ts';
-import { TtunError } from './errors.ts';
+import { checkEnds, checkRemoteAddress, formatIpAddress, InvalidValue, parseIpAddress } from './address.ts';
+import type { Endpoint, IpAddress } from './address.ts';
+import { asTtunError, TtunError } from './errors.ts';
 import { openTo } from './open-tunnel.ts';
 import type { OpenTunnel } from './open-tunnel.ts';
 import type { LocalEndpoint, RemoteEndpoint, ResolvedOptions } from './options.ts';
@@ -29,7 +22,8 @@ export async function openToName(
   const tunnel = await openTo(address, options, settings);
   const search = new PeerSearch(peer, address, {
     packetsToSend: () => tunnel.stats().encap.received,
-    setRemote: (text) => tunnel.setRemote(text),
+    setRemote: (endpoint) => tunnel.setRemote(endpoint),
+    setPeerProblem: (problem) => tunnel.setPeerProblem(problem),
   });
   tunnel.followState((state) => void search.look(state));
   return tunnel;
@@ -42,13 +36,15 @@ const AGAIN_MS = 30_000;
 
 /** What the search does with the tunnel. */
 export interface SearchingTunnel {
-  /** Packets that came to be sent so far. */
+  /** Packets to be sent so far, sent or not. */
   packetsToSend(): number;
-  /** Sends to this address from now on; returns whether that can be done. */
-  setRemote(remote: string): boolean;
+  /** Sends to this address from now on; rejects if that is not possible. */
+  setRemote(remote: Endpoint): Promise<void>;
+  /** Reports what keeps the peer from being found again; `null` when nothing does. */
+  setPeerProblem(problem: TtunError | null): void;
 }
 
-/** The search for one peer. It acts when it is told the state, and at no other time. */
+/** The search for one peer. It acts only when it is called with the state. */
 export class PeerSearch {
   readonly #peer: NamedPeer;
   readonly #tunnel: SearchingTunnel;
@@ -74,17 +70,18 @@ export class PeerSearch {
     this.#silentSince = this.#lookedUpAt = now();
   }
 
-  /** Looks the name up if the state says that it is time to, and takes what it now stands for. Never rejects. */
+  /** Looks the name up if it is time to, and connects to its present address. Never rejects: problems are reported to the tunnel. */
   async look(state: TunnelState): Promise<void> {
     if (state !== 'waiting') {
       this.#silentSince = null;
+      this.#tunnel.setPeerProblem(null);
       return;
     }
     const now = this.#now();
     const fellSilent = this.#silentSince === null;
     this.#silentSince ??= now;
     if (this.#lookingUp || !(fellSilent || now - this.#lookedUpAt >= AGAIN_MS)) return;
-    // To whom nothing is sent needs no address.
+    // While nothing is sent no address is needed.
     const packets = this.#tunnel.packetsToSend();
     if (packets === this.#packetsThen) return;
 
@@ -95,9 +92,11 @@ export class PeerSearch {
       const addresses = await this.#resolve(this.#peer, this.#address.family);
       const since = this.#silentSince;
       // It may have answered meanwhile.
-      if (since !== null) this.#take(this.#choose(addresses, now - since >= AGAIN_MS));
-    } catch {
-      // The address that there is may still be right; the name is looked up again anyway.
+      if (since !== null) await this.#take(this.#choose(addresses, now - since >= AGAIN_MS));
+      this.#tunnel.setPeerProblem(null);
+    } catch (error) {
+      // The present address may still be right, and the name is looked up again anyway.
+      this.#tunnel.setPeerProblem(asTtunError(error));
     } finally {
       this.#lookingUp = false;
     }
@@ -111,9 +110,10 @@ export class PeerSearch {
     return longSilent ? addresses[(index + 1) % addresses.length] : this.#address;
   }
 
-  #take(address: IpAddress | undefined): void {
+  async #take(address: IpAddress | undefined): Promise<void> {
     if (address === undefined || formatIpAddress(address) === formatIpAddress(this.#address)) return;
-    if (this.#tunnel.setRemote(formatEndpoint({ address, port: this.#peer.port }))) this.#address = address;
+    await this.#tunnel.setRemote({ address, port: this.#peer.port });
+    this.#address = address;
   }
 }
 

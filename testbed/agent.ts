@@ -1,4 +1,5 @@
 /** Runs in a namespace: one tunnel, opened, asked and closed by the process that started this one (see tunnel.ts). */
+import { parseEndpoint } from '../src/address.ts';
 import type { TtunError } from '../src/errors.ts';
 import { createTunnel } from '../src/index.ts';
 import type { Tunnel, TunnelEnd, TunnelOptions, TunnelStats } from '../src/index.ts';
@@ -21,8 +22,8 @@ const handlers = {
   stats(): TunnelStats {
     return tunnel().stats();
   },
-  setRemote(remote: string): boolean {
-    return inside().setRemote(remote);
+  async setRemote(remote: string): Promise<void> {
+    await inside().setRemote(parseEndpoint(remote));
   },
   /** The code of what keeps the open tunnel from working. */
   problem(): TtunError['code'] | null {

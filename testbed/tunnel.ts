@@ -43,8 +43,8 @@ export class RemoteTunnel implements AsyncDisposable {
     return this.#agent.call('stats', undefined);
   }
 
-  /** Makes another address and port the peer; says whether that could be done. */
-  setRemote(remote: string): Promise<boolean> {
+  /** Makes another address and port the peer. */
+  setRemote(remote: string): Promise<void> {
     return this.#agent.call('setRemote', remote);
   }
 

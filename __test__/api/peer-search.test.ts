@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseIpAddress } from '../../src/address.ts';
+import { formatEndpoint, parseIpAddress } from '../../src/address.ts';
 import { TtunError } from '../../src/errors.ts';
 import { PeerSearch } from '../../src/peer.ts';
 import type { TunnelState } from '../../src/stats.ts';
@@ -13,6 +13,7 @@ class Story {
   packets = 0;
   accepts = true;
   lookups = 0;
+  problem: TtunError['code'] | null = null;
   readonly remotes: string[] = [];
   readonly #search = new PeerSearch(
     PEER,
@@ -20,8 +21,12 @@ class Story {
     {
       packetsToSend: () => this.packets,
       setRemote: (remote) => {
-        if (this.accepts) this.remotes.push(remote);
-        return this.accepts;
+        if (!this.accepts) return Promise.reject(new TtunError('ERR_TTUN_NO_ROUTE', 'no route'));
+        this.remotes.push(formatEndpoint(remote));
+        return Promise.resolve();
+      },
+      setPeerProblem: (problem) => {
+        this.problem = problem?.code ?? null;
       },
     },
     { resolve: () => this.#resolve(), now: () => this.now },
@@ -110,9 +115,20 @@ test('a name that can not be resolved any more leaves the address as it is, and 
   story.addresses = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
   await story.pass(60, 'waiting');
   t.is(story.lookups, 2);
+  t.is(story.problem, 'ERR_TTUN_NAME_NOT_RESOLVED');
   story.addresses = ['192.0.2.9'];
   await story.pass(30, 'waiting');
   t.deepEqual(story.remotes, ['192.0.2.9:8000']);
+  t.is(story.problem, null);
+});
+
+test('a problem is over when the peer is heard from', async (t) => {
+  const story = new Story();
+  story.addresses = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
+  await story.pass(30, 'waiting');
+  t.is(story.problem, 'ERR_TTUN_NAME_NOT_RESOLVED');
+  await story.pass(0.5, 'up');
+  t.is(story.problem, null);
 });
 
 test('an address that the tunnel can not use now is tried again', async (t) => {
@@ -120,7 +136,9 @@ test('an address that the tunnel can not use now is tried again', async (t) => {
   story.addresses = ['192.0.2.9'];
   story.accepts = false;
   await story.pass(30, 'waiting');
+  t.is(story.problem, 'ERR_TTUN_NO_ROUTE');
   story.accepts = true;
   await story.pass(30, 'waiting');
+  t.is(story.problem, null);
   t.deepEqual(story.remotes, ['192.0.2.9:8000']);
 });

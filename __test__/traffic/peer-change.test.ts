@@ -52,8 +52,8 @@ for (const { family, address, prefix, network, any } of MOVES) {
         address,
         ...(family === 'ipv6' ? ['metric', '256'] : []),
       );
-      t.true(await a.setRemote(far), 'the same peer, spoken to from the new address');
-      t.true(await b.setRemote(socketAddress(address, PORT)));
+      await t.notThrowsAsync(a.setRemote(far), 'the same peer, from the new source address');
+      await t.notThrowsAsync(b.setRemote(socketAddress(address, PORT)));
       t.is((await a.stats()).socket.local, socketAddress(address, PORT));
       t.is((await b.stats()).socket.remote, socketAddress(address, PORT));
 
@@ -79,14 +79,19 @@ test.serial('a tunnel changes its peer, and no longer receives from the previous
     local: socketAddress(sites.b.outer.ipv4, PORT + 1),
     remote: socketAddress(sites.a.outer.ipv4, PORT),
   });
-  t.true(await a.setRemote(socketAddress(sites.b.outer.ipv4, PORT + 1)));
+  await t.notThrowsAsync(a.setRemote(socketAddress(sites.b.outer.ipv4, PORT + 1)));
   t.is((await a.stats()).state, 'waiting');
   t.is((await a.stats()).decap.lastAt, null);
   t.true((await ping(sites.a, sites.b.inner.ipv4, { count: 5 })).received >= 5);
   t.is((await a.stats()).state, 'up');
 
-  for (const impossible of ['[::1]:9000', '224.0.0.1:9000', '10.0.1.1:9000', '198.51.100.1:9000']) {
-    t.false(await a.setRemote(impossible), impossible);
+  for (const [impossible, code] of [
+    ['[::1]:9000', 'ERR_TTUN_INVALID_OPTIONS'],
+    ['224.0.0.1:9000', 'ERR_TTUN_INVALID_OPTIONS'],
+    ['10.0.1.1:9000', 'ERR_TTUN_INVALID_OPTIONS'],
+    ['198.51.100.1:9000', 'ERR_TTUN_NO_ROUTE'],
+  ] as const) {
+    await t.throwsAsync(a.setRemote(impossible), { code }, impossible);
   }
   t.true((await ping(sites.a, sites.b.inner.ipv4, { count: 5 })).received >= 5, 'the peer stays');
   const fromTheOther = (await closeAlone(t, other)).encap.packets;

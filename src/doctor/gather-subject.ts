@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { SocketAddress } from 'node:net';
 import type { BindingInterface, BindingRoute } from '../../binding.cjs';
+import { ipBytes } from '../address.ts';
 import type { IpAddress } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import { loadedBinding } from '../native.ts';
@@ -117,7 +118,12 @@ export function routeTo(
   { text, scopeId }: Pick<IpAddress, 'text' | 'scopeId'>,
   { source, bindDevice, fwmark }: RoutedSocket = PLAIN_SOCKET,
 ): BindingRoute | null {
-  const query = { remote: text, local: source, bindDevice: bindDevice ?? scopeId, fwmark };
+  const query = {
+    remote: ipBytes(text),
+    local: source === null ? null : ipBytes(source),
+    bindDevice: bindDevice ?? scopeId,
+    fwmark,
+  };
   return loadedBinding().inspectRoute(query).route;
 }
 

@@ -1,8 +1,8 @@
 //! `<tun> <local-ip> <local-port> <remote-ip> <remote-port>`
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use ttun_core::TunnelOptions;
+use ttun_core::{Endpoint, TunnelOptions};
 
 const HELP: &str = "Usage: ttun [-q] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
 
@@ -35,13 +35,18 @@ pub(crate) fn parse(arguments: Vec<String>) -> Result<Wish, String> {
     Ok(Wish::Tunnel { options: Box::new(TunnelOptions::plain(device, local, remote)), quiet })
 }
 
-/// The zone of a link-local address is the number of an interface, as `ip link` shows it: `fe80::1%2`.
-fn endpoint(side: &str, ip: &str, port: &str) -> Result<SocketAddr, String> {
+/// A link-local address names its interface: `fe80::1%eth0`.
+fn endpoint(side: &str, ip: &str, port: &str) -> Result<Endpoint, String> {
     let number = port.parse().ok().filter(|number: &u16| *number > 0);
     let number = number
         .ok_or_else(|| format!("<{side}-port>: '{port}' is not a UDP port; give a number from 1 to 65535"))?;
-    let plain = ip.parse().map(|address: IpAddr| SocketAddr::new(address, number));
-    plain.or_else(|_| format!("[{ip}]:{number}").parse()).map_err(|_| {
+    let (address, zone) = match ip.split_once('%') {
+        Some((address, zone)) => (address, Some(zone.to_owned())),
+        None => (ip, None),
+    };
+    let address = address.parse().ok().filter(|address: &IpAddr| zone.is_none() || address.is_ipv6());
+    let address = address.ok_or_else(|| {
         format!("<{side}-ip>: '{ip}' is not an IP address; write it as 192.0.2.1 or 2001:db8::1")
-    })
+    })?;
+    Ok(Endpoint { ip: address, port: number, zone })
 }

@@ -9,11 +9,12 @@ use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use crate::error::{Error, ErrorKind};
 use crate::message::IntOption;
+use crate::options::Endpoint;
 
 /// What the route to a peer depends on.
 pub(crate) struct Place {
     /// As it was asked for: the address may be left to the routing table.
-    pub(crate) local: SocketAddr,
+    pub(crate) local: Endpoint,
     pub(crate) bind_device: Option<String>,
     pub(crate) fwmark: Option<u32>,
 }

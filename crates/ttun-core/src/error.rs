@@ -32,7 +32,7 @@ pub enum ErrorKind {
     PortPermission,
     /// The routing table has no way to the remote address.
     NoRoute,
-    /// No interface has the name to which the socket is to be bound.
+    /// No interface has the name to which the socket is to be bound, or that the zone of a link-local address gives.
     BindDeviceNotFound,
     /// This user may not do what an option asks for; it takes `CAP_NET_ADMIN`.
     Permission,

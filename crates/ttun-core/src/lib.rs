@@ -40,7 +40,7 @@ mod tunnel;
 pub use bind::{UdpOffload, probe_udp_offload};
 pub use counters::ERROR_NUMBERS;
 pub use error::{Error, ErrorKind};
-pub use options::{InterfaceOptions, MtuChoice, Offload, TunnelOptions};
+pub use options::{Endpoint, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
 pub use stats::{
     DecapDrop, DecapStats, DeviceStats, EncapDrop, EncapStats, Kind, OffloadStats, SocketStats, Stat,
     TunnelState, TunnelStats, Value, table,

@@ -1,6 +1,8 @@
 //! What a tunnel is made of, as finished values: parsing and defaults live in the layers above.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+use crate::error::{Error, ErrorKind};
 
 /// Everything a [`Tunnel`](crate::Tunnel) needs to know.
 #[derive(Clone, Debug)]
@@ -8,9 +10,9 @@ pub struct TunnelOptions {
     /// Name of an existing TUN device, 1 to 15 bytes.
     pub device: String,
     /// Address and port to which the UDP socket is bound.
-    pub local: SocketAddr,
+    pub local: Endpoint,
     /// The peer's address and port, of the same family; datagrams from elsewhere are dropped by the kernel.
-    pub remote: SocketAddr,
+    pub remote: Endpoint,
     /// Inner source addresses accepted from the peer, as address and prefix length; `None` accepts all.
     pub allowed_sources: Option<Vec<(IpAddr, u8)>>,
     /// Whether to lower the MSS option of TCP SYNs that pass, so that full segments fit the route to the peer.
@@ -30,7 +32,7 @@ pub struct TunnelOptions {
 impl TunnelOptions {
     /// A tunnel over a device that is used as it is, with all that makes it fast and nothing else.
     #[must_use]
-    pub fn plain(device: impl Into<String>, local: SocketAddr, remote: SocketAddr) -> Self {
+    pub fn plain(device: impl Into<String>, local: Endpoint, remote: Endpoint) -> Self {
         Self {
             device: device.into(),
             local,
@@ -44,6 +46,54 @@ impl TunnelOptions {
             interface: None,
         }
     }
+}
+
+/// An address and port. The interface of a link-local address is known by name, which outlives its index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// The interface of a link-local IPv6 address, by name or index: `eth0` in `fe80::1%eth0` (RFC 4007, section 11).
+    pub zone: Option<String>,
+}
+
+impl Endpoint {
+    /// The socket address, with the index that the interface has now.
+    pub(crate) fn resolve(&self) -> Result<SocketAddr, Error> {
+        match (self.ip, &self.zone) {
+            (IpAddr::V6(ip), Some(zone)) => {
+                Ok(SocketAddrV6::new(ip, self.port, 0, interface_index(zone)?).into())
+            }
+            (ip, _) => Ok(SocketAddr::new(ip, self.port)),
+        }
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        let zone = match address {
+            SocketAddr::V6(address) if address.scope_id() != 0 => Some(address.scope_id().to_string()),
+            _ => None,
+        };
+        Self { ip: address.ip(), port: address.port(), zone }
+    }
+}
+
+fn interface_index(zone: &str) -> Result<u32, Error> {
+    if let Ok(index) = zone.parse() {
+        return Ok(index);
+    }
+    let found = ttun_link::find(zone)
+        .map_err(|cause| Error::system("recvmsg", &cause, &format!("looking up interface {zone}")))?;
+    found.map(|link| link.index).ok_or_else(|| {
+        Error::new(
+            ErrorKind::BindDeviceNotFound,
+            format!("there is no interface {zone} for a link-local address"),
+        )
+        .with_hint("ip -brief link lists the interfaces of this host")
+    })
 }
 
 /// What to set up of the device. What was there before is put back when the tunnel ends.

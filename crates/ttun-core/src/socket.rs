@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use socket2::{SockRef, Socket};
 
@@ -13,7 +13,7 @@ use crate::bind::{
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, Readiness};
 use crate::message::{self, IntOption};
-use crate::options::TunnelOptions;
+use crate::options::{Endpoint, TunnelOptions};
 use crate::shared::Endpoints;
 
 /// Bytes of socket buffer asked for each way: a burst of some sixty super-packets. Buffers of this size
@@ -28,15 +28,18 @@ const MAX_SEGMENTS: usize = 64;
 pub(crate) struct PeerSocket {
     inner: UdpSocket,
     place: Place,
+    /// The zone of the peer's address, as it was given.
+    remote_zone: Mutex<Option<String>>,
     segments_per_send: usize,
     gro: bool,
 }
 
 /// Binds to the local address and connects to the remote one, so that the kernel drops datagrams from anywhere else.
 pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), Error> {
-    let TunnelOptions { local, remote, offload: allowed, .. } = *options;
+    let TunnelOptions { offload: allowed, fwmark, .. } = *options;
+    let (local, remote) = (options.local.resolve()?, options.remote.resolve()?);
     check_addresses(local, remote)?;
-    let place = Place { local, bind_device: options.bind_device.clone(), fwmark: options.fwmark };
+    let place = Place { local: options.local.clone(), bind_device: options.bind_device.clone(), fwmark };
     let socket = place.bound(local, remote)?;
     socket.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
     // A connected socket needs no filter to admit the peer alone, which costs less.
@@ -55,7 +58,8 @@ pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), E
     // Where no address was given, connecting has chosen it.
     let local = inner.local_addr().unwrap_or(local);
     check_not_itself(local, remote)?;
-    Ok((PeerSocket { inner, place, segments_per_send, gro }, Endpoints { local, remote }))
+    let remote_zone = Mutex::new(options.remote.zone.clone());
+    Ok((PeerSocket { inner, place, remote_zone, segments_per_send, gro }, Endpoints { local, remote }))
 }
 
 /// Beyond the system's limit where we may, up to it otherwise; what was granted is in the stats.
@@ -82,7 +86,7 @@ impl PeerSocket {
 
     /// MTU of the route to the peer, bytes.
     pub(crate) fn path_mtu(&self) -> Option<usize> {
-        let option = if self.place.local.is_ipv4() { IntOption::IPV4_MTU } else { IntOption::IPV6_MTU };
+        let option = if self.place.local.ip.is_ipv4() { IntOption::IPV4_MTU } else { IntOption::IPV6_MTU };
         option.get(self.as_fd()).ok().and_then(|mtu| usize::try_from(mtu).ok())
     }
 
@@ -96,18 +100,22 @@ impl PeerSocket {
     ///
     /// connect(2) may be called again on a connected UDP socket, and packets flow meanwhile. Datagrams of the peer before that
     /// the kernel has already put into the receive buffer stay there and are received; none are accepted from then on.
-    pub(crate) fn reconnect(&self, now: Endpoints, remote: SocketAddr) -> Result<Endpoints, Error> {
+    pub(crate) fn reconnect(&self, now: Endpoints, remote: &Endpoint) -> Result<Endpoints, Error> {
+        let zone = remote.zone.clone();
+        let remote = remote.resolve()?;
         check_addresses(now.local, remote)?;
-        let source = self.source_towards(remote, now.local.port())?;
+        let mut local = self.place.local.resolve()?;
+        local.set_port(now.local.port());
+        let source = self.source_towards(local, remote)?;
         check_not_itself(source, remote)?;
         let socket = SockRef::from(&self.inner);
         // The filter stays: datagrams of other senders may still be on their way into the receive buffer.
         admit_only(&socket, remote)
             .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the new peer"))?;
-        let moved = if source == now.local && !self.is_lost() {
+        let moved = if source == now.local && !self.is_lost(now) {
             self.inner.connect(remote)
         } else {
-            self.dissolve_and_connect(now.local, remote)
+            self.dissolve_and_connect(local, remote)
         };
         if let Err(cause) = moved {
             // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect). If it can't be connected to
@@ -116,25 +124,35 @@ impl PeerSocket {
             let _ = self.inner.connect(now.remote);
             return Err(connect_refused(remote, &cause));
         }
+        *self.remote_zone() = zone;
         Ok(Endpoints { local: self.inner.local_addr().unwrap_or(source), remote })
+    }
+
+    /// The peer it has `now`, as it was given.
+    fn remote(&self, now: Endpoints) -> Endpoint {
+        Endpoint { zone: self.remote_zone().clone(), ..now.remote.into() }
+    }
+
+    fn remote_zone(&self) -> MutexGuard<'_, Option<String>> {
+        self.remote_zone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The local address that datagrams to `remote` will have. Another socket of the same place is asked, so that a peer
     /// without a route is refused before anything is touched.
-    fn source_towards(&self, remote: SocketAddr, port: u16) -> Result<SocketAddr, Error> {
-        let mut any_port = self.place.local;
+    fn source_towards(&self, local: SocketAddr, remote: SocketAddr) -> Result<SocketAddr, Error> {
+        let mut any_port = local;
         any_port.set_port(0);
         let probe = self.place.bound(any_port, remote)?;
         probe.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
         let found = probe.local_addr().ok().and_then(|address| address.as_socket());
         let mut source = found.unwrap_or(any_port);
-        source.set_port(port);
+        source.set_port(local.port());
         Ok(source)
     }
 
     /// Whether the socket must be connected again to reach any peer.
-    fn is_lost(&self) -> bool {
-        self.has_lost_peer() || self.has_lost_interface()
+    fn is_lost(&self, now: Endpoints) -> bool {
+        self.has_lost_peer() || self.has_lost_interface() || self.has_lost_zone(now)
     }
 
     /// Whether the last change of the peer failed half-way, and so did going back.
@@ -150,6 +168,11 @@ impl PeerSocket {
         named.is_some() && bound.is_some() && named != bound
     }
 
+    /// Whether the zone of the peer is an interface with another index now.
+    fn has_lost_zone(&self, now: Endpoints) -> bool {
+        self.remote(now).resolve().is_ok_and(|remote| remote != now.remote)
+    }
+
     /// A connected socket keeps its local address when it is connected again, even one that the routing table chose, and the
     /// interface that it is bound to. Only dissolving the association first gives that up (`__udp_disconnect` in
     /// net/ipv4/udp.c), and with it a port that the kernel chose; what is to stay is set again.
@@ -163,9 +186,7 @@ impl PeerSocket {
             socket.bind_device(Some(name.as_bytes()))?;
         }
         if socket.local_addr()?.as_socket().is_some_and(|address| address.port() == 0) {
-            let mut same_port = self.place.local;
-            same_port.set_port(local.port());
-            socket.bind(&same_port.into())?;
+            socket.bind(&local.into())?;
         }
         self.inner.connect(remote)
     }
@@ -202,7 +223,7 @@ impl DatagramSocket for Readiness<Arc<PeerSocket>> {
 
     fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
         let socket = self.get();
-        if socket.is_lost() { socket.reconnect(now, now.remote) } else { Ok(now) }
+        if socket.is_lost(now) { socket.reconnect(now, &socket.remote(now)) } else { Ok(now) }
     }
 
     async fn readable(&self) -> io::Result<()> {

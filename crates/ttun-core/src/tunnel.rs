@@ -21,7 +21,7 @@ use crate::encap::Encap;
 use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
 use crate::io::Readiness;
-use crate::options::TunnelOptions;
+use crate::options::{Endpoint, TunnelOptions};
 use crate::pump;
 use crate::reattach::{Attaching, Attachment};
 use crate::shared::{Context, DeviceFacts, Problem, SharedEndpoints, Shutdown};
@@ -93,7 +93,7 @@ impl Tunnel {
             )
             .with_hint("name the interface that leads to the peer: ip -brief link"));
         }
-        let outer_overhead = outer_overhead(&options.remote);
+        let outer_overhead = outer_overhead(&SocketAddr::new(options.remote.ip, options.remote.port));
         let interface =
             options.interface.as_ref().map(|options| Interface::new(options, outer_overhead)).transpose()?;
         let attaching = Attaching { plan: DevicePlan::new(options)?, interface, reattach: options.reattach };
@@ -103,8 +103,16 @@ impl Tunnel {
             Builder::new_current_thread().enable_io().enable_time().build().map_err(|cause| {
                 Error::system("epoll_create1", &cause, "starting the tunnel's event loop")
             })?;
-        let (socket, endpoints) = socket::open(options)?;
-        let device = attaching.attach(&socket)?;
+        let opened = socket::open(options)
+            .and_then(|(socket, endpoints)| Ok((attaching.attach(&socket)?, socket, endpoints)));
+        let (device, socket, endpoints) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                // Dropping it would panic where the caller runs in an event loop of its own.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         let socket = Arc::new(socket);
         let (receive_buffer, send_buffer) = socket.buffer_sizes();
         let device_facts = DeviceFacts::default();
@@ -164,10 +172,11 @@ impl Tunnel {
     ///
     /// # Errors
     /// Why it can't be the peer; the tunnel keeps the one it had. [`ErrorKind::Closed`] after the end.
-    pub fn set_remote(&self, remote: SocketAddr) -> Result<(), Error> {
+    pub fn set_remote(&self, remote: impl Into<Endpoint>) -> Result<(), Error> {
+        let remote = remote.into();
         let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
         let socket = self.shared.socket.upgrade().ok_or_else(closed)?;
-        self.shared.context.endpoints.change(|now| socket.reconnect(now, remote))?;
+        self.shared.context.endpoints.change(|now| socket.reconnect(now, &remote))?;
         self.shared.follow_route(&socket);
         Ok(())
     }

@@ -1,33 +1,32 @@
-//! Questions about this host's interfaces, routes and kernel, for which Node has no means: it has no netlink,
-//! and no socket options by number.
-
-use std::net::IpAddr;
+//! The interfaces, routes and UDP offloads of this host, which Node can't inspect: it has neither netlink nor socket options by
+//! number.
 
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use ttun_core::{Error, ErrorKind, probe_udp_offload};
 use ttun_link::{Interface, LinkKind, Route, RouteQuery, describe, interfaces, route_to};
 
-use crate::error::BindingError;
+use crate::BindingError;
+use crate::options::ip_address;
 use crate::stats::number;
 
 /// An interface of this network namespace.
 #[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingInterface {
-    /// The kernel's number of it.
+    /// Its index.
     pub index: u32,
     /// Its name.
     pub name: String,
-    /// What it carries: IP packets, Ethernet frames, or it is not of the TUN driver.
+    /// A TUN device (IP packets), a TAP device (Ethernet frames), or not of the TUN driver.
     #[napi(ts_type = "'tun' | 'tap' | 'other'")]
     pub kind: &'static str,
     /// Whether it was made for several queues.
     pub multi_queue: bool,
-    /// Id of the user who may attach to it.
+    /// ID of the user who may attach to it.
     pub owner: Option<u32>,
-    /// Id of the group whose members may attach to it.
+    /// ID of the group whose members may attach to it.
     pub group: Option<u32>,
-    /// The longest packet it takes, bytes.
+    /// The longest packet it can carry, bytes.
     pub mtu: u32,
     /// Whether it was brought up.
     pub up: bool,
@@ -78,23 +77,23 @@ impl From<Interface> for BindingInterface {
     }
 }
 
-/// A packet, as far as it decides its way.
+/// What the route of a packet depends on.
 #[napi(object, object_to_js = false, use_nullable = true)]
 pub struct BindingRouteQuery {
-    /// Where it goes: a numeric address.
-    pub remote: String,
-    /// Where it comes from; null for a socket that is bound to no address.
-    pub local: Option<String>,
-    /// Number of the interface that the socket is bound to.
+    /// Its destination: the bytes of the address.
+    pub remote: Vec<u8>,
+    /// Its source; null for a socket that is not bound to an address.
+    pub local: Option<Vec<u8>>,
+    /// Index of the interface that the socket is bound to.
     pub bind_device: Option<u32>,
     /// Mark of the socket's packets.
     pub fwmark: Option<u32>,
 }
 
-/// The way of a packet.
+/// The route of a packet.
 #[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingRoute {
-    /// Number of the interface by which it leaves.
+    /// Index of the interface by which it leaves.
     pub index: u32,
     /// Name of that interface.
     pub device: String,
@@ -104,34 +103,34 @@ pub struct BindingRoute {
     pub gateway: Option<String>,
     /// The source address that the kernel chooses.
     pub source: Option<String>,
-    /// The longest packet that takes this way, bytes.
+    /// The longest packet that this route can carry, bytes.
     pub mtu: u32,
 }
 
-/// A way, or why there is none.
+/// A route, or why there is none.
 #[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingRouteResult {
     /// Why there is none.
     pub error: Option<BindingError>,
-    /// The way.
+    /// The route.
     pub route: Option<BindingRoute>,
 }
 
-/// Which way a packet would go.
+/// Looks up the route that a packet would take.
 #[napi(catch_unwind)]
 #[must_use]
 #[allow(clippy::needless_pass_by_value, reason = "napi hands over objects as values")]
 pub fn inspect_route(query: BindingRouteQuery) -> BindingRouteResult {
-    match way(&query) {
+    match route(&query) {
         Ok(route) => BindingRouteResult { error: None, route: Some(route.into()) },
         Err(error) => BindingRouteResult { error: Some(error.into()), route: None },
     }
 }
 
-fn way(query: &BindingRouteQuery) -> std::result::Result<Route, Error> {
+fn route(query: &BindingRouteQuery) -> std::result::Result<Route, Error> {
     let query = RouteQuery {
-        destination: address(&query.remote)?,
-        source: query.local.as_deref().map(address).transpose()?,
+        destination: ip_address(&query.remote)?,
+        source: query.local.as_deref().map(ip_address).transpose()?,
         bind_device: query.bind_device,
         mark: query.fwmark,
     };
@@ -139,13 +138,6 @@ fn way(query: &BindingRouteQuery) -> std::result::Result<Route, Error> {
         Error::new(ErrorKind::NoRoute, format!("there is no route to {}: {cause}", query.destination))
             .with_hint(format!("look at: ip route get {}", query.destination))
             .caused_by("recvmsg", &cause)
-    })
-}
-
-fn address(text: &str) -> std::result::Result<IpAddr, Error> {
-    text.parse().map_err(|_| {
-        let message = format!("\"{}\" is not a numeric address", text.escape_debug());
-        Error::new(ErrorKind::InvalidOptions, message).with_hint("write 192.0.2.1 or 2001:db8::1")
     })
 }
 
@@ -171,7 +163,7 @@ pub struct BindingUdpOffload {
     pub receive: bool,
 }
 
-/// Asks by a socket that is bound to nothing and closed again.
+/// Asks the kernel with a socket that is closed again.
 #[napi(catch_unwind)]
 pub fn probe_udp() -> Result<BindingUdpOffload> {
     let offload = probe_udp_offload()?;

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::unistd::{Group, User};
 use ttun_core::{Error, ErrorKind};
 
-use crate::error::BindingError;
+use crate::BindingError;
 
 /// Ends the process at once, with this exit code: no destructors, no exit handlers. `process.exit` first waits for pending
 /// name lookups, which can't be cancelled and may take half a minute.

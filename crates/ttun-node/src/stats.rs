@@ -1,7 +1,7 @@
 //! The statistics of a tunnel as numbers in a buffer of the caller's, so that reading them creates no objects.
 
 use napi_derive::napi;
-use ttun_core::{ERROR_NUMBERS, Kind, Stat, TunnelState, TunnelStats, Value, table};
+use ttun_core::{ERROR_NUMBERS, Kind, OffloadStats, Stat, TunnelState, TunnelStats, Value, table};
 
 /// How the buffer is laid out.
 #[napi(object, object_from_js = false)]
@@ -76,4 +76,76 @@ fn camel_case(path: &str) -> String {
 #[expect(clippy::cast_precision_loss, reason = "documented: numbers are exact up to 2^53")]
 pub(crate) fn number(count: u64) -> f64 {
     count as f64
+}
+
+/// The statistics that are not in the buffer. They seldom change, so they are handed over only when they did.
+#[napi(object, object_from_js = false)]
+pub struct BindingDescription {
+    /// The TUN device.
+    pub device: BindingDeviceDescription,
+    /// The UDP socket.
+    pub socket: BindingSocketDescription,
+}
+
+/// The TUN device.
+#[napi(object, object_from_js = false)]
+pub struct BindingDeviceDescription {
+    /// Its name.
+    pub name: String,
+    /// Its interface index.
+    pub index: u32,
+    /// Offloads in use.
+    pub offload: BindingOffloadStats,
+}
+
+/// Offloads between the device and this program.
+#[napi(object, object_from_js = false)]
+pub struct BindingOffloadStats {
+    /// Checksums.
+    pub checksum: bool,
+    /// TCP super-packets.
+    pub tso: bool,
+    /// UDP super-packets.
+    pub uso: bool,
+}
+
+/// The UDP socket.
+#[napi(object, object_from_js = false)]
+pub struct BindingSocketDescription {
+    /// Bound to.
+    pub local: String,
+    /// Connected to.
+    pub remote: String,
+    /// Whether one receive may bring several datagrams.
+    pub gro: bool,
+    /// Bytes.
+    pub receive_buffer: f64,
+    /// Bytes.
+    pub send_buffer: f64,
+}
+
+impl From<&TunnelStats> for BindingDescription {
+    fn from(TunnelStats { device, socket, .. }: &TunnelStats) -> Self {
+        let OffloadStats { checksum, tso, uso } = device.offload;
+        Self {
+            device: BindingDeviceDescription {
+                name: device.name.clone(),
+                index: device.index,
+                offload: BindingOffloadStats { checksum, tso, uso },
+            },
+            socket: BindingSocketDescription {
+                local: socket.local.to_string(),
+                remote: socket.remote.to_string(),
+                gro: socket.gro,
+                receive_buffer: number(socket.receive_buffer as u64),
+                send_buffer: number(socket.send_buffer as u64),
+            },
+        }
+    }
+}
+
+/// What the description is made from, to see whether it changed.
+pub(crate) fn described(TunnelStats { device, socket, .. }: &TunnelStats) -> impl PartialEq {
+    let ends = (socket.local, socket.remote);
+    (&device.name, device.index, device.offload, ends, socket.gro, socket.receive_buffer, socket.send_buffer)
 }

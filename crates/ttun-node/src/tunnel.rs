@@ -1,108 +1,152 @@
-//! The handle of a running tunnel.
+//! Opening a tunnel, and the handles of a running tunnel and of a packet tap.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::UNIX_EPOCH;
 
 use napi::Status;
+use napi::bindgen_prelude::{Buffer, Env, Object, Result, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use ttun_core::{PacketTap, Tunnel, TunnelStats};
+use ttun_core::{Direction, Endpoint, Error, PacketTap, TapOptions, Tapped, Tunnel, TunnelStats};
 
-use crate::description::{BindingDescription, Description};
-use crate::error::BindingError;
-use crate::open::address;
-use crate::stats;
-use crate::watch::{BindingWatchOptions, BindingWatched};
+use crate::options::{BindingEndpoint, BindingTunnelOptions};
+use crate::stats::{self, BindingDescription, number};
+use crate::{BindingEnd, BindingError, Registry};
 
 /// A running tunnel. Garbage collection closes it.
 #[napi]
 pub struct BindingTunnel {
     tunnel: Arc<Tunnel>,
-    /// As it was when the figures were read last.
-    description: Description,
+    /// As they were read last.
+    stats: TunnelStats,
 }
 
-/// Somebody watches packets pass. Garbage collection ends it.
-#[napi]
-pub struct BindingWatch {
-    watch: Option<PacketTap>,
+/// A tunnel, or why there is none.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct BindingOpenResult {
+    /// Why the tunnel could not be opened.
+    pub error: Option<BindingError>,
+    /// The running tunnel.
+    pub tunnel: Option<BindingTunnel>,
 }
 
-/// Typed arrays of JavaScript; napi's macro takes a plain `&mut` for an object of its own.
+/// Weak: a running tunnel alone does not keep the process alive. It is called once.
+type EndFunction = ThreadsafeFunction<BindingEnd, (), BindingEnd, Status, false, true, 1>;
+
+/// Opens a tunnel; `onEnd` is called once when it has ended, for whatever reason.
+#[napi(catch_unwind, ts_return_type = "Promise<BindingOpenResult>")]
+pub fn open_tunnel(
+    env: &Env,
+    options: BindingTunnelOptions,
+    #[napi(ts_arg_type = "(end: BindingEnd) => void")] on_end: EndFunction,
+) -> Result<Object<'_>> {
+    let registry = Registry::of(*env)?;
+    let open = move || {
+        let tunnel = Arc::new(Tunnel::open(&options.try_into()?)?);
+        registry.keep(&tunnel);
+        tunnel.on_end(move |end| {
+            on_end.call(end.clone().into(), ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        Ok(BindingTunnel { stats: tunnel.stats(), tunnel })
+    };
+    off_thread(env, open, |opened| match opened {
+        Ok(tunnel) => BindingOpenResult { error: None, tunnel: Some(tunnel) },
+        Err(error) => BindingOpenResult { error: Some(error.into()), tunnel: None },
+    })
+}
+
+/// Runs `work` on a thread of its own and resolves the promise with what `convert` makes of its result.
+///
+/// Not on a thread of Node's pool, which name lookups may keep busy for half a minute.
+fn off_thread<T, R>(
+    env: &Env,
+    work: impl FnOnce() -> std::result::Result<T, Error> + Send + 'static,
+    convert: fn(std::result::Result<T, Error>) -> R,
+) -> Result<Object<'_>>
+where
+    T: Send + 'static,
+    R: ToNapiValue + 'static,
+{
+    let (deferred, promise) = env.create_deferred()?;
+    let resolve = move |done| deferred.resolve(move |_| Ok(convert(done)));
+    // Called by the thread, or here if no thread can be started.
+    let resolve = Arc::new(Mutex::new(Some(resolve)));
+    let take = |resolve: &Mutex<Option<_>>| resolve.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let for_thread = Arc::clone(&resolve);
+    let started = thread::Builder::new().name("ttun-open".to_owned()).spawn(move || {
+        if let Some(resolve) = take(&for_thread) {
+            resolve(work());
+        }
+    });
+    if let Err(cause) = started
+        && let Some(resolve) = take(&resolve)
+    {
+        resolve(Err(Error::system("clone", &cause, "starting a thread")));
+    }
+    Ok(promise)
+}
+
+/// Typed arrays of JavaScript; napi's macro would take a plain `&mut` for an object of its own.
 type Numbers<'a> = &'a mut [f64];
 type Integers<'a> = &'a mut [u64];
 
-/// A watch, or why there is none.
-#[napi(object, object_from_js = false, use_nullable = true)]
-pub struct BindingWatchResult {
-    /// Why the tunnel can't be watched.
-    pub error: Option<BindingError>,
-    /// Where packets are taken.
-    pub watch: Option<BindingWatch>,
-}
-
-/// Weak: watching alone does not keep the process alive. One call in the queue is enough to wake the watcher.
-type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
-
 #[napi]
 impl BindingTunnel {
-    pub(crate) fn new(tunnel: Arc<Tunnel>) -> Self {
-        let description = (&tunnel.stats()).into();
-        Self { tunnel, description }
-    }
-
-    /// Fills the buffer, laid out as `statsLayout` says, with the figures of this instant; still answers after
-    /// the end. Returns whether the description has changed since they were read last.
+    /// Fills the buffer, laid out as `statsLayout` says, with the current statistics; after the end, with the last ones.
+    /// Returns whether the description has changed since they were read last.
     #[napi(catch_unwind)]
     pub fn read_stats(&mut self, #[napi(ts_arg_type = "Float64Array")] buffer: Numbers<'_>) -> bool {
         let stats = self.tunnel.stats();
         stats::write_numbers(&stats, buffer);
-        self.note_description(&stats)
+        self.note(stats)
     }
 
-    /// The same with what is counted as integers; measures stand in it as the bits of their numbers.
+    /// The same with counts as integers; gauges are in it as the bits of their numbers.
     #[napi(catch_unwind)]
     pub fn read_exact_stats(&mut self, #[napi(ts_arg_type = "BigUint64Array")] buffer: Integers<'_>) -> bool {
         let stats = self.tunnel.stats();
         stats::write_exact(&stats, buffer);
-        self.note_description(&stats)
+        self.note(stats)
     }
 
-    /// What the tunnel told of itself besides numbers when its figures were read last, or when it was opened.
+    /// The statistics that are not in the buffer, as of when it was filled last, or of when the tunnel was opened.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn describe(&self) -> BindingDescription {
-        (&self.description).into()
+        (&self.stats).into()
     }
 
-    /// Whether anybody answers.
+    /// The current state, as in the statistics.
     #[napi(catch_unwind, ts_return_type = "'up' | 'waiting' | 'closed'")]
     #[must_use]
     pub fn state(&self) -> &'static str {
         self.tunnel.state().name()
     }
 
-    /// What keeps the running tunnel from working as it should: its device is gone, and why it can't be attached to again.
+    /// What keeps the running tunnel from working as it should, for example that its device is gone; null when nothing does.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn problem(&self) -> Option<BindingError> {
         self.tunnel.problem().map(BindingError::from)
     }
 
-    /// Wishes the tunnel to end; `onEnd` is called when it has.
+    /// Requests shutdown; `onEnd` is called when it is done.
     #[napi(catch_unwind)]
     pub fn request_close(&self) {
         self.tunnel.request_close();
     }
 
-    /// Makes `remote`, a numeric address and port of the same family, the peer from now on.
-    #[napi(catch_unwind)]
-    #[must_use]
-    #[allow(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
-    pub fn set_remote(&self, remote: String) -> Option<BindingError> {
-        address(&remote).and_then(|remote| self.tunnel.set_remote(remote)).err().map(BindingError::from)
+    /// Makes `remote`, of the same address family, the peer from now on. Resolves to why that is not possible; the tunnel keeps
+    /// its peer then.
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingError | null>")]
+    pub fn set_remote<'e>(&self, env: &'e Env, remote: BindingEndpoint) -> Result<Object<'e>> {
+        let tunnel = Arc::clone(&self.tunnel);
+        let set = move || tunnel.set_remote(Endpoint::try_from(remote)?);
+        off_thread(env, set, |done| done.err().map(BindingError::from))
     }
 
-    /// Starts to copy passing packets, beside who watches already; `wake` is called when there is something to take.
+    /// Starts to copy passing packets; `wake` is called when there are some to take. Several taps may be open at once.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn watch(
@@ -114,33 +158,15 @@ impl BindingTunnel {
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         };
         match self.tunnel.tap(options.into(), wake) {
-            Ok(watch) => BindingWatchResult { error: None, watch: Some(BindingWatch { watch: Some(watch) }) },
+            Ok(tap) => BindingWatchResult { error: None, watch: Some(BindingWatch { tap: Some(tap) }) },
             Err(error) => BindingWatchResult { error: Some(error.into()), watch: None },
         }
     }
-}
 
-#[napi]
-impl BindingWatch {
-    /// What was copied since the last time; nothing after `end`.
-    #[napi(catch_unwind)]
-    #[must_use]
-    pub fn take(&self) -> BindingWatched {
-        self.watch.as_ref().map(PacketTap::take).unwrap_or_default().into()
-    }
-
-    /// Ends watching.
-    #[napi(catch_unwind)]
-    pub fn end(&mut self) {
-        self.watch = None;
-    }
-}
-
-impl BindingTunnel {
-    fn note_description(&mut self, stats: &TunnelStats) -> bool {
-        let description = stats.into();
-        let changed = self.description != description;
-        self.description = description;
+    /// Keeps the statistics that were read; says whether the description changed.
+    fn note(&mut self, stats: TunnelStats) -> bool {
+        let changed = stats::described(&self.stats) != stats::described(&stats);
+        self.stats = stats;
         changed
     }
 }
@@ -148,5 +174,98 @@ impl BindingTunnel {
 impl Drop for BindingTunnel {
     fn drop(&mut self) {
         self.tunnel.request_close();
+    }
+}
+
+/// A packet tap. Garbage collection ends it.
+#[napi]
+pub struct BindingWatch {
+    tap: Option<PacketTap>,
+}
+
+/// A packet tap, or why there is none.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct BindingWatchResult {
+    /// Why the tunnel can't be tapped.
+    pub error: Option<BindingError>,
+    /// Where packets are taken.
+    pub watch: Option<BindingWatch>,
+}
+
+/// Weak: a tap alone does not keep the process alive. One queued call is enough to wake its reader.
+type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
+
+#[napi]
+impl BindingWatch {
+    /// What was copied since the last time; nothing after `end`.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn take(&self) -> BindingWatched {
+        self.tap.as_ref().map(PacketTap::take).unwrap_or_default().into()
+    }
+
+    /// Ends the tap.
+    #[napi(catch_unwind)]
+    pub fn end(&mut self) {
+        self.tap = None;
+    }
+}
+
+/// How much of the traffic to copy.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct BindingWatchOptions {
+    /// Bytes kept of each packet.
+    pub snap_length: u32,
+    /// Packets kept until they are taken.
+    pub capacity: u32,
+    /// The most packets copied in any one second; null copies all.
+    pub packets_per_second: Option<u32>,
+    /// True copies only packets from the device, false only those from the network; null both.
+    pub outbound: Option<bool>,
+}
+
+impl From<BindingWatchOptions> for TapOptions {
+    fn from(options: BindingWatchOptions) -> Self {
+        let direction = |outbound| if outbound { Direction::Outbound } else { Direction::Inbound };
+        Self {
+            snap_length: options.snap_length as usize,
+            capacity: options.capacity as usize,
+            packets_per_second: options.packets_per_second,
+            direction: options.outbound.map(direction),
+        }
+    }
+}
+
+/// What was copied since the last time.
+#[napi(object, object_from_js = false)]
+pub struct BindingWatched {
+    /// The packets, oldest first.
+    pub packets: Vec<BindingPacket>,
+    /// How many passed without being copied.
+    pub left_out: f64,
+}
+
+/// The beginning of a packet.
+#[napi(object, object_from_js = false)]
+pub struct BindingPacket {
+    /// True from the device to the peer, false the other way.
+    pub outbound: bool,
+    /// When it passed, ms since the epoch, with fraction.
+    pub at: f64,
+    /// Length of the whole packet, bytes.
+    pub length: u32,
+    /// Its first bytes.
+    pub data: Buffer,
+}
+
+impl From<Tapped> for BindingWatched {
+    fn from(tapped: Tapped) -> Self {
+        let packets = tapped.packets.into_iter().map(|packet| BindingPacket {
+            outbound: packet.direction == Direction::Outbound,
+            at: packet.at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1e3),
+            length: packet.len as u32,
+            data: packet.data.into(),
+        });
+        Self { packets: packets.collect(), left_out: number(tapped.left_out) }
     }
 }

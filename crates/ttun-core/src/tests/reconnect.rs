@@ -54,7 +54,7 @@ fn only_the_new_peer_is_heard_and_spoken_to() {
     for loopback in LOOPBACKS {
         let ((before, before_at), (after, after_at)) = (peer(loopback), peer(loopback));
         let (socket, endpoints) = opened(loopback, before_at);
-        let moved = socket.reconnect(endpoints, after_at).unwrap();
+        let moved = socket.reconnect(endpoints, &after_at.into()).unwrap();
         assert_eq!(moved, Endpoints { remote: after_at, ..endpoints });
         before.send_to(b"late", moved.local).unwrap();
         after.send_to(b"Hello", moved.local).unwrap();
@@ -71,7 +71,7 @@ fn what_the_old_peer_sent_in_its_time_is_still_received() {
         let ((before, before_at), (_after, after_at)) = (peer(loopback), peer(loopback));
         let (socket, endpoints) = opened(loopback, before_at);
         before.send_to(b"in time", endpoints.local).unwrap();
-        socket.reconnect(endpoints, after_at).unwrap();
+        socket.reconnect(endpoints, &after_at.into()).unwrap();
         assert_eq!(received(&socket), b"in time");
     }
 }
@@ -85,7 +85,7 @@ fn what_can_not_be_the_peer_is_refused_and_the_old_one_stays() {
         let (old, old_at) = peer(loopback);
         let (socket, endpoints) = opened(loopback, old_at);
         for remote in impossible.map(|remote| remote.parse().unwrap()).into_iter().chain([endpoints.local]) {
-            let error = socket.reconnect(endpoints, remote).unwrap_err();
+            let error = socket.reconnect(endpoints, &remote.into()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidOptions, "{remote}");
             assert!(error.hint().is_some());
         }

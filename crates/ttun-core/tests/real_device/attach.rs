@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use ttun_core::{End, Error, ErrorKind, Tunnel, TunnelOptions};
 
 use crate::namespace::{become_user, isolated, run};
-use crate::site::{await_up, description, make_device, options, send_segmented};
+use crate::site::{await_up, description, endpoint, make_device, options, send_segmented};
 use crate::tun::{IFF_PLAIN, OtherProgram};
 
 /// Any user but root.
@@ -109,7 +109,7 @@ fn a_low_port_is_refused_to_an_ordinary_user() {
     isolated(|| {
         run(&format!("ip tuntap add dev tun0 mode tun user {USER}"));
         become_user(USER);
-        let error = refused(&TunnelOptions { local: "127.0.0.1:80".parse().unwrap(), ..options("tun0") });
+        let error = refused(&TunnelOptions { local: endpoint("127.0.0.1:80"), ..options("tun0") });
         assert_eq!(error.kind(), ErrorKind::PortPermission);
         opens_and_closes("tun0");
     });
@@ -119,9 +119,8 @@ fn a_low_port_is_refused_to_an_ordinary_user() {
 fn a_peer_without_a_route_is_refused() {
     isolated(|| {
         run("ip tuntap add dev tun0 mode tun");
-        let local = "0.0.0.0:0".parse().unwrap();
-        let error =
-            refused(&TunnelOptions { local, remote: "192.0.2.2:8000".parse().unwrap(), ..options("tun0") });
+        let local = endpoint("0.0.0.0:0");
+        let error = refused(&TunnelOptions { local, remote: endpoint("192.0.2.2:8000"), ..options("tun0") });
         assert_eq!(error.kind(), ErrorKind::NoRoute);
         assert!(error.hint().unwrap().contains("ip route get 192.0.2.2"));
     });
@@ -132,7 +131,7 @@ fn a_tunnel_that_is_refused_leaves_the_device_free() {
     isolated(|| {
         run("ip tuntap add dev tun0 mode tun");
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let error = refused(&TunnelOptions { local: taken.local_addr().unwrap(), ..options("tun0") });
+        let error = refused(&TunnelOptions { local: taken.local_addr().unwrap().into(), ..options("tun0") });
         assert_eq!(error.kind(), ErrorKind::PortInUse);
         drop(OtherProgram::plain("tun0"));
     });

@@ -7,7 +7,7 @@ use std::thread;
 use ttun_core::{End, ErrorKind, Offload, Tunnel, TunnelOptions, TunnelState};
 
 use crate::namespace::{isolated, run};
-use crate::site::{HEADERS, Site, answer, await_up, bound, make_device, options, received};
+use crate::site::{HEADERS, Site, answer, await_up, bound, endpoint, make_device, options, received};
 use crate::tun::eventually;
 
 #[test]
@@ -68,8 +68,8 @@ fn every_packet_is_accounted_for_while_peers_change_under_traffic() {
 fn anywhere(local: &str, peer: &UdpSocket, bind_device: Option<&str>) -> Tunnel {
     make_device();
     Tunnel::open(&TunnelOptions {
-        local: local.parse().unwrap(),
-        remote: peer.local_addr().unwrap(),
+        local: endpoint(local),
+        remote: peer.local_addr().unwrap().into(),
         bind_device: bind_device.map(str::to_owned),
         ..options("tun0")
     })
@@ -151,7 +151,7 @@ fn a_peer_without_a_route_is_refused_and_the_tunnel_keeps_what_it_had() {
             let peer = bound(hosts);
             let tunnel = anywhere(local, &peer, None);
             let before = tunnel.stats().socket;
-            let error = tunnel.set_remote(elsewhere.parse().unwrap()).unwrap_err();
+            let error = tunnel.set_remote(endpoint(elsewhere)).unwrap_err();
             assert!([ErrorKind::NoRoute, ErrorKind::System].contains(&error.kind()), "{error}");
             let after = tunnel.stats().socket;
             assert_eq!((after.local, after.remote), (before.local, before.remote));
@@ -203,7 +203,7 @@ fn a_tunnel_that_has_ended_takes_no_other_peer() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         site.closed();
-        let error = site.tunnel.set_remote("127.0.0.1:8001".parse().unwrap()).unwrap_err();
+        let error = site.tunnel.set_remote(endpoint("127.0.0.1:8001")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Closed);
     });
 }

@@ -1,11 +1,12 @@
 //! The interface and the mark of the outer socket.
 
+use std::net::SocketAddr;
 use std::thread;
 
-use ttun_core::{EncapDrop, Error, ErrorKind, Tunnel, TunnelOptions};
+use ttun_core::{EncapDrop, Endpoint, Error, ErrorKind, Tunnel, TunnelOptions};
 
 use crate::namespace::{become_user, isolated, run};
-use crate::site::{await_up, bound, options};
+use crate::site::{await_up, bound, endpoint, options};
 use crate::tun::eventually;
 
 /// Any user but root.
@@ -23,11 +24,7 @@ fn two_ways() {
 }
 
 fn over_the_ways() -> TunnelOptions {
-    TunnelOptions {
-        local: "192.0.2.1:0".parse().unwrap(),
-        remote: "192.0.2.2:8000".parse().unwrap(),
-        ..options("tun0")
-    }
+    TunnelOptions { local: endpoint("192.0.2.1:0"), remote: endpoint("192.0.2.2:8000"), ..options("tun0") }
 }
 
 fn refused(options: &TunnelOptions) -> Error {
@@ -117,8 +114,8 @@ fn an_interface_that_is_made_anew_is_followed() {
             run("ip address add 10.0.2.1/24 dev tun0");
             run("ip link set tun0 up");
             let bound_to_way = TunnelOptions {
-                local: local.parse().unwrap(),
-                remote: remote.parse().unwrap(),
+                local: endpoint(local),
+                remote: endpoint(remote),
                 bind_device: Some("way".to_owned()),
                 ..options("tun0")
             };
@@ -149,4 +146,71 @@ fn an_interface_that_is_made_anew_is_followed() {
             assert_eq!((after.local, after.remote), (before.local, before.remote));
         });
     }
+}
+
+fn link_local(ip: &str, port: u16) -> Endpoint {
+    Endpoint { ip: ip.parse().unwrap(), port, zone: Some("way".to_owned()) }
+}
+
+#[test]
+fn the_interface_of_a_link_local_address_is_looked_up_by_name_again() {
+    for local in [link_local("fe80::1", 9000), endpoint("[::]:9000")] {
+        isolated(|| {
+            let make = || {
+                run("ip link add way type veth peer name end");
+                run("ip link set end up");
+                run("ip link set way up");
+                run("ip address add fe80::1/64 dev way nodad");
+            };
+            make();
+            run("ip tuntap add dev tun0 mode tun");
+            run("ip address add 10.0.2.1/24 dev tun0");
+            run("ip link set tun0 up");
+            let remote = link_local("fe80::2", 8000);
+            let tunnel =
+                Tunnel::open(&TunnelOptions { local: local.clone(), remote, ..options("tun0") }).unwrap();
+            await_up();
+            let program = bound("10.0.2.1:7000");
+            let send = || {
+                program.send_to(b"Hello World", "10.0.2.2:9000").unwrap();
+            };
+            let zone = || match tunnel.stats().socket.remote {
+                SocketAddr::V6(remote) => remote.scope_id(),
+                SocketAddr::V4(remote) => panic!("{remote}"),
+            };
+            let before = zone();
+
+            run("ip link delete way");
+            send();
+            eventually("what is sent is lost", || tunnel.stats().encap.drops.iter().sum::<u64>() == 1);
+            make();
+            let packets = tunnel.stats().encap.packets;
+            eventually("packets are sent again", || {
+                send();
+                tunnel.stats().encap.packets > packets
+            });
+            assert_ne!(zone(), before);
+            assert_eq!(tunnel.stats().socket.local.port(), 9000);
+        });
+    }
+}
+
+#[test]
+fn a_link_local_address_of_an_interface_that_is_not_there_is_refused() {
+    isolated(|| {
+        two_ways();
+        let (local, remote) = (endpoint("[::]:0"), link_local("fe80::2", 8000));
+        let error =
+            refused(&TunnelOptions { local: local.clone(), remote: remote.clone(), ..options("tun0") });
+        assert_eq!(error.kind(), ErrorKind::BindDeviceNotFound);
+        assert!(error.message().contains("way"), "{error}");
+
+        let remote_here = Endpoint { zone: Some("way1".to_owned()), ..remote.clone() };
+        run("ip address add fe80::1/64 dev way1 nodad");
+        let tunnel = Tunnel::open(&TunnelOptions { local, remote: remote_here, ..options("tun0") }).unwrap();
+        let before = tunnel.stats().socket;
+        assert_eq!(tunnel.set_remote(remote).unwrap_err().kind(), ErrorKind::BindDeviceNotFound);
+        let after = tunnel.stats().socket;
+        assert_eq!((after.local, after.remote), (before.local, before.remote));
+    });
 }

@@ -7,7 +7,7 @@ use std::thread;
 use ttun_core::{End, Error, ErrorKind, InterfaceOptions, MtuChoice, Tunnel, TunnelOptions};
 
 use crate::namespace::{become_user, isolated, run};
-use crate::site::{Site, answer, bound, description, end_of, make_device, options};
+use crate::site::{Site, answer, bound, description, end_of, endpoint, make_device, options};
 use crate::tun::LIMIT;
 
 /// Any user but root.
@@ -229,7 +229,7 @@ fn no_device_is_made_for_a_socket_that_can_not_be_opened() {
     isolated(|| {
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         let local = taken.local_addr().unwrap();
-        let error = refused(&TunnelOptions { local, ..set_up(made()) });
+        let error = refused(&TunnelOptions { local: local.into(), ..set_up(made()) });
         assert_eq!(error.kind(), ErrorKind::PortInUse);
         assert!(!exists());
     });
@@ -288,7 +288,7 @@ fn the_automatic_mtu_fits_the_route_to_the_peer() {
         isolated(|| {
             run("ip link set lo mtu 1500");
             let automatic = InterfaceOptions { mtu: MtuChoice::Auto, ..made() };
-            let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+            let (local, remote) = (endpoint(local), endpoint(remote));
             let tunnel = Tunnel::open(&TunnelOptions { local, remote, ..set_up(automatic) }).unwrap();
             assert_eq!(tunnel.stats().device.mtu, mtu);
         });
@@ -307,15 +307,16 @@ fn the_automatic_mtu_follows_the_route_to_another_peer_and_is_put_back_at_the_en
         let before = description("tun0");
         let automatic = InterfaceOptions { mtu: MtuChoice::Auto, ..InterfaceOptions::default() };
         let here = bound("127.0.0.1:0").local_addr().unwrap();
-        let local = "0.0.0.0:0".parse().unwrap();
-        let tunnel = Tunnel::open(&TunnelOptions { local, remote: here, ..set_up(automatic) }).unwrap();
+        let local = endpoint("0.0.0.0:0");
+        let tunnel =
+            Tunnel::open(&TunnelOptions { local, remote: here.into(), ..set_up(automatic) }).unwrap();
         for _ in 0..2 {
             assert_eq!(tunnel.stats().device.mtu, 1472);
-            tunnel.set_remote("192.0.2.2:8000".parse().unwrap()).unwrap();
+            tunnel.set_remote(endpoint("192.0.2.2:8000")).unwrap();
             assert_eq!(tunnel.stats().device.mtu, 1372);
             tunnel.set_remote(here).unwrap();
         }
-        tunnel.set_remote("192.0.2.2:8000".parse().unwrap()).unwrap();
+        tunnel.set_remote(endpoint("192.0.2.2:8000")).unwrap();
         assert!(tunnel.problem().is_none());
         drop(tunnel);
         assert_eq!(description("tun0"), before);

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::{Receiver, channel};
 
-use ttun_core::{End, Offload, Tunnel, TunnelOptions, TunnelStats};
+use ttun_core::{End, Endpoint, Offload, Tunnel, TunnelOptions, TunnelStats};
 
 use crate::namespace::run;
 use crate::tun::{LIMIT, eventually};
@@ -14,7 +14,12 @@ pub(crate) const HEADERS: usize = 28;
 
 /// Options of a tunnel over loopback, to nobody.
 pub(crate) fn options(device: &str) -> TunnelOptions {
-    TunnelOptions::plain(device, "127.0.0.1:0".parse().unwrap(), "127.0.0.1:8000".parse().unwrap())
+    TunnelOptions::plain(device, endpoint("127.0.0.1:0"), endpoint("127.0.0.1:8000"))
+}
+
+/// An address and port without a zone.
+pub(crate) fn endpoint(text: &str) -> Endpoint {
+    text.parse::<SocketAddr>().unwrap().into()
 }
 
 /// Makes `tun0` with 10.0.2.1/24, up, and without packets of its own accord.
@@ -60,7 +65,7 @@ impl Site {
     /// The peer is that of the site, whatever the options say.
     pub(crate) fn with(options: TunnelOptions) -> Self {
         let peer = bound("127.0.0.1:0");
-        let remote = peer.local_addr().unwrap();
+        let remote = peer.local_addr().unwrap().into();
         let tunnel = Tunnel::open(&TunnelOptions { remote, ..options }).unwrap();
         peer.connect(tunnel.stats().socket.local).unwrap();
         await_up();
