@@ -21,6 +21,9 @@ pub(crate) struct Clock {
     heard: AtomicU32,
     /// Nanoseconds, so that the uptime does not go back when it stands still.
     ended: AtomicU64,
+    /// Milliseconds; in tests time passes only when they say so.
+    #[cfg(test)]
+    test_time: AtomicU64,
 }
 
 impl Clock {
@@ -28,7 +31,16 @@ impl Clock {
         let never = || AtomicU64::new(0);
         let heard = AtomicU32::new(0);
         let (start, opened_at) = (Instant::now(), epoch_ms(SystemTime::now()));
-        Self { start, opened_at, sent: never(), received: never(), heard, ended: never() }
+        Self {
+            start,
+            opened_at,
+            sent: never(),
+            received: never(),
+            heard,
+            ended: never(),
+            #[cfg(test)]
+            test_time: never(),
+        }
     }
 
     /// When the tunnel began, in ms since the epoch.
@@ -38,7 +50,15 @@ impl Clock {
 
     /// Uptime, ms.
     pub(crate) fn now(&self) -> u64 {
-        self.start.elapsed().as_millis() as u64
+        #[cfg(test)]
+        return self.test_time.load(Ordering::Relaxed);
+        #[cfg(not(test))]
+        return self.start.elapsed().as_millis() as u64;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn advance(&self, ms: u64) {
+        self.test_time.fetch_add(ms, Ordering::Relaxed);
     }
 
     pub(crate) fn mark_sent(&self) {

@@ -31,6 +31,13 @@ const BUDGET_BYTES: usize = 256 * 1024;
 /// not believe in routes of under 552 (`ip_rt_min_pmtu`), and outer headers take 28.
 const ALWAYS_FITS: usize = 552 - 28;
 
+/// Attempts at a send: after one error that says nothing about the packets, such as a lack of memory, the next may do.
+const ATTEMPTS: usize = 2;
+
+/// Attempts at a send where each error may be an answer to a datagram sent earlier: more answers than that hardly come between
+/// these calls, so the kernel refuses the send itself.
+const ATTEMPTS_AT_ANSWERS: usize = 4;
+
 /// Between one attempt to recover the socket and the next, ms.
 const RECOVER_EVERY_MS: u64 = 1000;
 
@@ -53,8 +60,8 @@ pub(crate) struct Encap<'t, D, S> {
     /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
     unfragmented_len: usize,
     retry: RetryDelay,
-    /// When it was last tried to recover the socket, ms of uptime.
-    recovery_tried: Cell<u64>,
+    /// When the socket may be recovered (again), ms of uptime.
+    recover_at: Cell<u64>,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
@@ -74,7 +81,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             segments_per_send: granted_segments,
             unfragmented_len: 0,
             retry: RetryDelay::default(),
-            recovery_tried: Cell::new(0),
+            recover_at: Cell::new(0),
         };
         encap.learn_path_mtu();
         encap
@@ -174,81 +181,88 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         if packets == 0 {
             return;
         }
-        if packets == 1 {
-            self.send_one(0).await;
-        } else {
-            self.send_all().await;
+        if packets == 1 || !self.send_together().await {
+            self.send_singly().await;
         }
         self.batch.clear();
         self.context.clock.mark_sent();
     }
 
-    /// Errors of a connected UDP socket are asynchronous: an ICMP answer to an earlier datagram is handed to the next call, which
-    /// then has moved nothing (`sock_error` in include/net/sock.h). So a failed send is tried once more before anything is counted
-    /// as lost, and a batch that fails twice is sent packet by packet: it must not be lost to an error that belongs to one of its
-    /// packets, or to none of them.
-    async fn send_all(&mut self) {
+    /// Sends all packets by one call. `false` where each has to be sent on its own.
+    async fn send_together(&mut self) -> bool {
         let segment_len = Some(self.batch.segment_len() as u16);
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
         let pieces = self.batch.gather(&self.buffer, &mut slices);
-        for _attempt in 0..2 {
-            match self.send(pieces, segment_len).await {
-                Ok(()) => return self.sent(self.batch.packets(), self.batch.bytes()),
-                Err(Refused::Closed) => {
-                    return self.context.encap.drop(EncapDrop::Closed, self.batch.packets());
+        match self.send(pieces, segment_len).await {
+            Ok(()) => self.sent(self.batch.packets(), self.batch.bytes()),
+            Err(Refused::By(error)) if refuses_segments(&error) => {
+                if error.raw_os_error() == Some(libc::EIO) {
+                    self.segments_per_send = 1;
+                    self.context.segments_per_send.store(1, Ordering::Relaxed);
+                } else {
+                    self.learn_path_mtu();
                 }
-                Err(Refused::By(error)) => {
-                    self.context.errors.count(&error);
-                    match error.raw_os_error() {
-                        // A segment is longer than the route's MTU (EINVAL before kernel 6.14), which must
-                        // have become smaller: segmented sends are never fragmented, single ones are.
-                        Some(libc::EMSGSIZE | libc::EINVAL) => {
-                            self.learn_path_mtu();
-                            break;
-                        }
-                        // The interface can't take segments, having no checksum offload (udp(7)).
-                        Some(libc::EIO) => {
-                            self.segments_per_send = 1;
-                            self.context.segments_per_send.store(1, Ordering::Relaxed);
-                            break;
-                        }
-                        _ => {}
-                    }
-                }
+                return false;
             }
+            Err(refused) => self.lost(&refused, self.batch.packets()),
         }
-        for index in 0..self.batch.packets() {
-            self.send_one(index).await;
-        }
+        true
     }
 
-    async fn send_one(&mut self, index: usize) {
-        let len = self.batch.packet_len(index);
-        if len > ALWAYS_FITS {
-            self.learn_path_mtu();
-        }
-        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        let pieces = self.batch.gather_one(index, &self.buffer, &mut slices);
-        let mut lost = EncapDrop::SendError;
-        for _attempt in 0..2 {
+    async fn send_singly(&mut self) {
+        let packets = self.batch.packets();
+        for index in 0..packets {
+            let len = self.batch.packet_len(index);
+            if len > ALWAYS_FITS {
+                self.learn_path_mtu();
+            }
+            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+            let pieces = self.batch.gather_one(index, &self.buffer, &mut slices);
             match self.send(pieces, None).await {
                 Ok(()) => {
                     self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len));
-                    return self.sent(1, len);
+                    self.sent(1, len);
                 }
-                Err(Refused::Closed) => return self.context.encap.drop(EncapDrop::Closed, 1),
-                Err(Refused::By(error)) => {
-                    self.context.errors.count(&error);
-                    lost = reason(&error);
-                    self.recover_socket(&error);
+                Err(Refused::By(error)) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                    self.lost(&Refused::By(error), 1);
                 }
+                // No other error depends on the packet, so the rest would be refused as well.
+                Err(refused) => return self.lost(&refused, packets - index),
             }
         }
-        self.context.encap.drop(lost, 1);
+    }
+
+    /// Sends `pieces`, with more attempts where an error says nothing about them.
+    ///
+    /// Errors of a connected UDP socket are asynchronous: an ICMP answer to an earlier datagram is handed to the next call, which
+    /// then has moved nothing (`sock_error` in include/net/sock.h).
+    async fn send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> Result<(), Refused> {
+        let mut attempts = 0;
+        loop {
+            let error = match self.send_when_possible(pieces, segment_len).await {
+                Err(Refused::By(error)) => error,
+                done => return done,
+            };
+            self.context.errors.count(&error);
+            attempts += 1;
+            self.recover_socket(&error);
+            let most = match segment_len {
+                Some(_) if refuses_segments(&error) => 1,
+                _ if may_be_an_answer(&error) => ATTEMPTS_AT_ANSWERS,
+                _ => ATTEMPTS,
+            };
+            if attempts >= most {
+                return Err(Refused::By(error));
+            }
+        }
     }
 
     /// A full send buffer is waited for: meanwhile packets queue at the device, and the kernel drops there.
-    async fn send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> Result<(), Refused> {
+    async fn send_when_possible(
+        &self,
+        pieces: &[IoSlice<'_>],
+        segment_len: Option<u16>,
+    ) -> Result<(), Refused> {
         let send = || self.socket.try_send(pieces, segment_len);
         when_possible(self.context, send, async || self.socket.writable().await).await
     }
@@ -260,19 +274,27 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         counters.bytes.add(bytes);
     }
 
+    fn lost(&self, refused: &Refused, packets: usize) {
+        let reason = match refused {
+            Refused::Closed => EncapDrop::Closed,
+            Refused::By(error) => reason(error),
+        };
+        self.context.encap.drop(reason, packets);
+    }
+
     /// A socket that is bound to an interface stays bound to it when that is deleted, and does not reach another of the same name
     /// (ENODEV in IPv4, ENETUNREACH in IPv6); one whose change of peer failed half-way has none (EDESTADDRREQ). After such errors
     /// it is reconnected, if that is the reason, at most once a second.
     fn recover_socket(&self, error: &io::Error) {
         let now = self.context.clock.now();
         if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH | libc::EDESTADDRREQ))
-            || now < self.recovery_tried.get() + RECOVER_EVERY_MS
+            || now < self.recover_at.get()
         {
             return;
         }
-        self.recovery_tried.set(now);
+        self.recover_at.set(now + RECOVER_EVERY_MS);
         // When it fails it is tried again after another error.
-        let _ = self.context.endpoints.change(|endpoints| self.socket.recover(endpoints));
+        let _ = self.context.endpoints.try_change(|endpoints| self.socket.recover(endpoints));
     }
 }
 
@@ -311,6 +333,32 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
         let ready = self.device.readable().await;
         ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the device"))
     }
+}
+
+/// Whether a segmented send failed because it was segmented: a segment is longer than the route's MTU (EMSGSIZE; EINVAL before
+/// kernel 6.14), which must have become smaller, as segmented sends are never fragmented; or the interface can't take segments,
+/// having no checksum offload (EIO, udp(7)).
+fn refuses_segments(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL | libc::EIO))
+}
+
+/// Whether the network may have reported it by ICMP (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in net/ipv6/icmp.c);
+/// most of these are errors of this host's routing table as well.
+fn may_be_an_answer(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+                | libc::EPROTO
+                | libc::EACCES
+        )
+    )
 }
 
 fn reason(error: &io::Error) -> EncapDrop {

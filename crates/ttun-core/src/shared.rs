@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::Notify;
 use ttun_packet::SourceFilter;
@@ -127,7 +127,26 @@ impl SharedEndpoints {
 
     /// Replaces the endpoints by what `change` makes of them. When it fails or returns the same, they stay.
     pub(crate) fn change<E>(&self, change: impl FnOnce(Endpoints) -> Result<Endpoints, E>) -> Result<(), E> {
-        let _changing = lock(&self.changing);
+        self.change_locked(&lock(&self.changing), change)
+    }
+
+    /// The same, unless another thread is changing them at this moment.
+    pub(crate) fn try_change<E>(
+        &self,
+        change: impl FnOnce(Endpoints) -> Result<Endpoints, E>,
+    ) -> Result<(), E> {
+        match self.changing.try_lock() {
+            Ok(changing) => self.change_locked(&changing, change),
+            Err(TryLockError::Poisoned(changing)) => self.change_locked(changing.get_ref(), change),
+            Err(TryLockError::WouldBlock) => Ok(()),
+        }
+    }
+
+    fn change_locked<E>(
+        &self,
+        _changing: &MutexGuard<'_, ()>,
+        change: impl FnOnce(Endpoints) -> Result<Endpoints, E>,
+    ) -> Result<(), E> {
         let before = self.get();
         let after = change(before)?;
         if after != before {
@@ -219,6 +238,16 @@ mod tests {
         assert_eq!(shared.change(|_| Err("no route")), Err("no route"));
         shared.change(Ok::<_, ()>).unwrap();
         assert_eq!((shared.newer_than(first), shared.get()), (None, before));
+    }
+
+    #[test]
+    fn a_change_that_must_not_wait_is_left_out_during_another() {
+        let shared = SharedEndpoints::new(endpoints("192.0.2.1:1", "192.0.2.2:2"));
+        let after = endpoints("192.0.2.1:1", "192.0.2.3:3");
+        let within = |now| shared.try_change(|_| Err("made")).map(|()| now);
+        assert_eq!(shared.change(within), Ok(()));
+        shared.try_change(|_| Ok::<_, ()>(after)).unwrap();
+        assert_eq!(shared.get(), after);
     }
 
     #[test]

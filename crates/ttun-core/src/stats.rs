@@ -177,8 +177,9 @@ values! {
         /// Datagrams lost because the receive buffer was full. A merged run counts once, so this is a lower bound.
         receive_overflow: u32 => Count(|stats| stats.socket.receive_overflow.into()), unit: "datagrams",
             label: "lost to a full receive buffer (at least)", metric: "ttun_receive_overflow_total";
-        /// Errors that the socket reported, by name, such as `{ ECONNREFUSED: 3 }`. Among them are answers of the network (ICMP) to
-        /// datagrams that had been sent successfully: they show that the peer refuses, although no packet counts as dropped.
+        /// Errors that the socket reported, by name, such as `{ ECONNREFUSED: 3 }`. Each report counts once, however many packets it
+        /// cost; packets lost are in `encap.drops`. Among them are answers of the network (ICMP) to datagrams that had been sent
+        /// successfully: they show that the peer refuses, although no packet counts as dropped.
         errors: Vec<(i32, u64)> => Errors, unit: "errors", label: "socket errors",
             metric: "ttun_socket_errors_total";
     }

@@ -1,6 +1,6 @@
 //! Every error that the socket may give, one at a time.
 //!
-//! Errors of a connected socket belong to datagrams sent earlier as often as to the call that tells them.
+//! Errors of a connected socket belong to datagrams sent earlier as often as to the call that reports them.
 
 use std::sync::atomic::Ordering;
 
@@ -13,6 +13,13 @@ const ERRNOS: std::ops::RangeInclusive<i32> = 1..=133;
 
 /// Errors that only say that the call should be made again.
 const AGAIN: [i32; 2] = [libc::EAGAIN, libc::EINTR];
+
+/// Errors of a send that may have come of its being segmented.
+const REFUSING_SEGMENTS: [i32; 3] = [libc::EMSGSIZE, libc::EINVAL, libc::EIO];
+
+/// Errors that the network reports by ICMP.
+const ANSWERS: [i32; 5] =
+    [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EHOSTDOWN, libc::EACCES];
 
 /// Hands `packets` to a tunnel whose next sends fail as `script` says; says what was sent.
 fn sent(site: &Site, packets: &[Vec<u8>], script: &[i32]) -> Vec<Vec<u8>> {
@@ -44,9 +51,9 @@ fn one_error_before_a_single_packet_does_not_cost_it() {
 }
 
 #[test]
-fn a_batch_that_fails_twice_is_sent_packet_by_packet() {
+fn a_batch_whose_segments_are_refused_is_sent_packet_by_packet() {
     let packets = udp_flow(30, 1000);
-    for errno in ERRNOS.filter(|errno| !AGAIN.contains(errno)) {
+    for errno in REFUSING_SEGMENTS {
         let site = Site::alone();
         assert_eq!(sent(&site, &packets, &[errno; 2]), packets, "errno {errno}");
         assert_eq!(site.socket.sends(), [1; 30]);
@@ -54,13 +61,55 @@ fn a_batch_that_fails_twice_is_sent_packet_by_packet() {
 }
 
 #[test]
-fn only_the_packet_that_fails_again_and_again_is_lost() {
+fn several_answers_of_the_network_in_a_row_do_not_cost_a_batch() {
     let packets = udp_flow(30, 1000);
-    for errno in ERRNOS.filter(|errno| !AGAIN.contains(errno)) {
+    for errno in ANSWERS {
         let site = Site::alone();
-        let sent = sent(&site, &packets, &[errno; 4]);
-        // The last try of the first packet is spared where a batch is not tried twice.
-        assert!(sent == packets[1..] || sent == packets, "errno {errno}");
+        assert_eq!(sent(&site, &packets, &[errno; 3]), packets, "errno {errno}");
+        assert_eq!(site.socket.sends(), [30]);
+        assert_eq!(site.context.errors.occurred(), [(errno, 3)]);
+    }
+}
+
+#[test]
+fn only_the_packet_that_is_too_long_again_and_again_is_lost() {
+    let packets = udp_flow(30, 1000);
+    let site = Site::alone();
+    assert_eq!(sent(&site, &packets, &[libc::EMSGSIZE; 4]), packets[1..]);
+    assert_eq!(site.encap_drops(EncapDrop::TooBig), 1);
+}
+
+#[test]
+fn an_error_that_belongs_to_no_packet_costs_a_batch_few_calls() {
+    for errno in ERRNOS.filter(|errno| !AGAIN.contains(errno) && *errno != libc::EMSGSIZE) {
+        let site = Site::alone();
+        let [ended] = running([&site], async {
+            site.socket.fail_sends(Some(errno));
+            site.device.hand_over(&udp_flow(64, 1000));
+            site.settled().await;
+        });
+        assert!(ended.is_ok());
+        assert_eq!(site.context.encap.snapshot().dropped(), 64, "errno {errno}");
+        let calls = site.socket.send_faults().calls();
+        assert!(calls <= 4, "errno {errno}: {calls} calls");
+        assert_eq!(site.context.errors.occurred(), [(errno, calls as u64)], "each report counts once");
+    }
+}
+
+#[test]
+fn a_lost_socket_is_recovered_at_once_and_then_at_most_once_a_second() {
+    for errno in [libc::ENODEV, libc::ENETUNREACH, libc::EDESTADDRREQ] {
+        let site = Site::alone();
+        let [ended] = running([&site], async {
+            for (errors, seconds, recoveries) in [(1, 0, 1), (2, 0, 1), (1, 1, 2)] {
+                site.context.clock.advance(1000 * seconds);
+                site.socket.send_faults().next([Some(errno)].repeat(errors));
+                site.device.hand_over(&[udp(0, 1000)]);
+                site.settled().await;
+                assert_eq!(site.socket.recoveries(), recoveries, "errno {errno}");
+            }
+        });
+        assert!(ended.is_ok());
     }
 }
 
@@ -99,7 +148,7 @@ fn lost_packets_are_counted_under_the_reason_that_the_error_tells() {
     ];
     for (errno, reason) in reasons {
         let site = Site::alone();
-        assert!(sent(&site, &[udp(0, 1000)], &[errno; 2]).is_empty());
+        assert!(sent(&site, &[udp(0, 1000)], &[errno; 4]).is_empty());
         assert_eq!(site.encap_drops(reason), 1, "errno {errno}");
     }
 }

@@ -9,6 +9,7 @@ use std::io;
 pub(in crate::tests) struct Faults {
     script: RefCell<VecDeque<Option<i32>>>,
     lasting: Cell<Option<i32>>,
+    calls: Cell<usize>,
 }
 
 impl Faults {
@@ -17,13 +18,19 @@ impl Faults {
         self.script.borrow_mut().extend(script);
     }
 
-    /// All calls behind the script fail with `errno`, until told otherwise.
+    /// All calls after the script fail with `errno`, until this is called again.
     pub(super) fn last(&self, errno: Option<i32>) {
         self.lasting.set(errno);
     }
 
+    /// Calls so far.
+    pub(in crate::tests) fn calls(&self) -> usize {
+        self.calls.get()
+    }
+
     /// To be asked at each call.
     pub(super) fn strike(&self) -> io::Result<()> {
+        self.calls.set(self.calls.get() + 1);
         let scripted = self.script.borrow_mut().pop_front();
         match scripted.unwrap_or(self.lasting.get()) {
             Some(errno) => Err(io::Error::from_raw_os_error(errno)),

@@ -42,6 +42,7 @@ struct State {
     longest_without_send: Cell<usize>,
     send_faults: Faults,
     receive_faults: Faults,
+    recoveries: Cell<usize>,
 }
 
 impl FakeSocket {
@@ -64,6 +65,7 @@ impl FakeSocket {
             longest_without_send: Cell::new(0),
             send_faults: Faults::default(),
             receive_faults: Faults::default(),
+            recoveries: Cell::new(0),
         }))
     }
 
@@ -90,6 +92,11 @@ impl FakeSocket {
     /// How many datagrams each send brought.
     pub(in crate::tests) fn sends(&self) -> Vec<usize> {
         self.0.sends.borrow().clone()
+    }
+
+    /// Attempts to recover the socket.
+    pub(in crate::tests) fn recoveries(&self) -> usize {
+        self.0.recoveries.get()
     }
 
     /// Bytes of all datagrams sent.
@@ -259,6 +266,7 @@ impl DatagramSocket for FakeSocket {
     }
 
     fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
+        self.0.recoveries.set(self.0.recoveries.get() + 1);
         Ok(now)
     }
 
