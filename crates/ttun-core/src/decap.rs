@@ -113,6 +113,9 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
                 Err(error) => {
                     // Most often an ICMP answer to something sent earlier; it moved nothing.
                     self.context.errors.count(&error);
+                    if error.raw_os_error() == Some(libc::EMSGSIZE) {
+                        self.context.path_mtu_reported.store(true, Ordering::Relaxed);
+                    }
                     self.retry.failed().await;
                 }
             }

@@ -27,9 +27,9 @@ const BUFFER_LEN: usize = 4 * MAX_READ;
 const BUDGET_READS: usize = 64;
 const BUDGET_BYTES: usize = 256 * 1024;
 
-/// Packets of up to this many bytes fit any route whole: RFC 791 asks that hosts take 576 bytes, Linux does
-/// not believe in routes of under 552 (`ip_rt_min_pmtu`), and outer headers take 28.
-const ALWAYS_FITS: usize = 552 - 28;
+/// How long the MTU of the route is taken to be what it was, ms, unless an error says otherwise: the kernel does not report that
+/// it has become larger, or that a route has changed.
+const LEARN_PATH_MTU_EVERY_MS: u64 = 1000;
 
 /// Attempts at a send: after one error that says nothing about the packets, such as a lack of memory, the next may do.
 const ATTEMPTS: usize = 2;
@@ -58,7 +58,9 @@ pub(crate) struct Encap<'t, D, S> {
     granted_segments: usize,
     segments_per_send: usize,
     /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
-    unfragmented_len: usize,
+    unfragmented_len: Cell<usize>,
+    /// When to ask again, ms of uptime.
+    learn_path_mtu_at: Cell<u64>,
     retry: RetryDelay,
     /// When the socket may be recovered (again), ms of uptime.
     recover_at: Cell<u64>,
@@ -68,7 +70,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
     pub(crate) fn new(device: &'t D, socket: &'t S, context: &'t Context) -> Self {
         let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
         let (peer, endpoints) = context.endpoints.versioned();
-        let mut encap = Self {
+        let encap = Self {
             device,
             socket,
             context,
@@ -79,7 +81,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             peer,
             granted_segments,
             segments_per_send: granted_segments,
-            unfragmented_len: 0,
+            unfragmented_len: Cell::new(0),
+            learn_path_mtu_at: Cell::new(0),
             retry: RetryDelay::default(),
             recover_at: Cell::new(0),
         };
@@ -99,13 +102,24 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         }
     }
 
+    /// Notices a change of the route to the same peer: when an error has reported it, or after a while.
+    fn follow_route(&self) {
+        if self.context.path_mtu_reported.load(Ordering::Relaxed)
+            || self.context.clock.now() >= self.learn_path_mtu_at.get()
+        {
+            self.learn_path_mtu();
+        }
+    }
+
     /// Asks how long a packet may be so that the kernel need not fragment the datagram it travels in.
-    fn learn_path_mtu(&mut self) {
-        self.unfragmented_len = match self.socket.path_mtu() {
+    fn learn_path_mtu(&self) {
+        self.context.path_mtu_reported.store(false, Ordering::Relaxed);
+        self.learn_path_mtu_at.set(self.context.clock.now() + LEARN_PATH_MTU_EVERY_MS);
+        self.unfragmented_len.set(match self.socket.path_mtu() {
             Some(mtu) => self.context.inner_mtu(mtu),
             // Without a route nothing will be sent; the send itself finds out.
             None => usize::MAX,
-        };
+        });
     }
 
     /// Finds room for one read, over nothing that still waits to be sent. What was used last is used again as soon as
@@ -156,7 +170,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             let len = segments.packet_len(index);
             // Segments are never fragmented, so what is too long for the route goes alone.
             let longest = len.max(self.batch.segment_len());
-            let most = if longest > self.unfragmented_len { 1 } else { self.segments_per_send };
+            let most = if longest > self.unfragmented_len.get() { 1 } else { self.segments_per_send };
             if !self.batch.fits(len, most) {
                 self.flush().await;
             }
@@ -199,8 +213,6 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
                 if error.raw_os_error() == Some(libc::EIO) {
                     self.segments_per_send = 1;
                     self.context.segments_per_send.store(1, Ordering::Relaxed);
-                } else {
-                    self.learn_path_mtu();
                 }
                 return false;
             }
@@ -213,14 +225,11 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let packets = self.batch.packets();
         for index in 0..packets {
             let len = self.batch.packet_len(index);
-            if len > ALWAYS_FITS {
-                self.learn_path_mtu();
-            }
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
             let pieces = self.batch.gather_one(index, &self.buffer, &mut slices);
             match self.send(pieces, None).await {
                 Ok(()) => {
-                    self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len));
+                    self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len.get()));
                     self.sent(1, len);
                 }
                 Err(Refused::By(error)) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
@@ -245,6 +254,9 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             };
             self.context.errors.count(&error);
             attempts += 1;
+            if matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) {
+                self.learn_path_mtu();
+            }
             self.recover_socket(&error);
             let most = match segment_len {
                 Some(_) if refuses_segments(&error) => 1,
@@ -301,6 +313,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
 impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
     async fn drain(&mut self) -> Result<Drained, Error> {
         self.follow_peer();
+        self.follow_route();
         let mut bytes = 0;
         for _ in 0..BUDGET_READS {
             self.make_room().await;

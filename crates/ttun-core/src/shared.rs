@@ -29,6 +29,8 @@ pub(crate) struct Context {
     /// Datagrams that one send may carry; 1 where the kernel, or the interface, can't segment.
     pub(crate) segments_per_send: AtomicUsize,
     pub(crate) receive_overflow: AtomicU32,
+    /// An error has reported that the MTU of the route to the peer is another.
+    pub(crate) path_mtu_reported: AtomicBool,
     pub(crate) clock: Clock,
     pub(crate) problem: Problem,
     pub(crate) taps: Arc<Taps>,

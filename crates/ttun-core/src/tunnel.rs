@@ -5,7 +5,7 @@ mod snapshot;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 
@@ -130,6 +130,7 @@ impl Tunnel {
                 errors: ErrnoCounters::default(),
                 segments_per_send: AtomicUsize::new(socket.segments_per_send()),
                 receive_overflow: AtomicU32::new(0),
+                path_mtu_reported: AtomicBool::new(false),
                 clock: Clock::start(),
                 problem: Problem::default(),
                 taps: Arc::default(),

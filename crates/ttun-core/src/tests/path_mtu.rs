@@ -63,6 +63,7 @@ fn a_route_that_has_become_wider_is_used_in_full_again() {
         site.device.hand_over(&udp_flow(4, 1400));
         site.settled().await;
         site.socket.set_path_mtu(Some(1500));
+        site.context.clock.advance(1000);
         site.device.hand_over(&udp_flow(10, 1400));
         site.settled().await;
         site.device.hand_over(&udp_flow(10, 1400));
@@ -71,6 +72,45 @@ fn a_route_that_has_become_wider_is_used_in_full_again() {
     assert!(ended.is_ok());
     assert_eq!(site.context.encap.fragmented.get(), 4);
     assert_eq!(site.socket.sends().last(), Some(&10));
+}
+
+#[test]
+fn the_mtu_of_the_route_is_asked_for_once_a_second_and_not_for_each_packet() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        for second in 1..=3 {
+            for number in 0..10 {
+                site.device.hand_over(&[udp(number, 1400)]);
+                site.settled().await;
+            }
+            assert_eq!(site.socket.path_mtu_questions(), second);
+            site.context.clock.advance(1000);
+        }
+    });
+    assert!(ended.is_ok());
+}
+
+#[test]
+fn a_narrower_route_that_an_answer_reports_is_learned_at_once() {
+    for at_receive in [true, false] {
+        let site = Site::alone();
+        let [ended] = running([&site], async {
+            site.device.hand_over(&[udp(0, 1400)]);
+            site.settled().await;
+            site.socket.set_path_mtu(Some(1280));
+            if at_receive {
+                site.socket.receive_faults().next([Some(libc::EMSGSIZE)]);
+                site.settled().await;
+            } else {
+                site.socket.send_faults().next([Some(libc::EMSGSIZE)]);
+            }
+            site.device.hand_over(&[udp(1, 1400)]);
+            site.settled().await;
+        });
+        assert!(ended.is_ok());
+        assert_eq!(site.socket.sent(), [udp(0, 1400), udp(1, 1400)]);
+        assert_eq!(site.context.encap.fragmented.get(), 1);
+    }
 }
 
 #[test]

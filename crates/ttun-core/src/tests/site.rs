@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -178,6 +178,7 @@ pub(super) fn context() -> Context {
         errors: ErrnoCounters::default(),
         segments_per_send: AtomicUsize::new(64),
         receive_overflow: AtomicU32::new(0),
+        path_mtu_reported: AtomicBool::new(false),
         clock: Clock::start(),
         problem: Problem::default(),
         taps: Arc::default(),

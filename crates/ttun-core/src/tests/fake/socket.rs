@@ -43,6 +43,7 @@ struct State {
     send_faults: Faults,
     receive_faults: Faults,
     recoveries: Cell<usize>,
+    path_mtu_questions: Cell<usize>,
 }
 
 impl FakeSocket {
@@ -66,6 +67,7 @@ impl FakeSocket {
             send_faults: Faults::default(),
             receive_faults: Faults::default(),
             recoveries: Cell::new(0),
+            path_mtu_questions: Cell::new(0),
         }))
     }
 
@@ -97,6 +99,11 @@ impl FakeSocket {
     /// Attempts to recover the socket.
     pub(in crate::tests) fn recoveries(&self) -> usize {
         self.0.recoveries.get()
+    }
+
+    /// How often it was asked for the MTU of the route.
+    pub(in crate::tests) fn path_mtu_questions(&self) -> usize {
+        self.0.path_mtu_questions.get()
     }
 
     /// Bytes of all datagrams sent.
@@ -262,6 +269,7 @@ impl DatagramSocket for FakeSocket {
     }
 
     fn path_mtu(&self) -> Option<usize> {
+        self.0.path_mtu_questions.set(self.0.path_mtu_questions.get() + 1);
         self.0.path_mtu.get()
     }
 
