@@ -11,7 +11,7 @@ use crate::batch::{Batch, MAX_PIECES};
 use crate::error::Error;
 use crate::io::{DatagramSocket, DeviceRead, PacketDevice};
 use crate::pump::{Drained, Pump, Refused, RetryDelay, is_gone, when_possible};
-use crate::shared::Context;
+use crate::shared::{Context, Trouble};
 use crate::stats::EncapDrop;
 use crate::tap::Direction;
 
@@ -131,6 +131,20 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let room = self.read_at..self.read_at + MAX_READ;
         if self.batch.first_byte().is_some_and(|first| room.contains(&first)) {
             self.flush().await;
+        }
+    }
+
+    fn read_succeeded(&mut self) {
+        if self.retry.succeeded() {
+            self.context.problems.clear(Trouble::Reads);
+        }
+    }
+
+    async fn read_failed(&mut self, error: &io::Error) {
+        let context = self.context;
+        if self.retry.failed().await {
+            let doing = format!("reading from the device {}", context.device);
+            context.problems.set(Trouble::Reads, Error::system("readv", error, &doing));
         }
     }
 
@@ -320,11 +334,12 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
             let room = self.buffer.get_mut(self.read_at..).unwrap_or(&mut []);
             match self.device.try_recv(room) {
                 Ok(read) => {
-                    self.retry.succeeded();
+                    self.read_succeeded();
                     bytes += read.len;
                     self.take(&read).await;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.read_succeeded();
                     self.flush().await;
                     return Ok(Drained::All);
                 }
@@ -332,7 +347,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
                     self.flush().await;
                     return Err(self.context.device_gone("readv", &error));
                 }
-                Err(_) => self.retry.failed().await,
+                Err(error) => self.read_failed(&error).await,
             }
             if bytes >= BUDGET_BYTES || self.context.shutdown.is_requested() {
                 break;

@@ -100,15 +100,19 @@ impl RetryDelay {
     const ERRORS_WITHOUT_DELAY: u32 = 64;
     const DELAY: Duration = Duration::from_millis(10);
 
-    pub(crate) fn succeeded(&mut self) {
-        self.errors_in_a_row = 0;
+    /// Whether there was such a row of errors, which is over.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        std::mem::take(&mut self.errors_in_a_row) > Self::ERRORS_WITHOUT_DELAY
     }
 
-    pub(crate) async fn failed(&mut self) {
+    /// Whether there is such a row of errors; resolves after the delay.
+    pub(crate) async fn failed(&mut self) -> bool {
         self.errors_in_a_row = self.errors_in_a_row.saturating_add(1);
-        if self.errors_in_a_row > Self::ERRORS_WITHOUT_DELAY {
+        let lasts = self.errors_in_a_row > Self::ERRORS_WITHOUT_DELAY;
+        if lasts {
             tokio::time::sleep(Self::DELAY).await;
         }
+        lasts
     }
 }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
 use crate::io::{DeviceRead, PacketDevice, Readiness};
 use crate::pump::is_gone;
-use crate::shared::Context;
+use crate::shared::{Context, Trouble};
 use crate::socket::PeerSocket;
 
 /// Which device to attach to, and how to set it up.
@@ -123,22 +123,26 @@ impl<'t> Attachment<'t> {
             )
         };
         self.context.device_facts.gone();
-        self.context.problem.set(gone.with_hint(hint));
+        self.context.problems.set(Trouble::Device, gone.with_hint(hint));
         self.attaching.put_back();
         *self.device.borrow_mut() = None;
     }
 
     /// Resolves when there is a device again.
     async fn reattached(&self) {
-        let gone = self.context.problem.get();
+        let gone = self.context.problems.get();
         let mut delay = ReattachDelay::new(self.attaching.plan.creates(), self.since.get());
         loop {
             delay.wait().await;
             match self.attaching.attach(&self.socket).and_then(|device| self.hold(device)) {
-                Ok(()) => return self.context.problem.clear(),
+                Ok(()) => {
+                    self.context.problems.clear(Trouble::Device);
+                    // Setting up the device has adapted its MTU.
+                    return self.context.problems.clear(Trouble::Mtu);
+                }
                 Err(error) => {
                     let known = gone.clone().filter(|_| error.kind() == ErrorKind::DeviceNotFound);
-                    self.context.problem.set(known.unwrap_or(error));
+                    self.context.problems.set(Trouble::Device, known.unwrap_or(error));
                 }
             }
         }

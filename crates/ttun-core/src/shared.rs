@@ -32,7 +32,7 @@ pub(crate) struct Context {
     /// An error has reported that the MTU of the route to the peer is another.
     pub(crate) path_mtu_reported: AtomicBool,
     pub(crate) clock: Clock,
-    pub(crate) problem: Problem,
+    pub(crate) problems: Problems,
     pub(crate) taps: Arc<Taps>,
     pub(crate) shutdown: Shutdown,
 }
@@ -160,21 +160,39 @@ impl SharedEndpoints {
     }
 }
 
-/// The latest problem of a running tunnel that has not gone since.
+/// What may keep a running tunnel from working as it should; the most important first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trouble {
+    /// The device is gone.
+    Device,
+    /// Reading from the device fails again and again.
+    Reads,
+    /// The MTU of the device could not be adapted to the route.
+    Mtu,
+}
+
+/// The present problems of a running tunnel, at most one of each kind.
 #[derive(Default)]
-pub(crate) struct Problem(Mutex<Option<Error>>);
+pub(crate) struct Problems(Mutex<[Option<Error>; 3]>);
 
-impl Problem {
+impl Problems {
+    /// The most important one.
     pub(crate) fn get(&self) -> Option<Error> {
-        lock(&self.0).clone()
+        lock(&self.0).iter().flatten().next().cloned()
     }
 
-    pub(crate) fn set(&self, error: Error) {
-        *lock(&self.0) = Some(error);
+    pub(crate) fn set(&self, trouble: Trouble, error: Error) {
+        self.replace(trouble, Some(error));
     }
 
-    pub(crate) fn clear(&self) {
-        *lock(&self.0) = None;
+    pub(crate) fn clear(&self, trouble: Trouble) {
+        self.replace(trouble, None);
+    }
+
+    fn replace(&self, trouble: Trouble, problem: Option<Error>) {
+        if let Some(slot) = lock(&self.0).get_mut(trouble as usize) {
+            *slot = problem;
+        }
     }
 }
 
@@ -250,6 +268,23 @@ mod tests {
         assert_eq!(shared.change(within), Ok(()));
         shared.try_change(|_| Ok::<_, ()>(after)).unwrap();
         assert_eq!(shared.get(), after);
+    }
+
+    #[test]
+    fn the_most_important_problem_is_reported_and_each_goes_on_its_own() {
+        let problem = |message| Error::new(ErrorKind::System, message);
+        let reported = |problems: &Problems| problems.get().map(|error| error.message().to_owned());
+        let problems = Problems::default();
+        problems.set(Trouble::Device, problem("gone"));
+        problems.set(Trouble::Mtu, problem("mtu"));
+        assert_eq!(reported(&problems).as_deref(), Some("gone"));
+        problems.clear(Trouble::Mtu);
+        assert_eq!(reported(&problems).as_deref(), Some("gone"));
+        problems.set(Trouble::Reads, problem("reads"));
+        problems.clear(Trouble::Device);
+        assert_eq!(reported(&problems).as_deref(), Some("reads"));
+        problems.clear(Trouble::Reads);
+        assert_eq!(reported(&problems), None);
     }
 
     #[test]

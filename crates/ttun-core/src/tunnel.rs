@@ -24,7 +24,7 @@ use crate::io::Readiness;
 use crate::options::{Endpoint, TunnelOptions};
 use crate::pump;
 use crate::reattach::{Attaching, Attachment};
-use crate::shared::{Context, DeviceFacts, Problem, SharedEndpoints, Shutdown};
+use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown, Trouble};
 use crate::socket::{self, PeerSocket};
 use crate::stats::{DecapStats, EncapStats, TunnelState, TunnelStats};
 use crate::tap::{PacketTap, TapOptions};
@@ -132,7 +132,7 @@ impl Tunnel {
                 receive_overflow: AtomicU32::new(0),
                 path_mtu_reported: AtomicBool::new(false),
                 clock: Clock::start(),
-                problem: Problem::default(),
+                problems: Problems::default(),
                 taps: Arc::default(),
                 shutdown: Shutdown::default(),
             },
@@ -186,7 +186,7 @@ impl Tunnel {
     /// again. `None` when nothing does.
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
-        self.shared.context.problem.get()
+        self.shared.context.problems.get()
     }
 
     /// Requests shutdown and returns at once.
@@ -245,9 +245,8 @@ impl Shared {
     fn follow_route(&self, socket: &PeerSocket) {
         let Some(interface) = &self.attaching.interface else { return };
         match interface.follow_route(socket.path_mtu()) {
-            Err(error) => self.context.problem.set(error),
-            Ok(()) if self.context.device_facts.get().is_some() => self.context.problem.clear(),
-            Ok(()) => {}
+            Err(error) => self.context.problems.set(Trouble::Mtu, error),
+            Ok(()) => self.context.problems.clear(Trouble::Mtu),
         }
     }
 

@@ -51,6 +51,29 @@ fn while_every_read_fails_the_tunnel_still_receives_and_then_reads_again() {
 }
 
 #[test]
+fn a_lasting_failure_of_reads_is_a_problem_until_it_is_over() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.device.read_faults().next([Some(libc::EINVAL); 10]);
+        site.device.hand_over(&udp_flow(1, 100));
+        site.settled().await;
+        assert!(site.context.problems.get().is_none(), "single errors are no problem");
+
+        site.device.fail_reads(Some(libc::EINVAL));
+        while site.context.problems.get().is_none() {
+            tokio::task::yield_now().await;
+        }
+        let problem = site.context.problems.get().unwrap();
+        assert_eq!((problem.kind(), problem.errno()), (ErrorKind::System, Some(libc::EINVAL)));
+        assert!(problem.message().contains("tun0"), "{problem}");
+        site.device.fail_reads(None);
+        site.settled().await;
+        assert!(site.context.problems.get().is_none());
+    });
+    assert!(ended.is_ok());
+}
+
+#[test]
 fn a_deleted_device_ends_the_tunnel_at_the_next_read_after_what_was_read_before_is_sent() {
     for errno in GONE {
         let site = Site::alone();

@@ -19,7 +19,7 @@ use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::error::Error;
 use crate::pump;
-use crate::shared::{Context, DeviceFacts, Endpoints, Problem, SharedEndpoints, Shutdown};
+use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
 use crate::stats::{DecapStats, EncapStats};
 use crate::{DecapDrop, EncapDrop};
 
@@ -180,7 +180,7 @@ pub(super) fn context() -> Context {
         receive_overflow: AtomicU32::new(0),
         path_mtu_reported: AtomicBool::new(false),
         clock: Clock::start(),
-        problem: Problem::default(),
+        problems: Problems::default(),
         taps: Arc::default(),
         shutdown: Shutdown::default(),
     }
