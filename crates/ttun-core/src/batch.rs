@@ -116,18 +116,21 @@ impl Batch {
             *so_far += len;
             return;
         }
-        if let Some(slot) = self.pieces.get_mut(self.pieces_len) {
-            *slot = piece;
-            self.pieces_len += 1;
-        }
+        self.pieces[self.pieces_len] = piece;
+        self.pieces_len += 1;
     }
 
-    /// The gather list of all packets, in `slices`; `read` is the buffer that the device was read into.
-    pub(crate) fn gather<'s, 'b>(&'b self, read: &'b [u8], slices: &'s mut Slices<'b>) -> &'s [IoSlice<'b>] {
+    /// The gather list of all packets, in `slices`; `read` is the buffer that the device was read into. `None` if a packet is not
+    /// in it.
+    pub(crate) fn gather<'s, 'b>(
+        &'b self,
+        read: &'b [u8],
+        slices: &'s mut Slices<'b>,
+    ) -> Option<&'s [IoSlice<'b>]> {
         for (slice, &piece) in slices.iter_mut().zip(self.used()) {
-            *slice = IoSlice::new(self.bytes_of(piece, read));
+            *slice = IoSlice::new(self.bytes_of(piece, read)?);
         }
-        slices.get(..self.pieces_len).unwrap_or(&[])
+        Some(&slices[..self.pieces_len])
     }
 
     /// The gather list of the packet at `index` alone.
@@ -136,21 +139,21 @@ impl Batch {
         index: usize,
         read: &'b [u8],
         slices: &'s mut Slices<'b>,
-    ) -> &'s [IoSlice<'b>] {
+    ) -> Option<&'s [IoSlice<'b>]> {
         let wanted = self.extent(index);
         let mut used = 0;
         let mut at = 0;
         for &piece in self.used() {
-            let bytes = self.bytes_of(piece, read);
+            let bytes = self.bytes_of(piece, read)?;
             let within = |end: usize| end.clamp(at, at + bytes.len()) - at;
-            let part = bytes.get(within(wanted.start)..within(wanted.end)).unwrap_or(&[]);
-            if let Some(slot) = slices.get_mut(used).filter(|_| !part.is_empty()) {
-                *slot = IoSlice::new(part);
+            let part = &bytes[within(wanted.start)..within(wanted.end)];
+            if !part.is_empty() {
+                slices[used] = IoSlice::new(part);
                 used += 1;
             }
             at += bytes.len();
         }
-        slices.get(..used).unwrap_or(&[])
+        Some(&slices[..used])
     }
 
     /// Length of the packet at `index`, bytes.
@@ -164,12 +167,12 @@ impl Batch {
         start..(start + self.segment_len).min(self.bytes)
     }
 
-    fn bytes_of<'b>(&'b self, piece: Piece, read: &'b [u8]) -> &'b [u8] {
+    fn bytes_of<'b>(&'b self, piece: Piece, read: &'b [u8]) -> Option<&'b [u8]> {
         let (buffer, start, len) = match piece {
             Piece::Header { start, len } => (&*self.headers, start, len),
             Piece::Read { start, len } => (read, start, len),
         };
-        buffer.get(start as usize..(start + len) as usize).unwrap_or(&[])
+        buffer.get(start as usize..(start + len) as usize)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -182,6 +185,21 @@ impl Batch {
     }
 
     fn used(&self) -> &[Piece] {
-        self.pieces.get(..self.pieces_len).unwrap_or(&[])
+        &self.pieces[..self.pieces_len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_that_is_not_in_the_read_buffer_is_not_sent_in_part() {
+        let mut batch = Batch::new();
+        batch.push(20, 90..110, 0);
+        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+        assert!(batch.gather(&[0; 100], &mut slices).is_none());
+        assert!(batch.gather_one(0, &[0; 100], &mut slices).is_none());
+        assert_eq!(batch.gather(&[0; 110], &mut slices).unwrap()[0].len(), 20);
     }
 }

@@ -76,7 +76,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
             context.decap.drop(DecapDrop::Empty, 1);
             return Ok(());
         }
-        let received = self.buffer.get_mut(..datagrams.len).unwrap_or(&mut []);
+        let received = &mut self.buffer[..datagrams.len];
         let mut left = received.chunks_mut(datagrams.stride.max(1));
         context.decap.received.add(left.len());
         let mut inspector = Inspector { context, socket: self.socket, inner_mtu: None };

@@ -154,8 +154,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let counters = &context.encap;
         counters.reads.add(1);
         let start = self.read_at;
-        let bytes = self.buffer.get_mut(start..start + read.len).unwrap_or(&mut []);
-        let parsed = IpPacket::parse_mut(bytes).and_then(|mut packet| {
+        let place = start..start + read.len;
+        let parsed = IpPacket::parse_mut(&mut self.buffer[place.clone()]).and_then(|mut packet| {
             let segments = Segments::new(read.virtio, &mut packet)?;
             Ok((packet, segments))
         });
@@ -188,19 +188,20 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             if !self.batch.fits(len, most) {
                 self.flush().await;
             }
-            let packet = self.buffer.get(start..start + read.len).unwrap_or(&[]);
+            let packet = &self.buffer[place.clone()];
             let payload = segments.payload(index);
             let header = self.batch.header_room(header_len);
-            if segments.write_header(index, packet, header).is_none() {
+            let written = segments.write_header(index, packet, header);
+            let (Some(()), Some(bytes)) = (written, packet.get(payload.clone())) else {
                 counters.drop(EncapDrop::Malformed, 1);
                 continue;
-            }
+            };
             if let Some(tapped) = &tapped {
-                context.taps.copy(tapped, index, header, packet.get(payload.clone()).unwrap_or(&[]));
+                context.taps.copy(tapped, index, header, bytes);
             }
             self.batch.push(len, start + payload.start..start + payload.end, header_len);
         }
-        self.read_at = start + read.len;
+        self.read_at = place.end;
     }
 
     /// Sends the batch, or counts why not.
@@ -220,7 +221,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
     async fn send_together(&mut self) -> bool {
         let segment_len = Some(self.batch.segment_len() as u16);
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        let pieces = self.batch.gather(&self.buffer, &mut slices);
+        let Some(pieces) = self.batch.gather(&self.buffer, &mut slices) else { return false };
         match self.send(pieces, segment_len).await {
             Ok(()) => self.sent(self.batch.packets(), self.batch.bytes()),
             Err(Refused::By(error)) if refuses_segments(&error) => {
@@ -240,7 +241,10 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         for index in 0..packets {
             let len = self.batch.packet_len(index);
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-            let pieces = self.batch.gather_one(index, &self.buffer, &mut slices);
+            let Some(pieces) = self.batch.gather_one(index, &self.buffer, &mut slices) else {
+                self.context.encap.drop(EncapDrop::Malformed, 1);
+                continue;
+            };
             match self.send(pieces, None).await {
                 Ok(()) => {
                     self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len.get()));
@@ -331,8 +335,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
         let mut bytes = 0;
         for _ in 0..BUDGET_READS {
             self.make_room().await;
-            let room = self.buffer.get_mut(self.read_at..).unwrap_or(&mut []);
-            match self.device.try_recv(room) {
+            match self.device.try_recv(&mut self.buffer[self.read_at..]) {
                 Ok(read) => {
                     self.read_succeeded();
                     bytes += read.len;

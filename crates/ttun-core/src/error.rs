@@ -1,6 +1,5 @@
 //! One error type for everything that can keep a tunnel from opening or make it end.
 
-use std::fmt;
 use std::io;
 
 /// What went wrong, as a closed set that programs can match on.
@@ -75,7 +74,8 @@ impl ErrorKind {
 }
 
 /// Why a tunnel could not be opened, or why it ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -172,14 +172,6 @@ fn limit_hint(syscall: &str, errno: Option<i32>) -> Option<&'static str> {
         _ => None,
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {

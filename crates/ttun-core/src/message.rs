@@ -74,8 +74,7 @@ fn receive_message(
     // The kernel has set `msg_controllen` to what it wrote.
     #[allow(clippy::unnecessary_cast, reason = "the type differs between C libraries")]
     let written_len = message.msg_controllen as usize;
-    let written = control.0.get(..written_len).unwrap_or(&[]);
-    for (level, kind, value) in control_messages(written) {
+    for (level, kind, value) in control_messages(&control.0[..written_len]) {
         match (level, kind) {
             // A C int, unlike the u16 that goes the other way (udp_cmsg_recv in include/linux/udp.h).
             (libc::SOL_UDP, libc::UDP_GRO) => result.stride = usize::try_from(value).unwrap_or(len),
