@@ -1,42 +1,48 @@
-/** "Did you mean …?" for what people type: commands, options, keys of a configuration. */
+/** "Did you mean …?" for commands, options and configuration keys; quoting for shells. */
 
-/** The candidate that was most likely meant by `word`; `null` when none is like it. */
+/** `; did you mean show?`; empty when no candidate is similar. */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const meant = suggest(word, candidates);
+  return meant === null ? '' : `; did you mean ${meant}?`;
+}
+
+/** The candidate most similar to `word`; `null` when none is similar. */
 export function suggest(word: string, candidates: Iterable<string>): string | null {
   let best: string | null = null;
   let bestDistance = Infinity;
   for (const candidate of candidates) {
-    const distance = likeness(word, candidate);
+    const distance = similarity(word, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
 }
 
-/** Of what length on the beginning of a word tells which one is meant. */
-const TELLING_PREFIX = 3;
+/** From this length, the beginning of a word identifies it. */
+const PREFIX_LENGTH = 3;
 
-/** The number of mistakes that separate the two; infinite when there are too many for a slip. */
-function likeness(word: string, candidate: string): number {
+/** The edit distance of the two words; infinite when it is too large for a typing error. */
+function similarity(word: string, candidate: string): number {
   const [typed, meant] = [word.toLowerCase(), candidate.toLowerCase()];
-  if (typed.length >= TELLING_PREFIX && meant.startsWith(typed)) return 1;
-  const distance = mistakes(typed, meant);
-  // A third of a word may be wrong.
+  if (typed.length >= PREFIX_LENGTH && meant.startsWith(typed)) return 1;
+  const distance = editDistance(typed, meant);
+  // Up to a third of a word may be wrong.
   return distance <= Math.max(1, Math.floor(Math.max(typed.length, meant.length) / 3)) ? distance : Infinity;
 }
 
 /**
- * How many letters were left out, added, mistaken or swapped with their neighbour: the optimal string alignment distance
- * (Damerau 1964), computed row by row.
+ * How many letters are missing, added, replaced or swapped with their neighbour: the optimal string alignment distance (Damerau 1964),
+ * computed row by row.
  */
-function mistakes(typed: string, meant: string): number {
+function editDistance(typed: string, meant: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: meant.length + 1 }, (_, index) => index);
   for (let i = 1; i <= typed.length; i++) {
     const row = [i];
     for (let j = 1; j <= meant.length; j++) {
-      const mistaken = at(last, j - 1) + (typed[i - 1] === meant[j - 1] ? 0 : 1);
+      const replaced = at(last, j - 1) + (typed[i - 1] === meant[j - 1] ? 0 : 1);
       const isSwap = i > 1 && j > 1 && typed[i - 1] === meant[j - 2] && typed[i - 2] === meant[j - 1];
       const swapped = isSwap ? at(beforeLast, j - 2) + 1 : Infinity;
-      row.push(Math.min(at(last, j) + 1, at(row, j - 1) + 1, mistaken, swapped));
+      row.push(Math.min(at(last, j) + 1, at(row, j - 1) + 1, replaced, swapped));
     }
     [beforeLast, last] = [last, row];
   }
@@ -47,12 +53,12 @@ function at(row: readonly number[], index: number): number {
   return row[index] ?? Infinity;
 }
 
-/** Text as one word of a shell, as it is where that will do: `it`, `'it'\''s'`. */
+/** Text as one word of a shell, quoted only if necessary: `it`, `'it'\''s'`. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./^-]+$/.test(text) ? text : quote(text);
 }
 
-/** Text as one word of a shell, in quotes: `'it'\''s'`. */
+/** Text as one quoted word of a shell: `'it'\''s'`. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

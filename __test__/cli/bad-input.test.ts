@@ -52,9 +52,9 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
     'a missing argument',
     SEED.slice(0, 4),
     2,
-    /^ttun: <remote-port> is missing; type: ttun tun0 10\.0\.1\.1 9000 10\.0\.1\.2 <remote-port> \(see ttun --help\)$/,
+    /^ttun: <remote-port> is missing; usage: ttun tun0 10\.0\.1\.1 9000 10\.0\.1\.2 <remote-port> \(see ttun --help\)$/,
   ],
-  ['no argument', [], 2, /^ttun: the arguments are missing; type: ttun <tun> .* \(see ttun --help\)$/],
+  ['no argument', [], 2, /^ttun: no arguments given; usage: ttun <tun> .* \(see ttun --help\)$/],
   [
     'what is no address',
     [DEVICE, '10.0.1', PORT, REMOTE, PORT],

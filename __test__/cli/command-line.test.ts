@@ -4,7 +4,7 @@ import { UsageError } from '../../src/cli/args.ts';
 
 const SEED = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9001'];
 
-test("the seed's five arguments are device, local end and remote end", (t) => {
+test('the five arguments are device, local end and remote end', (t) => {
   t.deepEqual(parseCommandLine(SEED), {
     name: 'tunnel',
     device: 'tun0',
@@ -15,7 +15,7 @@ test("the seed's five arguments are device, local end and remote end", (t) => {
   });
 });
 
-test('IPv6 addresses are taken without brackets and spelt canonically', (t) => {
+test('IPv6 addresses are accepted without brackets and normalised', (t) => {
   t.like(parseCommandLine(['tun0', '2001:DB8:0::1', '9000', 'fe80::2%7', '9000']), {
     local: '[2001:db8::1]:9000',
     remote: '[fe80::2%7]:9000',
@@ -29,53 +29,53 @@ for (const [options, output] of [
   [['--verbose'], 'all-packets'],
   [['--json'], 'json'],
 ] as const) {
-  test(`${options.join(' ')} makes the output ${output}, wherever it stands`, (t) => {
+  test(`${options.join(' ')} makes the output ${output}, in any position`, (t) => {
     t.like(parseCommandLine([...options, ...SEED]), { output });
     t.like(parseCommandLine([...SEED, ...options]), { output });
   });
 }
 
-test('--http says where metrics and the page are served', (t) => {
+test('--http is the address at which metrics and the page are served', (t) => {
   t.like(parseCommandLine(['--http', '127.0.0.1:9750', ...SEED]), { http: '127.0.0.1:9750' });
   t.like(parseCommandLine([...SEED, '--http=:9750']), { http: ':9750' });
 });
 
-test('the version needs no other argument', (t) => {
+test('--version needs no arguments', (t) => {
   t.deepEqual(parseCommandLine(['--version']), { name: 'version', form: 'text' });
   t.deepEqual(parseCommandLine(['-V', '--json']), { name: 'version', form: 'json' });
 });
 
-test('what follows -- is no option', (t) => {
+test('options end at --', (t) => {
   t.like(parseCommandLine(['--', '-tun', ...SEED.slice(1)]), { device: '-tun' });
 });
 
 const WRONG: readonly (readonly [args: string, message: string])[] = [
-  ['', 'the arguments are missing; type: ttun <tun> <local-ip> <local-port> <remote-ip> <remote-port>'],
+  ['', 'no arguments given; usage: ttun <tun> <local-ip> <local-port> <remote-ip> <remote-port>'],
   [
     'tun0',
-    '<local-ip> <local-port> <remote-ip> <remote-port> are missing; type: ttun tun0 <local-ip> <local-port> <remote-ip> <remote-port>',
+    '<local-ip> <local-port> <remote-ip> <remote-port> are missing; usage: ttun tun0 <local-ip> <local-port> <remote-ip> <remote-port>',
   ],
   [
     'tun0 10.0.1.1 9000 10.0.1.2',
-    '<remote-port> is missing; type: ttun tun0 10.0.1.1 9000 10.0.1.2 <remote-port>',
+    '<remote-port> is missing; usage: ttun tun0 10.0.1.1 9000 10.0.1.2 <remote-port>',
   ],
   [
     'tun0 10.0.1.1 10.0.1.2 9000',
-    '<local-port> is missing; type: ttun tun0 10.0.1.1 <local-port> 10.0.1.2 9000',
+    '<local-port> is missing; usage: ttun tun0 10.0.1.1 <local-port> 10.0.1.2 9000',
   ],
-  ['10.0.1.1 9000 10.0.1.2 9000', '<tun> is missing; type: ttun <tun> 10.0.1.1 9000 10.0.1.2 9000'],
-  ['tun0 a b', '<remote-ip> <remote-port> are missing; type: ttun tun0 a b <remote-ip> <remote-port>'],
+  ['10.0.1.1 9000 10.0.1.2 9000', '<tun> is missing; usage: ttun <tun> 10.0.1.1 9000 10.0.1.2 9000'],
+  ['tun0 a b', '<remote-ip> <remote-port> are missing; usage: ttun tun0 a b <remote-ip> <remote-port>'],
   [
     'tun0 10.0.1.1 9000 10.0.1.2 9000 more',
-    "'more' is one argument too many; type: ttun <tun> <local-ip> <local-port> <remote-ip> <remote-port>",
+    "unexpected argument 'more'; usage: ttun <tun> <local-ip> <local-port> <remote-ip> <remote-port>",
   ],
   [
     'tun0 10.0.1.1:9000 10.0.1.2:9000',
-    "'10.0.1.1:9000' is address and port in one; type them apart: 10.0.1.1 9000",
+    "'10.0.1.1:9000' is an address and a port in one argument; separate them: 10.0.1.1 9000",
   ],
   [
     'tun0 [fd00::1]:9000 [fd00::2]:9000',
-    "'[fd00::1]:9000' is address and port in one; type them apart: fd00::1 9000",
+    "'[fd00::1]:9000' is an address and a port in one argument; separate them: fd00::1 9000",
   ],
   [
     'tun0 10.0.1.256 9000 10.0.1.2 9000',
@@ -108,11 +108,11 @@ const WRONG: readonly (readonly [args: string, message: string])[] = [
     '--http needs a value, and -q looks like an option; if it is the value: --http=-q',
   ],
   ['--json=yes tun0', '--json takes no value'],
-  ['-qv tun0', '--quiet and --verbose exclude each other; give one of them'],
+  ['-qv tun0', '--quiet and --verbose cannot be combined'],
 ];
 
 for (const [args, message] of WRONG) {
-  test(`'ttun ${args}' is answered with what is wrong and what to type`, (t) => {
+  test(`'ttun ${args}' is answered with what is wrong and how to correct it`, (t) => {
     const error = t.throws(() => parseCommandLine(args.split(' ').filter(Boolean)), {
       instanceOf: UsageError,
     });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { COMMANDS } from '../../src/cli/commands/index.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { runToEnd } from '../../testbed/exec.ts';
@@ -16,9 +16,8 @@ test.before(async () => {
   await sites.a.ip('tuntap', 'add', 'dev', 'tap0', 'mode', 'tap');
   await sites.a.ip('tuntap', 'add', 'dev', 'lan7', 'mode', 'tun');
   tunnel = startTtun(sites.a, ['-q', 'lan7', '10.0.1.1', '9000', '10.0.1.2', '9000']);
-  await waitFor('the tunnel to be there for others', async () => {
-    const { stdout } = await sites.a.run([process.execPath, BIN, 'completion', 'tunnels']);
-    return stdout.split('\n').includes('lan7');
+  await waitFor('the tunnel to be visible', async () => {
+    return (await sites.a.runToEnd([process.execPath, BIN, 'show', 'lan7'])).status === 0;
   });
   desk = await Desk.set(sites.a, ['office.toml', 'plant.toml']);
 });
@@ -41,7 +40,7 @@ const OFFERS: readonly (readonly [line: string, offered: readonly string[]])[] =
   ['ttun --quiet t', ['tun0']],
   ['ttun --http 9750 tu', ['tun0']],
   ['ttun --http ', []],
-  // The only tunnel of that name that runs.
+  // The only running tunnel with that name.
   ['ttun show lan', ['lan7']],
   ['ttun show --watch lan', ['lan7']],
   ['ttun capture lan', ['lan7']],
@@ -70,6 +69,6 @@ test('an unknown shell is refused', async (t) => {
   t.is(await refused('bahs'), `ttun: there is no completion for 'bahs'; did you mean bash?${help}`);
   t.is(
     await refused('tcsh'),
-    `ttun: there is no completion for 'tcsh'; there is for bash, zsh and fish${help}`,
+    `ttun: there is no completion for 'tcsh'; the supported shells are bash, zsh and fish${help}`,
   );
 });

@@ -1,38 +1,37 @@
 import test from 'ava';
 import { run, runToEnd } from '../../testbed/exec.ts';
 import { BIN } from '../../testbed/tunnel.ts';
-import { COMMANDS, loadSpecs } from '../../src/cli/commands/index.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { formatHelp } from '../../src/cli/help.ts';
 import type { CommandSpec } from '../../src/cli/args.ts';
 
 const SPEC: CommandSpec = {
   name: 'greet',
-  summary: 'greets somebody',
   usage: ['[options] <name> [more…]', '--list'],
-  description: ['Greets somebody, at some length.', 'And does nothing else.'],
+  description: ['Greets people, at some length.', 'And does nothing else.'],
   operands: [
     { label: '<name>', description: 'who is greeted' },
-    { label: '[more…]', description: 'who else is' },
+    { label: '[more…]', description: 'who else is greeted' },
   ],
   options: {
     loud: { short: 'l', description: 'greet in a voice that carries over the whole yard' },
     language: { value: '<code>', description: 'the language' },
   },
   examples: [{ does: 'Greet Ann', command: 'ttun greet Ann' }],
-  exitCodes: { 3: 'nobody was at home' },
+  exitCodes: { 3: 'no one was at home' },
 };
 
 const AT_WIDTH_60 = `\
 Usage: ttun greet [options] <name> [more…]
        ttun greet --list
 
-Greets somebody, at some length.
+Greets people, at some length.
 
 And does nothing else.
 
 Arguments
   <name>   who is greeted
-  [more…]  who else is
+  [more…]  who else is greeted
 
 Options
   -l, --loud  greet in a voice that carries over the whole
@@ -46,14 +45,14 @@ Examples
     ttun greet Ann
 
 Exit codes
-  0  all went well
-  1  it failed; a line on standard error says why and what
+  0  success
+  1  failure; a message on standard error says why and what
      to do
-  2  the arguments make no sense
-  3  nobody was at home
+  2  invalid arguments
+  3  no one was at home
 `;
 
-test('the help of a command tells its form, what it takes, examples and exit codes', (t) => {
+test('the help of a command has usage, arguments, options, examples and exit codes', (t) => {
   t.is(formatHelp(SPEC, { width: 60, heading: (text) => text }), AT_WIDTH_60);
 });
 
@@ -61,16 +60,15 @@ function ttun(...args: string[]): Promise<{ stdout: string }> {
   return run([process.execPath, BIN, ...args]);
 }
 
-test('ttun --help shows the form of a tunnel and each command with its summary', async (t) => {
+test('ttun --help shows the usage for a tunnel and each command with its summary', async (t) => {
   const { stdout } = await ttun('--help');
   t.regex(stdout, /^Usage: ttun \[options\] <tun> <local-ip> <local-port> <remote-ip> <remote-port>$/m);
-  for (const { name, summary } of await loadSpecs())
-    t.regex(stdout, new RegExp(`^  ${name} +${summary}$`, 'm'));
+  for (const [name, { summary }] of COMMANDS) t.regex(stdout, new RegExp(`^  ${name} +${summary}$`, 'm'));
   t.is((await ttun('help')).stdout, stdout);
   t.is((await ttun('-h')).stdout, stdout);
 });
 
-/** What is typed is never broken. */
+/** Commands are never wrapped. */
 function isExample(line: string): boolean {
   return line.startsWith('    ');
 }
@@ -88,7 +86,7 @@ for (const name of COMMANDS.keys()) {
   });
 }
 
-test('the help is as wide as the terminal, within reason, and its headings are bold', async (t) => {
+test('the help is as wide as the terminal, within limits, and its headings are bold', async (t) => {
   const inTerminal = async (columns: number): Promise<string[]> => {
     const typed = `stty cols ${columns}; ${process.execPath} ${BIN} --help`;
     const { stdout } = await run(['script', '--quiet', '--return', '--command', typed, '/dev/null'], {
@@ -108,9 +106,8 @@ function longest(lines: readonly string[] | undefined): number {
 }
 
 test('each command says what it does in one short line without a full stop', async (t) => {
-  const names = [...COMMANDS.keys()];
-  for (const [index, { name, summary }] of (await loadSpecs()).entries()) {
-    t.is(name, names[index] ?? '');
+  for (const [name, { summary, load }] of COMMANDS) {
+    t.is((await load()).SPEC.name, name);
     t.regex(summary, /^[^\n]{1,60}(?<!\.)$/, name);
   }
 });
@@ -120,17 +117,17 @@ const MISTYPED: readonly (readonly [args: string, answer: string])[] = [
   ['lba --keep', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
   ['lba --help', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
   ['help lba', "there is no command 'lba'; did you mean lab? (see ttun --help)"],
-  ['--json lab', 'a command comes before its options; type: ttun lab --json (see ttun --help)'],
+  ['--json lab', 'options come after the command; type: ttun lab --json (see ttun --help)'],
   [
     'status',
-    "there is no command 'status'; for a tunnel of a device of this name, type: ttun status <local-ip> <local-port> <remote-ip> <remote-port> (see ttun --help)",
+    "there is no command 'status'; for a tunnel on a device of this name: ttun status <local-ip> <local-port> <remote-ip> <remote-port> (see ttun --help)",
   ],
-  ['help lab up', "'up' is one argument too many; type: ttun help [command] (see ttun --help)"],
+  ['help lab up', "unexpected argument 'up'; usage: ttun help [command] (see ttun --help)"],
   ['lab --kep', 'there is no option --kep; did you mean --keep? (see ttun lab --help)'],
 ];
 
 for (const [args, answer] of MISTYPED) {
-  test(`'ttun ${args}' is answered with what was meant`, async (t) => {
+  test(`'ttun ${args}' is answered with a suggestion`, async (t) => {
     const { status, stdout, stderr } = await runToEnd([process.execPath, BIN, ...args.split(' ')]);
     t.deepEqual([status, stdout, stderr], [2, '', `ttun: ${answer}\n`]);
   });

@@ -13,8 +13,8 @@ test.after.always(() => sites[Symbol.asyncDispose]());
 
 test.serial('--http serves metrics of the tunnel until it ends', async (t) => {
   await using tunnel = startTtun(sites.a, ['--http', '127.0.0.1:9750', ...SEED]);
-  const line = await tunnel.waitForLine('metrics and a page to watch at');
-  t.regex(line, /^ttun: metrics and a page to watch at http:\/\/127\.0\.0\.1:9750\/$/);
+  const line = await tunnel.waitForLine('serving metrics and a page at');
+  t.regex(line, /^ttun: serving metrics and a page at http:\/\/127\.0\.0\.1:9750\/$/);
   const metrics = await fetchInside(sites, '/metrics');
   t.regex(metrics, /tunnel="tun0"/);
   const { tunnels } = JSON.parse(await fetchInside(sites, '/stats'));
@@ -28,7 +28,7 @@ async function fetchInside({ a }: Sites, path: string): Promise<string> {
   return (await a.run([process.execPath, '--input-type=module', '-e', program])).stdout;
 }
 
-test.serial('where --http cannot be served, that is said and no tunnel is opened', async (t) => {
+test.serial('if --http cannot be served, that is reported and no tunnel is opened', async (t) => {
   await using listener = sites.a.start([
     process.execPath,
     '-e',

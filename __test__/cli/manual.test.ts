@@ -1,11 +1,10 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { ENVIRONMENT } from '../../manual/facts.ts';
-import type { JsonSchema } from '../../manual/config-page.ts';
-import { makePages } from '../../manual/pages.ts';
-import { text } from '../../manual/roff.ts';
-import { loadSpecs } from '../../src/cli/commands/index.ts';
+import { text } from '../../manual/formats.ts';
+import { ENVIRONMENT, makePages } from '../../manual/pages.ts';
+import type { JsonSchema } from '../../manual/pages.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { PROGRAM } from '../../src/cli/seed.ts';
 import { run, runToEnd } from '../../testbed/exec.ts';
 
@@ -13,13 +12,13 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MAN_PAGE = `${ROOT}man/ttun.1`;
 const CONFIG_PAGE = `${ROOT}man/ttun.toml.5`;
 
-test('the man pages and docs/command-line.md are those that npm run manual makes', async (t) => {
+test('the man pages and docs/command-line.md are up to date', async (t) => {
   for (const [path, made] of await makePages()) {
-    t.is(await readFile(ROOT + path, 'utf8'), made, `${path} is of other specs; type: npm run manual`);
+    t.is(await readFile(ROOT + path, 'utf8'), made, `${path} is out of date; type: npm run manual`);
   }
 });
 
-test('mandoc finds nothing wrong with the man pages', async (t) => {
+test('mandoc finds no problems in the man pages', async (t) => {
   for (const page of [MAN_PAGE, CONFIG_PAGE]) {
     const { stdout, stderr, status } = await runToEnd(['mandoc', '-T', 'lint', '-W', 'style', page]);
     t.deepEqual([status, stdout, stderr], [0, '', '']);
@@ -39,7 +38,8 @@ test('man shows every command and option as it is typed', async (t) => {
   for (const heading of ['NAME', 'SYNOPSIS', 'OPTIONS', 'COMMANDS', 'EXIT STATUS', 'ENVIRONMENT', 'FILES']) {
     t.regex(shown, new RegExp(`^${heading}$`, 'm'));
   }
-  for (const { name, usage, options } of [PROGRAM, ...(await loadSpecs())]) {
+  const specs = await Promise.all([...COMMANDS.values()].map(async ({ load }) => (await load()).SPEC));
+  for (const { name, usage, options } of [PROGRAM, ...specs]) {
     if (name !== '') t.regex(shown, new RegExp(`^ +ttun ${name}`, 'm'));
     t.true(usage.length > 0);
     for (const option of Object.keys(options)) t.regex(shown, new RegExp(`^ .*--${option}\\b`, 'm'), option);
@@ -56,7 +56,7 @@ test('man ttun.toml shows every key of a configuration file', async (t) => {
   for (const key of keysIn(JSON.parse(schema))) t.regex(shown, new RegExp(`^ +${key}( |$)`, 'm'));
 });
 
-/** Those that have no others within them. */
+/** Keys that are not tables. */
 function keysIn({ properties = {}, additionalProperties }: JsonSchema): string[] {
   const inside = typeof additionalProperties === 'object' ? keysIn(additionalProperties) : [];
   const own = Object.entries(properties).flatMap(([key, property]) => {
@@ -66,8 +66,8 @@ function keysIn({ properties = {}, additionalProperties }: JsonSchema): string[]
   return [...inside, ...own].filter((key) => !key.startsWith('$'));
 }
 
-test('the manual tells of each environment variable that is read', async (t) => {
-  const told = new Set(ENVIRONMENT.flatMap(([names]) => names.split(', ')));
+test('the manual describes each environment variable that is read', async (t) => {
+  const described = new Set(ENVIRONMENT.flatMap(([names]) => names.split(', ')));
   const read = (await readSources(`${ROOT}src`)).flatMap((source) => [
     ...[...source.matchAll(/process\.env\[['"](\w+)['"]\]/g)].map(([, name]) => name ?? ''),
     ...[...source.matchAll(/const \{([^}]*)\} = process\.env/g)].flatMap(
@@ -75,9 +75,9 @@ test('the manual tells of each environment variable that is read', async (t) => 
     ),
   ]);
   t.true(read.includes('NO_COLOR') && read.includes('WATCHDOG_USEC'));
-  // By PATH any program finds others.
+  // PATH needs no description.
   t.deepEqual(
-    read.filter((name) => name !== 'PATH' && !told.has(name)),
+    read.filter((name) => name !== 'PATH' && !described.has(name)),
     [],
   );
 });
@@ -87,8 +87,8 @@ async function readSources(folder: string): Promise<string[]> {
   return Promise.all(files.map((name) => readFile(`${folder}/${name}`, 'utf8')));
 }
 
-test('a page is not made of characters that man pages have no name for', (t) => {
+test('characters without a roff name are refused', (t) => {
   t.is(text('a–b…'), String.raw`a\(enb...`);
   t.is(text(String.raw`.no 'request' \and -no escape`), String.raw`\&.no 'request' \eand \-no escape`);
-  t.throws(() => text('☃'), { message: /roff\.ts knows no name for ☃/ });
+  t.throws(() => text('☃'), { message: /no roff name for ☃/ });
 });

@@ -11,25 +11,25 @@ const COMMANDS = [
   'check --json none.toml',
 ];
 
-/** What is on standard error, and the exit code of ttun itself. */
-async function piped(command: string, into: string): Promise<[exitCode: string, talk: string]> {
+/** The exit code of ttun itself, and its standard error. */
+async function piped(command: string, into: string): Promise<[exitCode: string, messages: string]> {
   const script = `'${process.execPath}' '${BIN}' ${command} ${into}; echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = await runToEnd(['bash', '-c', script]);
   return [stdout.trim(), stderr];
 }
 
 for (const command of COMMANDS) {
-  test(`'ttun ${command}' minds no reader that has seen enough`, async (t) => {
-    const [exitCode, talk] = await piped(command, '| true');
+  test(`'ttun ${command}' succeeds when its reader has seen enough`, async (t) => {
+    const [exitCode, messages] = await piped(command, '| true');
     t.is(exitCode, command.startsWith('check') ? '1' : '0');
-    t.is(talk, '');
+    t.is(messages, '');
   });
 }
 
-test('a disk without room is a failure, told in one line', async (t) => {
+test('a full disk is a failure, reported in one line', async (t) => {
   for (const command of COMMANDS) {
-    const [exitCode, talk] = await piped(command, '>/dev/full');
+    const [exitCode, messages] = await piped(command, '>/dev/full');
     t.is(exitCode, '1', command);
-    t.regex(talk, /^ttun: standard output cannot be written: ENOSPC: [^\n]+\n$/, command);
+    t.regex(messages, /^ttun: cannot write to standard output: ENOSPC: [^\n]+\n$/, command);
   }
 });

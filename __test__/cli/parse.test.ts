@@ -4,7 +4,6 @@ import type { CommandSpec } from '../../src/cli/args.ts';
 
 const SPEC = {
   name: 'greet',
-  summary: 'greets somebody',
   usage: ['[--loud] [--language <code>] <name> [place]'],
   description: [],
   operands: [
@@ -18,7 +17,7 @@ const SPEC = {
   examples: [],
 } as const satisfies CommandSpec;
 
-test('options may stand anywhere, with their values apart or joined', (t) => {
+test('options may be anywhere, with their values separate or joined', (t) => {
   const asked = { values: { loud: true, language: 'fr' }, operands: ['Ann', 'here'] };
   for (const args of [
     '--loud --language fr Ann here',
@@ -30,15 +29,15 @@ test('options may stand anywhere, with their values apart or joined', (t) => {
   }
 });
 
-test('what was not given is absent', (t) => {
+test('options that were not given are absent', (t) => {
   t.deepEqual(parseArguments(SPEC, ['Ann']), { values: {}, operands: ['Ann'] });
 });
 
-test('of an option given twice the last counts', (t) => {
+test('if an option is given twice, the last one counts', (t) => {
   t.is(parseArguments(SPEC, ['-L', 'fr', 'Ann', '-L', 'de']).values.language, 'de');
 });
 
-test('a lone - is a word, and what follows -- is no option', (t) => {
+test('a single - is an operand, and options end at --', (t) => {
   t.deepEqual(parseArguments(SPEC, ['-L', '-', '-']), { values: { language: '-' }, operands: ['-'] });
   t.deepEqual(parseArguments(SPEC, ['--', '--loud', '-x']).operands, ['--loud', '-x']);
 });
@@ -51,8 +50,8 @@ test('a name with … takes any number of words', (t) => {
 
 const FORM = 'ttun greet [--loud] [--language <code>] <name> [place]';
 const WRONG: readonly (readonly [args: string, message: string])[] = [
-  ['', `<name> is missing; type: ${FORM}`],
-  ['Ann here today', `'today' is one argument too many; type: ${FORM}`],
+  ['', `<name> is missing; usage: ${FORM}`],
+  ['Ann here today', `unexpected argument 'today'; usage: ${FORM}`],
   ['--lout Ann', 'there is no option --lout; did you mean --loud?'],
   ['--lang fr Ann', 'there is no option --lang; did you mean --language?'],
   ['--hlep', 'there is no option --hlep; did you mean --help?'],
@@ -70,7 +69,7 @@ const WRONG: readonly (readonly [args: string, message: string])[] = [
 ];
 
 for (const [args, message] of WRONG) {
-  test(`'greet ${args}' is answered with what is wrong and what to type`, (t) => {
+  test(`'greet ${args}' is answered with what is wrong and the usage`, (t) => {
     t.throws(() => parseArguments(SPEC, args.split(' ').filter(Boolean)), {
       instanceOf: UsageError,
       message,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { styleFor } from '../../src/cli/terminal.ts';
+import { styleFor } from '../../src/terminal.ts';
 
 const TERMINAL = { isTTY: true };
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import test from 'ava';
-import { run } from '../../testbed/exec.ts';
+import { run, runToEnd } from '../../testbed/exec.ts';
 import type { BackgroundProcess } from '../../testbed/exec.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
-import { startTtun } from '../../testbed/tunnel.ts';
+import { BIN, startTtun } from '../../testbed/tunnel.ts';
 import { waitFor } from '../../testbed/wait.ts';
 
 const AT_A = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
@@ -18,7 +18,7 @@ test.before(async () => {
 });
 test.after.always(() => sites[Symbol.asyncDispose]());
 
-/** Both ends of a tunnel; what the one in site A prints is looked at. */
+/** Both ends of a tunnel; tests look at the output of the one in site A. */
 class Pair implements AsyncDisposable {
   readonly a: BackgroundProcess;
   readonly #b: BackgroundProcess;
@@ -52,7 +52,7 @@ function linesOf(text: string): string[] {
   return text.split('\n').filter(Boolean);
 }
 
-/** Packets that went both ways, by the closing summary. */
+/** Packets in both directions, according to the summary. */
 function packetsCarried(stderr: string): number {
   const [out, back] = ['out', 'in'].map(
     (way) => new RegExp(`^ttun: ${way}: ([\\d,]+) packets`, 'm').exec(stderr)?.[1],
@@ -60,7 +60,7 @@ function packetsCarried(stderr: string): number {
   return toNumber(out) + toNumber(back);
 }
 
-/** Packets that were said not to be printed. */
+/** Packets that were reported as not printed. */
 function packetsLeftOut(stderr: string): number {
   const counts = [...stderr.matchAll(/^ttun: ([\d,]+) (?:more packets|packets passed too fast)/gm)];
   return counts.reduce((sum, [, count]) => sum + toNumber(count), 0);
@@ -71,7 +71,7 @@ function toNumber(grouped = ''): number {
 }
 
 test.serial(
-  'it says what it attached to and what MTU would be better, shows a ping, and sums up on Ctrl-C',
+  'it reports its device, socket and a better MTU, prints a ping, and a summary on Ctrl-C',
   async (t) => {
     await using pair = await startPair();
     const { a } = pair;
@@ -107,7 +107,7 @@ test.serial(
 );
 
 for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
-  test.serial(`${signal} ends it as Ctrl-C does`, async (t) => {
+  test.serial(`${signal} ends it like Ctrl-C`, async (t) => {
     await using tunnel = startTtun(sites.a, AT_A);
     await tunnel.waitForLine('attached to tun0');
     t.deepEqual(await tunnel.stop(signal), { status: 0, signal: null });
@@ -115,7 +115,7 @@ for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-test.serial('bulk traffic shows at most ten packets a second, and the others are counted', async (t) => {
+test.serial('at most ten packets a second are printed, and the others are counted', async (t) => {
   await using pair = await startPair();
   const { a } = pair;
   const begin = performance.now();
@@ -131,7 +131,7 @@ test.serial('bulk traffic shows at most ten packets a second, and the others are
   t.is(printed.length + packetsLeftOut(a.stderr), 6000);
 });
 
-test.serial('-v prints every packet, and counts those that it could not', async (t) => {
+test.serial('-v prints every packet, and counts those that pass too fast', async (t) => {
   await using pair = await startPair('-v');
   const { a } = pair;
   await ping(100, '-i', '0.002');
@@ -153,7 +153,7 @@ test.serial('-q prints no packets', async (t) => {
   t.is(packetsCarried(a.stderr), 10);
 });
 
-test.serial('--json tells the beginning and the end on standard output', async (t) => {
+test.serial('--json prints the opening and the end on standard output', async (t) => {
   await using pair = await startPair('--json');
   const { a } = pair;
   await ping(2, '-i', '0.01');
@@ -167,18 +167,18 @@ test.serial('--json tells the beginning and the end on standard output', async (
   });
 });
 
-test.serial('when nobody reads the packets any more, the tunnel goes on', async (t) => {
+test.serial('if standard output is closed, the tunnel continues', async (t) => {
   await using pair = await startPair();
   const { a } = pair;
   a.child.stdout?.destroy();
   await ping(3, '-i', '0.01');
-  await a.waitForLine('nobody reads the packets any more');
+  await a.waitForLine('standard output was closed');
   await ping(3, '-i', '0.01');
   t.deepEqual(await a.stop('SIGINT'), { status: 0, signal: null });
   t.is(packetsCarried(a.stderr), 12);
 });
 
-test.serial('a reader that has stopped reading holds up neither the tunnel nor its end', async (t) => {
+test.serial('a reader that stops reading blocks neither the tunnel nor its end', async (t) => {
   await using pair = await startPair('-v');
   const { a } = pair;
   a.child.stdout?.pause();
@@ -192,7 +192,7 @@ test.serial('a reader that has stopped reading holds up neither the tunnel nor i
   t.true(packetsLeftOut(a.stderr) > 0);
 });
 
-test.serial('two ends over link-local addresses name the interface', async (t) => {
+test.serial('link-local addresses work with the name of the interface', async (t) => {
   for (const [site, address] of [
     [sites.a, 'fe80::1'],
     [sites.b, 'fe80::2'],
@@ -206,7 +206,7 @@ test.serial('two ends over link-local addresses name the interface', async (t) =
   await t.notThrowsAsync(ping(3, '-i', '0.01'));
 });
 
-test.serial('the device is left as it was', async (t) => {
+test.serial('the device is restored', async (t) => {
   const look = (): Promise<string> => sites.a.ip('address', 'show', 'dev', 'tun0');
   const before = await look();
   await using tunnel = startTtun(sites.a, AT_A);
@@ -215,7 +215,7 @@ test.serial('the device is left as it was', async (t) => {
   t.is(await waitFor('the carrier to go', async () => (await look()) === before && before), before);
 });
 
-test.serial('a deleted device ends it with one line and exit code 1', async (t) => {
+test.serial('when the device is deleted, it ends with one line and exit code 1', async (t) => {
   await using deleted = await createSites();
   await using tunnel = startTtun(deleted.a, AT_A);
   await tunnel.waitForLine('attached to tun0');
@@ -224,15 +224,56 @@ test.serial('a deleted device ends it with one line and exit code 1', async (t) 
   t.regex(tunnel.stderr, /^ttun: attached[^\n]+\nttun: the device tun0 was deleted; [^\n]+\n$/);
 });
 
-test('a second signal ends the process at once, as a shell expects it', async (t) => {
-  const signals = new URL('../../dist/cli/run-tunnel.js', import.meta.url).href;
+for (const [first, second] of [
+  ['INT', 'INT'],
+  ['INT', 'TERM'],
+  ['TERM', 'HUP'],
+] as const) {
+  test.serial(`SIG${second} right after SIG${first} does not cut the summary`, async (t) => {
+    for (let round = 0; round < 10; round += 1) {
+      await using tunnel = startTtun(sites.a, ['-q', ...AT_A]);
+      await tunnel.waitForLine('attached to tun0');
+      await run(['bash', '-c', `kill -${first} ${tunnel.pid}; kill -${second} ${tunnel.pid}`]);
+      t.deepEqual(await tunnel.exited, { status: 0, signal: null });
+      t.regex(
+        tunnel.stderr,
+        /^ttun: tun0 closed after [^]*^ttun: .*: 0 packets, [^]*^ttun: .*: 0 packets, .*\n$/m,
+      );
+    }
+  });
+}
+
+test.serial('timeout, which signals the process and its group, does not cut the summary', async (t) => {
+  for (let round = 0; round < 10; round += 1) {
+    await using timeout = sites.a.start(['timeout', '60', process.execPath, BIN, '-q', ...AT_A]);
+    await timeout.waitForLine('attached to tun0');
+    t.deepEqual(await timeout.stop('SIGINT'), { status: 0, signal: null });
+    t.regex(
+      timeout.stderr,
+      /^ttun: tun0 closed after [^]*^ttun: .*: 0 packets, [^]*^ttun: .*: 0 packets, .*\n$/m,
+    );
+  }
+});
+
+/** Runs `onAbort` when the first signal has been handled, in a process that then hangs. */
+async function exitCodeAfter(onAbort: string): Promise<number | null> {
+  const terminal = new URL('../../dist/terminal.js', import.meta.url).href;
   const program = `
-    import { abortOnSignals } from '${signals}';
+    import { abortOnSignals } from '${terminal}';
     const signal = abortOnSignals();
-    setInterval(() => {}, 1000);
-    signal.addEventListener('abort', () => process.kill(process.pid, 'SIGTERM'));
+    const again = () => process.kill(process.pid, 'SIGTERM');
+    setTimeout(() => process.exit(), 60_000);
+    signal.addEventListener('abort', () => { ${onAbort} });
     process.kill(process.pid, 'SIGINT');
   `;
-  const error = await t.throwsAsync(run([process.execPath, '--input-type=module', '-e', program]));
-  t.regex(error.message, /exit status 143$/);
+  return (await runToEnd([process.execPath, '--input-type=module', '-e', program])).status;
+}
+
+test('a later signal ends the process at once, with the exit code that shells expect', async (t) => {
+  t.is(await exitCodeAfter('setInterval(again, 50);'), 143);
+});
+
+test('a signal that arrived at once is not taken for a later one, however long closing takes', async (t) => {
+  const busy = 'again(); const end = performance.now() + 1500; while (performance.now() < end);';
+  t.is(await exitCodeAfter(`${busy} setTimeout(() => process.exit(7), 100);`), 7);
 });

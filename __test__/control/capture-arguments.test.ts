@@ -24,13 +24,13 @@ const WRONG: readonly (readonly [what: string, args: readonly string[], status: 
       'a file that cannot be made',
       ['tun0', '-w', '/nowhere/x.pcap'],
       1,
-      /^ttun: \/nowhere\/x\.pcap cannot be written: no such file or directory\n$/,
+      /^ttun: cannot write to \/nowhere\/x\.pcap: no such file or directory\n$/,
     ],
     [
       'a full disk',
       ['tun0', '-w', '/dev/full'],
       1,
-      /ttun: writing to \/dev\/full failed: no space left on device\n$/,
+      /ttun: cannot write to \/dev\/full: no space left on device\n$/,
     ],
     ['no name', [], 2, /^ttun: <name> is missing/],
     ['a count of 0', ['tun0', '-c', '0'], 2, /^ttun: --count: '0' is not a number from 1 /],
@@ -41,7 +41,7 @@ const WRONG: readonly (readonly [what: string, args: readonly string[], status: 
       /^ttun: --snap-length: '65536' is not a number from 1 to 65535 /,
     ],
     ['a third direction', ['tun0', '-d', 'up'], 2, /^ttun: --direction: 'up' is neither in nor out /],
-    ['JSON in a file', ['tun0', '--json', '-w', 'x'], 2, /^ttun: --json and --write exclude each other/],
+    ['JSON in a file', ['tun0', '--json', '-w', 'x'], 2, /^ttun: --json and --write cannot be combined/],
   ];
 
 for (const [what, args, expected, message] of WRONG) {

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { WriteStream } from 'node:tty';
 import test from 'ava';
-import { Screen } from '../../src/cli/watch/screen.ts';
+import { Screen } from '../../src/cli/screen.ts';
 
 /** What is drawn of a line of text on a terminal of that size, in that locale. */
 function drawn(
@@ -29,11 +29,11 @@ function drawn(
   return written[1] ?? '';
 }
 
-test('a terminal that tells no size, as serial consoles do, is taken for one of 80 columns', (t) => {
+test('a terminal of unknown size, such as a serial console, counts as one of 80 columns', (t) => {
   t.regex(drawn('x'.repeat(100), { columns: 0, rows: 0, locale: 'C.UTF-8' }), /Hx{80}\S*$/);
 });
 
-test('where the locale is not of UTF-8, all that is drawn is ASCII', (t) => {
+test('if the locale is not UTF-8, everything is drawn in ASCII', (t) => {
   const text = '▁▂▃▄▅▆▇█ 1–2 of 9…↑↓ ü';
   t.true(drawn(text, { columns: 40, rows: 1, locale: 'C.UTF-8' }).includes(text));
   t.true(drawn(text, { columns: 40, rows: 1, locale: 'C' }).includes('_.:-=+*# 1-2 of 9~^v ?'));

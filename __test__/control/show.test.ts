@@ -24,12 +24,12 @@ function documents(stdout: string): readonly ShowReply[] {
   return JSON.parse(stdout);
 }
 
-test.serial('with no tunnel it says so, and that is no failure', async (t) => {
-  t.like(await room.ttun(['show']), { status: 0, stdout: '', stderr: 'ttun: no tunnel runs\n' });
+test.serial('with no tunnel it says so and succeeds', async (t) => {
+  t.like(await room.ttun(['show']), { status: 0, stdout: '', stderr: 'ttun: no tunnel is running\n' });
   t.like(await room.ttun(['show', '--json']), { status: 0, stdout: '[]\n', stderr: '' });
 });
 
-test.serial('it shows both ends of a tunnel, and where they are', async (t) => {
+test.serial('it shows both ends of a tunnel and their processes', async (t) => {
   const { a, b } = await startPair(room, sites);
   await sites.a.run(['ping', '-c', '3', '-i', '0.01', '-W', '10', sites.b.inner.ipv4]);
 
@@ -58,7 +58,7 @@ test.serial('it shows both ends of a tunnel, and where they are', async (t) => {
   );
 
   const fromA = await room.ttun(['show'], { site: sites.a });
-  t.regex(fromA.stdout, new RegExp(`^  process: ${a.pid}$`, 'm'), 'who is there himself knows the namespace');
+  t.regex(fromA.stdout, new RegExp(`^  process: ${a.pid}$`, 'm'), 'the own namespace is not mentioned');
   await Promise.all([a.stop('SIGINT'), b.stop('SIGINT')]);
 });
 
@@ -84,12 +84,14 @@ test.serial('--json gives what the processes answer, as one array', async (t) =>
   await Promise.all([a.stop('SIGINT'), b.stop('SIGINT')]);
 });
 
-test.serial('a name that no tunnel has is an error that tells those that there are', async (t) => {
+test.serial('an unknown name is an error that lists the running tunnels', async (t) => {
   const { a, b } = await startPair(room, sites, '--json');
   const result = await room.ttun(['show', 'tun0', 'tun9']);
   t.like(result, { status: 1, stdout: '', stderr: 'ttun: there is no tunnel tun9; running: tun0\n' });
   await Promise.all([a.stop('SIGINT'), b.stop('SIGINT')]);
-  t.like(await room.ttun(['show', 'tun9']), { stderr: 'ttun: there is no tunnel tun9; none runs\n' });
+  t.like(await room.ttun(['show', 'tun9']), {
+    stderr: 'ttun: there is no tunnel tun9; no tunnel is running\n',
+  });
 });
 
 test.serial('a tunnel that was killed is not shown, and its socket is gone after that', async (t) => {
@@ -106,7 +108,7 @@ test.serial('a tunnel that was killed is not shown, and its socket is gone after
   await b.stop('SIGINT');
 });
 
-test.serial('a process that is stopped is told of, and the others are shown', async (t) => {
+test.serial('a process that does not answer is reported, and the others are shown', async (t) => {
   const { a, b } = await startPair(room, sites);
   a.kill('SIGSTOP');
   const { status, stdout, stderr } = await room.ttun(['show']);
@@ -123,7 +125,7 @@ const USER = { name: 'games', uid: 5, directory: '/tmp/ttun-5' };
 const AT_A = ['-q', 'tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
 const AS_USER = { user: USER.name, env: { XDG_RUNTIME_DIR: '' } };
 
-test.serial('a user sees his own tunnels, and root those of all', async (t) => {
+test.serial('users see their own tunnels, and root those of all users', async (t) => {
   await rm(USER.directory, { recursive: true, force: true });
   await using tunnel = startTtun(sites.a, AT_A, AS_USER);
   await tunnel.waitForLine('attached to tun0');
@@ -145,12 +147,12 @@ test.serial('a user sees his own tunnels, and root those of all', async (t) => {
   t.like(none, {
     status: 0,
     stdout: '',
-    stderr: 'ttun: no tunnel of this user runs; those of all users: sudo ttun show\n',
+    stderr: 'ttun: no tunnel of this user is running; for those of all users: sudo ttun show\n',
   });
 });
 
 test.serial(
-  'without a place for its socket a tunnel runs all the same, and says what is in the way',
+  'without a directory for its socket a tunnel runs, and says why there is no socket',
   async (t) => {
     await rm(USER.directory, { recursive: true, force: true });
     await mkdir('/tmp/ttun-5-elsewhere', { recursive: true });
@@ -159,7 +161,7 @@ test.serial(
       await using tunnel = startTtun(sites.a, AT_A, AS_USER);
       t.is(
         await tunnel.waitForLine('control socket'),
-        'ttun: no directory for the control socket (/tmp/ttun-5: not a directory); the tunnel runs without, but ttun show does not see it',
+        'ttun: no directory for the control socket (/tmp/ttun-5: not a directory); continuing without, but ttun show does not see this process',
       );
       t.deepEqual(await tunnel.stop('SIGINT'), { status: 0, signal: null });
       t.regex(tunnel.stderr, /tun0 closed after/);
@@ -170,7 +172,7 @@ test.serial(
   },
 );
 
-test.serial('--watch --json prints an array each time, until it is ended', async (t) => {
+test.serial('--watch --json prints an array at each interval until it is ended', async (t) => {
   const { a, b } = await startPair(room, sites);
   await using watch = room.startTtun(['show', '--watch', '--json', '--interval', '100']);
   await waitFor('three lines', () => watch.lines.length >= 3);
@@ -182,14 +184,18 @@ test.serial('--watch --json prints an array each time, until it is ended', async
 });
 
 const WRONG: readonly (readonly [what: string, args: readonly string[], message: RegExp])[] = [
-  ['--watch without a terminal', ['--watch'], /this is none; for programs: ttun show --watch --json/],
-  ['an interval without --watch', ['--interval', '500'], /--interval goes with --watch/],
+  [
+    '--watch without a terminal',
+    ['--watch'],
+    /--watch needs a terminal; for programs, ttun show --watch --json/,
+  ],
+  ['an interval without --watch', ['--interval', '500'], /--interval requires --watch/],
   [
     'an interval that is too short',
     ['--watch', '--interval', '5'],
     /'5' is not a number of milliseconds from 100/,
   ],
-  ['an interval that is no number', ['--watch', '-i', '1s'], /'1s' is not a number of milliseconds/],
+  ['an interval that is not a number', ['--watch', '-i', '1s'], /'1s' is not a number of milliseconds/],
 ];
 
 for (const [what, args, message] of WRONG) {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { describeTunnel } from '../../src/cli/commands/show.ts';
+import { describeTunnel } from '../../src/cli/show.ts';
 import { formatAgo, formatAgoShort, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
 import type { ProcessReport } from '../../src/control/protocol.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';
@@ -20,7 +20,7 @@ function textOf(report: TunnelReport, process: ProcessReport = PROCESS): string[
   return describeTunnel({ path: '', process, report }, viewer).split('\n');
 }
 
-test('what people ask for first comes first', (t) => {
+test('the most important facts come first', (t) => {
   t.deepEqual(textOf(REPORT), [
     'tunnel: office',
     '  state: up',
@@ -35,7 +35,7 @@ test('what people ask for first comes first', (t) => {
   ]);
 });
 
-test('what went wrong is told where there is something', (t) => {
+test('drops and errors are shown if there are any', (t) => {
   const stats = {
     ...STATS,
     device: { ...STATS.device, mtu: 1500 },
@@ -57,17 +57,17 @@ test('what went wrong is told where there is something', (t) => {
   ]);
 });
 
-test('a device that was deleted has no MTU to tell', (t) => {
+test('a device that was deleted has no MTU', (t) => {
   const problem = { code: 'ERR_TTUN_DEVICE_GONE', message: 'the device tun0 was deleted', hint: null };
   const stats = { ...STATS, device: { ...STATS.device, index: 0, mtu: 0 } };
   t.is(textOf({ ...REPORT, problem, stats })[3], '  device: tun0 (deleted)');
 });
 
-test('a tunnel that is not open tells why, and what to do', (t) => {
+test('a tunnel that is not open shows why and what to do', (t) => {
   const problem = { code: 'ERR_TTUN_DEVICE_NOT_FOUND', message: 'there is no device tun0', hint: 'make it' };
   t.deepEqual(textOf({ ...REPORT, phase: 'retrying', problem, stats: null }), [
     'tunnel: office',
-    '  state: failed, trying again',
+    '  state: down, retrying',
     '  problem: there is no device tun0',
     '  remedy: make it',
     '  device: tun0',
@@ -85,7 +85,7 @@ test('a configured HTTP server that does not run is reported', (t) => {
   t.deepEqual(textOf(REPORT, served), textOf(REPORT));
 });
 
-test('what goes without saying for who looks is not said', (t) => {
+test('the own user and namespace are not mentioned', (t) => {
   const elsewhere = { ...PROCESS, uid: 1000, config: null, networkNamespace: { inode: 2, name: 'siteA' } };
   t.is(textOf(REPORT, elsewhere).at(-1), '  process: 4711, network namespace siteA, user 1000');
   const unnamed = { ...elsewhere, uid: 0, networkNamespace: { inode: 2, name: null } };
@@ -116,6 +116,6 @@ const SHOWN: readonly (readonly [shown: string, expected: string])[] = [
   [formatAgoShort(86_400_000), '1 d'],
 ];
 
-test('amounts are short and right', (t) => {
+test('amounts are short and correct', (t) => {
   for (const [shown, expected] of SHOWN) t.is(shown, expected);
 });

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { wishesIn } from '../../src/cli/watch/screen.ts';
-import { drawTable, sparkline } from '../../src/cli/watch/view.ts';
-import type { Line } from '../../src/cli/watch/view.ts';
-import { History } from '../../src/cli/watch/watch.ts';
+import { actionsIn } from '../../src/cli/screen.ts';
+import type { Line } from '../../src/cli/screen.ts';
+import { drawTable, sparkline } from '../../src/cli/watch-view.ts';
+import { History } from '../../src/cli/watched.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { REPORT, STATS } from './host.ts';
 
@@ -20,7 +20,7 @@ function textOf(line: Line | undefined): string {
   return (line ?? []).map(({ text }) => text).join('');
 }
 
-test('a sparkline spans from nothing to its highest value, with gaps where nothing is known', (t) => {
+test('a sparkline spans from 0 to its highest value, with gaps where values are missing', (t) => {
   t.is(sparkline([0, 1, 50, 100, null, 100]), '▁▂▅█ █');
   t.is(sparkline([0, 0]), '▁▁');
   t.is(sparkline([null]), ' ');
@@ -39,7 +39,7 @@ test('a history has the highest rate of each part of the last minute', (t) => {
   t.deepEqual(history.inParts(60, 2000).slice(-2), [16_000, 48_000]);
 });
 
-test('figures that go back in time, as a process of somebody else may tell, have no rates', (t) => {
+test('statistics that go back in time, as another user may send, have no rates', (t) => {
   const history = new History();
   history.add(later(2, 1000), 0);
   history.add(later(1, 2000), 1000);
@@ -48,7 +48,7 @@ test('figures that go back in time, as a process of somebody else may tell, have
   t.is(history.rates?.encap.bytes, 2000);
 });
 
-test('a history forgets what is older than a minute', (t) => {
+test('a history drops samples older than a minute', (t) => {
   const history = new History();
   history.add(STATS, 0);
   history.add(later(1, 1000), 1000);
@@ -56,7 +56,7 @@ test('a history forgets what is older than a minute', (t) => {
   t.deepEqual(new Set(history.inParts(60, 61_500)), new Set([null]));
 });
 
-test('rates are known only while a tunnel is looked at', (t) => {
+test('rates need two samples in succession', (t) => {
   const history = new History();
   history.add(STATS, 0);
   history.add(later(1, 1000), 1000);
@@ -68,8 +68,8 @@ test('rates are known only while a tunnel is looked at', (t) => {
   t.is(history.rates?.decap.bytes, 1000);
 });
 
-test('no row is wider than the terminal, whatever that is', (t) => {
-  const problem = { code: 'ERR_TTUN_SYSTEM', message: 'a long story '.repeat(20), hint: null };
+test('no row is wider than the terminal', (t) => {
+  const problem = { code: 'ERR_TTUN_SYSTEM', message: 'a long message '.repeat(20), hint: null };
   const tunnels = [
     {
       label: 'a-name-that-is-longer-than-any-column',
@@ -86,7 +86,7 @@ test('no row is wider than the terminal, whatever that is', (t) => {
   }
 });
 
-test('columns go in the order of what they tell, and the chart takes what is left', (t) => {
+test('the least important columns are omitted first, and the chart gets the remaining space', (t) => {
   const tunnels = [{ label: 'office', report: REPORT, history: new History(), isSilent: false }];
   const titles = (width: number): string =>
     textOf(drawTable(tunnels, width, 0).header)
@@ -111,9 +111,9 @@ test('every rate fits its column', (t) => {
   }
 });
 
-test('keys are told apart, also when several come at once', (t) => {
-  t.deepEqual(wishesIn('q'), ['quit']);
-  t.deepEqual(wishesIn('\u001B'), ['quit']);
-  t.deepEqual(wishesIn('\u001B[A\u001BOBjk\u001B[6~'), ['up', 'down', 'down', 'up', 'page-down']);
-  t.deepEqual(wishesIn('\u001B[1;5C\u001B[Zxü'), []);
+test('keys are distinguished, also when several come at once', (t) => {
+  t.deepEqual(actionsIn('q'), ['quit']);
+  t.deepEqual(actionsIn('\u001B'), ['quit']);
+  t.deepEqual(actionsIn('\u001B[A\u001BOBjk\u001B[6~'), ['up', 'down', 'down', 'up', 'page-down']);
+  t.deepEqual(actionsIn('\u001B[1;5C\u001B[Zxü'), []);
 });

@@ -22,7 +22,7 @@ test.after.always(async () => {
 
 const WATCH = [process.execPath, BIN, 'show', '--watch', '--interval', '100'];
 
-test('it shows rates as they are, in as many columns as there is room for', async (t) => {
+test('it shows current rates in as many columns as fit', async (t) => {
   await using room = await Room.open();
   const { a } = await startPair(room, sites, '-q');
   await using terminal = await Terminal.open(folder, 132, 12);
@@ -53,7 +53,7 @@ test('tunnels come and go while it watches', async (t) => {
   await using room = await Room.open();
   await using terminal = await Terminal.open(folder, 100, 12);
   await terminal.enter(room.inside([...WATCH, 'tunnel01', 'tunnel02']));
-  await terminal.waitFor(/^No tunnel tunnel01, tunnel02 runs\.$/m);
+  await terminal.waitFor(/^No tunnel tunnel01, tunnel02 is running\.$/m);
   const crowd = startCrowd(room);
   await terminal.waitFor(/^tunnel01 .*\ntunnel02 /m);
   crowd.kill('SIGSTOP');
@@ -64,7 +64,7 @@ test('tunnels come and go while it watches', async (t) => {
   t.notRegex(await terminal.waitFor(/^No tunnel /m), /STATE/);
 });
 
-test('what does not fit is scrolled to, and problems are told', async (t) => {
+test('tunnels that do not fit can be scrolled to, and problems are shown', async (t) => {
   await using room = await Room.open();
   await startCrowd(room).waitForLine('ready');
   await using terminal = await Terminal.open(folder, 100, 14);
@@ -76,7 +76,7 @@ test('what does not fit is scrolled to, and problems are told', async (t) => {
   await terminal.waitFor(/13–22 of 30/);
   await terminal.press('G');
   const end = await terminal.waitFor(/21–30 of 30/);
-  t.regex(end, /^broken +retrying +there is no device tun9$/m);
+  t.regex(end, /^broken +down, retrying +there is no device tun9$/m);
   t.regex(end, /^fresh +opening +–/m);
   await terminal.press('Home');
   await terminal.waitFor(/1–10 of 30/);
@@ -85,27 +85,27 @@ test('what does not fit is scrolled to, and problems are told', async (t) => {
   t.notRegex(await terminal.waitFor(/^tunnel01 [^]*^fresh /m), / of 30/);
 });
 
-test('space lets it stand still, and go on', async (t) => {
+test('space pauses and continues', async (t) => {
   await using room = await Room.open();
   await using terminal = await Terminal.open(folder, 100, 12);
   await terminal.enter(room.inside(WATCH));
-  await terminal.waitFor(/No tunnel runs\./);
+  await terminal.waitFor(/No tunnel is running\./);
   await terminal.press('Space');
   const paused = await terminal.waitFor(/paused/);
-  t.regex(paused, /space go on/);
+  t.regex(paused, /space continue/);
   await startCrowd(room).waitForLine('ready');
   t.is(await terminal.screen(), paused);
   await terminal.press('Space');
   t.notRegex(await terminal.waitFor(/^tunnel01 /m), /paused/);
 });
 
-test('however it ends, the terminal is as it was', async (t) => {
+test('the terminal is restored however it ends', async (t) => {
   await using room = await Room.open();
   await using terminal = await Terminal.open(folder, 100, 12);
   await terminal.enter(['echo', 'earlier']);
   for (const key of ['q', 'Escape', 'C-c']) {
     await terminal.enter(room.inside(WATCH));
-    await terminal.waitFor(/No tunnel runs\./);
+    await terminal.waitFor(/No tunnel is running\./);
     t.false(await terminal.isUsual());
     t.notRegex(await terminal.screen(), /earlier/);
     await terminal.press(key);
@@ -115,20 +115,20 @@ test('however it ends, the terminal is as it was', async (t) => {
 });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`also by ${signal}`, async (t) => {
+  test(`the terminal is restored after ${signal}`, async (t) => {
     await using room = await Room.open();
     await using terminal = await Terminal.open(folder, 100, 12);
     await terminal.enter(['echo', 'earlier']);
     await terminal.enter(room.inside(WATCH));
-    await terminal.waitFor(/No tunnel runs\./);
+    await terminal.waitFor(/No tunnel is running\./);
     process.kill(await terminal.program(), signal);
     await isAsItWas(terminal, 0);
     t.pass();
   });
 }
 
-test('also by an error that nobody expected', async (t) => {
-  const screen = new URL('../../dist/cli/watch/screen.js', import.meta.url).href;
+test('the terminal is restored after an unexpected error', async (t) => {
+  const screen = new URL('../../dist/cli/screen.js', import.meta.url).href;
   const program = `
     import { Screen } from '${screen}';
     const screen = new Screen(process.stdout);
@@ -149,12 +149,12 @@ test('Ctrl-Z gives the terminal back until it is continued', async (t) => {
   await using room = await Room.open();
   await using terminal = await Terminal.open(folder, 100, 12);
   await terminal.enter(room.inside(WATCH));
-  await terminal.waitFor(/No tunnel runs\./);
+  await terminal.waitFor(/No tunnel is running\./);
   await terminal.press('C-z');
   await terminal.waitFor(/Stopped/);
   t.true(await terminal.isUsual());
   await terminal.enter(['fg']);
-  await terminal.waitFor(/No tunnel runs\./);
+  await terminal.waitFor(/No tunnel is running\./);
   t.false(await terminal.isUsual());
   await terminal.press('q');
   await isAsItWas(terminal, 0);

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import test from 'ava';
-import { COMMANDS } from '../../src/cli/commands/index.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { parseCommandLine } from '../../src/cli/seed.ts';
 import { parseArguments } from '../../src/cli/args.ts';
 import { parseConfig } from '../../src/index.ts';
@@ -32,7 +32,7 @@ async function takes(line: string): Promise<void> {
   if (command === undefined) parseCommandLine([name, ...args]);
   else
     parseArguments(
-      (await command.spec()).SPEC,
+      (await command.load()).SPEC,
       args.filter((arg) => arg !== '--help'),
     );
 }

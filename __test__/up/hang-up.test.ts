@@ -66,7 +66,7 @@ test.serial('SIGHUP in a terminal that is still there has it load its configurat
   await using terminal = startInTerminal(folder, '');
   await terminal.waitForLine('office: attached to');
   process.kill(await pidOf(folder), 'SIGHUP');
-  await terminal.waitForLine('configuration loaded anew: 1 unchanged');
+  await terminal.waitForLine('configuration reloaded: 1 unchanged');
   // The device is free again only when it has ended.
   terminal.kill('SIGKILL');
   t.is(await statusOf(folder), 128 + SIGHUP);
@@ -78,9 +78,7 @@ test.serial('with all its output elsewhere, as nohup has it, it outlives the ter
   await using terminal = startInTerminal(folder, `< /dev/null > ${log} 2>&1`);
   await waitFor('the tunnel', async () => (await read(log)).includes('attached to'));
   terminal.kill('SIGKILL');
-  await waitFor('the reload', async () =>
-    (await read(log)).includes('configuration loaded anew: 1 unchanged'),
-  );
+  await waitFor('the reload', async () => (await read(log)).includes('configuration reloaded: 1 unchanged'));
   process.kill(await pidOf(folder), 'SIGINT');
   await waitFor('its end', async () => (await read(log)).includes('tun0 closed after'));
   t.is(

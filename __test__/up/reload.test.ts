@@ -66,7 +66,7 @@ test.serial(
         sent += BURSTS.count;
       }
       const { status, stderr } = await reload;
-      t.is(stderr, 'ttun: configuration loaded anew: changed home; 1 unchanged\n');
+      t.is(stderr, 'ttun: configuration reloaded: changed home; 1 unchanged\n');
       t.is(status, 0);
     }
 
@@ -83,8 +83,8 @@ test.serial('SIGHUP does what ttun reload does', async (t) => {
   await folder.write({ tunnels: { office: officeAtA(sites) } });
   up.kill('SIGHUP');
   t.is(
-    await up.waitForLine('configuration loaded anew'),
-    'ttun: configuration loaded anew: removed home; 1 unchanged',
+    await up.waitForLine('configuration reloaded'),
+    'ttun: configuration reloaded: removed home; 1 unchanged',
   );
   t.regex(up.stderr, /^ttun: home: tun1 closed after/m);
   t.true(up.running);
@@ -100,7 +100,7 @@ test.serial('tunnels may swap their devices and ports', async (t) => {
   t.is(status, 0);
   t.deepEqual(JSON.parse(stdout), { added: [], changed: ['one', 'two'], removed: [], unchanged: [] });
   await Promise.all([up.waitForLine('one: attached to tun1'), up.waitForLine('two: attached to tun0')]);
-  t.notRegex(up.stderr, /tried again/);
+  t.notRegex(up.stderr, /retrying/);
 });
 
 test.serial('a tunnel is added, and one that waits to be tried again is tried at once', async (t) => {
@@ -111,7 +111,7 @@ test.serial('a tunnel is added, and one that waits to be tried again is tried at
   await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
   await folder.write({ tunnels: { late, office: officeAtA(sites) } });
   const { stderr } = await folder.reload(sites.a);
-  t.is(stderr, 'ttun: configuration loaded anew: added office; 1 unchanged\n');
+  t.is(stderr, 'ttun: configuration reloaded: added office; 1 unchanged\n');
   await Promise.all([up.waitForLine('late: attached to'), up.waitForLine('office: attached to')]);
 });
 
@@ -136,7 +136,7 @@ test.serial('a configuration with a mistake, or none at all, changes nothing', a
       t.regex(error.message, /remote/);
       t.regex(error.message, /clampMss/);
     } else t.regex(stderr, /^ttun: .*ttun\.toml/);
-    await up.waitForLine('nothing is changed, because the new configuration cannot be used', { from });
+    await up.waitForLine('the new configuration is invalid, nothing was changed', { from });
   }
   await exchangePings(sites.a, sites.b.inner.ipv4, 4);
   t.is(up.lines.filter((line) => line.includes('attached to')).length, 2);
@@ -209,7 +209,7 @@ test.serial(
 
     const from = up.lines.length;
     await sites.a.ip('address', 'add', ...address);
-    await up.waitForLine('metrics and a page to watch at http://10.0.1.77:9760/', { from });
+    await up.waitForLine('serving metrics and a page at http://10.0.1.77:9760/', { from });
     t.true(await answers(sites, 'http://10.0.1.77:9760/stats'));
     t.is(up.lines.filter((line) => line.includes('are not served')).length, 1);
     t.notRegex(up.stderr, /closed after/);
@@ -228,7 +228,7 @@ test.serial(
     await using folder = await UpFolder.create(config());
     const none = await folder.reload(sites.a);
     t.is(none.status, 1);
-    t.regex(none.stderr, /^ttun: no such ttun up runs/);
+    t.regex(none.stderr, /^ttun: no such ttun up is running/);
 
     await using first = await startBoth(folder);
     await using second = folder.up(sites.a);
@@ -237,12 +237,12 @@ test.serial(
     t.is(both.status, 1);
     t.regex(
       both.stderr,
-      new RegExp(`^ttun: 2 processes run: .*\\(process (?:${first.pid}|${second.pid})\\)`),
+      new RegExp(`^ttun: 2 processes are running: .*\\(process (?:${first.pid}|${second.pid})\\)`),
     );
     const one = await sites.a.runToEnd([process.execPath, BIN, 'reload', '--pid', `${first.pid}`]);
     t.is(one.status, 0);
-    t.regex(first.stderr, /configuration loaded anew/);
-    t.notRegex(second.stderr, /configuration loaded anew/);
+    t.regex(first.stderr, /configuration reloaded/);
+    t.notRegex(second.stderr, /configuration reloaded/);
     const wrong = await sites.a.runToEnd([process.execPath, BIN, 'reload', '--pid', 'one']);
     t.is(wrong.status, 2);
   },

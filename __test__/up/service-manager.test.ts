@@ -137,7 +137,7 @@ test.serial('a service manager that cannot be reached is told once, and the tunn
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: join(folder.directory, 'nobody') });
   await up.waitForLine('office: attached to');
-  await up.waitForLine('going on without');
+  await up.waitForLine('continuing without');
   t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
-  t.is(up.lines.filter((line) => line.includes('going on without')).length, 1);
+  t.is(up.lines.filter((line) => line.includes('continuing without')).length, 1);
 });

@@ -70,7 +70,7 @@ test.serial(
     await using up = folder.up(sites.a);
     t.is(
       await up.waitForLine('ttun: late:'),
-      'ttun: late: there is no device tunlate; make it: ip tuntap add dev tunlate mode tun; it is tried again until it works',
+      'ttun: late: there is no device tunlate; make it: ip tuntap add dev tunlate mode tun; retrying',
     );
     await up.waitForLine('office: attached to');
     await exchangePings(sites.a, sites.b.inner.ipv4, 5);
@@ -88,7 +88,7 @@ test.serial('a port that is taken is waited for', async (t) => {
   await using blocker = startTtun(sites.a, ['-q', 'tun1', '10.0.1.1', '9000', '10.0.1.2', '9000']);
   await blocker.waitForLine('attached to');
   await using up = folder.up(sites.a);
-  await up.waitForLine(/^ttun: office: .*9000.*; it is tried again until it works$/);
+  await up.waitForLine(/^ttun: office: .*9000.*; retrying$/);
   await blocker.stop();
   await up.waitForLine('office: attached to tun0');
   t.pass();
@@ -99,7 +99,7 @@ test.serial('a second ttun up of the same file waits for the devices of the firs
   await using first = folder.up(sites.a);
   await first.waitForLine('office: attached to');
   await using second = folder.up(sites.a);
-  await second.waitForLine(/^ttun: office: .*; it is tried again until it works$/);
+  await second.waitForLine(/^ttun: office: .*; retrying$/);
   await first.stop();
   await second.waitForLine('office: attached to');
   t.pass();
@@ -118,7 +118,7 @@ test.serial(
     t.deepEqual(await wrong.exited, { status: 2, signal: null });
     t.is(
       wrong.stderr,
-      'ttun: there is no tunnel hone in the file, which has office, home; did you mean home? (see ttun up --help)\n',
+      'ttun: the file has no tunnel hone, only office, home; did you mean home? (see ttun up --help)\n',
     );
   },
 );
@@ -188,7 +188,7 @@ test.serial(
     await using up = folder.up(sites.a, ['--http', '9751']);
     t.is(
       await up.waitForLine('metrics and a page'),
-      'ttun: metrics and a page to watch at http://127.0.0.1:9751/',
+      'ttun: serving metrics and a page at http://127.0.0.1:9751/',
     );
     await up.stop('SIGINT');
     await using wrong = folder.up(sites.a, ['--http', 'nowhere']);

@@ -1,6 +1,72 @@
-/** The arguments of a command, by what its spec says. */
+/** Command specs, and the arguments of a command parsed according to its spec. */
 import { parseArgs } from 'node:util';
-import { suggest } from '../text.ts';
+import { didYouMean, suggest } from '../text.ts';
+
+/** A command. Its module exports these two. */
+export interface Command {
+  readonly SPEC: CommandSpec;
+  /**
+   * Runs the command; `--help` is handled before.
+   *
+   * @param args what follows the command's name
+   * @returns the exit code
+   * @throws UsageError for invalid arguments
+   */
+  run(args: readonly string[], commands: Commands): Promise<number>;
+}
+
+/** The commands by name, in the order in which the help lists them. */
+export type Commands = ReadonlyMap<
+  string,
+  {
+    /** What it does, in one line without a full stop. */
+    readonly summary: string;
+    readonly load: () => Promise<Command>;
+  }
+>;
+
+/** What a command accepts. Parsing, help, manual and completion all use it. */
+export interface CommandSpec {
+  /** `up`; empty for the command that runs one tunnel. */
+  readonly name: string;
+  /** What follows the names of program and command: `[options] [name…]`. */
+  readonly usage: readonly string[];
+  /** Paragraphs for the help and the man page. */
+  readonly description: readonly string[];
+  readonly operands: readonly OperandSpec[];
+  /** Every command also has `--help`, which is not listed here. */
+  readonly options: Readonly<Record<string, OptionSpec>>;
+  readonly examples: readonly Example[];
+  /** Exit codes that mean more than 0, 1 and 2 do everywhere. */
+  readonly exitCodes?: Readonly<Record<number, string>>;
+}
+
+export interface OperandSpec {
+  /** `<name>`, `[name…]` */
+  readonly label: string;
+  readonly description: string;
+  readonly completes?: Completes;
+}
+
+/** An option by its long name. */
+export interface OptionSpec {
+  readonly short?: string;
+  /** Placeholder for its value, such as `<file>`; absent for a switch. */
+  readonly value?: string;
+  readonly description: string;
+  readonly completes?: Completes;
+}
+
+/** What shells offer here: files, TUN devices, names of running tunnels, commands, or one of these words. */
+export type Completes = 'file' | 'device' | 'tunnel' | 'command' | readonly string[];
+
+export interface Example {
+  readonly does: string;
+  readonly command: string;
+}
+
+/** Invalid arguments. The message is one line that says what is wrong and what would be right. */
+export class UsageError extends Error {}
 
 export interface Arguments<Spec extends CommandSpec> {
   readonly values: Values<Spec>;
@@ -8,7 +74,7 @@ export interface Arguments<Spec extends CommandSpec> {
   readonly operands: readonly string[];
 }
 
-/** A switch that was given is `true`, an option with a value is its text; what was not given is absent. */
+/** `true` for a switch, the text for an option with a value; options that were not given are absent. */
 export type Values<Spec extends CommandSpec> = {
   readonly [Name in keyof Spec['options']]?: Spec['options'][Name] extends { readonly value: string }
     ? string
@@ -25,7 +91,8 @@ export function parseArguments<const Spec extends CommandSpec>(
   return { values, operands };
 }
 
-/** The same, for operands that have a check of their own.
+/**
+ * Parses the options but leaves the operands unchecked.
  *
  * @throws UsageError
  */
@@ -37,7 +104,7 @@ export function parseOptions<const Spec extends CommandSpec>(
   const { tokens, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    // Where it is strict, it words the errors itself.
+    // Strict parsing would word the errors itself.
     strict: false,
     tokens: true,
     options: Object.fromEntries(
@@ -49,13 +116,13 @@ export function parseOptions<const Spec extends CommandSpec>(
   });
   const values: Record<string, string | true> = {};
   for (const token of tokens) if (token.kind === 'option') values[token.name] = valueOf(token, options);
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- valueOf lets pass only what the spec says
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- valueOf accepts only what the spec allows
   return { values: values as Values<Spec>, operands: positionals };
 }
 
 interface OptionToken {
   readonly name: string;
-  /** As it was typed: `-w`, `--write`. */
+  /** As typed: `-w`, `--write`. */
   readonly rawName: string;
   readonly value?: string | undefined;
   readonly inlineValue?: boolean | undefined;
@@ -74,7 +141,7 @@ function valueOf(
   if (value === undefined || value === '') {
     throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}`);
   }
-  // A forgotten value, and the next option in its place.
+  // The value was forgotten, and the next option took its place.
   if (inlineValue === false && value.length > 1 && value.startsWith('-')) {
     throw new UsageError(
       `${rawName} needs a value, and ${value} looks like an option; if it is the value: --${name}=${value}`,
@@ -87,8 +154,7 @@ function unknownOption(rawName: string, options: Readonly<Record<string, OptionS
   const meant = rawName.startsWith('--')
     ? suggest(rawName.slice(2), [...Object.keys(options), 'help'])
     : null;
-  const question = meant === null ? '' : `; did you mean --${meant}?`;
-  return new UsageError(`there is no option ${rawName}${question}`);
+  return new UsageError(`there is no option ${rawName}${meant === null ? '' : `; did you mean --${meant}?`}`);
 }
 
 function checkOperands(spec: CommandSpec, operands: readonly string[]): void {
@@ -96,60 +162,22 @@ function checkOperands(spec: CommandSpec, operands: readonly string[]): void {
   const missing = spec.operands
     .filter(({ label }, index) => label.startsWith('<') && index >= operands.length)
     .map(({ label }) => label);
-  if (missing.length > 0) {
-    const verb = missing.length === 1 ? 'is' : 'are';
-    throw new UsageError(`${missing.join(' ')} ${verb} missing; type: ${form}`);
-  }
+  if (missing.length > 0) throw missingArguments(missing, form);
   const isEndless = spec.operands.some(({ label }) => label.includes('…'));
   const extra = operands[spec.operands.length];
-  if (extra !== undefined && !isEndless) {
-    throw new UsageError(`'${extra}' is one argument too many; type: ${form}`);
-  }
+  if (extra !== undefined && !isEndless) throw extraArgument(extra, form);
 }
 
-// What a command takes, said once: arguments are parsed by it, and its help, the man page and the completions of shells are
-// made from it.
-
-export interface CommandSpec {
-  /** `up`; empty for the command that runs one tunnel. */
-  readonly name: string;
-  /** What it does, in one line without a full stop. */
-  readonly summary: string;
-  /** What follows the program's and the command's name: `[options] [name…]`. */
-  readonly usage: readonly string[];
-  /** Paragraphs for the help and the man page. */
-  readonly description: readonly string[];
-  readonly operands: readonly OperandSpec[];
-  /** `--help` is understood by each command and not listed here. */
-  readonly options: Readonly<Record<string, OptionSpec>>;
-  readonly examples: readonly Example[];
-  /** What the exit code tells, where it is not just 0, 1 and 2 as everywhere. */
-  readonly exitCodes?: Readonly<Record<number, string>>;
+/** @param form what to type instead */
+export function missingArguments(missing: readonly string[], form: string): UsageError {
+  const verb = missing.length === 1 ? 'is' : 'are';
+  return new UsageError(`${missing.join(' ')} ${verb} missing; usage: ${form}`);
 }
 
-export interface OperandSpec {
-  /** `<name>`, `[name…]` */
-  readonly label: string;
-  readonly description: string;
-  readonly completes?: Completes;
+export function extraArgument(extra: string, form: string): UsageError {
+  return new UsageError(`unexpected argument '${extra}'; usage: ${form}`);
 }
 
-/** An option by its long name. */
-export interface OptionSpec {
-  readonly short?: string;
-  /** What its value is called, as `<file>`; absent for a switch. */
-  readonly value?: string;
-  readonly description: string;
-  readonly completes?: Completes;
+export function noSuchCommand(name: string, commands: Commands): UsageError {
+  return new UsageError(`there is no command '${name}'${didYouMean(name, commands.keys())}`);
 }
-
-/** What a shell offers for a word: files, TUN devices, names of running tunnels, commands, or one of these words. */
-export type Completes = 'file' | 'device' | 'tunnel' | 'command' | readonly string[];
-
-export interface Example {
-  readonly does: string;
-  readonly command: string;
-}
-
-/** The arguments make no sense. The message is one line that says what is wrong and what would be right. */
-export class UsageError extends Error {}

@@ -1,6 +1,37 @@
-/** The help of commands, in one form for all, made from their specs. */
-import type { CommandSpec, OptionSpec } from './args.ts';
-import { styleFor } from './terminal.ts';
+/** `ttun help` and `--help`: the help of commands, generated from their specs. */
+import { styleFor } from '../terminal.ts';
+import { noSuchCommand, parseArguments } from './args.ts';
+import type { Commands, CommandSpec, OptionSpec } from './args.ts';
+import { PROGRAM } from './seed.ts';
+
+export const SPEC = {
+  name: 'help',
+  usage: ['[command]'],
+  description: ['Prints the help of a command, as ttun <command> --help does; without one, that of ttun.'],
+  operands: [{ label: '[command]', description: 'the command', completes: 'command' }],
+  options: {},
+  examples: [{ does: 'What does ttun lab do?', command: 'ttun help lab' }],
+} as const satisfies CommandSpec;
+
+export async function run(args: readonly string[], commands: Commands): Promise<number> {
+  await printHelp(parseArguments(SPEC, args).operands[0], commands);
+  return 0;
+}
+
+/**
+ * Prints the help of a command on standard output; without a name, that of the program.
+ *
+ * @throws UsageError when there is no such command
+ */
+export async function printHelp(name: string | undefined, commands: Commands): Promise<void> {
+  const page = pageFor(process.stdout);
+  if (name === undefined) process.stdout.write(formatProgramHelp(commands, page));
+  else {
+    const command = await commands.get(name)?.load();
+    if (command === undefined) throw noSuchCommand(name, commands);
+    process.stdout.write(formatHelp(command.SPEC, page));
+  }
+}
 
 /** What the help is printed on. */
 export interface Page {
@@ -8,62 +39,49 @@ export interface Page {
   readonly heading: (text: string) => string;
 }
 
-/** What `ttun <command> --help` prints. */
-export function formatHelp(spec: CommandSpec, page: Page = pageFor(process.stdout)): string {
-  return join([usage([spec]), ...description(spec, page), ...details(spec, page)]);
-}
-
-/** What `ttun --help` prints: how to run one tunnel, and which commands there are. */
-export function formatProgramHelp(
-  program: CommandSpec,
-  commands: readonly CommandSpec[],
-  page: Page = pageFor(process.stdout),
-): string {
-  const [summary = '', ...rest] = program.description;
-  const list = section(
-    'Commands',
-    wrapRows(
-      commands.map(({ name, summary: does }) => [name, does] as const),
-      page.width - INDENT.length,
-    ),
-    page,
-  );
-  return join([
-    wrap(summary, page.width),
-    [...usage([program]), '       ttun <command> [arguments]'],
-    ...rest.map((paragraph) => wrap(paragraph, page.width)),
-    list,
-    ['ttun <command> --help tells more of a command.'],
-    ...details(program, page),
-  ]);
-}
-
-const INDENT = '  ';
-const TERMINAL_WIDTHS = { least: 40, most: 100 };
-const WIDTH_ELSEWHERE = 80;
-
-/** As wide as the terminal, as far as that can be read well. */
-export function pageFor(stream: NodeJS.WriteStream): Page {
+/** As wide as the terminal, within limits of legibility. */
+function pageFor(stream: NodeJS.WriteStream): Page {
   const { least, most } = TERMINAL_WIDTHS;
   const width = stream.isTTY ? Math.min(Math.max(stream.columns, least), most) : WIDTH_ELSEWHERE;
   const style = styleFor(stream);
   return { width, heading: (text) => style('bold', text) };
 }
 
-/** What comes before an example. */
+const TERMINAL_WIDTHS = { least: 40, most: 100 };
+const WIDTH_ELSEWHERE = 80;
+
+/** What `ttun <command> --help` prints. */
+export function formatHelp(spec: CommandSpec, page: Page): string {
+  const description = spec.description.map((paragraph) => wrap(paragraph, page.width));
+  return join([usage(spec), ...description, ...details(spec, page)]);
+}
+
+/** What `ttun --help` prints: how to run one tunnel, and the commands. */
+function formatProgramHelp(commands: Commands, page: Page): string {
+  const [summary, ...rest] = PROGRAM.description;
+  const rows = [...commands].map(([name, command]) => [name, command.summary] as const);
+  return join([
+    wrap(summary, page.width),
+    [...usage(PROGRAM), '       ttun <command> [arguments]'],
+    ...rest.map((paragraph) => wrap(paragraph, page.width)),
+    section('Commands', wrapRows(rows, page.width - INDENT.length), page),
+    ['For the help of a command: ttun <command> --help'],
+    ...details(PROGRAM, page),
+  ]);
+}
+
+const INDENT = '  ';
+
+/** The line above an example. */
 export function introduction(does: string): string {
   return /[?:.]$/.test(does) ? does : `${does}:`;
 }
 
-function usage(specs: readonly CommandSpec[]): string[] {
-  const forms = specs.flatMap(({ name, usage: forms_ }) =>
-    forms_.map((form) => ['ttun', name, form].filter((part) => part !== '').join(' ')),
-  );
-  return forms.map((form, index) => `${index === 0 ? 'Usage: ' : '       '}${form}`);
-}
-
-function description(spec: CommandSpec, page: Page): string[][] {
-  return spec.description.map((paragraph) => wrap(paragraph, page.width));
+function usage({ name, usage: forms }: CommandSpec): string[] {
+  return forms.map((form, index) => {
+    const words = ['ttun', name, form].filter((part) => part !== '').join(' ');
+    return `${index === 0 ? 'Usage: ' : '       '}${words}`;
+  });
 }
 
 function details(spec: CommandSpec, page: Page): string[][] {
@@ -85,7 +103,7 @@ function details(spec: CommandSpec, page: Page): string[][] {
   ].filter((lines) => lines.length > 0);
 }
 
-/** `-w, --write <file>`; the dashes of all long options stand below each other. */
+/** `-w, --write <file>`; all long options are aligned. */
 function optionLabel(name: string, { short, value }: OptionSpec): string {
   const long = value === undefined ? `--${name}` : `--${name} ${value}`;
   return short === undefined ? `    ${long}` : `-${short}, ${long}`;
@@ -99,22 +117,22 @@ function join(blocks: readonly (readonly string[])[]): string {
   return blocks.map((lines) => `${lines.join('\n')}\n`).join('\n');
 }
 
-/** What exit codes tell, unless a command says it more precisely. */
+/** What exit codes mean, unless a command has its own description. */
 const COMMON: Readonly<Record<number, string>> = {
-  0: 'all went well',
-  1: 'it failed; a line on standard error says why and what to do',
-  2: 'the arguments make no sense',
+  0: 'success',
+  1: 'failure; a message on standard error says why and what to do',
+  2: 'invalid arguments',
 };
 
-/** All exit codes of a command with their meaning, in ascending order. */
+/** All exit codes of a command with their meanings, in ascending order. */
 export function exitCodesOf(spec: CommandSpec): (readonly [code: number, meaning: string])[] {
   const all: Readonly<Record<string, string>> = { ...COMMON, ...spec.exitCodes };
   return Object.entries(all).map(([code, meaning]) => [Number(code), meaning] as const);
 }
 
-// Text in lines that fit a terminal.
+// Text wrapped to the width of the page.
 
-/** Breaks text between words; a word longer than `width` keeps a line of its own. */
+/** Breaks text between words; a word longer than `width` gets a line of its own. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -129,8 +147,8 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** As a table of two columns, the right one wrapped; a name too long for its column has a line of its own. */
-export function wrapRows(rows: readonly (readonly [name: string, text: string])[], width: number): string[] {
+/** A table of two columns, the right one wrapped; a name too long for its column gets a line of its own. */
+function wrapRows(rows: readonly (readonly [name: string, text: string])[], width: number): string[] {
   const fitting = rows.map(([name]) => name.length).filter((length) => length <= width / 3);
   const column = Math.max(0, ...fitting);
   const margin = ' '.repeat(column + GAP);

@@ -1,26 +1,26 @@
-/** Prints packets as they pass, one a line. */
+/** Prints packets as they pass, one per line. */
 import type { BindingPacket, BindingWatch } from '../../binding.cjs';
 import { describePacket } from '../decode/packet.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import { say, styleFor } from './terminal.ts';
-import type { Style } from './terminal.ts';
+import { say, styleFor } from '../terminal.ts';
+import type { Styler } from '../terminal.ts';
 import { grouped } from './text.ts';
 
 export type Share = 'some' | 'all';
 
-/** Enough for the longest headers that are described. */
+/** Enough for the longest headers that are printed. */
 const SNAP_LENGTH = 128;
 
-/** How many packets are copied: so many that bulk traffic costs nothing, or all, as far as the ring has room for them. */
+/** How many packets are copied: few enough that bulk traffic costs nothing, or all for which the ring has room. */
 const WATCH = {
   some: { snapLength: SNAP_LENGTH, capacity: 64, packetsPerSecond: 10, outbound: null },
   all: { snapLength: SNAP_LENGTH, capacity: 4096, packetsPerSecond: null, outbound: null },
 } as const;
 
-/** How often it is said how many packets were left out, in ms. */
+/** How often the number of omitted packets is reported, in ms. */
 const REPORT_INTERVAL_MS = 1000;
 
-/** Starts printing packets of a tunnel on standard output; returns what ends it. */
+/** Starts printing packets of a tunnel on standard output; returns what stops it. */
 export function startPacketLines(tunnel: OpenTunnel, share: Share): () => void {
   const lines = new PacketLines(tunnel, share);
   return () => lines.stop();
@@ -32,24 +32,24 @@ class PacketLines {
   readonly #style = styleFor(process.stdout);
   #isStopped = false;
   #leftOut = 0;
-  /** Something passed since the last report. */
+  /** Whether packets passed since the last report. */
   #isActive = false;
-  /** Runs while packets pass and a moment longer, as those that are left out wake nobody. */
+  /** Runs while packets pass and a moment longer, as omitted packets cause no callback. */
   #reports: NodeJS.Timeout | undefined;
 
   constructor(tunnel: OpenTunnel, share: Share) {
     this.#share = share;
     process.stdout.on('error', () => this.#onReaderGone());
     process.stdout.on('drain', () => this.#take());
-    // Not at once: under load the next call would follow before timers and signals get their turn.
+    // Deferred, as under load the next call would come before timers and signals run.
     this.#watch = tunnel.watch(WATCH[share], () => setImmediate(() => this.#take()));
   }
 
-  /** Prints what is still there, and nothing after that. */
+  /** Prints the remaining packets, and nothing after that. */
   stop(): void {
     if (this.#isStopped) return;
     this.#take();
-    // When the reader is too slow even now.
+    // Left over if the reader is too slow.
     const { packets, leftOut } = this.#watch.take();
     this.#leftOut += packets.length + leftOut;
     this.#sayLeftOut();
@@ -57,7 +57,7 @@ class PacketLines {
   }
 
   #take(): void {
-    // A slow reader costs no memory: the ring fills up, and what does not fit is counted.
+    // A slow reader costs no memory: the ring fills up, and further packets are counted.
     if (this.#isStopped || process.stdout.writableNeedDrain) return;
     const { packets, leftOut } = this.#watch.take();
     if (packets.length === 0 && leftOut === 0) return;
@@ -92,7 +92,7 @@ class PacketLines {
   #onReaderGone(): void {
     if (this.#isStopped) return;
     this.#end();
-    say('nobody reads the packets any more: they are no longer printed, and the tunnel goes on');
+    say('standard output was closed; packets are no longer printed, the tunnel continues');
   }
 
   #end(): void {
@@ -102,11 +102,8 @@ class PacketLines {
   }
 }
 
-/** `12:34:56.789012 Out IP …` and a line feed: local time, and the direction as seen by the host's own stack. */
-export function formatPacketLine(
-  { outbound, at, length, data }: BindingPacket,
-  style: (style: Style, text: string) => string,
-): string {
+/** `12:34:56.789012 Out IP …` and a line feed: local time, and the direction as seen by the host's network stack. */
+export function formatPacketLine({ outbound, at, length, data }: BindingPacket, style: Styler): string {
   const direction = outbound ? style('cyan', 'Out') : style('green', 'In ');
   return `${formatTime(at)} ${direction} ${describePacket(data, length)}\n`;
 }

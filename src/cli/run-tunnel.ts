@@ -1,17 +1,17 @@
-/** `ttun <tun> …`: one tunnel, from here until a signal or a fault ends it. */
-import { constants } from 'node:os';
-import type { ControlServer } from '../control/server.ts';
+/** `ttun <tun> …`: runs one tunnel until a signal or a failure ends it. */
+import type { ControlServer, ControlSettings } from '../control/server.ts';
 import { TtunError } from '../errors.ts';
 import type { HttpServer } from '../http/server.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import { hostOf } from '../tunnel-host.ts';
 import type { TunnelHost } from '../tunnel-host.ts';
+import { abortOnSignals, endByHangUp, endSoon, say, sayError } from '../terminal.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import { UsageError } from './args.ts';
+import { describeServing, startEvents } from './events.ts';
 import { resolveSeedArguments } from './seed.ts';
 import type { Output, TunnelCommand } from './seed.ts';
-import { endByHangUp, endSoon, say, sayError } from './terminal.ts';
 import { adviseMtu, describeAttached, describeError, summarise } from './text.ts';
 
 export async function runTunnel(command: TunnelCommand): Promise<number> {
@@ -19,7 +19,7 @@ export async function runTunnel(command: TunnelCommand): Promise<number> {
   const opened = { device, local, remote };
   const options = resolveSeedArguments(opened);
   const signal = abortOnSignals();
-  const loadingShow = loadShow(output);
+  const loadingPrinter = loadPrinter(output);
   let tunnel: OpenTunnel | undefined;
   const host = hostOf(opened, () => tunnel);
   let server: HttpServer | null = null;
@@ -31,16 +31,16 @@ export async function runTunnel(command: TunnelCommand): Promise<number> {
     if (signal.aborted) return 0;
     return reportFailureToOpen(error);
   }
-  const show = await loadingShow;
-  // Shown from before the tunnel is said to be attached, so that all that comes after that is shown or counted.
-  const endShow = show(tunnel);
+  const startPrinting = await loadingPrinter;
+  // Before the tunnel is reported as attached, so that every later packet is printed or counted.
+  const stopPrinting = startPrinting(tunnel);
   reportAttached(tunnel);
-  if (server !== null) say(`metrics and a page to watch at ${server.url}`);
-  const offering = offerControl(host);
+  if (server !== null) say(describeServing(server.url));
+  const startingControl = startControl(host);
   const end = await tunnel.closed;
-  endShow(end);
+  stopPrinting(end);
   endSoon();
-  const control = await offering;
+  const control = await startingControl;
   await Promise.all([control?.close(), server?.close()]);
   if (end.reason === 'failed') {
     sayError(describeError(end.error));
@@ -57,15 +57,27 @@ async function serveHttp(listen: string | null, host: TunnelHost): Promise<HttpS
   return startHttpServer(listen, host);
 }
 
-/** Loaded when the tunnel runs already, which need not wait for it. */
-async function offerControl(host: TunnelHost): Promise<ControlServer | null> {
-  const control = await import('./control.ts');
-  return control.offerControl(host);
+/**
+ * Starts the control server, which is loaded while the tunnel runs already. Without it, `ttun show` and others do not see this
+ * process, but the tunnels are not affected; so failures are only reported.
+ */
+export async function startControl(
+  host: TunnelHost,
+  settings: ControlSettings = {},
+): Promise<ControlServer | null> {
+  try {
+    const { startControlServer } = await import('../control/server.ts');
+    return await startControlServer(host, settings);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    say(`${message}; continuing without, but ttun show does not see this process`);
+    return null;
+  }
 }
 
 function reportFailureToOpen(error: unknown): number {
   if (!(error instanceof TtunError)) throw error;
-  // Of --http; those of the tunnel were looked at before.
+  // Those of the tunnel were checked before, so this is about --http.
   if (error.code === 'ERR_TTUN_INVALID_OPTIONS') throw new UsageError(describeError(error));
   sayError(describeError(error));
   return 1;
@@ -78,28 +90,13 @@ function reportAttached(tunnel: OpenTunnel): void {
   if (advice !== null) say(advice);
 }
 
-/** Starts to show on standard output what a tunnel does; returns what ends that. */
-type Show = (tunnel: OpenTunnel) => (end: TunnelEnd) => void;
+/** Starts printing packets or events of a tunnel on standard output; returns what stops it. */
+type Printer = (tunnel: OpenTunnel) => (end: TunnelEnd) => void;
 
-/** Loads what shows it, while the tunnel is being opened. */
-async function loadShow(output: Output): Promise<Show> {
+/** Loads the printer while the tunnel is being opened. */
+async function loadPrinter(output: Output): Promise<Printer> {
   if (output === 'nothing') return () => () => {};
-  if (output === 'json') return (await import('./events.ts')).startEvents;
+  if (output === 'json') return startEvents;
   const { startPacketLines } = await import('./packet-lines.ts');
   return (tunnel) => startPacketLines(tunnel, output === 'all-packets' ? 'all' : 'some');
-}
-
-/** SIGHUP is here because closing a terminal would otherwise kill the process, and leave the device with its offloads on. */
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** Is aborted, with its name as the reason, by the first signal that asks this process to end. A second one ends it at once. */
-export function abortOnSignals(signals: readonly (typeof SIGNALS)[number][] = SIGNALS): AbortSignal {
-  const controller = new AbortController();
-  const onSignal = (signal: (typeof SIGNALS)[number]): void => {
-    // What a shell reports for a program that a signal ended.
-    if (controller.signal.aborted) process.exit(128 + constants.signals[signal]);
-    controller.abort(signal);
-  };
-  for (const signal of signals) process.on(signal, onSignal);
-  return controller.signal;
 }

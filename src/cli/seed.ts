@@ -1,4 +1,4 @@
-/** What the arguments ask for, where they name no command. */
+/** The arguments of `ttun <tun> …`, which runs one tunnel. */
 import { isIP, isIPv6 } from 'node:net';
 import {
   checkEnds,
@@ -12,9 +12,69 @@ import {
 } from '../address.ts';
 import { OFFLOAD_DEFAULTS, TUNNEL_DEFAULTS } from '../options.ts';
 import type { ResolvedOptions } from '../options.ts';
-import { parseOptions, UsageError } from './args.ts';
+import { extraArgument, missingArguments, parseOptions, UsageError } from './args.ts';
 import type { CommandSpec, Values } from './args.ts';
-import { refuseMistypedCommand } from './unknown-command.ts';
+
+/** `ttun` without a command: one tunnel. */
+export const PROGRAM = {
+  name: '',
+  usage: ['[options] <tun> <local-ip> <local-port> <remote-ip> <remote-port>'],
+  description: [
+    'Joins a TUN device to a UDP socket: each IP packet travels as one datagram. Two of them make a tunnel.',
+    'Prints packets as they pass, in the format of tcpdump, at most ten a second. Packets and JSON go to standard output, messages to standard error. If standard output is closed, the tunnel continues without printing.',
+    'Ctrl-C closes the tunnel and prints a summary; pressing it again ends ttun at once.',
+  ],
+  operands: [
+    {
+      label: '<tun>',
+      description: 'an existing TUN device: ip tuntap add dev tun0 mode tun [user <name>]',
+      completes: 'device',
+    },
+    { label: '<local-ip>', description: 'the address on which this host receives datagrams' },
+    { label: '<local-port>', description: 'the UDP port on which this host receives datagrams' },
+    {
+      label: '<remote-ip>',
+      description:
+        'the address of the other host, of the same family; a link-local one with its interface, as in fe80::1%eth0. Datagrams from other addresses are not received',
+    },
+    { label: '<remote-port>', description: 'the UDP port of the other host' },
+  ],
+  options: {
+    quiet: { short: 'q', description: 'do not print packets' },
+    verbose: {
+      short: 'v',
+      description: 'print every packet; those that pass too fast to be printed are counted',
+    },
+    json: {
+      description:
+        'print events instead of packets, as lines of JSON: attached, then closed or failed, each with the stats',
+    },
+    http: {
+      value: '<listen>',
+      description:
+        'serve Prometheus metrics and a live page: 9750 for that port of 127.0.0.1, <address>:<port>, or :<port> for all addresses',
+    },
+    version: {
+      short: 'V',
+      description: 'print the versions of ttun, its native part, Node and the kernel; with --json, as JSON',
+    },
+  },
+  examples: [
+    {
+      does: 'On the host 192.0.2.1; on 192.0.2.2, with the addresses exchanged',
+      command: [
+        'ip tuntap add dev tun0 mode tun',
+        'ip addr add 10.0.2.1/24 dev tun0',
+        'ip link set dev tun0 up',
+        'ttun tun0 192.0.2.1 8000 192.0.2.2 8000',
+      ].join('\n'),
+    },
+  ],
+  exitCodes: {
+    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; if its terminal is closed, it ends by SIGHUP',
+    1: 'the tunnel cannot be opened, or failed; a message on standard error says why and what to do',
+  },
+} as const satisfies CommandSpec;
 
 export type CommandLine = VersionCommand | TunnelCommand;
 
@@ -26,16 +86,15 @@ export interface VersionCommand {
 export interface TunnelCommand extends SeedArguments {
   readonly name: 'tunnel';
   readonly output: Output;
-  /** Where the metrics and the page are served; `null` for nowhere. */
+  /** Where metrics and the page are served; `null` for nowhere. */
   readonly http: string | null;
 }
 
-/** What goes to standard output: some packets, all, nothing, or events as JSON. */
+/** What is printed on standard output: some packets, all packets, nothing, or events as JSON. */
 export type Output = 'some-packets' | 'all-packets' | 'nothing' | 'json';
 
 /** @throws UsageError */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  refuseMistypedCommand(args);
   const { values, operands } = parseOptions(PROGRAM, args);
   if (values.version === true) return { name: 'version', form: values.json === true ? 'json' : 'text' };
   const output = chooseOutput(values);
@@ -45,7 +104,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 function chooseOutput(values: Values<typeof PROGRAM>): Output {
   const [first, second] = OUTPUT_OPTIONS.filter(([option]) => values[option] === true);
   if (second !== undefined) {
-    throw new UsageError(`--${first?.[0]} and --${second[0]} exclude each other; give one of them`);
+    throw new UsageError(`--${first?.[0]} and --${second[0]} cannot be combined`);
   }
   return first?.[1] ?? 'some-packets';
 }
@@ -58,7 +117,7 @@ const OUTPUT_OPTIONS = [
 
 // The five arguments of a tunnel: `<tun> <local-ip> <local-port> <remote-ip> <remote-port>`.
 
-/** As `createTunnel` takes them. */
+/** In the form that `createTunnel` takes. */
 export interface SeedArguments {
   readonly device: string;
   readonly local: string;
@@ -67,12 +126,10 @@ export interface SeedArguments {
 
 /** @throws UsageError that names the argument */
 export function parseSeedArguments(positionals: readonly string[]): SeedArguments {
-  if (positionals.length === 0) throw new UsageError(`the arguments are missing; type: ${FORM}`);
+  if (positionals.length === 0) throw new UsageError(`no arguments given; usage: ${FORM}`);
   refuseJoinedEndpoint(positionals);
   const [device, localIp, localPort, remoteIp, remotePort, extra] = positionals;
-  if (extra !== undefined) {
-    throw new UsageError(`'${extra}' is one argument too many; type: ${FORM}`);
-  }
+  if (extra !== undefined) throw extraArgument(extra, FORM);
   if (
     device === undefined ||
     localIp === undefined ||
@@ -80,7 +137,7 @@ export function parseSeedArguments(positionals: readonly string[]): SeedArgument
     remoteIp === undefined ||
     remotePort === undefined
   ) {
-    throw missingArguments(positionals);
+    throw argumentsMissingFrom(positionals);
   }
   return {
     device,
@@ -91,12 +148,15 @@ export function parseSeedArguments(positionals: readonly string[]): SeedArgument
 
 interface Place {
   readonly name: string;
-  /** Whether the argument may be meant for this place. */
+  /** Whether the text may be meant for this argument. */
   readonly fits: (text: string) => boolean;
 }
 
+export function isAddressLike(text: string): boolean {
+  return isIP(text) !== 0 || /[.:]/.test(text);
+}
+
 const isPortLike = (text: string): boolean => /^\d+$/.test(text);
-const isAddressLike = (text: string): boolean => isIP(text) !== 0 || /[.:]/.test(text);
 
 const PLACES: readonly Place[] = [
   { name: '<tun>', fits: (text) => isIP(text) === 0 },
@@ -122,8 +182,8 @@ function named<T>(argument: string, parse: () => T): T {
   }
 }
 
-/** Tells by the looks of those that are there which of the arguments are missing. */
-function missingArguments(positionals: readonly string[]): UsageError {
+/** Works out from the form of the given arguments which ones are missing. */
+function argumentsMissingFrom(positionals: readonly string[]): UsageError {
   const unplaced = [...positionals];
   const filled = PLACES.map(({ name, fits }) => {
     const [next] = unplaced;
@@ -131,27 +191,28 @@ function missingArguments(positionals: readonly string[]): UsageError {
     unplaced.shift();
     return next;
   });
-  // Arguments that look like none of what is expected: take them in their order.
+  // Arguments that fit none of the places are taken in their order.
   const shown = unplaced.length === 0 ? filled : PLACES.map(({ name }, index) => positionals[index] ?? name);
   const missing = PLACES.filter(({ name }, index) => shown[index] === name).map(({ name }) => name);
-  const verb = missing.length === 1 ? 'is' : 'are';
-  return new UsageError(`${missing.join(' ')} ${verb} missing; type: ttun ${shown.join(' ')}`);
+  return missingArguments(missing, `ttun ${shown.join(' ')}`);
 }
 
-/** `10.0.1.1:9000`, as elsewhere, where two arguments are expected. */
+/** Refuses `10.0.1.1:9000`, the form used elsewhere, where two arguments are expected. */
 function refuseJoinedEndpoint(positionals: readonly string[]): void {
   for (const text of positionals) {
     const parts = /^\[?(?<address>[^[\]]+)\]?:(?<port>\d+)$/.exec(text)?.groups;
     if (parts === undefined || isIPv6(text)) continue;
     const { address = '', port } = parts;
     if (isIP(address) === 0) continue;
-    throw new UsageError(`'${text}' is address and port in one; type them apart: ${address} ${port}`);
+    throw new UsageError(
+      `'${text}' is an address and a port in one argument; separate them: ${address} ${port}`,
+    );
   }
 }
 
-// From the five arguments to the options of a tunnel, without the schema, which takes longer to load than all the rest.
+// The options of the tunnel, resolved without the schema, which takes longer to load than everything else.
 
-/** @throws UsageError that names all that is wrong */
+/** @throws UsageError that lists all problems */
 export function resolveSeedArguments(given: SeedArguments): ResolvedOptions {
   const problems: string[] = [];
   const attempt = <T>(name: string, parse: () => T): T | undefined => {
@@ -183,65 +244,3 @@ export function resolveSeedArguments(given: SeedArguments): ResolvedOptions {
     offload: OFFLOAD_DEFAULTS,
   };
 }
-
-/** `ttun` without a command: one tunnel. */
-export const PROGRAM = {
-  name: '',
-  summary: 'joins a TUN device to a UDP socket',
-  usage: ['[options] <tun> <local-ip> <local-port> <remote-ip> <remote-port>'],
-  description: [
-    'Joins a TUN device to a UDP socket: each IP packet travels as one datagram. Two of them make a tunnel.',
-    'Prints packets as they pass, in the manner of tcpdump, at most ten a second. Packets and JSON go to standard output, everything else to standard error. When standard output is closed, the tunnel goes on without printing.',
-    'Ctrl-C ends the tunnel with a summary of what it carried; a second one ends it at once.',
-  ],
-  operands: [
-    {
-      label: '<tun>',
-      description: 'an existing TUN device: ip tuntap add dev tun0 mode tun [user <name>]',
-      completes: 'device',
-    },
-    { label: '<local-ip>', description: 'the address at which this host receives datagrams' },
-    { label: '<local-port>', description: 'the UDP port at which it does' },
-    {
-      label: '<remote-ip>',
-      description:
-        'the address of the other host, of the same family; link-local ones as fe80::1%eth0. Datagrams of nobody else are received',
-    },
-    { label: '<remote-port>', description: 'its UDP port' },
-  ],
-  options: {
-    quiet: { short: 'q', description: 'do not print packets' },
-    verbose: {
-      short: 'v',
-      description: 'print every packet; those that pass too fast for that are counted',
-    },
-    json: {
-      description:
-        'print no packets, but events as lines of JSON: attached, then closed or failed, each with the stats',
-    },
-    http: {
-      value: '<listen>',
-      description:
-        'serve metrics for Prometheus and a page that shows the tunnel live: 9750 for that port of 127.0.0.1, <address>:<port>, or :<port> for all addresses',
-    },
-    version: {
-      short: 'V',
-      description: 'print the versions of ttun, its native part, Node and the kernel; with --json as JSON',
-    },
-  },
-  examples: [
-    {
-      does: 'On the host 192.0.2.1, and with the addresses exchanged on the host 192.0.2.2',
-      command: [
-        'ip tuntap add dev tun0 mode tun',
-        'ip addr add 10.0.2.1/24 dev tun0',
-        'ip link set dev tun0 up',
-        'ttun tun0 192.0.2.1 8000 192.0.2.2 8000',
-      ].join('\n'),
-    },
-  ],
-  exitCodes: {
-    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; when its terminal is closed, it ends by SIGHUP',
-    1: 'the tunnel cannot be opened, or failed; a line on standard error says why and what to do',
-  },
-} as const satisfies CommandSpec;

@@ -1,8 +1,10 @@
-/** The sentences of the tunnel command. */
+/** Texts about tunnels that several commands print. */
 import { IPV6_MINIMUM_MTU, OUTER_OVERHEAD } from '../address.ts';
 import type { ControlError } from '../control/protocol.ts';
 import type { TtunError } from '../errors.ts';
+import type { TunnelReport } from '../tunnel-host.ts';
 import type { DeviceStats, SocketStats, TunnelStats } from '../stats.ts';
+import type { Style } from '../terminal.ts';
 
 /** What the tunnel is attached to. */
 export function describeAttached({ device, socket }: TunnelStats): string {
@@ -32,7 +34,22 @@ export function describeError({ message, hint }: Pick<TtunError | ControlError, 
   return hint === undefined || hint === null ? message : `${message}; ${hint}`;
 }
 
-/** What the tunnel carried, and what it did not. */
+/** The state of a tunnel, and the style in which to print it. */
+export function describeState({ phase, stats }: Pick<TunnelReport, 'phase' | 'stats'>): {
+  readonly text: string;
+  readonly style: Style;
+} {
+  if (phase === 'retrying') return { text: 'down, retrying', style: 'red' };
+  if (phase === 'opening') return { text: 'opening', style: 'yellow' };
+  if (phase === 'closed' || stats === null || stats.state === 'closed') {
+    return { text: 'closed', style: 'red' };
+  }
+  return stats.state === 'up'
+    ? { text: 'up', style: 'green' }
+    : { text: 'waiting for the peer', style: 'yellow' };
+}
+
+/** What the tunnel carried and what it dropped. */
 export function summarise({ device, socket, encap, decap, uptimeMs }: TunnelStats): string[] {
   const lines = [
     `${device.name} closed after ${(uptimeMs / 1000).toFixed(1)} s`,

@@ -1,14 +1,12 @@
-/** What `ttun --version` tells: all that a report of a fault should name. */
+/** `ttun --version`: everything that a bug report should include. */
 import { release } from 'node:os';
 import { TtunError } from '../errors.ts';
 import { loadBinding, VERSION } from '../native.ts';
-import { sayError } from './terminal.ts';
+import { sayError } from '../terminal.ts';
 import { describeError } from './text.ts';
 
-export type VersionForm = 'text' | 'json';
-
-/** Prints it on standard output; returns the exit code, which is 1 where no tunnel can be opened with what is installed. */
-export async function printVersion(form: VersionForm): Promise<number> {
+/** Prints the versions on standard output; returns the exit code, which is 1 if the native part does not load. */
+export async function printVersion(form: 'text' | 'json'): Promise<number> {
   const details = await findDetails();
   const { problem } = details;
   process.stdout.write(form === 'json' ? toJson(details) : describe(details));
@@ -20,7 +18,7 @@ export async function printVersion(form: VersionForm): Promise<number> {
 interface VersionDetails {
   /** Of this package. */
   readonly version: string;
-  /** The native part; `null` when it does not load, or is of another version. */
+  /** The native part; `null` if it does not load or has another version. */
   readonly native: NativeDetails | null;
   /** Why there is no native part. */
   readonly problem: TtunError | null;
@@ -33,7 +31,7 @@ interface NativeDetails {
   /** The target triple. */
   readonly target: string;
   readonly profile: string;
-  /** `null` where the build was not told it. */
+  /** `null` if it was unknown at build time. */
   readonly commit: string | null;
 }
 
@@ -49,8 +47,8 @@ async function findDetails(): Promise<VersionDetails> {
 }
 
 function toJson({ problem, ...about }: VersionDetails): string {
-  const told = problem && { code: problem.code, message: problem.message, hint: problem.hint };
-  return `${JSON.stringify({ ...about, problem: told })}\n`;
+  const plain = problem && { code: problem.code, message: problem.message, hint: problem.hint };
+  return `${JSON.stringify({ ...about, problem: plain })}\n`;
 }
 
 function describe({ version, native, node, kernel }: VersionDetails): string {

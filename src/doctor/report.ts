@@ -1,5 +1,5 @@
 /** A diagnosis as text and as JSON. */
-import type { Style } from '../cli/terminal.ts';
+import type { Style } from '../terminal.ts';
 import type { Diagnosis, Section } from './diagnosis.ts';
 import type { Finding, Severity } from './finding.ts';
 

@@ -1,6 +1,6 @@
 /** Requests to stop the lab: signals, a terminal that is gone, output that no program reads. */
 import { constants } from 'node:os';
-import { endByHangUp } from '../cli/terminal.ts';
+import { endByHangUp } from '../terminal.ts';
 
 /** The user or the system asked the lab to stop. */
 export class Interruption extends Error {

@@ -17,7 +17,7 @@ pub(crate) fn print(tap: PacketTap) -> Option<PacketTap> {
     let tapped = tap.take();
     let lines: String = tapped.packets.iter().map(line).collect();
     if io::stdout().write_all(lines.as_bytes()).is_err() {
-        say(&["nobody reads the packets any more: they are no longer printed, and the tunnel goes on"]);
+        say(&["standard output was closed; packets are no longer printed, the tunnel continues"]);
         return None;
     }
     if tapped.left_out > 0 {

@@ -1,45 +1,45 @@
-/** What is on the screen: a title, the tunnels as far as they fit, and what the keys do. */
-import type { TunnelRates } from '../../rates.ts';
-import { describeState } from '../commands/show.ts';
-import type { Style } from '../terminal.ts';
-import { formatAgoShort, formatBitRate, grouped } from '../text.ts';
-import type { Watched } from './watch.ts';
+/** The screen of `ttun show --watch`: a title, a table of tunnels with their rates, and the keys. */
+import type { TunnelRates } from '../rates.ts';
+import { lengthOf, shorten } from './screen.ts';
+import type { Line, Piece } from './screen.ts';
+import { describeState, formatAgoShort, formatBitRate, grouped } from './text.ts';
+import type { Watched } from './watched.ts';
 
 export interface View {
   readonly tunnels: readonly Watched[];
-  /** Said in place of the table when there is no tunnel. */
-  readonly nothing: string;
+  /** Shown in place of the table if there is no tunnel. */
+  readonly placeholder: string;
   readonly intervalMs: number;
   readonly isPaused: boolean;
-  /** When it was looked at, in ms of the clock of the histories. */
+  /** When it was taken, in ms of the clock of the histories. */
   readonly at: number;
   /** The same in local time. */
   readonly time: string;
 }
 
-/** Rows of the screen that are not for tunnels: title, header, an empty line and the keys. */
+/** Rows other than those of tunnels: title, header, an empty line and the keys. */
 const OTHER_ROWS = 4;
 
-/** How many tunnels are seen at once. */
+/** How many tunnels fit on the screen. */
 export function rowsForTunnels(rows: number): number {
   return Math.max(1, rows - OTHER_ROWS);
 }
 
-/** @param top index of the first tunnel that is seen */
+/** @param top index of the first visible tunnel */
 export function drawView(view: View, top: number, { columns, rows }: Size): Line[] {
   const table = drawTable(view.tunnels, columns, view.at);
   const room = rowsForTunnels(rows);
-  const seen = table.rows.slice(top, top + room);
-  const empty: Line[] = view.tunnels.length === 0 ? [[{ text: shorten(view.nothing, columns) }]] : [];
-  const filling = Array.from({ length: Math.max(0, room - seen.length - empty.length) }, (): Line => []);
+  const visible = table.rows.slice(top, top + room);
+  const empty: Line[] = view.tunnels.length === 0 ? [[{ text: shorten(view.placeholder, columns) }]] : [];
+  const filling = Array.from({ length: Math.max(0, room - visible.length - empty.length) }, (): Line => []);
   return [
     titleLine(view, columns),
     view.tunnels.length === 0 ? [] : table.header,
-    ...seen,
+    ...visible,
     ...empty,
     ...filling,
     [],
-    footer(view, top, seen.length),
+    footer(view, top, visible.length),
   ].slice(0, rows);
 }
 
@@ -59,29 +59,23 @@ function titleLine({ tunnels, intervalMs, isPaused, time }: View, columns: numbe
   return [name, { text: about }, ...state, ...clock];
 }
 
-function footer({ tunnels, isPaused }: View, top: number, seen: number): Line {
-  const keys = `q quit  space ${isPaused ? 'go on' : 'pause'}`;
-  if (seen >= tunnels.length) return [{ text: keys, style: 'dim' }];
-  const range = `${grouped(top + 1)}–${grouped(top + seen)} of ${grouped(tunnels.length)}`;
+function footer({ tunnels, isPaused }: View, top: number, visible: number): Line {
+  const keys = `q quit  space ${isPaused ? 'continue' : 'pause'}`;
+  if (visible >= tunnels.length) return [{ text: keys, style: 'dim' }];
+  const range = `${grouped(top + 1)}–${grouped(top + visible)} of ${grouped(tunnels.length)}`;
   return [{ text: `${keys}  ↑↓ scroll  ${range}`, style: 'dim' }];
 }
 
-// Tunnels and their rates as a table, with as many columns as there is room for.
-
-/** A line of the screen: pieces of text with their styles. */
-export type Line = readonly Piece[];
-
-export interface Piece {
-  readonly text: string;
-  readonly style?: Style;
-}
-
-export interface Table {
+interface Table {
   readonly header: Line;
   readonly rows: readonly Line[];
 }
 
-/** @param now in ms of the clock of the histories */
+/**
+ * A table with as many columns as fit.
+ *
+ * @param now in ms of the clock of the histories
+ */
 export function drawTable(tunnels: readonly Watched[], width: number, now: number): Table {
   const columns = columnsFor(tunnels, width);
   const used = columns.reduce((sum, column) => sum + column.width + GAP.length, 0);
@@ -103,45 +97,49 @@ export function drawTable(tunnels: readonly Watched[], width: number, now: numbe
 const GAP = '  ';
 const CHART_TITLE = 'LAST MINUTE';
 const SHORTEST_CHART = CHART_TITLE.length;
-/** One look of the usual interval for each character. */
+/** One character for each sample at the default interval. */
 const LONGEST_CHART = 60;
 
 interface Column {
   readonly title: string;
   readonly width: number;
-  /** Numbers stand to the right. */
+  /** Numbers are aligned to the right. */
   readonly align: 'left' | 'right';
   readonly cell: (tunnel: Watched) => Piece;
 }
 
-/** What does not fit is left out, the least important column first. */
+/** Columns that do not fit are omitted, the least important first. */
 function columnsFor(tunnels: readonly Watched[], width: number): Column[] {
-  const columns = [nameColumn(tunnels), ...COLUMNS];
+  const columns = [
+    textColumn('TUNNEL', 'TUNNEL'.length, tunnels, ({ label }) => ({ text: label })),
+    textColumn('STATE', 'no answer'.length, tunnels, stateOf),
+    ...COLUMNS,
+  ];
   const total = (chosen: readonly Column[]): number =>
     chosen.reduce((sum, column) => sum + column.width + GAP.length, 0);
-  // The chart takes what is left, and goes before a column does.
+  // The chart gets the remaining space, and is omitted before any column.
   let chosen = columns;
-  for (const title of FIRST_TO_GO) {
+  for (const title of OMITTED_FIRST) {
     if (total(chosen) - GAP.length <= width) break;
     chosen = chosen.filter((column) => column.title !== title);
   }
   return chosen;
 }
 
-const LONGEST_NAME = 24;
-
-function nameColumn(tunnels: readonly Watched[]): Column {
-  const longest = Math.max(...tunnels.map(({ label }) => lengthOf(label)), 0);
-  return {
-    title: 'TUNNEL',
-    width: Math.min(Math.max('TUNNEL'.length, longest), LONGEST_NAME),
-    align: 'left',
-    cell: ({ label }) => ({ text: label }),
-  };
+/** As wide as its longest text, within limits. */
+function textColumn(
+  title: string,
+  shortest: number,
+  tunnels: readonly Watched[],
+  cell: (tunnel: Watched) => Piece,
+): Column {
+  const longest = Math.max(...tunnels.map((tunnel) => lengthOf(cell(tunnel).text)), 0);
+  return { title, width: Math.min(Math.max(shortest, longest), LONGEST_TEXT), align: 'left', cell };
 }
 
+const LONGEST_TEXT = 24;
+
 const COLUMNS: readonly Column[] = [
-  { title: 'STATE', width: 9, align: 'left', cell: stateOf },
   rateColumn('RECEIVED', 11, ({ decap }) => formatBitRate(8 * decap.bytes)),
   rateColumn('SENT', 11, ({ encap }) => formatBitRate(8 * encap.bytes)),
   rateColumn('PKT/S IN', 9, ({ decap }) => perSecond(decap.packets)),
@@ -159,7 +157,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'HEARD', width: 6, align: 'right', cell: heardOf },
 ];
 
-const FIRST_TO_GO = ['HEARD', 'PKT/S OUT', 'PKT/S IN', 'DROPS/S', 'STATE', 'SENT', 'RECEIVED'];
+const OMITTED_FIRST = ['HEARD', 'PKT/S OUT', 'PKT/S IN', 'DROPS/S', 'STATE', 'SENT', 'RECEIVED'];
 
 const NOTHING = '–';
 
@@ -174,12 +172,8 @@ function perSecond(count: number): string {
   return count > 0 && count < 1 ? '<1' : grouped(Math.round(count));
 }
 
-/** A word that fits the column. */
 function stateOf({ report, isSilent }: Watched): Piece {
-  if (isSilent) return { text: 'no answer', style: 'red' };
-  const { style } = describeState(report);
-  const text = report.phase === 'open' ? (report.stats?.state ?? 'open') : report.phase;
-  return { text, style };
+  return isSilent ? { text: 'no answer', style: 'red' } : describeState(report);
 }
 
 function heardOf({ report: { stats } }: Watched): Piece {
@@ -187,7 +181,7 @@ function heardOf({ report: { stats } }: Watched): Piece {
   return { text: formatAgoShort(stats.timestamp - stats.decap.lastAt) };
 }
 
-/** A tunnel that is not open has no rates, and so room to say why. */
+/** A tunnel that is not open has its problem in place of rates. */
 function cellsOf(tunnel: Watched, columns: readonly Column[], width: number): Line {
   const { problem } = tunnel.report;
   const shown = problem === null ? columns : columns.slice(0, 2);
@@ -212,7 +206,7 @@ export function sparkline(values: readonly (number | null)[]): string {
   return values.map((value) => (value === null ? ' ' : barFor(value, highest))).join('');
 }
 
-/** A value above 0 is seen as such, however small it is beside the highest. */
+/** Values above 0 differ from 0, however small they are beside the highest. */
 function barFor(value: number, highest: number): string {
   if (value === 0) return '▁';
   const step = Math.ceil((value / highest) * (BARS.length - 1));
@@ -220,34 +214,3 @@ function barFor(value: number, highest: number): string {
 }
 
 const BARS = '▁▂▃▄▅▆▇█';
-
-// Text as a terminal counts it: by characters, all of which stand in one cell here.
-
-export function lengthOf(text: string): number {
-  return Array.from(text).length;
-}
-
-/** The first `count` characters. */
-export function firstOf(text: string, count: number): string {
-  return Array.from(text).slice(0, count).join('');
-}
-
-/** For a terminal that shows nothing else: the characters of the view have one of ASCII each, others become a question mark. */
-export function toAscii(text: string): string {
-  return text.replaceAll(/[^ -~]/gu, (character) => ASCII.get(character) ?? '?');
-}
-
-const ASCII: ReadonlyMap<string, string> = new Map([
-  ...Array.from('▁▂▃▄▅▆▇█', (bar, index): [string, string] => [bar, '_.:-=+*#'.charAt(index)]),
-  ['…', '~'],
-  ['–', '-'],
-  ['↑', '^'],
-  ['↓', 'v'],
-]);
-
-/** In one line, and what is too long is cut off so that it is seen. */
-export function shorten(text: string, width: number): string {
-  const line = text.replaceAll(/\s+/g, ' ');
-  if (lengthOf(line) <= width) return line;
-  return width === 0 ? '' : `${firstOf(line, width - 1)}…`;
-}

@@ -1,32 +1,37 @@
-/** Ways to write packets down. */
+/** The output of `ttun capture`: formats, and the file or stream they are written to. */
 import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
-import { LINKTYPE_RAW } from '../../control/pcapng.ts';
-import type { Packet } from '../../control/pcapng.ts';
-import { describePacket } from '../../decode/packet.ts';
-import { describeSystemError } from '../../errors.ts';
-import { formatPacketLine } from '../packet-lines.ts';
+import { LINKTYPE_RAW } from '../control/pcapng.ts';
+import type { Packet } from '../control/pcapng.ts';
+import { describePacket } from '../decode/packet.ts';
+import { describeSystemError } from '../errors.ts';
 import { styleFor } from '../terminal.ts';
-import type { Target } from './capture.ts';
+import { formatPacketLine } from './packet-lines.ts';
 
-export interface Format {
-  /** What comes before the packets. */
+export type Target =
+  | { readonly kind: 'lines' }
+  | { readonly kind: 'json' }
+  /** `path` is `null` for standard output. */
+  | { readonly kind: 'pcap' | 'pcapng'; readonly path: string | null };
+
+interface Format {
+  /** What precedes the packets. */
   readonly begin: (snapLength: number) => Buffer | string;
-  /** @param blocks the same packets as they came: as blocks of a pcapng file, with those that are no packets */
+  /** @param blocks the packets as received: blocks of a pcapng file, including other blocks */
   readonly packets: (packets: readonly Packet[], blocks: Buffer) => Buffer | string;
 }
 
-export const PCAP: Format = { begin: beginPcap, packets: pcapRecords };
+const PCAP: Format = { begin: beginPcap, packets: pcapRecords };
 
-/** They come in this format already. */
-export const PCAPNG: Format = { begin: () => '', packets: (_packets, blocks) => blocks };
+/** Packets are received in this format. */
+const PCAPNG: Format = { begin: () => '', packets: (_packets, blocks) => blocks };
 
-export const JSON_LINES: Format = {
+const JSON_LINES: Format = {
   begin: () => '',
   packets: (packets) => packets.map((packet) => `${JSON.stringify(toObject(packet))}\n`).join(''),
 };
 
-export function linesFor(stream: NodeJS.WriteStream): Format {
+function linesFor(stream: NodeJS.WriteStream): Format {
   const style = styleFor(stream);
   return {
     begin: () => '',
@@ -44,13 +49,13 @@ function toObject({ at, outbound, length, data }: Packet): object {
   };
 }
 
-// The pcap file format (draft-ietf-opsawg-pcap) with microseconds, as every program for packets reads it.
+// The pcap file format (draft-ietf-opsawg-pcap) with microseconds, which every packet analyser reads.
 
 const MAGIC = 0xa1b2_c3d4;
 const FILE_HEADER = 24;
 const RECORD_HEADER = 16;
 
-export function beginPcap(snapLength: number): Buffer {
+function beginPcap(snapLength: number): Buffer {
   const header = Buffer.alloc(FILE_HEADER);
   header.writeUInt32LE(MAGIC, 0);
   // Version 2.4.
@@ -61,7 +66,7 @@ export function beginPcap(snapLength: number): Buffer {
   return header;
 }
 
-export function pcapRecords(packets: readonly Packet[]): Buffer {
+function pcapRecords(packets: readonly Packet[]): Buffer {
   const size = packets.reduce((sum, { data }) => sum + RECORD_HEADER + data.length, 0);
   const records = Buffer.allocUnsafe(size);
   let offset = 0;
@@ -77,12 +82,10 @@ export function pcapRecords(packets: readonly Packet[]): Buffer {
   return records;
 }
 
-// Where captured packets go: a file, or standard output.
-
-/** The output cannot be written. */
+/** The output cannot be written. The message is one line for the user. */
 export class OutputError extends Error {}
 
-/** Nobody reads the output any more, which is a way to say that one has seen enough. */
+/** The reader of the output has closed it, which ends the capture and is not a failure. */
 export class ReaderGone extends Error {}
 
 export class Output {
@@ -95,11 +98,11 @@ export class Output {
     this.place = path === null ? '' : ` to ${path}`;
     this.#stream = stream;
     this.#format = format;
-    // Failures show where it is written.
+    // Errors are handled where it is written.
     stream.on('error', () => {});
   }
 
-  /** @throws OutputError when the file cannot be made */
+  /** @throws OutputError when the file cannot be created */
   static async open(target: Target): Promise<Output> {
     if (target.kind === 'lines') return new Output(process.stdout, linesFor(process.stdout), null);
     if (target.kind === 'json') return new Output(process.stdout, JSON_LINES, null);
@@ -109,7 +112,7 @@ export class Output {
       : new Output(await createFile(target.path), format, target.path);
   }
 
-  /** All of these resolve as fast as the output takes it; they throw OutputError or ReaderGone. */
+  /** This and the following resolve when the output has taken the data. They throw OutputError or ReaderGone. */
   async begin(snapLength: number): Promise<void> {
     await this.#write(this.#format.begin(snapLength));
   }
@@ -134,16 +137,16 @@ export class Output {
 
   #failure(error: unknown): Error {
     if (isCode(error, 'EPIPE')) return new ReaderGone();
-    return new OutputError(`writing${this.place} failed: ${describeSystemError(error)}`);
+    return new OutputError(`cannot write${this.place}: ${describeSystemError(error)}`);
   }
 }
 
-/** What was captured may be confidential: the file is for its owner alone, unless it was there before. */
+/** Packets may be confidential: only the owner can read a new file. An existing file keeps its mode. */
 async function createFile(path: string): Promise<Writable> {
   try {
     return (await open(path, 'w', 0o600)).createWriteStream();
   } catch (error) {
-    throw new OutputError(`${path} cannot be written: ${describeSystemError(error)}`);
+    throw new OutputError(`cannot write to ${path}: ${describeSystemError(error)}`);
   }
 }
 

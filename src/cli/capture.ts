@@ -1,24 +1,79 @@
+/** `ttun capture`: prints or records the packets of a running tunnel. */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection, survey } from '../../control/client.ts';
-import { MalformedCapture, PcapngReader } from '../../control/pcapng.ts';
-import { ControlError, WHOLE_PACKET } from '../../control/protocol.ts';
-import type { CaptureRequest } from '../../control/protocol.ts';
-import { describeNetworkNamespace, userId } from '../../control/socket-file.ts';
-import { TtunError } from '../../errors.ts';
-import { parseArguments, UsageError } from '../args.ts';
-import { abortOnSignals } from '../run-tunnel.ts';
-import { runningTunnels, withNames } from '../running.ts';
-import type { RunningTunnel } from '../running.ts';
-import { abandonThreadsAtExit, endByHangUp, endSoon, FLUSH_LIMIT_MS, say, sayError } from '../terminal.ts';
-import { describeError, grouped } from '../text.ts';
+import { Connection } from '../control/client.ts';
+import { MalformedCapture, PcapngReader } from '../control/pcapng.ts';
+import { ControlError, WHOLE_PACKET } from '../control/protocol.ts';
+import type { CaptureRequest } from '../control/protocol.ts';
+import { TtunError } from '../errors.ts';
+import {
+  abandonThreadsAtExit,
+  abortOnSignals,
+  endByHangUp,
+  endSoon,
+  FLUSH_LIMIT_MS,
+  say,
+  sayError,
+} from '../terminal.ts';
+import { parseArguments, UsageError } from './args.ts';
+import type { CommandSpec } from './args.ts';
 import { Output, OutputError, ReaderGone } from './capture-output.ts';
-import { SPEC } from './capture/spec.ts';
+import type { Target } from './capture-output.ts';
+import { findTunnel } from './running.ts';
+import { describeError, grouped } from './text.ts';
+
+export const SPEC = {
+  name: 'capture',
+  usage: ['[-w <file>] [-c <count>] [-s <bytes>] [-d in|out] <name>'],
+  description: [
+    'Prints the packets inside a running tunnel, both directions in order of time, in the format of tcpdump; with -w, writes them to a file. The tunnel is not slowed down: packets that pass too fast are counted, and the count is printed at the end.',
+    'A tunnel started by ttun <tun> is named after its device. The capture ends with Ctrl-C or with the tunnel.',
+  ],
+  operands: [{ label: '<name>', description: 'the name of the tunnel', completes: 'tunnel' }],
+  options: {
+    write: {
+      short: 'w',
+      value: '<file>',
+      description:
+        'write to this file, or with - to standard output: in pcap format, or in pcapng, which includes directions, if the name ends in .pcapng',
+      completes: 'file',
+    },
+    count: { short: 'c', value: '<count>', description: 'end after this many packets' },
+    'snap-length': {
+      short: 's',
+      value: '<bytes>',
+      description: 'only the beginning of each packet; whole packets by default',
+    },
+    direction: {
+      short: 'd',
+      value: '<direction>',
+      description: 'only packets received from the peer (in) or sent to it (out)',
+      completes: ['in', 'out'],
+    },
+    pid: { value: '<pid>', description: 'the process, if several have a tunnel with this name' },
+    json: {
+      description:
+        'print a JSON object for each packet, one a line: {"timestamp","direction","length","description","data"}; these are ms since the epoch, in or out, bytes, the packet in words, and its bytes in base64',
+    },
+  },
+  examples: [
+    { does: 'See the packets', command: 'ttun capture tun0' },
+    { does: 'Record 1,000 packets for Wireshark', command: 'ttun capture tun0 -c 1000 -w tun0.pcapng' },
+    {
+      does: 'Let tcpdump choose what to print',
+      command: 'ttun capture tun0 -w - | tcpdump -n -r - tcp port 80',
+    },
+  ],
+  exitCodes: {
+    0: 'ended by Ctrl-C, by the count, or with the tunnel',
+    1: 'there is no such tunnel, or the file cannot be written',
+  },
+} as const satisfies CommandSpec;
 
 export async function run(args: readonly string[]): Promise<number> {
-  const wanted = parseCaptureArguments(args);
+  const parsed = parseCaptureArguments(args);
   const signal = abortOnSignals();
-  const code = await capture(wanted, signal).catch(reportError);
+  const code = await capture(parsed, signal).catch(reportError);
   endSoon();
   if (signal.reason === 'SIGHUP') endByHangUp();
   return code;
@@ -28,7 +83,7 @@ function reportError(error: unknown): number {
   if (error instanceof ControlError || error instanceof TtunError) sayError(describeError(error));
   else if (error instanceof OutputError) sayError(error.message);
   else if (error instanceof MalformedCapture) {
-    sayError('the process sends what makes no sense here; is it of another version of ttun?');
+    sayError('the process sent invalid data; is it another version of ttun?');
   } else throw error;
   return 1;
 }
@@ -37,18 +92,18 @@ async function capture({ request, target, pid }: CaptureArguments, signal: Abort
   await abandonThreadsAtExit();
   const { path } = await findTunnel(request.tunnel, pid);
   await using connection = await Connection.open(path);
-  if (connection === null) throw new ControlError('no-answer', `the process of ${request.tunnel} has gone`);
+  if (connection === null) throw new ControlError('no-answer', `the process of ${request.tunnel} has ended`);
   const chunks = await connection.capture(request);
-  // Not before: a capture that is refused leaves the file as it was. A pipe is waited for until somebody reads it.
+  // Not earlier: a refused capture must not change the file. Opening a pipe waits for a reader.
   const output = await Promise.race([Output.open(target), aborted(signal)]);
   if (output === null) return 0;
   signal.addEventListener('abort', () => connection.finish(), { once: true });
   if (signal.aborted) connection.finish();
-  say(`capturing ${request.tunnel}${output.place}; Ctrl-C ends it`);
+  say(`capturing ${request.tunnel}${output.place}; press Ctrl-C to stop`);
 
   const copy = new Copy(output, signal);
   const failure = await copy.run(chunks, request.snapLength).catch((error: unknown) => error);
-  const code = failure === undefined && !signal.aborted ? tellEnd(copy, request) : 0;
+  const code = failure === undefined && !signal.aborted ? reportEnd(copy, request) : 0;
   say(summarise(copy));
   if (failure === undefined || failure instanceof ReaderGone) return code;
   throw failure;
@@ -59,38 +114,30 @@ async function aborted(signal: AbortSignal): Promise<null> {
   return null;
 }
 
-/** Why it ended, where nobody here asked for it. */
-function tellEnd({ isComplete, captured }: Copy, { tunnel, count }: CaptureRequest): number {
+/** Reports why it ended without a signal. */
+function reportEnd({ isComplete, captured }: Copy, { tunnel, count }: CaptureRequest): number {
   if (!isComplete) {
-    sayError(`the process of ${tunnel} has gone without a word`);
+    sayError(`the process of ${tunnel} ended unexpectedly`);
     return 1;
   }
-  if (captured !== count) say(`${tunnel} has ended`);
+  if (captured !== count) say(`${tunnel} was closed`);
   return 0;
 }
 
 function summarise({ captured, lost }: Copy): string {
   const some = `${grouped(captured)} ${captured === 1 ? 'packet' : 'packets'} captured`;
-  return lost === 0 ? some : `${some}, ${grouped(lost)} not captured: too fast`;
+  return lost === 0 ? some : `${some}, ${grouped(lost)} missed`;
 }
 
-// What the arguments of `ttun capture` ask for.
-
-export interface CaptureArguments {
+interface CaptureArguments {
   readonly request: CaptureRequest;
   readonly target: Target;
-  /** Process of the tunnel, when it was named. */
+  /** The process of the tunnel, if given. */
   readonly pid: number | null;
 }
 
-export type Target =
-  | { readonly kind: 'lines' }
-  | { readonly kind: 'json' }
-  /** `path` is `null` for standard output. */
-  | { readonly kind: 'pcap' | 'pcapng'; readonly path: string | null };
-
 /** @throws UsageError */
-export function parseCaptureArguments(args: readonly string[]): CaptureArguments {
+function parseCaptureArguments(args: readonly string[]): CaptureArguments {
   const { values, operands } = parseArguments(SPEC, args);
   const [tunnel = ''] = operands;
   const snapLength = parseNumber('--snap-length', values['snap-length'], WHOLE_PACKET);
@@ -108,11 +155,11 @@ export function parseCaptureArguments(args: readonly string[]): CaptureArguments
 
 function chooseTarget(path: string | undefined, json = false): Target {
   if (path === undefined) return { kind: json ? 'json' : 'lines' };
-  if (json) throw new UsageError('--json and --write exclude each other; give one of them');
+  if (json) throw new UsageError('--json and --write cannot be combined');
   if (path !== '-') return { kind: path.endsWith('.pcapng') ? 'pcapng' : 'pcap', path };
   if (process.stdout.isTTY) {
     throw new UsageError(
-      'a terminal cannot show a pcap file; give -w a file, let a program read it (-w - | tcpdump -r -), or leave out -w',
+      'a terminal cannot show a pcap file; name a file, let a program read it (-w - | tcpdump -r -), or omit -w',
     );
   }
   return { kind: 'pcap', path: null };
@@ -132,77 +179,32 @@ function parseDirection(text: string | undefined): 'in' | 'out' | null {
   throw new UsageError(`--direction: '${text}' is neither in nor out`);
 }
 
-// The one tunnel that is meant by a name.
-
-/**
- * Where several processes have a tunnel of that name, one in the network namespace of who asks, or of the same user, is meant.
- *
- * @throws ControlError when there is none, or more than one
- */
-export async function findTunnel(name: string, pid: number | null): Promise<RunningTunnel> {
-  const named = withNames(runningTunnels(await survey()), [name]);
-  const namespace = (await describeNetworkNamespace()).inode;
-  const [found, another] =
-    pid === null
-      ? narrowed(named, [
-          ({ process }) => process.networkNamespace.inode === namespace,
-          ({ process }) => process.uid === userId(),
-        ])
-      : named.filter(({ process }) => process.pid === pid);
-  if (found === undefined) {
-    throw new ControlError('unknown-tunnel', `process ${pid} has no tunnel ${name}, but ${listed(named)}`);
-  }
-  if (another === undefined) return found;
-  const hint = `choose one: --pid ${listed(named)}`;
-  throw new ControlError('several-processes', `${named.length} processes have a tunnel ${name}`, hint);
-}
-
-/** By each of the tests that leaves some. */
-function narrowed(
-  tunnels: readonly RunningTunnel[],
-  tests: readonly ((tunnel: RunningTunnel) => boolean)[],
-): readonly RunningTunnel[] {
-  return tests.reduce((left, test) => {
-    const passing = left.filter((tunnel) => test(tunnel));
-    return passing.length > 0 ? passing : left;
-  }, tunnels);
-}
-
-/** `12 (network namespace siteA) or 14` */
-function listed(tunnels: readonly RunningTunnel[]): string {
-  const processes = tunnels.map(({ process: { pid, networkNamespace } }) =>
-    networkNamespace.name === null ? `${pid}` : `${pid} (network namespace ${networkNamespace.name})`,
-  );
-  return processes.join(' or ');
-}
-
-// Copies captured packets from the tunnel's process to the output.
-
-export class Copy {
-  /** Packets that the output has taken. */
+/** Copies captured packets from the tunnel's process to the output. */
+class Copy {
+  /** Packets written to the output. */
   captured = 0;
   readonly #reader = new PcapngReader();
   readonly #output: Output;
   readonly #signal: AbortSignal;
   #isStuck = false;
 
-  /** @param signal is aborted when it is to end */
+  /** @param signal aborts when the capture is to end */
   constructor(output: Output, signal: AbortSignal) {
     this.#output = output;
     this.#signal = signal;
   }
 
-  /** Packets that passed, and that the output could not take fast enough. */
+  /** Packets that passed but were not written, because the reader or the output was too slow. */
   get lost(): number {
     return this.#reader.lost + (this.#isStuck ? this.#reader.captured - this.captured : 0);
   }
 
-  /** Whether the tunnel's process told the figures at the end. */
+  /** Whether the tunnel's process sent its final statistics. */
   get isComplete(): boolean {
     return this.#reader.isComplete;
   }
 
-  /** Resolves when all has come and the output has it; when that is stuck, the rest is only counted. */
+  /** Resolves when everything has been received and written; if the output is stuck, the rest is only counted. */
   async run(chunks: AsyncIterable<Buffer>, snapLength: number): Promise<void> {
     await this.#take(this.#output.begin(snapLength));
     for await (const chunk of chunks) {
@@ -228,7 +230,7 @@ export class Copy {
       await sleep(FLUSH_LIMIT_MS, undefined, { signal: done });
       this.#isStuck = true;
     } catch {
-      // It is done.
+      // The write has finished.
     }
   }
 }

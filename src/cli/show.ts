@@ -1,35 +1,69 @@
-import { survey } from '../../control/client.ts';
-import type { Survey } from '../../control/client.ts';
-import { ControlError } from '../../control/protocol.ts';
-import type { ShowReply } from '../../control/protocol.ts';
-import { describeNetworkNamespace, userId } from '../../control/socket-file.ts';
-import type { TunnelReport } from '../../tunnel-host.ts';
-import type { DeviceStats, TunnelStats } from '../../stats.ts';
-import { parseArguments, UsageError } from '../args.ts';
-import { runningTunnels, withNames } from '../running.ts';
-import type { RunningTunnel } from '../running.ts';
+/** `ttun show`: prints the running tunnels. */
+import { survey } from '../control/client.ts';
+import type { Survey } from '../control/client.ts';
+import { ControlError } from '../control/protocol.ts';
+import { describeNetworkNamespace, userId } from '../control/socket-file.ts';
+import type { TunnelReport } from '../tunnel-host.ts';
+import type { DeviceStats, TunnelStats } from '../stats.ts';
 import { say, sayError, styleFor } from '../terminal.ts';
-import type { Style } from '../terminal.ts';
+import type { Styler } from '../terminal.ts';
+import { parseArguments, UsageError } from './args.ts';
+import type { CommandSpec } from './args.ts';
+import { runningTunnels, toDocuments, withNames } from './running.ts';
+import type { RunningTunnel } from './running.ts';
 import {
   adviseMtu,
   countsByName,
   describeError,
+  describeState,
   formatAgo,
   formatBytes,
   formatDuration,
   grouped,
   listed,
-} from '../text.ts';
-import { SPEC } from './show/spec.ts';
+} from './text.ts';
+
+export const SPEC = {
+  name: 'show',
+  usage: ['[--json] [name…]', '--watch [--interval <ms>] [--json] [name…]'],
+  description: [
+    'Shows the running tunnels of this user, or those with the given names: tunnels of ttun up, and tunnels of ttun <tun>, which are named after their device. Root sees the tunnels of all users.',
+    'With --watch, shows current rates and those of the last minute until it is ended. Space pauses, the arrow keys scroll, and q quits.',
+  ],
+  operands: [
+    { label: '[name…]', description: 'names of tunnels; by default, all tunnels', completes: 'tunnel' },
+  ],
+  options: {
+    watch: { short: 'w', description: 'show live rates on the whole terminal until q or Ctrl-C' },
+    interval: {
+      short: 'i',
+      value: '<ms>',
+      description: 'with --watch: the update interval, at least 100 ms; 1000 by default',
+    },
+    json: {
+      description:
+        'print a JSON array with an object for each process, described in docs/control-socket.md; with --watch, one line per interval',
+    },
+  },
+  examples: [
+    { does: 'Show all tunnels', command: 'ttun show' },
+    { does: 'Watch one of them', command: 'ttun show --watch office' },
+    {
+      does: 'How many packets did they drop?',
+      command: "ttun show --json | jq '.[].tunnels[].stats.encap.dropped'",
+    },
+  ],
+  exitCodes: { 1: 'there is no tunnel with that name, or a process does not answer' },
+} as const satisfies CommandSpec;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, operands: names } = parseArguments(SPEC, args);
   const { watch = false, json = false, interval } = values;
   if (watch) {
-    const { runWatch } = await import('../watch/watch.ts');
+    const { runWatch } = await import('./watch.ts');
     return runWatch(names, { json, intervalMs: parseInterval(interval) });
   }
-  if (interval !== undefined) throw new UsageError('--interval goes with --watch');
+  if (interval !== undefined) throw new UsageError('--interval requires --watch');
   const found = await survey();
   try {
     const tunnels = withNames(runningTunnels(found), names);
@@ -62,8 +96,8 @@ async function printText(tunnels: readonly RunningTunnel[]): Promise<void> {
 
 function noTunnel(): string {
   return userId() === 0
-    ? 'no tunnel runs'
-    : 'no tunnel of this user runs; those of all users: sudo ttun show';
+    ? 'no tunnel is running'
+    : 'no tunnel of this user is running; for those of all users: sudo ttun show';
 }
 
 function reportSilent({ silent }: Survey): number {
@@ -81,14 +115,14 @@ function parseInterval(text = String(DEFAULT_INTERVAL_MS)): number {
   throw new UsageError(`--interval: '${text}' is not a number of milliseconds from ${least} to ${most}`);
 }
 
-// A tunnel in words, what people ask for first coming first.
+// A tunnel in words, the most important facts first.
 
-/** Who looks, for whom some things go without saying. */
+/** Who runs `ttun show`: their own user and namespace are not mentioned. */
 export interface Viewer {
   readonly uid: number;
   /** Inode of the network namespace. */
   readonly namespace: number;
-  readonly style: (style: Style, text: string) => string;
+  readonly style: Styler;
 }
 
 export function describeTunnel({ report, process }: RunningTunnel, viewer: Viewer): string {
@@ -145,7 +179,7 @@ function describeDevice({ mtu, offload: { checksum, tso, uso } }: DeviceStats): 
   return `mtu ${mtu}, offload: ${listed({ checksum, TSO: tso, USO: uso })}`;
 }
 
-/** The address and port in use, and the name that was given for it. */
+/** The address in use, and the host name that was configured, if any. */
 function withConfigured(used: string, configured: string): string {
   const isName = /[a-z]/i.test(configured) && !configured.startsWith('[');
   return isName ? `${used} (${configured})` : used;
@@ -170,27 +204,4 @@ function describeProcess(process: RunningTunnel['process'], viewer: Viewer): str
 
 function describeHttp({ http }: RunningTunnel['process'], { style }: Viewer): Rows {
   return http === null || http.problem === null ? [] : [['http', style('red', http.problem.message)]];
-}
-
-/** How a tunnel fares, in a word or two: what it does, and once it is open whether the peer is heard. */
-export function describeState({ phase, stats }: Pick<TunnelReport, 'phase' | 'stats'>): {
-  readonly text: string;
-  readonly style: Style;
-} {
-  if (phase === 'retrying') return { text: 'failed, trying again', style: 'red' };
-  if (phase === 'opening') return { text: 'opening', style: 'yellow' };
-  if (phase === 'closed' || stats === null || stats.state === 'closed')
-    return { text: 'closed', style: 'red' };
-  return stats.state === 'up'
-    ? { text: 'up', style: 'green' }
-    : { text: 'waiting for the peer', style: 'yellow' };
-}
-
-/** What the processes answered; with names, only their tunnels of these names. */
-export function toDocuments({ replies }: Survey, names: readonly string[]): ShowReply[] {
-  const documents = replies.map(({ reply }) => reply);
-  if (names.length === 0) return documents;
-  return documents
-    .map((reply) => ({ ...reply, tunnels: reply.tunnels.filter(({ name }) => names.includes(name)) }))
-    .filter(({ tunnels }) => tunnels.length > 0);
 }

@@ -1,9 +1,40 @@
-import { formatProblem, loadConfig, TtunConfigError } from '../../config/index.ts';
-import type { ConfigProblem } from '../../config/index.ts';
-import { findConfigFile } from '../../config/load.ts';
-import { parseArguments } from '../args.ts';
+import { formatProblem, loadConfig, TtunConfigError } from '../config/index.ts';
+import type { ConfigProblem } from '../config/index.ts';
+import { findConfigFile } from '../config/load.ts';
 import { styleFor } from '../terminal.ts';
-import { SPEC } from './check/spec.ts';
+import { parseArguments } from './args.ts';
+import type { CommandSpec } from './args.ts';
+
+export const SPEC = {
+  name: 'check',
+  usage: ['[--json] [file]'],
+  description: [
+    'Reads a configuration as ttun up would, and reports all mistakes at once: file, line, key, what is wrong, and below that how to correct it. Only the file is examined, so this works on any host; ttun doctor examines the devices, addresses and routes of this one.',
+    'Warnings are about settings that are valid but probably not intended; they do not change the exit code.',
+  ],
+  operands: [
+    {
+      label: '[file]',
+      description: 'a .toml or .json file; by default, ttun.toml or ttun.json in the current directory',
+      completes: 'file',
+    },
+  ],
+  options: {
+    json: {
+      description:
+        'print an object with file, tunnels (names), problems and warnings; each problem has file, line, column, path, message and hint',
+    },
+  },
+  examples: [
+    { does: 'Check ttun.toml in the current directory', command: 'ttun check' },
+    {
+      does: 'Check before a reload',
+      command: 'ttun check /etc/ttun/office.toml && systemctl reload ttun@office',
+    },
+    { does: 'Count the mistakes', command: "ttun check --json | jq '.problems | length'" },
+  ],
+  exitCodes: { 1: 'the file has mistakes, or cannot be read' },
+} as const satisfies CommandSpec;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, operands } = parseArguments(SPEC, args);
@@ -14,9 +45,9 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 interface Findings {
-  /** `null` when none was named and none is there. */
+  /** `null` when no file was named and none was found. */
   readonly file: string | null;
-  /** Their names; `null` when the file is wrong. */
+  /** Their names; `null` when the file has problems. */
   readonly tunnels: readonly string[] | null;
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
@@ -34,7 +65,7 @@ async function check(named: string | undefined): Promise<Findings> {
   }
 }
 
-/** Each problem in the form that editors and CI know, and in the last line how many there are. */
+/** Each problem in the format that editors and CI understand; the last line has the counts. */
 function describe({ file, tunnels, problems, warnings }: Findings): string[] {
   const style = styleFor(process.stdout);
   const verdict =

@@ -1,9 +1,15 @@
-/** The whole terminal, borrowed: however we end, it is given back as it was. */
+/** Full-screen output and keys of a terminal, which is restored however the process ends. */
 import type { ReadStream } from 'node:tty';
 import { isUnicode, styleFor } from '../terminal.ts';
-import type { Style } from '../terminal.ts';
-import { firstOf, lengthOf, toAscii } from './view.ts';
-import type { Line } from './view.ts';
+import type { Style, Styler } from '../terminal.ts';
+
+/** A line of the screen: pieces of text with their styles. */
+export type Line = readonly Piece[];
+
+export interface Piece {
+  readonly text: string;
+  readonly style?: Style;
+}
 
 /** Control functions of ECMA-48 and xterm's private modes. */
 const ALTERNATE_SCREEN = { on: '\u001B[?1049h', off: '\u001B[?1049l' };
@@ -12,30 +18,30 @@ const HOME = '\u001B[H';
 const ERASE_TO_END_OF_LINE = '\u001B[K';
 const ERASE_BELOW = '\u001B[J';
 
-/** Of a terminal that does not tell its size, such as a serial console: the kernel then says 0. */
-const USUAL_SIZE = { columns: 80, rows: 24 };
+/** For terminals of unknown size, such as serial consoles; the kernel reports 0 for them. */
+const DEFAULT_SIZE = { columns: 80, rows: 24 };
 
 export class Screen {
   readonly #output: NodeJS.WriteStream;
-  readonly #style: (style: Style, text: string) => string;
-  /** As this terminal can show it. */
-  readonly #toShown: (text: string) => string;
+  readonly #style: Styler;
+  /** Replaces characters that the terminal cannot show. */
+  readonly #toDisplayable: (text: string) => string;
   #isOpen = false;
-  /** Also when an error ends the process; writes to terminals are done at once. */
+  /** For errors that end the process; writes to terminals are synchronous. */
   readonly #onExit = (): void => this.close();
 
   constructor(output: NodeJS.WriteStream) {
     this.#output = output;
     this.#style = styleFor(output);
-    this.#toShown = isUnicode() ? (text) => text : toAscii;
+    this.#toDisplayable = isUnicode() ? (text) => text : toAscii;
   }
 
   get columns(): number {
-    return this.#output.columns || USUAL_SIZE.columns;
+    return this.#output.columns || DEFAULT_SIZE.columns;
   }
 
   get rows(): number {
-    return this.#output.rows || USUAL_SIZE.rows;
+    return this.#output.rows || DEFAULT_SIZE.rows;
   }
 
   open(): void {
@@ -52,7 +58,7 @@ export class Screen {
     this.#output.write(CURSOR.show + ALTERNATE_SCREEN.off);
   }
 
-  /** Lines that are too long or too many are cut off. */
+  /** Cuts off lines that are too long, and lines below the screen. */
   draw(lines: readonly Line[]): void {
     if (!this.#isOpen) return;
     const drawn = lines.slice(0, this.rows).map((line) => this.#render(line) + ERASE_TO_END_OF_LINE);
@@ -64,7 +70,7 @@ export class Screen {
     let room = this.columns;
     let rendered = '';
     for (const { text, style } of line) {
-      const fits = this.#toShown(firstOf(text, room));
+      const fits = this.#toDisplayable(firstOf(text, room));
       room -= lengthOf(fits);
       rendered += style === undefined ? fits : this.#style(style, fits);
     }
@@ -72,27 +78,26 @@ export class Screen {
   }
 }
 
-// What the keys of a terminal ask for.
-
-export type Wish = 'quit' | 'pause' | 'suspend' | 'redraw' | Motion;
+/** What a key does. */
+export type KeyAction = 'quit' | 'pause' | 'suspend' | 'redraw' | Motion;
 
 export type Motion = 'up' | 'down' | 'page-up' | 'page-down' | 'top' | 'bottom';
 
-/** Reads keys from a terminal, one by one and without showing them, between `begin` and `end`. */
+/** Reads keys from a terminal, one by one and without echo, between `begin` and `end`. */
 export class Keys {
   readonly #input: ReadStream;
   readonly #onData: (data: Buffer) => void;
   #isReading = false;
 
-  constructor(input: ReadStream, onWish: (wish: Wish) => void) {
+  constructor(input: ReadStream, onKey: (action: KeyAction) => void) {
     this.#input = input;
     this.#onData = (data) => {
-      for (const wish of wishesIn(data.toString())) onWish(wish);
+      for (const action of actionsIn(data.toString())) onKey(action);
     };
   }
 
   begin(): void {
-    // Where input is not from a terminal there are no keys, and Ctrl-C is a signal.
+    // Without a terminal there are no keys, and Ctrl-C is a signal.
     if (!this.#input.isTTY || this.#isReading) return;
     this.#isReading = true;
     this.#input.on('data', this.#onData);
@@ -110,17 +115,17 @@ export class Keys {
 }
 
 /** A terminal sends the sequence of a key at once, so an escape that nothing follows is the Esc key. */
-export function wishesIn(typed: string): Wish[] {
+export function actionsIn(typed: string): KeyAction[] {
   const keys = typed.match(KEY) ?? [];
-  return keys.map((key) => WISHES.get(key)).filter((wish) => wish !== undefined);
+  return keys.map((key) => ACTIONS.get(key)).filter((action) => action !== undefined);
 }
 
-/** A control sequence or one of SS3 (ECMA-48, section 5.4; xterm's application cursor keys), or a single character. */
+/** A control sequence, an SS3 sequence (ECMA-48, section 5.4; xterm's application cursor keys), or a single character. */
 // oxlint-disable-next-line no-control-regex -- what a terminal sends for a key begins with one
 const KEY = /\u001B(?:\[[0-9;]*[A-Za-z~]|O[A-Z])|./gsu;
 
-/** In raw mode the terminal makes no signals of Ctrl-C and Ctrl-Z. */
-const WISHES: ReadonlyMap<string, Wish> = new Map([
+/** In raw mode, Ctrl-C and Ctrl-Z cause no signals. */
+const ACTIONS: ReadonlyMap<string, KeyAction> = new Map([
   ['q', 'quit'],
   ['Q', 'quit'],
   ['\u001B', 'quit'],
@@ -145,3 +150,34 @@ const WISHES: ReadonlyMap<string, Wish> = new Map([
   ['\u001B[F', 'bottom'],
   ['\u001B[4~', 'bottom'],
 ]);
+
+// Text measured in characters, each of which takes one cell.
+
+export function lengthOf(text: string): number {
+  return Array.from(text).length;
+}
+
+/** The first `count` characters. */
+function firstOf(text: string, count: number): string {
+  return Array.from(text).slice(0, count).join('');
+}
+
+/** For terminals that show nothing else: characters of the view become similar ones, others become question marks. */
+function toAscii(text: string): string {
+  return text.replaceAll(/[^ -~]/gu, (character) => ASCII.get(character) ?? '?');
+}
+
+const ASCII: ReadonlyMap<string, string> = new Map([
+  ...Array.from('▁▂▃▄▅▆▇█', (bar, index): [string, string] => [bar, '_.:-=+*#'.charAt(index)]),
+  ['…', '~'],
+  ['–', '-'],
+  ['↑', '^'],
+  ['↓', 'v'],
+]);
+
+/** Text in one line, with … at the end if it was cut off. */
+export function shorten(text: string, width: number): string {
+  const line = text.replaceAll(/\s+/g, ' ');
+  if (lengthOf(line) <= width) return line;
+  return width === 0 ? '' : `${firstOf(line, width - 1)}…`;
+}

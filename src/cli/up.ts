@@ -1,0 +1,192 @@
+/** `ttun up`: runs the tunnels of a configuration file until a signal ends it. */
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { findConfigFile, loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/parse.ts';
+import { TtunError } from '../errors.ts';
+import { loadBinding } from '../native.ts';
+import { Service } from '../service/service.ts';
+import type { Plan, ServiceEvent } from '../service/service.ts';
+import {
+  abandonThreadsAtExit,
+  abortOnSignals,
+  endByHangUp,
+  endSoon,
+  isTerminalGone,
+  say,
+  sayError,
+} from '../terminal.ts';
+import { didYouMean } from '../text.ts';
+import { KeepAlive } from '../tunnel-emitter.ts';
+import { parseArguments, UsageError } from './args.ts';
+import type { CommandSpec } from './args.ts';
+import { printJson, printMessage } from './events.ts';
+import { startControl } from './run-tunnel.ts';
+import { describeError } from './text.ts';
+
+export const SPEC = {
+  name: 'up',
+  usage: ['[-c <file>] [--http <listen>] [--json] [name…]'],
+  description: [
+    'Runs all tunnels of a configuration file, or only those named, until Ctrl-C or SIGTERM ends it with a summary of each tunnel.',
+    'A tunnel that cannot be opened, or that fails later, is retried: first after a second, then at growing intervals of up to 30 seconds. This does not affect the other tunnels.',
+    'SIGHUP and ttun reload make it reload the file. Tunnels whose configuration is the same continue without losing a packet; a file with mistakes changes nothing. If its terminal is closed, ttun up ends.',
+    'It supports the notifications and the watchdog of systemd.',
+  ],
+  operands: [{ label: '[name…]', description: 'run only these tunnels of the file' }],
+  options: {
+    config: {
+      short: 'c',
+      value: '<file>',
+      description: 'the configuration file, in TOML, or in JSON if its name ends in .json',
+      completes: 'file',
+    },
+    http: {
+      value: '<listen>',
+      description:
+        'serve Prometheus metrics and a live page here, whatever the file says: 9750 for that port of 127.0.0.1, <address>:<port>, or :<port> for all addresses',
+    },
+    json: {
+      description:
+        'print each event as a line of JSON: {"event":"attached","tunnel":"office","stats":{…}}; the other events are waiting, failed, impaired, peer, closed, serving, http-failed, reloaded and reload-failed',
+    },
+  },
+  examples: [
+    { does: 'Run all tunnels of ttun.toml', command: 'ttun up' },
+    { does: 'Run one of them', command: 'ttun up -c /etc/ttun/sites.toml office' },
+    { does: 'Run /etc/ttun/sites.toml as a service', command: 'systemctl enable --now ttun@sites' },
+  ],
+  exitCodes: {
+    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; if its terminal is closed, it ends by SIGHUP',
+    1: 'the configuration is invalid, or its HTTP port is in use; no tunnel was opened',
+    70: 'an internal error, after which it should be restarted, as systemd does',
+  },
+} as const satisfies CommandSpec;
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { values, operands } = parseArguments(SPEC, args);
+  const { json = false, ...choice } = values;
+  const listener = json ? printBoth() : printMessage;
+  try {
+    // Without the native part there is no use in retrying.
+    await loadBinding();
+    const file = new PlanFile({ ...choice, names: operands });
+    const plan = await file.loadFirst();
+    const service = new Service({ load: () => file.load(), listener });
+    await runService(service, plan, file.path);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof TtunError)) throw error;
+    // The file is valid at this point, so this is about an argument.
+    if (error.code === 'ERR_TTUN_INVALID_OPTIONS') throw new UsageError(describeError(error));
+    sayError(describeError(error));
+    return 1;
+  }
+}
+
+async function runService(service: Service, plan: Plan, config: string): Promise<void> {
+  process.once('uncaughtExceptionMonitor', () => {
+    // Not earlier, as Node sets it to 1.
+    process.once('exit', () => {
+      process.exitCode = BUG_EXIT_CODE;
+    });
+  });
+  // The listener reports the result.
+  const ending = endOrReload(() => void service.reload().catch(() => {}));
+  const ended = once(ending, 'abort');
+  // Keeps the process alive while all tunnels wait to be retried.
+  const keepAlive = new KeepAlive();
+  try {
+    const started = service.start(plan);
+    const startingControl = startControl(service, { config });
+    await Promise.race([started, ended]);
+    await ended;
+    await abandonThreadsAtExit();
+    endSoon();
+    await Promise.all([startingControl.then((control) => control?.close()), service.close()]);
+  } finally {
+    keepAlive.end();
+  }
+  if (ending.reason === 'SIGHUP') endByHangUp();
+}
+
+/** EX_SOFTWARE of sysexits.h: unlike an invalid configuration, a bug may not recur, so a restart is worthwhile. */
+const BUG_EXIT_CODE = 70;
+
+function printBoth(): (event: ServiceEvent) => void {
+  // A closed standard output is no reason to end.
+  process.stdout.on('error', () => {});
+  return (event) => {
+    printMessage(event);
+    printJson(event);
+  };
+}
+
+// The configuration file, or the part of it that was asked for.
+
+/** Arguments about the configuration. */
+export interface Choice {
+  /** Path of the file; by default, the one in the working directory. */
+  readonly config?: string;
+  /** Where HTTP is served; overrides the file. */
+  readonly http?: string;
+  /** The tunnels to run; all if empty. */
+  readonly names: readonly string[];
+}
+
+export class PlanFile {
+  readonly path: string;
+  readonly #choice: Choice;
+
+  /** @throws TtunError when no file was named and there is none, or more than one */
+  constructor(choice: Choice) {
+    this.path = resolve(findConfigFile(choice.config));
+    this.#choice = choice;
+  }
+
+  /** @throws UsageError when a tunnel on the command line is not in the file */
+  async loadFirst(): Promise<Plan> {
+    const plan = await load(this.path);
+    for (const name of this.#choice.names) if (!plan.tunnels.has(name)) throw unknownTunnel(name, plan);
+    return this.#part(plan);
+  }
+
+  /** The current content. A tunnel that is on the command line but no longer in the file was removed. */
+  async load(): Promise<Plan> {
+    return this.#part(await load(this.path));
+  }
+
+  #part(plan: Plan): Plan {
+    const { http, names } = this.#choice;
+    const chosen = [...plan.tunnels].filter(([name]) => names.length === 0 || names.includes(name));
+    return { listen: http ?? plan.listen, tunnels: new Map(chosen) };
+  }
+}
+
+/** Reports warnings on each load, as they are about the current content. */
+async function load(path: string): Promise<Plan> {
+  const { http, tunnels, warnings } = await loadConfig(path);
+  for (const warning of warnings) say(formatProblem(warning, 'warning'));
+  return { listen: http?.listen ?? null, tunnels };
+}
+
+function unknownTunnel(name: string, { tunnels }: Plan): UsageError {
+  const names = [...tunnels.keys()];
+  return new UsageError(`the file has no tunnel ${name}, only ${names.join(', ')}${didYouMean(name, names)}`);
+}
+
+/**
+ * Handles the signals: SIGINT and SIGTERM end the process, SIGHUP makes it reload. The kernel also sends SIGHUP when the terminal is
+ * closed, which ends the process; the terminal is gone by then. Without a terminal at the start (a service, or nohup), SIGHUP always
+ * means to reload.
+ *
+ * @returns a signal that aborts when the process is to end, with the name of the system's signal as the reason
+ */
+export function endOrReload(reload: () => void): AbortSignal {
+  const hangUp = new AbortController();
+  process.on('SIGHUP', () => {
+    if (isTerminalGone()) hangUp.abort('SIGHUP');
+    else reload();
+  });
+  return AbortSignal.any([abortOnSignals(['SIGINT', 'SIGTERM']), hangUp.signal]);
+}
