@@ -136,7 +136,7 @@ test.serial('a configuration with a mistake, or none at all, changes nothing', a
       t.regex(error.message, /remote/);
       t.regex(error.message, /clampMss/);
     } else t.regex(stderr, /^ttun: .*ttun\.toml/);
-    await up.waitForLine('the new configuration is invalid, nothing was changed', { from });
+    await up.waitForLine('the new configuration cannot be used, nothing was changed', { from });
   }
   await exchangePings(sites.a, sites.b.inner.ipv4, 4);
   t.is(up.lines.filter((line) => line.includes('attached to')).length, 2);

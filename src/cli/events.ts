@@ -32,16 +32,16 @@ export function printMessage(event: ServiceEvent): void {
       return;
     }
     case 'serving':
-      say(event.url === null ? 'metrics and the page are no longer served' : describeServing(event.url));
+      say(event.url === null ? 'metrics and page are no longer served' : describeServing(event.url));
       return;
     case 'http-failed':
-      sayError(`metrics and the page are not served: ${describeError(event.error)}; retrying`);
+      sayError(`metrics and page are not served: ${describeError(event.error)}; retrying`);
       return;
     case 'reloaded':
       say(`configuration reloaded: ${describeReload(event.report)}`);
       return;
     case 'reload-failed':
-      sayError(`the new configuration is invalid, nothing was changed: ${describeError(event.error)}`);
+      sayError(`the new configuration cannot be used, nothing was changed: ${describeError(event.error)}`);
       return;
     case 'manager-failed':
       sayError(`${describeError(event.error)}; continuing without`);
