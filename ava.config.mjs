@@ -1,4 +1,4 @@
-/** `npm test`. What is tested of published packages takes another build: `npm run test:packages`. */
+/** `npm test`. The tests of published packages need another build: `npm run test:packages`. */
 export default {
   files: ['__test__/**/*.test.ts', '!__test__/published/**'],
   extensions: { ts: 'module' },

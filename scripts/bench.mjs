@@ -1,11 +1,9 @@
-/** npm run bench: builds what has changed, installs the programs it compares with where it may, and measures. See docs/performance.md. */
+/** npm run bench: builds what has changed, installs the programs to compare with, and measures. See docs/performance.md. */
 import { join } from 'node:path';
-import { build, ensureDependencies } from './lib/build.mjs';
-import { handOver, root } from './lib/run.mjs';
-import { runScript, Stop } from './lib/stop.mjs';
-import { checkCompilers, requireTool } from './lib/tools.mjs';
+import { handOver, root, runScript, Stop } from './lib/run.mjs';
+import { build, checkCompilers, ensureDependencies, requireTools } from './lib/setup.mjs';
 
-/** What no figure can do without; further tunnels take part where they are installed. */
+/** Needed for every measurement. Other tunnels take part if they are installed. */
 const TOOLS = { ip: 'iproute2', ethtool: 'ethtool', ping: 'iputils-ping', iperf3: 'iperf3', socat: 'socat' };
 
 await runScript(() => {
@@ -20,6 +18,6 @@ function prepare() {
   if (process.getuid() !== 0)
     throw new Stop('the bench makes network namespaces, which needs root: use sudo');
   checkCompilers();
-  for (const [tool, aptPackage] of Object.entries(TOOLS)) requireTool(tool, aptPackage);
+  requireTools(TOOLS);
   build();
 }

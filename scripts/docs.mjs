@@ -1,44 +1,32 @@
 /**
- * npm run docs: makes docs/api.md from the comments of the sources. What is not documented, or refers to what is not there, is an
- * error. With `-- --check` the file stays as it is, and is an error if it should be another.
+ * npm run docs: writes docs/api.md from the comments in the sources. Missing documentation and broken links are errors. With
+ * `-- --check` the file is only compared.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureDependencies, ensureTool } from './lib/build.mjs';
-import { root, run } from './lib/run.mjs';
-import { runScript, Stop } from './lib/stop.mjs';
+import { root, run, runScript, Stop } from './lib/run.mjs';
+import { ensureDependencies, ensureTool } from './lib/setup.mjs';
 
 const page = join(root, 'docs', 'api.md');
 
 await runScript(() => {
   ensureDependencies();
-  const typedoc = ensureTool('api-docs');
-  const folder = mkdtempSync(join(tmpdir(), 'ttun-docs-'));
+  const folder = ensureTool('api-docs');
+  const out = mkdtempSync(join(tmpdir(), 'ttun-docs-'));
   try {
-    run('node', [
-      join(typedoc, 'node_modules', 'typedoc', 'bin', 'typedoc'),
-      '--options',
-      join(typedoc, 'typedoc.json'),
-      '--out',
-      folder,
-    ]);
-    const made = withIntroduction(
-      readFileSync(join(folder, 'api.md'), 'utf8'),
-      readFileSync(join(typedoc, 'intro.md'), 'utf8'),
-    );
-    if (!process.argv.includes('--check')) writeFileSync(page, made);
-    else if (made !== readFileSync(page, 'utf8')) {
-      throw new Stop('docs/api.md is not what the sources say: npm run docs');
+    const typedoc = join(folder, 'node_modules', 'typedoc', 'bin', 'typedoc');
+    run('node', [typedoc, '--options', join(folder, 'typedoc.json'), '--out', out]);
+    // Links of the introduction are relative to docs/, so typedoc could not follow them.
+    const [title, ...reference] = readFileSync(join(out, 'api.md'), 'utf8').split('\n');
+    const introduction = readFileSync(join(folder, 'intro.md'), 'utf8').trimEnd();
+    const text = [title, '', introduction, ...reference].join('\n');
+    if (!process.argv.includes('--check')) writeFileSync(page, text);
+    else if (text !== readFileSync(page, 'utf8')) {
+      throw new Stop('docs/api.md differs from the comments in the sources: npm run docs');
     }
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(out, { recursive: true });
   }
   return 0;
 });
-
-/** Puts the introduction below the title. Its links are seen from where the page will be, so typedoc could not follow them. */
-function withIntroduction(reference, introduction) {
-  const [title, ...rest] = reference.split('\n');
-  return [title, '', introduction.trimEnd(), ...rest].join('\n');
-}

@@ -1,11 +1,28 @@
-/** node scripts/publish.mjs <folder>: publishes the tarballs in it that are not published yet. For the release workflow. */
-import { publish } from './lib/publish.mjs';
-import { runScript, Stop } from './lib/stop.mjs';
+/**
+ * node scripts/publish.mjs <folder> [option of npm]…: publishes the tarballs in a folder, `ttun` last, so that no one can install it
+ * without its native part. Skips what is published already, so it can be run again after a failure.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { outputOf, run, runScript, Stop } from './lib/run.mjs';
 
 await runScript(() => {
-  const [folder, ...settings] = process.argv.slice(2);
+  const [folder, ...options] = process.argv.slice(2);
   if (folder === undefined)
-    throw new Stop('which folder holds the tarballs? node scripts/publish.mjs packed');
-  publish(folder, settings);
+    throw new Stop('name the folder of the tarballs: node scripts/publish.mjs packed');
+  const isLast = (file) => Number(/^ttun-\d/.test(file));
+  const tarballs = readdirSync(folder).filter((file) => file.endsWith('.tgz'));
+  for (const file of tarballs.sort((a, b) => isLast(a) - isLast(b))) publish(join(folder, file), options);
   return 0;
 });
+
+function publish(tarball, options) {
+  const { name, version } = JSON.parse(outputOf('tar', ['-xOf', tarball, 'package/package.json']));
+  if (outputOf('npm', ['view', `${name}@${version}`, 'version', ...options])) {
+    console.log(`${name} ${version} is published already`);
+    return;
+  }
+  // `npm install ttun` takes the newest release, never a prerelease.
+  const tag = version.includes('-') ? 'next' : 'latest';
+  run('npm', ['publish', '--silent', '--access', 'public', '--tag', tag, ...options, tarball]);
+}

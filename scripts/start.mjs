@@ -1,13 +1,11 @@
-/** npm start: from a fresh checkout to a running tunnel. Builds what has changed, then runs `ttun lab` with the arguments given. */
+/** npm start: installs, builds what has changed, and runs `ttun lab` with the arguments given. */
 import { join } from 'node:path';
-import { build, ensureDependencies } from './lib/build.mjs';
-import { handOver, root } from './lib/run.mjs';
-import { runScript } from './lib/stop.mjs';
-import { checkCompilers, checkTool } from './lib/tools.mjs';
+import { handOver, root, runScript } from './lib/run.mjs';
+import { build, checkCompilers, ensureDependencies, requireTools } from './lib/setup.mjs';
 
 await runScript(() => {
   checkCompilers();
-  checkTool('ip', 'iproute2');
+  requireTools({ ip: 'iproute2' }, 'check');
   ensureDependencies();
   build();
   console.log('\n$ ttun lab');

@@ -1,13 +1,9 @@
 /** npm test: installs what the tests need, builds, and runs every test of both languages. */
-import { build, ensureDependencies } from './lib/build.mjs';
-import { pack } from './lib/pack.mjs';
-import { root, run } from './lib/run.mjs';
-import { runScript } from './lib/stop.mjs';
-import { checkTestMachine } from './lib/test-machine.mjs';
-import { checkCompilers, requireTool } from './lib/tools.mjs';
-import { everybodyMayOpenTun, runAgainWithOpenTun } from './lib/tun-node.mjs';
+import { accessSync, constants, statSync } from 'node:fs';
+import { handOver, outputOf, run, runScript, Stop } from './lib/run.mjs';
+import { build, checkCompilers, ensureDependencies, requireTools } from './lib/setup.mjs';
 
-/** Programs that the tests run, and the Debian packages that hold them. */
+/** Programs that the tests run, and the Debian packages that contain them. */
 const TOOLS = {
   ip: 'iproute2',
   ping: 'iputils-ping',
@@ -32,19 +28,52 @@ const TOOLS = {
   promtool: 'prometheus',
   chromium: 'chromium',
 };
+const TUN = '/dev/net/tun';
 
 await runScript(() => {
-  checkTestMachine();
-  // The tests run tunnels as ordinary users, too.
-  if (!everybodyMayOpenTun()) return runAgainWithOpenTun();
+  checkMachine();
+  if (!isOpenToAll(TUN)) return runAgainWithOpenTun();
   checkCompilers();
-  for (const [name, aptPackage] of Object.entries(TOOLS)) requireTool(name, aptPackage);
+  requireTools(TOOLS);
   ensureDependencies();
   build();
-  pack(root);
+  run('node', ['scripts/pack.mjs', '--built']);
   run('cargo', ['test', '--workspace', '--locked', '--quiet']);
-  // The ava tests send and capture raw packets by the one, and run the other.
+  // Programs that the ava tests run.
   run('cargo', ['build', '--locked', '--quiet', '--package', 'ttun-testkit', '--package', 'ttun-cli']);
   run('npx', ['ava', ...process.argv.slice(2)]);
   return 0;
 });
+
+/** The tests make network namespaces and TUN devices; without them they would show nothing, so none is run. */
+function checkMachine() {
+  if (process.platform !== 'linux') throw new Stop('the tests run real tunnels, which need Linux');
+  if (process.getuid() !== 0) {
+    throw new Stop('the tests make network namespaces and TUN devices, so they need root: use sudo');
+  }
+  try {
+    accessSync(TUN, constants.R_OK | constants.W_OK);
+  } catch {
+    throw new Stop(
+      `${TUN} is missing: modprobe tun (in a container: start it with --device ${TUN} --cap-add NET_ADMIN --cap-add SYS_ADMIN)`,
+    );
+  }
+  if (outputOf('unshare', ['--net', '--mount', 'true']) === null) {
+    throw new Stop(
+      'root may not make network and mount namespaces here (in a container: start it with --cap-add SYS_ADMIN)',
+    );
+  }
+}
+
+/** Whether ordinary users may open it, as udev allows on most systems: the tests run tunnels as such users, too. */
+function isOpenToAll(path) {
+  return (statSync(path).mode & 0o666) === 0o666;
+}
+
+/** Runs this script again in a mount namespace with a device node that all may open; the system's stays as it is. */
+function runAgainWithOpenTun() {
+  console.log(`${TUN} is closed to ordinary users here; the tests get a node of their own`);
+  const ownNode = `mount -t tmpfs -o mode=755 tmpfs /dev/net && mknod -m 666 ${TUN} c 10 200 && exec "$@"`;
+  const again = [process.execPath, ...process.argv.slice(1)];
+  return handOver('unshare', ['--mount', 'sh', '-c', ownNode, 'sh', ...again]);
+}

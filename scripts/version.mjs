@@ -1,11 +1,10 @@
 /**
- * What `npm version` runs: with `--check` before it changes anything, else after it has set the version in package.json and before it
- * commits. All that carries the version is then given it, and is part of the commit.
+ * What `npm version` runs: with `--check` before it changes anything; then after it has set the version in package.json and before it
+ * commits, to set it everywhere else.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root, run } from './lib/run.mjs';
-import { runScript, Stop } from './lib/stop.mjs';
+import { root, run, runScript, Stop } from './lib/run.mjs';
 
 const UNRELEASED = '## [Unreleased]\n';
 
@@ -19,30 +18,24 @@ function setVersion(version) {
   rewrite('src/native.ts', /(?<=VERSION = ').*(?=')/, version);
   rewrite('Cargo.toml', /^version = ".*"/m, `version = "${version}"`);
   run('cargo', ['update', '--workspace', '--offline', '--quiet']);
-  run('npx', ['napi', 'version']);
-  rewrite(
-    'CHANGELOG.md',
-    UNRELEASED,
-    `${UNRELEASED}\n## [${version}] - ${new Date().toISOString().slice(0, 10)}\n`,
-  );
+  const date = new Date().toISOString().slice(0, 10);
+  rewrite('CHANGELOG.md', UNRELEASED, `${UNRELEASED}\n## [${version}] - ${date}\n`);
   run('npm', ['run', '--silent', 'manual']);
   run('git', ['add', '--update']);
 }
 
-/** A version that has nothing to say is a mistake. */
 function checkChangelog() {
   const [, unreleased] = read('CHANGELOG.md').split(UNRELEASED);
   if (unreleased === undefined) throw new Stop(`CHANGELOG.md has no line ${UNRELEASED.trim()}`);
   if (!/^[-*] /m.test(unreleased.split(/^## /m, 1)[0])) {
-    throw new Stop('CHANGELOG.md tells nothing under Unreleased: write there what users will notice');
+    throw new Stop('CHANGELOG.md lists nothing under Unreleased: add what users will notice');
   }
 }
 
 function rewrite(file, from, to) {
   const text = read(file);
   const rewritten = text.replace(from, to);
-  if (rewritten === text)
-    throw new Stop(`${file} could not be given the version; git restore . takes all back`);
+  if (rewritten === text) throw new Stop(`the version could not be set in ${file}; undo with: git restore .`);
   writeFileSync(join(root, file), rewritten);
 }
 

@@ -27,7 +27,7 @@ async function packDependencies(folder: string): Promise<string[]> {
   return tarballsIn(folder);
 }
 
-test('the tarballs installed in an empty folder, with no Rust about, run and embed', async (t) => {
+test('the tarballs installed in an empty folder, with no Rust compiler on the PATH, run and embed', async (t) => {
   await using project = await EmptyProject.create();
   const dependencies = await mkdtemp(join(tmpdir(), 'ttun-dependencies-'));
   t.teardown(() => rm(dependencies, { recursive: true }));

@@ -5,8 +5,7 @@ import { createSites } from '../../testbed/sites.ts';
 import { ping } from '../../testbed/traffic/ping.ts';
 import { transferTcp } from '../../testbed/traffic/tcp.ts';
 import { startTtun } from '../../testbed/tunnel.ts';
-import { REGISTRY } from './registry.ts';
-import { EMULATED, targetOf } from './runtimes.ts';
+import { REGISTRY, EMULATED, targetOf } from './runtimes.ts';
 
 const CONFIGURATION = `
 [tunnels.office]

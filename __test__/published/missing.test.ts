@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { EmptyProject } from '../../testbed/empty-project.ts';
-import { REGISTRY } from './registry.ts';
-import { NATIVE, targetOf } from './runtimes.ts';
+import { REGISTRY, NATIVE, targetOf } from './runtimes.ts';
 import type { Runtime } from './runtimes.ts';
 
 const [GLIBC] = NATIVE;

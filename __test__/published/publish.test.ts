@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { PLATFORMS } from '../../scripts/lib/platforms.mjs';
 import { run } from '../../testbed/exec.ts';
-import { REGISTRY } from './registry.ts';
+import { REGISTRY } from './runtimes.ts';
 
 const PUBLISH = fileURLToPath(new URL('../../scripts/publish.mjs', import.meta.url));
 const PACKED = fileURLToPath(new URL('../../packed', import.meta.url));

@@ -1,21 +1,30 @@
-/** The kinds of Node that the packages are tried with. `npm run test:packages` has put them in tools/runtimes. */
+/** The registry and the kinds of Node that the packages are tested with. `npm run test:packages` puts them in tools/packages. */
 import { fileURLToPath } from 'node:url';
 import { PLATFORMS } from '../../scripts/lib/platforms.mjs';
 import type { Command } from '../../testbed/exec.ts';
 
+/** URL of the registry on this machine to which `npm run test:packages` has published the packages. */
+export const REGISTRY: string = given('TTUN_TEST_REGISTRY');
+
+function given(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set: run npm run test:packages`);
+  return value;
+}
+
 export interface Runtime {
   readonly name: string;
-  /** Whose package is installed for it. */
+  /** The platform whose package is installed for it. */
   readonly platform: string;
   /** The program Node. */
   readonly node: string;
-  /** What has to run its commands, so that the system looks to them like one of their kind. */
+  /** Runs its commands, so that the system looks like one for this Node. */
   readonly within: Command;
 }
 
-const RUNTIMES = new URL('../../tools/runtimes/', import.meta.url);
+const RUNTIMES = new URL('../../tools/packages/', import.meta.url);
 
-/** Those that this machine runs by itself. */
+/** Those that this machine runs without emulation. */
 export const NATIVE: readonly Runtime[] = [
   ...['20', '22', '24'].map((version): Runtime => ({
     name: `Node ${version}`,
@@ -31,7 +40,7 @@ export const NATIVE: readonly Runtime[] = [
   },
 ];
 
-/** Those that run in an emulation, which can't start other programs of their kind. */
+/** Those that run in an emulation, which can't start other arm64 programs. */
 export const EMULATED: readonly Runtime[] = [
   {
     name: 'Node for arm64',
@@ -58,7 +67,7 @@ function downloaded(path: string): string {
   return fileURLToPath(new URL(`downloaded/${path}`, RUNTIMES));
 }
 
-/** npm tells by /usr/bin/ldd which libc a system has. The one that takes its place is there for nobody else. */
+/** npm looks at /usr/bin/ldd to find out the libc. Only this command sees the one that replaces it. */
 function withLdd(ldd: string): Command {
   return [
     '/usr/bin/unshare',

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { EmptyProject } from '../../testbed/empty-project.ts';
-import { REGISTRY } from './registry.ts';
+import { REGISTRY } from './runtimes.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The compilers to try: ours, and one that much of the world has. */
+/** The compilers to test: ours, and the last one with the old architecture. */
 const COMPILERS = {
   'TypeScript 7': join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'),
-  'TypeScript 5.9': join(ROOT, 'tools', 'package-checks', 'node_modules', 'typescript', 'bin', 'tsc'),
+  'TypeScript 5.9': join(ROOT, 'tools', 'packages', 'node_modules', 'typescript', 'bin', 'tsc'),
 };
 
 const PROGRAM = `
@@ -26,7 +26,7 @@ export async function carry(): Promise<number> {
   return 0;
 }
 
-// @ts-expect-error There is no such option, which shows that the types are found at all.
+// @ts-expect-error There is no such format. This shows that the types are found at all.
 parseConfig('', { format: 'yaml' });
 `;
 
@@ -37,7 +37,7 @@ carry().catch((error: unknown) => console.log(error instanceof TtunError && erro
 async function projectWith(): Promise<EmptyProject> {
   const user = await EmptyProject.create({ registry: REGISTRY });
   await user.npmInstall('ttun');
-  // Of Node's types it is the same to everybody where they come from.
+  // Node's types, which are not in the registry.
   await mkdir(join(user.folder, 'node_modules', '@types'));
   for (const types of ['@types/node', 'undici-types']) {
     await symlink(join(ROOT, 'node_modules', types), join(user.folder, 'node_modules', types));

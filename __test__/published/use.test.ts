@@ -3,16 +3,25 @@ import test from 'ava';
 import { EmptyProject } from '../../testbed/empty-project.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Site } from '../../testbed/site.ts';
+import type { Sites } from '../../testbed/sites.ts';
+import { socketAddress } from '../../testbed/tunnel.ts';
 import { pathOf } from '../lab/folders.ts';
-import { embeddingProgram, LOADED_BY, PACKETS } from './embedding.ts';
-import { REGISTRY } from './registry.ts';
-import { NATIVE, targetOf } from './runtimes.ts';
+import { REGISTRY, NATIVE, targetOf } from './runtimes.ts';
+
+/** How a program gets at the package. */
+const LOADED_BY = {
+  import: { file: 'embed.mjs', load: `import { createTunnel } from 'ttun';` },
+  require: { file: 'embed.cjs', load: `const { createTunnel } = require('ttun');` },
+} as const;
+
+/** How many packets each way the programs wait for. */
+const PACKETS = 3;
 
 for (const { name, platform, node, within } of NATIVE) {
   const project = (): Promise<EmptyProject> =>
     EmptyProject.create({ node, within, programs: [pathOf('ip')], registry: REGISTRY });
 
-  test.serial(`${name}: npx ttun works in an empty folder, with no Rust about`, async (t) => {
+  test.serial(`${name}: npx ttun works in an empty folder, with no Rust compiler on the PATH`, async (t) => {
     await using user = await project();
     for (const compiler of ['cargo', 'rustc', 'cc']) {
       await t.throwsAsync(user.run([compiler, '--version']), undefined, `${compiler} is not on the PATH`);
@@ -59,4 +68,27 @@ for (const { name, platform, node, within } of NATIVE) {
       }
     },
   );
+}
+
+/** Opens the tunnel of one site, waits until the packets have passed both ways, closes it, and prints what it has counted. */
+function embeddingProgram(load: string, sites: Sites, at: 'a' | 'b'): string {
+  const [near, far] = at === 'a' ? [sites.a, sites.b] : [sites.b, sites.a];
+  const options = {
+    device: near.tun,
+    local: socketAddress(near.outer.ipv4, 9000),
+    remote: socketAddress(far.outer.ipv4, 9000),
+  };
+  return `${load}
+const carry = async () => {
+  const tunnel = await createTunnel(${JSON.stringify(options)});
+  console.log('open');
+  for await (const { stats } of tunnel.samples({ intervalMs: 50 })) {
+    if (Math.min(stats.encap.packets, stats.decap.packets) >= ${PACKETS}) break;
+  }
+  await tunnel.close();
+  const { encap, decap } = tunnel.stats();
+  console.log(JSON.stringify({ out: encap.packets, in: decap.packets, dropped: encap.dropped + decap.dropped }));
+};
+carry();
+`;
 }

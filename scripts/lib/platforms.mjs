@@ -1,6 +1,6 @@
 /**
- * The platforms that prebuilt packages are made for, by the names that Node gives them. The GNU ones are linked for glibc 2.17, the
- * oldest that Rust supports; any glibc that runs a Node we support is newer.
+ * The platforms that have prebuilt packages, as Node names them. Those with glibc are linked for 2.17, the oldest that Rust supports;
+ * any system that runs a supported Node has a newer one.
  */
 export const PLATFORMS = [
   { name: 'linux-x64-gnu', target: 'x86_64-unknown-linux-gnu', oldestGlibc: '2.17' },
@@ -10,7 +10,7 @@ export const PLATFORMS = [
 ];
 
 /**
- * The file that holds the native part for a platform, by the name under which napi's tools look for it.
+ * The file of the native part for a platform, as napi-rs names it.
  *
  * @param {{ readonly name: string }} platform
  */
