@@ -10,11 +10,14 @@ await runScript(() => {
   const [folder, ...options] = process.argv.slice(2);
   if (folder === undefined)
     throw new Stop('name the folder of the tarballs: node scripts/publish.mjs packed');
-  const isLast = (file) => Number(/^ttun-\d/.test(file));
   const tarballs = readdirSync(folder).filter((file) => file.endsWith('.tgz'));
-  for (const file of tarballs.sort((a, b) => isLast(a) - isLast(b))) publish(join(folder, file), options);
+  for (const file of tarballs.sort((a, b) => rank(a) - rank(b))) publish(join(folder, file), options);
   return 0;
 });
+
+function rank(file) {
+  return Number(/^ttun-\d/.test(file));
+}
 
 function publish(tarball, options) {
   const { name, version } = JSON.parse(outputOf('tar', ['-xOf', tarball, 'package/package.json']));

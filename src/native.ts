@@ -3,7 +3,6 @@
  * tunnel is opened.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as Binding from '../binding.cjs';
@@ -81,9 +80,9 @@ interface Folder {
 }
 
 function findFolder(): Folder {
-  // Empty in a CommonJS bundle. Bundlers that keep modules apart keep their file names as well.
+  // Empty in a CommonJS bundle; webpack writes the path at build time. Bundlers that keep modules apart keep their file names as well.
   const { url }: Partial<ImportMeta> = import.meta;
-  const self = url === undefined ? __filename : fileURLToPath(url);
+  const self = url !== undefined && existsSync(new URL(url)) ? fileURLToPath(url) : __filename;
   if (!/^native\.[jt]s$/.test(basename(self))) return { kind: 'bundle', self, folder: dirname(self) };
   const folder = dirname(dirname(self));
   return { kind: existsSync(join(folder, 'crates')) ? 'checkout' : 'package', self, folder };
@@ -128,8 +127,9 @@ function libc(): string {
 }
 
 function load(place: Place): typeof Binding {
-  // File tracers of bundlers follow these literal calls. Bundlers leave them alone, as `require` is a local name.
-  const require = createRequire(place.self);
+  // File tracers follow these literal calls. Bundlers leave them alone, as they do not know this way to a `require`.
+  const module = process.getBuiltinModule('node:module');
+  const require = module.createRequire(place.self);
   const packages: Readonly<Record<string, () => typeof Binding>> = {
     'linux-x64-gnu': () => require('@ttun/binding-linux-x64-gnu'),
     'linux-x64-musl': () => require('@ttun/binding-linux-x64-musl'),
@@ -225,7 +225,9 @@ function install({ self }: Place, options = ''): string {
 /** Where a package is installed. */
 function folderOf(name: string, { self }: Place): string | null {
   try {
-    return dirname(createRequire(self).resolve(`${name}/package.json`));
+    return dirname(
+      process.getBuiltinModule('node:module').createRequire(self).resolve(`${name}/package.json`),
+    );
   } catch {
     return null;
   }

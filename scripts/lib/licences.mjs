@@ -29,17 +29,18 @@ export function thirdPartyLicences(packageName, target, others = []) {
 
 /** Without what runs only while compiling: macros and build scripts. */
 function linkedCrates(packageName, target) {
-  const cargo = (...args) => {
-    const output = outputOf('cargo', [...args, '--locked']);
-    if (output === null) throw new Stop(`\`cargo ${args.join(' ')}\` failed`);
-    return output;
-  };
   const tree = ['tree', '--package', packageName, '--target', target];
   const lines = cargo(...tree, '--edges', 'normal,no-proc-macro', '--prefix', 'none', '--format', '{p}');
   // `libc v0.2.191`; our own crates have their folder behind that.
   const linked = new Set(lines.split('\n').map((line) => line.replace(/ \(\*\)$/, '')));
   const { packages } = JSON.parse(cargo('metadata', '--format-version', '1', '--filter-platform', target));
   return packages.filter(({ name, version }) => linked.has(`${name} v${version}`));
+}
+
+function cargo(...args) {
+  const output = outputOf('cargo', [...args, '--locked']);
+  if (output === null) throw new Stop(`\`cargo ${args.join(' ')}\` failed`);
+  return output;
 }
 
 /** Of several licences to choose from, MIT, which is the shortest; otherwise all. */

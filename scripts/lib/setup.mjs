@@ -39,8 +39,7 @@ function isAtLeast(version, minimum) {
  * @param {Record<string, string>} tools names of programs or paths of files, and the Debian packages that contain them
  */
 export function requireTools(tools, mode = 'install') {
-  const isThere = ([name]) => (name.includes('/') ? existsSync(name) : hasTool(name));
-  const missing = () => Object.entries(tools).filter((tool) => !isThere(tool));
+  const missing = () => Object.entries(tools).filter(([name]) => !isThere(name));
   if (mode === 'install' && missing().length > 0)
     installPackages(missing().map(([, aptPackage]) => aptPackage));
   const [still] = missing();
@@ -58,6 +57,10 @@ export function installPackages(names) {
   const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
   run('apt-get', ['update', '-q'], quiet);
   run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...names], quiet);
+}
+
+function isThere(name) {
+  return name.includes('/') ? existsSync(name) : hasTool(name);
 }
 
 /** Whether a program is on the PATH. Commands of npm packages do not count: some have the same names (nft, for one). */
