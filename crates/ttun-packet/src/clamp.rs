@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::checksum;
-use crate::packet::{IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpPacket, TCP_HEADER_LEN, Transport, Version};
+use crate::packet::{IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpPacket, TCP_HEADER_LEN, Version};
 
 /// Bytes added to each packet by outer IPv4 (20) and UDP (8).
 const OUTER_OVERHEAD_IPV4: usize = 28;
@@ -59,8 +59,9 @@ pub fn clamp_mss(packet: &mut IpPacket<&mut [u8]>, inner_mtu: usize) -> bool {
 /// Lowers each MSS option in the TCP header: there should be one, but of several each system may use another.
 /// `None` if the packet has no complete TCP header.
 fn lower_mss_options(packet: &mut IpPacket<&mut [u8]>, mss: u16) -> Option<bool> {
-    let &Transport { offset, header_len, .. } = packet.transport()?;
-    let header = packet.bytes_mut().get_mut(offset..offset + usize::from(header_len?))?;
+    let transport = packet.transport()?;
+    let (_, bytes) = packet.bytes_mut().split_at_mut_checked(transport.offset())?;
+    let header = bytes.get_mut(..transport.header_len()?)?;
     let (fixed, options) = header.split_first_chunk_mut::<TCP_HEADER_LEN>()?;
     let mut changed = false;
     let mut at = 0;

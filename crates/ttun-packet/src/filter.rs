@@ -67,12 +67,12 @@ impl SourceFilter {
 /// Works on super-packets as well as on single packets.
 #[must_use]
 pub fn is_routing_loop<Bytes: Deref<Target = [u8]>>(packet: &IpPacket<Bytes>, remote: &SocketAddr) -> bool {
-    packet.destination() == Some(remote.ip().to_canonical())
-        && packet.transport().is_some_and(|transport| {
-            transport.protocol == UDP
-                && (transport.fragment == Fragment::Later
-                    || packet.ports().is_some_and(|(_, destination)| destination == remote.port()))
-        })
+    let is_to_port = packet.transport().is_some_and(|transport| {
+        transport.protocol() == UDP
+            && (transport.fragment() == Fragment::Later
+                || packet.ports().is_some_and(|(_, destination)| destination == remote.port()))
+    });
+    is_to_port && packet.destination() == Some(remote.ip().to_canonical())
 }
 
 /// First and last address of each prefix, in order and apart from each other.

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use crate::packet::{
-    Fragment, IPV4_HEADER_LEN, IPV6_HEADER_LEN, Invalid, IpPacket, TCP, TCP_HEADER_LEN, Transport, UDP,
-    UDP_HEADER_LEN, Version, tcp_flag,
+    Fragment, IPV4_HEADER_LEN, IPV6_HEADER_LEN, Invalid, IpPacket, TCP, TCP_HEADER_LEN, UDP, UDP_HEADER_LEN,
+    Version, tcp_flag,
 };
 use crate::{VirtioNetHeader, checksum};
 
@@ -188,15 +188,14 @@ impl Template {
     /// `None` if the packet is not a super-packet of the type in `virtio`.
     fn read(virtio: VirtioNetHeader, packet: &mut IpPacket<&mut [u8]>) -> Option<Self> {
         let version = packet.version();
-        let &Transport { protocol: number, offset, header_len, fragment, source_routed, .. } =
-            packet.transport()?;
-        if fragment != Fragment::Whole {
+        let found = packet.transport()?;
+        if found.fragment() != Fragment::Whole {
             return None;
         }
-        let (ip_header, transport) = packet.bytes_mut().split_at_checked(offset)?;
-        let header = transport.get(..usize::from(header_len?))?;
+        let (ip_header, transport) = packet.bytes_mut().split_at_checked(found.offset())?;
+        let header = transport.get(..found.header_len()?)?;
         let (ip, addresses_sum) = read_ip_header(version, ip_header)?;
-        let (protocol, checksum, header_sum) = match (virtio.gso(), version, number) {
+        let (protocol, checksum, header_sum) = match (virtio.gso(), version, found.protocol()) {
             (VirtioNetHeader::GSO_TCPV4, Version::V4, TCP)
             | (VirtioNetHeader::GSO_TCPV6, Version::V6, TCP) => read_tcp_header(header)?,
             (VirtioNetHeader::GSO_UDP_L4, _, UDP) => {
@@ -206,7 +205,7 @@ impl Template {
             _ => return None,
         };
         let pseudo_header_sum = match protocol {
-            _ if !source_routed => addresses_sum + u64::from(number),
+            _ if !found.is_source_routed() => addresses_sum + u64::from(found.protocol()),
             Protocol::UdpWithoutChecksum => 0, // nothing will be summed
             // The destination that counts is the final one (RFC 8200 section 8.1), and each kind of source route has
             // it in another place. But the kernel leaves the sum of the whole pseudo header in the checksum field.
@@ -217,8 +216,8 @@ impl Template {
             Protocol::Tcp { .. } | Protocol::Udp => return None,
         };
         Some(Self {
-            header_len: offset + header.len(),
-            transport: offset,
+            header_len: found.offset() + header.len(),
+            transport: found.offset(),
             ip,
             protocol,
             transport_sum: pseudo_header_sum + header_sum,

@@ -3,8 +3,8 @@
 use super::CoalesceOptions;
 use crate::checksum;
 use crate::packet::{
-    self, IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpPacket, TCP, TCP_HEADER_LEN, Transport, UDP, UDP_HEADER_LEN,
-    Version, tcp_flag,
+    IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpPacket, TCP, TCP_HEADER_LEN, UDP, UDP_HEADER_LEN, Version,
+    is_ip_packet, tcp_flag,
 };
 
 /// The form of zero that computing a checksum never gives (except for UDP, which has it instead of the other form).
@@ -44,19 +44,25 @@ pub(super) enum TransportHeader<'p> {
 impl<'p> Candidate<'p> {
     /// `None` if the packet can't be merged with any other.
     pub(super) fn read(packet: &IpPacket<&'p [u8]>, options: CoalesceOptions) -> Option<Self> {
-        let &Transport { protocol, offset, header_len, .. } = packet.transport()?;
+        let transport = packet.transport()?;
+        let offset = transport.offset();
         let bytes = packet.bytes();
-        let (headers, payload) = bytes.split_at_checked(offset + usize::from(header_len?))?;
+        let (headers, payload) = bytes.split_at_checked(offset + transport.header_len()?)?;
+        if payload.is_empty() {
+            return None;
+        }
         let (ip_header, transport_header) = headers.split_at_checked(offset)?;
         let (ip, addresses_at) = match packet.version() {
             Version::V4 => (IpHeader::V4(plain_ipv4(ip_header)?), 12),
             Version::V6 => (IpHeader::V6(ip_header.try_into().ok()?), 8),
         };
-        let transport = match protocol {
-            _ if payload.is_empty() => return None,
+        let transport = match transport.protocol() {
             TCP if options.tcp => plain_tcp(transport_header)?,
             UDP if options.udp => {
                 let (source, destination) = packet.ports()?;
+                // Tunnels without a header of their own, such as this one, FOU and GUE variant 1, can use any port, but
+                // each of their datagrams is exactly one packet. Other datagrams look like that once in many thousands,
+                // and then are merely not merged.
                 if is_tunnel_port(source) || is_tunnel_port(destination) || is_ip_packet(payload) {
                     return None;
                 }
@@ -204,11 +210,4 @@ fn is_tunnel_port(port: u16) -> bool {
         | 6635          // MPLS in UDP (RFC 7510)
         | 8472 // VXLAN on the port that Linux used before one was assigned, and flannel still uses
     )
-}
-
-/// Tunnels without a header of their own, such as this one, FOU and GUE variant 1, can use any port, but each of
-/// their datagrams is exactly one packet. Other datagrams look like that once in many thousands, and then are merely not
-/// merged.
-fn is_ip_packet(payload: &[u8]) -> bool {
-    packet::packet_len(payload) == Some(payload.len())
 }

@@ -7,6 +7,7 @@ mod device;
 mod hostile;
 mod model;
 mod never_merge;
+mod packet;
 mod round_trip;
 mod segment;
 mod strategy;
