@@ -1,10 +1,10 @@
-//! The Internet checksum (RFC 1071), fast: each packet that is cut or merged is summed once.
+//! The Internet checksum (RFC 1071), fast: each packet that is segmented or coalesced is summed once.
 //!
 //! Partial sums are `u64`s that count 16-bit big-endian words, so they can be added with `+` and folded once.
 
 /// The partial sum of `bytes`, at most 0xFFFF; an odd last byte counts as if a zero followed it.
 pub(crate) fn sum(bytes: &[u8]) -> u64 {
-    // Words are added in host order, and the order of bytes is put right in the result (RFC 1071 section 2 (B)).
+    // Words are added in host order, and the result is converted to big-endian (RFC 1071 section 2 (B)).
     let (words, tail) = bytes.as_chunks::<8>();
     let (tail_word, tail) = tail.split_first_chunk::<4>().unwrap_or((&[0; 4], tail));
     let last = match *tail {
@@ -20,9 +20,9 @@ pub(crate) fn sum(bytes: &[u8]) -> u64 {
 /// The partial sum of eight-byte words in host order, at most 2^17.
 fn sum_words(words: &[[u8; 8]]) -> u64 {
     // The sum is the same whether 16-bit words are added one by one or as parts of wider words (RFC 1071
-    // section 2 (C)), so it is enough to sum the low and the high halves of 64-bit words. Taking each word apart costs
-    // more than this: add the whole words, letting the carries out of the top get lost, and the high halves
-    // beside them. The true sums of the halves fit in 64 bits, so the low one comes back from
+    // section 2 (C)), so it is enough to sum the low and the high halves of 64-bit words. Splitting each word costs
+    // more than this: add the whole words, dropping the carries out of the top, and separately the
+    // high halves. The true sums of the halves fit in 64 bits, so the low one follows from
     //   whole = low + (high << 32)  (mod 2^64)
     // The loop is kept to two plain reductions, the form that LLVM vectorises.
     let mut whole = 0_u64;

@@ -237,7 +237,7 @@ mod tests {
         packet
     }
 
-    /// `extension` stands before UDP; its first byte is replaced by UDP's number.
+    /// With `extension` before UDP; its first byte is replaced by UDP's number.
     fn ipv6(next_header: u8, extension: &[u8], port: u16) -> Vec<u8> {
         let mut packet = vec![0; 40];
         packet[0] = 0x60;

@@ -7,34 +7,6 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::ops::Deref;
 
-pub(crate) const TCP: u8 = 6;
-pub(crate) const UDP: u8 = 17;
-
-pub(crate) const IPV4_HEADER_LEN: usize = 20;
-pub(crate) const IPV6_HEADER_LEN: usize = 40;
-/// Without options; with all of them it is [`TCP_MAX_HEADER_LEN`].
-pub(crate) const TCP_HEADER_LEN: usize = 20;
-pub(crate) const TCP_MAX_HEADER_LEN: usize = 60;
-pub(crate) const UDP_HEADER_LEN: usize = 8;
-
-/// Bits of byte 13 of the TCP header (RFC 9293 section 3.1; CWR: RFC 3168).
-pub(crate) mod tcp_flag {
-    pub(crate) const FIN: u8 = 0x01;
-    pub(crate) const SYN: u8 = 0x02;
-    pub(crate) const PSH: u8 = 0x08;
-    pub(crate) const ACK: u8 = 0x10;
-    pub(crate) const CWR: u8 = 0x80;
-}
-
-/// IPv6 extension headers that can precede TCP or UDP. Others (AH, ESP) protect what follows them, so they count as
-/// the transport protocol.
-mod extension {
-    pub(super) const HOP_BY_HOP: u8 = 0;
-    pub(super) const ROUTING: u8 = 43;
-    pub(super) const FRAGMENT: u8 = 44;
-    pub(super) const DESTINATION_OPTIONS: u8 = 60;
-}
-
 /// An IP packet whose headers have been read and checked.
 ///
 /// `Bytes` is `&[u8]` or `&mut [u8]`: exactly the packet, without anything that followed it.
@@ -358,4 +330,32 @@ impl Transport {
         let header_len = NonZeroU8::new(header_len).filter(|len| usize::from(len.get()) <= bytes.len());
         Some(Self { offset: offset as u32, protocol, header_len, fragment, source_routed })
     }
+}
+
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+
+pub(crate) const IPV4_HEADER_LEN: usize = 20;
+pub(crate) const IPV6_HEADER_LEN: usize = 40;
+/// Without options; with all of them it is [`TCP_MAX_HEADER_LEN`].
+pub(crate) const TCP_HEADER_LEN: usize = 20;
+pub(crate) const TCP_MAX_HEADER_LEN: usize = 60;
+pub(crate) const UDP_HEADER_LEN: usize = 8;
+
+/// Bits of byte 13 of the TCP header (RFC 9293 section 3.1; CWR: RFC 3168).
+pub(crate) mod tcp_flag {
+    pub(crate) const FIN: u8 = 0x01;
+    pub(crate) const SYN: u8 = 0x02;
+    pub(crate) const PSH: u8 = 0x08;
+    pub(crate) const ACK: u8 = 0x10;
+    pub(crate) const CWR: u8 = 0x80;
+}
+
+/// IPv6 extension headers that can precede TCP or UDP. Others (AH, ESP) protect what follows them, so they count as
+/// the transport protocol.
+mod extension {
+    pub(super) const HOP_BY_HOP: u8 = 0;
+    pub(super) const ROUTING: u8 = 43;
+    pub(super) const FRAGMENT: u8 = 44;
+    pub(super) const DESTINATION_OPTIONS: u8 = 60;
 }

@@ -1,4 +1,4 @@
-//! Segmentation: one read from the device as the MTU-sized packets it stands for.
+//! Segmentation: one read from the device as the MTU-sized packets it represents.
 //!
 //! The kernel hands over a super-packet: one header and up to 64 KiB of payload (GSO). On the wire go the packets that a
 //! network card would make of it. Their payload stays where it was read; only their headers are rebuilt.
@@ -17,7 +17,7 @@ use crate::{VirtioNetHeader, checksum};
 /// for extension headers, enough for a routing header of 25 hops. Super-packets with more are refused.
 pub const MAX_SEGMENT_HEADER_LEN: usize = 512;
 
-/// The packets that one read from the device stands for.
+/// The packets that one read from the device represents.
 ///
 /// Holds numbers only, so that the buffer of the packet can be used meanwhile. The methods that take it again expect
 /// the bytes of the packet given to [`new`](Self::new).
@@ -55,7 +55,7 @@ impl Segments {
             return Err(Invalid::Malformed);
         }
         let payload_len = packet_len - template.header_len;
-        // A super-packet without payload still stands for one packet.
+        // A super-packet without payload still represents one packet.
         let count = payload_len.div_ceil(payload_size).max(1);
         Ok(Self { packet_len, count, payload_size, template: Some(template) })
     }

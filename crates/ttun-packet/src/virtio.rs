@@ -3,22 +3,22 @@
 /// Length of the header before each packet of a device with `IFF_VNET_HDR`, bytes.
 pub const VIRTIO_NET_HEADER_LEN: usize = 10;
 
-/// What the kernel says of a packet it hands over, and what we say of one we hand to it.
+/// The metadata before a packet, from the kernel with each read and to the kernel with each write.
 ///
-/// Integers are in host byte order, as TUN has them unless `TUNSETVNETBE` or `TUNSETVNETLE` changed that.
+/// Integers are in host byte order, as in TUN unless `TUNSETVNETBE` or `TUNSETVNETLE` changed that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VirtioNetHeader {
     /// [`FLAG_NEEDS_CSUM`](Self::FLAG_NEEDS_CSUM) and others.
     pub flags: u8,
     /// One of the `GSO_…` values, with [`GSO_ECN`](Self::GSO_ECN) possibly added.
     pub gso_type: u8,
-    /// Length of all headers, bytes. From the kernel it is a hint only; towards it, it must not exceed the packet.
+    /// Length of all headers, bytes. From the kernel it is only a hint; to the kernel, it must not exceed the packet.
     pub hdr_len: u16,
     /// Payload bytes of each packet but the last. 0 without GSO.
     pub gso_size: u16,
-    /// Where the sum of the transport checksum begins, bytes from the start of the packet.
+    /// Where the bytes that the checksum covers begin, bytes from the start of the packet.
     pub csum_start: u16,
-    /// Where the checksum is stored, bytes from `csum_start`.
+    /// Where the checksum goes, bytes from `csum_start`.
     pub csum_offset: u16,
 }
 
@@ -42,10 +42,10 @@ impl VirtioNetHeader {
     pub const GSO_UDP_TUNNEL_IPV4: u8 = 0x20;
     /// An inner super-packet in a UDP tunnel over IPv6. Never enabled by us.
     pub const GSO_UDP_TUNNEL_IPV6: u8 = 0x40;
-    /// A bit beside the type: the TCP super-packet carries CWR. The packet says so itself.
+    /// A bit beside the type: the TCP super-packet carries CWR. The packet itself has the flag too.
     pub const GSO_ECN: u8 = 0x80;
 
-    /// An ordinary packet with nothing left to do.
+    /// An ordinary packet, complete.
     pub const NONE: Self =
         Self { flags: 0, gso_type: Self::GSO_NONE, hdr_len: 0, gso_size: 0, csum_start: 0, csum_offset: 0 };
 
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_stand_where_the_kernel_has_them() {
+    fn fields_are_where_the_kernel_has_them() {
         let mut bytes = [0; VIRTIO_NET_HEADER_LEN];
         bytes[0] = VirtioNetHeader::FLAG_NEEDS_CSUM;
         bytes[1] = VirtioNetHeader::GSO_TCPV6 | VirtioNetHeader::GSO_ECN;

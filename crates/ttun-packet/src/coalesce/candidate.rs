@@ -187,9 +187,9 @@ fn plain_udp(header: &[u8], len: usize) -> Option<TransportHeader<'_>> {
 }
 
 // UDP datagrams that carry another tunnel must not become a super-packet. Whether or not the receiving kernel segments
-// it before a tunnel device sees it, what it knows by then of checksums is about the outer UDP, not about the packets
+// it before a tunnel device sees it, what it knows about checksums by then concerns the outer UDP, not the packets
 // inside. Kernels before 6.8.5 dropped all that came to VXLAN and Geneve this way. Nothing is lost by not merging: what
-// such a tunnel carries is mostly TCP, which is merged behind it.
+// such a tunnel carries is mostly TCP, which is merged after decapsulation.
 //
 // Encrypted tunnels (WireGuard, IPsec, OpenVPN) are ordinary datagrams to the kernel and are merged.
 

@@ -104,7 +104,7 @@ fn several_mss_options_are_all_lowered() {
 }
 
 #[test]
-fn a_wrong_checksum_stays_wrong_by_the_same() {
+fn a_wrong_checksum_stays_wrong() {
     for error in [0x0001, 0x1200, 0xFFFE] {
         let packet = Packet { checksum_error: error, ..syn(tcp_over_v4(), &mss(1460)) };
         let after = clamped(&packet, MTU).unwrap();
@@ -114,7 +114,7 @@ fn a_wrong_checksum_stays_wrong_by_the_same() {
 }
 
 #[test]
-fn headers_before_tcp_are_walked() {
+fn headers_before_tcp_are_skipped() {
     let mut v4 = syn(tcp_over_v4(), &mss(1460));
     let Ip::V4 { options, .. } = &mut v4.ip else { unreachable!() };
     *options = vec![1; 12];
@@ -125,7 +125,7 @@ fn headers_before_tcp_are_walked() {
     assert!(clamped(&v6, MTU).is_some());
 }
 
-/// AH covers the segment: changing it would have it thrown away.
+/// AH covers the segment: the receiver would drop a changed one.
 #[test]
 fn an_authenticated_segment_is_left_alone() {
     let mut packet = syn(tcp_over_v6(), &mss(1440));
@@ -157,7 +157,7 @@ fn a_first_fragment_is_clamped_and_a_later_one_is_not() {
 }
 
 #[test]
-fn hostile_options_end_the_walk() {
+fn malformed_options_end_the_search() {
     for options in [
         vec![3, 0, 2, 4, 0xFF, 0xFF, 0, 0],
         vec![3, 1, 2, 4, 0xFF, 0xFF, 0, 0],
@@ -182,7 +182,7 @@ fn a_header_longer_than_the_packet_is_left_alone() {
 }
 
 #[test]
-fn a_tiny_mtu_leaves_the_least_that_linux_sends() {
+fn a_tiny_mtu_leaves_the_smallest_mss_that_linux_uses() {
     for mtu in [0, 1, 39, 40, 60, 87, 88] {
         assert_eq!(clamped(&syn(tcp_over_v4(), &mss(1460)), mtu), Some(syn(tcp_over_v4(), &mss(48)).bytes()));
     }
@@ -198,7 +198,7 @@ fn a_huge_mtu_changes_nothing() {
 
 proptest! {
     #[test]
-    fn any_options_are_left_as_long_and_with_a_right_checksum(
+    fn any_options_keep_their_length_and_a_right_checksum(
         options in prop::collection::vec(prop_oneof![Just(1_u8), Just(2), Just(4), any::<u8>()], 0..=10)
             .prop_map(|words| words.iter().flat_map(|byte| [*byte, 2, 4, *byte]).collect::<Vec<_>>()),
         mtu in 0..3000_usize,

@@ -60,7 +60,7 @@ fn neighbours_of_one_flow_become_one_super_packet() {
 }
 
 #[test]
-fn one_packet_alone_is_written_as_it_is() {
+fn a_single_packet_is_written_unchanged() {
     for packet in all_kinds() {
         let writes = write(BOTH, &[packet.bytes()]);
         assert_eq!(writes, [(1, [vec![0; VIRTIO_NET_HEADER_LEN], packet.bytes()].concat())]);
@@ -68,14 +68,14 @@ fn one_packet_alone_is_written_as_it_is() {
 }
 
 #[test]
-fn an_empty_run_is_a_bare_header() {
+fn an_empty_run_is_only_a_virtio_header() {
     let mut run = Run::new(BOTH);
     assert!(run.is_empty());
     assert_eq!(written(&mut run), VirtioNetHeader::NONE.encode());
 }
 
 #[test]
-fn a_cleared_run_forgets_its_flow() {
+fn a_cleared_run_starts_a_new_flow() {
     let packets = bytes(&flow(&tcp_over_v4(), &[10, 10]));
     let mut run = Run::new(BOTH);
     assert!(run.push(&parsed(&packets[0])));
@@ -180,7 +180,7 @@ fn ipv4_ids_do_not_matter_with_df() {
 }
 
 #[test]
-fn congestion_marks_merge_with_their_like() {
+fn packets_with_the_same_congestion_mark_merge() {
     for mut first in all_kinds() {
         match &mut first.ip {
             Ip::V4 { tos, .. } => *tos = 3,
@@ -194,7 +194,7 @@ fn congestion_marks_merge_with_their_like() {
 }
 
 #[test]
-fn tcp_without_options_and_with_all_there_can_be_merges() {
+fn tcp_merges_without_options_and_with_40_bytes_of_them() {
     for first in [tcp_over_v4(), tcp_over_v6()] {
         for len in [0, 40] {
             let mut first = first.clone();
@@ -208,7 +208,7 @@ fn tcp_without_options_and_with_all_there_can_be_merges() {
 }
 
 #[test]
-fn only_what_the_device_takes_is_merged() {
+fn only_what_the_device_accepts_is_merged() {
     let tcp = [tcp_over_v4(), tcp_over_v6()].map(|first| bytes(&flow(&first, &[10, 10])));
     let udp = [udp_over_v4(), udp_over_v6()].map(|first| bytes(&flow(&first, &[10, 10])));
     for packets in tcp {

@@ -1,4 +1,4 @@
-//! The two sides of a device: how the kernel hands over super-packets, and how a caller writes runs to it.
+//! Both sides of a device: how the kernel delivers super-packets, and how a caller writes runs to it.
 
 use std::io::IoSlice;
 
@@ -31,7 +31,7 @@ pub(crate) fn segments(virtio: VirtioNetHeader, packet: &mut [u8]) -> Result<Seg
     Segments::new(virtio, &mut IpPacket::parse_mut(packet)?)
 }
 
-/// All packets that one read stands for, as they go on the wire.
+/// All packets that one read represents, as they go on the wire.
 pub(crate) fn read(virtio: VirtioNetHeader, packet: &[u8]) -> Result<Vec<Vec<u8>>, Invalid> {
     let mut packet = packet.to_vec();
     let segments = segments(virtio, &mut packet)?;

@@ -1,4 +1,4 @@
-//! Bytes from an enemy: nothing panics, nothing points outside the packet, and nothing is changed on the way.
+//! Hostile bytes: nothing panics, nothing refers to bytes outside the packet, and nothing is changed in transit.
 
 use std::net::SocketAddr;
 
@@ -56,8 +56,8 @@ fn any_virtio() -> impl Strategy<Value = VirtioNetHeader> {
     )
 }
 
-/// Makes the checksums of a packet right, so far as it has any, so that changes elsewhere meet the rules behind them.
-fn mend(bytes: &mut [u8]) {
+/// Makes the checksums of a packet right, if it has any, so that changes elsewhere reach the rules after them.
+fn repair_checksums(bytes: &mut [u8]) {
     if bytes.len() < 48 {
         return;
     }
@@ -79,18 +79,18 @@ fn mend(bytes: &mut [u8]) {
     }
 }
 
-/// Two packets of one flow, one of them or both changed somewhere, and mended or not.
+/// Two packets of one flow, one of them or both changed somewhere, with or without repaired checksums.
 fn changed_neighbours() -> impl Strategy<Value = [Vec<u8>; 2]> {
     (0..4_usize, any::<prop::sample::Index>(), 1..=255_u8, 1..=3_u8, any::<bool>()).prop_map(
-        |(kind, index, bits, which, mended)| {
+        |(kind, index, bits, which, repaired)| {
             let first = &all_kinds()[kind];
             let mut packets = [first.bytes(), first.followed_by(payload(100)).bytes()];
             for (i, packet) in packets.iter_mut().enumerate() {
                 if which & (1 << i) != 0 {
                     packet[index.index(first.header_len() + 4)] ^= bits;
                 }
-                if mended {
-                    mend(packet);
+                if repaired {
+                    repair_checksums(packet);
                 }
             }
             packets
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_pushed_comes_out_again(packets in prop::collection::vec(any_bytes(), 1..6)) {
+    fn every_valid_packet_comes_out_as_it_was(packets in prop::collection::vec(any_bytes(), 1..6)) {
         let packets = valid(&packets);
         let writes = write(BOTH, &packets);
         let came_out: Vec<_> = writes.iter().flat_map(|(_, write)| expand(write)).collect();
@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_else_panics(bytes in any_bytes(), mtu: usize, small_mtu in 0..2000_usize) {
+    fn filters_and_clamp_accept_any_bytes(bytes in any_bytes(), mtu: usize, small_mtu in 0..2000_usize) {
         let mut bytes = bytes;
         let filter = SourceFilter::new(&[([10, 0, 0, 0].into(), 8)]).unwrap();
         let first_of_source = bytes.get(12).copied();
@@ -190,7 +190,7 @@ fn an_endless_chain_of_extension_headers_ends_with_the_packet() {
 }
 
 #[test]
-fn a_packet_cut_short_anywhere_is_neither_cut_nor_merged() {
+fn a_truncated_packet_is_neither_segmented_nor_coalesced() {
     for whole in all_kinds() {
         let bytes = whole.bytes();
         for len in 0..=bytes.len() {

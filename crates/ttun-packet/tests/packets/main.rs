@@ -1,4 +1,4 @@
-//! The crate from outside, against packets built field by field and against a slow, obvious way of doing its work.
+//! The crate's public API, against packets built field by field and against slow, obvious reference code.
 #![expect(clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
 mod clamp;
@@ -11,5 +11,4 @@ mod packet;
 mod round_trip;
 mod segment;
 mod strategy;
-mod traffic;
 mod zero_checksum;

@@ -1,4 +1,4 @@
-//! Packets as plain fields, written out byte by byte; shares nothing with the crate.
+//! Packets as plain fields, serialized byte by byte. Shares no code with the crate.
 
 pub(crate) const ACK: u8 = 0x10;
 pub(crate) const PSH: u8 = 0x08;
@@ -55,7 +55,7 @@ pub(crate) enum Transport {
         ports: [u16; 2],
         sequence: u32,
         acknowledgement: u32,
-        /// The four bits behind the data offset.
+        /// The four bits after the data offset.
         reserved: u8,
         flags: u8,
         window: u16,
@@ -139,7 +139,7 @@ fn udp() -> Transport {
     Transport::Udp { ports: [40_000, 5201], checksum: true }
 }
 
-/// Bytes that say where they are from, and are no IP packet.
+/// Bytes that depend on their position, and are not an IP packet.
 pub(crate) fn payload(len: usize) -> Vec<u8> {
     (0..len).map(|i| 0xA0 ^ (i * 7 + i / 251) as u8).collect()
 }
@@ -157,7 +157,7 @@ pub(crate) fn fold(mut sum: u64) -> u16 {
 }
 
 impl Ip {
-    /// All IP headers of a packet with `len` bytes behind them.
+    /// All IP headers of a packet with `len` bytes after them.
     fn bytes(&self, protocol: u8, len: usize) -> Vec<u8> {
         match self {
             Self::V4 {
@@ -215,7 +215,7 @@ impl Packet {
         }
     }
 
-    /// The packet as it stands on the wire, with all lengths and checksums.
+    /// The packet as on the wire, with all lengths and checksums.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut segment = self.transport_header();
         segment.extend(&self.payload);
@@ -260,7 +260,7 @@ impl Packet {
         }
     }
 
-    /// Where the checksum stands in the transport header.
+    /// Where the checksum is in the transport header.
     pub(crate) fn checksum_offset(&self) -> usize {
         match self.transport {
             Transport::Tcp { .. } => 16,
@@ -268,7 +268,7 @@ impl Packet {
         }
     }
 
-    /// Where the transport header stands.
+    /// Where the transport header begins.
     pub(crate) fn transport_start(&self) -> usize {
         self.ip.bytes(0, 0).len()
     }

@@ -1,8 +1,7 @@
-//! Every rule that keeps packets apart, one by one: each pair would merge but for the one thing that the test changes.
-//! Here those of IP and those for all; TCP and UDP have files of their own.
+//! Every rule that keeps packets apart, one by one: each pair would merge without the one change that the test makes.
+//! Here the rules of IP and of all protocols; those of TCP and UDP are in `transport`.
 
-mod tcp;
-mod udp;
+mod transport;
 
 use crate::device::{BOTH, runs, write};
 use crate::model::{
@@ -21,7 +20,7 @@ fn apart_if_second(first: &Packet, change: impl Fn(&mut Packet)) {
     assert_eq!(runs(&[head, next]), [1, 1]);
 }
 
-/// Applies `change` to both neighbours: they must not merge, although they are alike.
+/// Applies `change` to both neighbours: they must not merge, although both have it.
 fn apart_if_both(first: &Packet, change: impl Fn(&mut Packet)) {
     assert_eq!(runs(&neighbours(first)), [2], "must merge without the change");
     let mut first = first.clone();

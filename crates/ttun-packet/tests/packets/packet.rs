@@ -1,4 +1,4 @@
-//! The checked view: what it accepts, what it rejects, and what it says of a packet.
+//! The checked view: what it accepts and rejects, and what it reports.
 
 use proptest::prelude::*;
 use ttun_packet::{Fragment, Invalid, IpPacket, Transport, Version};
@@ -113,7 +113,7 @@ fn ports(bytes: &[u8]) -> Option<(u16, u16)> {
     IpPacket::parse(bytes).unwrap().ports()
 }
 
-/// IPv4 with `transport` behind it.
+/// IPv4 with `transport` after it.
 fn ipv4_with(protocol: u8, flags_and_offset: u16, transport: &[u8]) -> Vec<u8> {
     let len = 20 + transport.len();
     let mut bytes = ipv4(5, len as u16, 20);
@@ -122,7 +122,7 @@ fn ipv4_with(protocol: u8, flags_and_offset: u16, transport: &[u8]) -> Vec<u8> {
     [&bytes, transport].concat()
 }
 
-/// IPv6 with `rest` behind it.
+/// IPv6 with `rest` after it.
 fn ipv6_with(next_header: u8, rest: &[u8]) -> Vec<u8> {
     [&ipv6(next_header, rest.len() as u16, 40), rest].concat()
 }

@@ -1,14 +1,14 @@
-//! Random traffic through both: packets are merged for one device, and what it gets is cut again. The runs are exactly
-//! those that a slow checker, which tries out the cut on plain fields, allows.
+//! Round trip of random traffic: packets are coalesced, and the result is segmented again. The runs are exactly those
+//! that a slow reference allows, which segments plain fields.
 
 use proptest::prelude::*;
 use ttun_packet::{CoalesceOptions, Run, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 
 use crate::device::{decode, expand, without_atomic_ids, write};
 use crate::model::{self, ACK, DF, Ip, PSH, Packet, Transport};
-use crate::traffic::traffic;
+use crate::strategy::traffic;
 
-/// Whether `next` belongs to the super-packet that `run` already is: if that, cut, gives back all of them.
+/// Whether `next` belongs to the super-packet that `run` already is: if segmenting it gives back all of them.
 fn continues(options: CoalesceOptions, run: &[Packet], next: &Packet) -> bool {
     let mut packets = run.to_vec();
     packets.push(next.clone());
@@ -93,7 +93,7 @@ fn is_in_order(write: &[u8]) -> bool {
 
 proptest! {
     #[test]
-    fn merging_and_cutting_gives_the_same_packets_in_the_same_order(
+    fn coalescing_and_segmenting_gives_the_same_packets_in_the_same_order(
         packets in traffic(),
         options in any::<(bool, bool)>().prop_map(|(tcp, udp)| CoalesceOptions { tcp, udp: udp || !tcp }),
     ) {

@@ -1,4 +1,4 @@
-//! Cutting super-packets.
+//! Segmenting super-packets.
 
 use proptest::prelude::*;
 use ttun_packet::{
@@ -27,7 +27,7 @@ fn is_malformed(virtio: VirtioNetHeader, packet: &Packet) -> bool {
 
 proptest! {
     #[test]
-    fn cutting_gives_what_a_network_card_would_send(
+    fn segmentation_gives_what_a_network_card_would_send(
         packet in strategy::super_packet(),
         size in prop_oneof![1..20_u16, 20..1500_u16, any::<u16>().prop_map(|size| size.max(1))],
         hdr_len: u16,
@@ -53,11 +53,11 @@ proptest! {
     }
 
     #[test]
-    fn a_left_over_checksum_is_completed_where_the_header_says(
+    fn a_partial_checksum_is_completed_where_the_virtio_header_says(
         packet in strategy::super_packet(),
         tunnel in strategy::payload(0..40),
     ) {
-        // The payload of an outer packet: any bytes, and behind them what the checksum covers.
+        // The payload of an outer packet: any bytes, and after them what the checksum covers.
         let mut covered = packet.bytes().split_off(packet.transport_start());
         let partial = model::fold(packet.ip.pseudo_header_sum(packet.protocol(), covered.len()));
         let at = packet.checksum_offset();
@@ -103,7 +103,7 @@ fn a_wrong_checksum_of_an_ordinary_packet_stays_wrong() {
 }
 
 #[test]
-fn bytes_behind_the_packet_are_cut_off() {
+fn bytes_after_the_packet_are_cut_off() {
     for packet in all_kinds() {
         let long = [packet.bytes(), vec![0xEE; 7]].concat();
         assert_eq!(read(VirtioNetHeader::NONE, &long).unwrap(), [packet.bytes()]);
@@ -223,7 +223,7 @@ fn a_routing_header_with_stops_left_keeps_the_final_destination_in_the_checksum(
         *extensions = vec![(43, routing)];
         keeps_its_final_destination(&packet);
         let complete = VirtioNetHeader { flags: 0, ..gso(&packet, 30) };
-        assert!(is_malformed(complete, &packet), "there is no partial sum to go by");
+        assert!(is_malformed(complete, &packet), "there is no partial sum to use");
     }
 }
 
@@ -269,7 +269,7 @@ fn a_type_that_does_not_fit_the_protocol_is_malformed() {
 }
 
 #[test]
-fn fragments_are_no_super_packets() {
+fn fragments_are_not_super_packets() {
     for packet in [tcp_over_v4(), udp_over_v4()] {
         for fragment in [0x2000, 0x0001] {
             let mut packet = packet.clone();
@@ -330,7 +330,7 @@ fn a_checksum_to_complete_outside_the_packet_is_malformed() {
 }
 
 #[test]
-fn what_is_no_packet_is_malformed() {
+fn bytes_that_are_not_a_packet_are_malformed() {
     for bytes in
         [vec![0x45], vec![0x45; 19], vec![0; 100], vec![0x60; 39], tcp_over_v4().bytes()[..151].to_vec()]
     {
@@ -340,7 +340,7 @@ fn what_is_no_packet_is_malformed() {
 }
 
 #[test]
-fn past_the_last_packet_there_is_nothing() {
+fn past_the_last_packet_nothing_is_written() {
     let packet = tcp_over_v4();
     let mut bytes = packet.bytes();
     let segments = segments(gso(&packet, 30), &mut bytes).unwrap();
@@ -353,7 +353,7 @@ fn past_the_last_packet_there_is_nothing() {
 }
 
 #[test]
-fn a_buffer_too_short_is_left_alone() {
+fn a_buffer_that_is_too_short_is_not_written_to() {
     let packet = tcp_over_v4();
     let mut bytes = packet.bytes();
     let segments = segments(gso(&packet, 30), &mut bytes).unwrap();

@@ -16,7 +16,7 @@ fn with_zero_checksum(packet: &Packet) -> Packet {
     }
     packet.payload[..2].copy_from_slice(&missing);
     let expected = if packet.protocol() == 17 { [0xFF, 0xFF] } else { [0, 0] };
-    assert_eq!(packet.bytes()[at..at + 2], expected, "the packet is made wrong");
+    assert_eq!(packet.bytes()[at..at + 2], expected, "the test packet is wrong");
     packet
 }
 
