@@ -1,16 +1,13 @@
 //! Encapsulation, device to network: reads packets and super-packets, rebuilds headers, sends many datagrams at once.
 
-use std::cell::Cell;
-use std::io::{self, IoSlice};
-use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::io;
 
 use ttun_packet::{IpPacket, Segments, clamp_mss, is_routing_loop};
 
-use crate::batch::{Batch, MAX_PIECES};
 use crate::error::Error;
 use crate::io::{DatagramSocket, DeviceRead, PacketDevice};
-use crate::pump::{Drained, Pump, Refused, RetryDelay, is_gone, when_possible};
+use crate::pump::{Drained, Pump, RetryDelay, is_gone};
+use crate::send::Sender;
 use crate::shared::{Context, Trouble};
 use crate::stats::EncapDrop;
 use crate::tap::Direction;
@@ -27,20 +24,6 @@ const BUFFER_LEN: usize = 4 * MAX_READ;
 const BUDGET_READS: usize = 64;
 const BUDGET_BYTES: usize = 256 * 1024;
 
-/// How long the MTU of the route is taken to be what it was, ms, unless an error says otherwise: the kernel does not report that
-/// it has become larger, or that a route has changed.
-const LEARN_PATH_MTU_EVERY_MS: u64 = 1000;
-
-/// Attempts at a send: after one error that says nothing about the packets, such as a lack of memory, the next may do.
-const ATTEMPTS: usize = 2;
-
-/// Attempts at a send where each error may be an answer to a datagram sent earlier: more answers than that hardly come between
-/// these calls, so the kernel refuses the send itself.
-const ATTEMPTS_AT_ANSWERS: usize = 4;
-
-/// Between one attempt to recover the socket and the next, ms.
-const RECOVER_EVERY_MS: u64 = 1000;
-
 /// The pump from device to network.
 pub(crate) struct Encap<'t, D, S> {
     device: &'t D,
@@ -50,87 +33,26 @@ pub(crate) struct Encap<'t, D, S> {
     buffer: Box<[u8]>,
     /// Where in `buffer` the next read goes.
     read_at: usize,
-    batch: Batch,
-    /// The peer, as last seen, and the version of the endpoints it is from.
-    remote: SocketAddr,
-    peer: u32,
-    /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
-    granted_segments: usize,
-    segments_per_send: usize,
-    /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
-    unfragmented_len: Cell<usize>,
-    /// When to ask again, ms of uptime.
-    learn_path_mtu_at: Cell<u64>,
     retry: RetryDelay,
-    /// When the socket may be recovered (again), ms of uptime.
-    recover_at: Cell<u64>,
+    sender: Sender<'t, S>,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
     pub(crate) fn new(device: &'t D, socket: &'t S, context: &'t Context) -> Self {
-        let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
-        let (peer, endpoints) = context.endpoints.versioned();
-        let encap = Self {
-            device,
-            socket,
-            context,
-            buffer: vec![0; BUFFER_LEN].into_boxed_slice(),
-            read_at: 0,
-            batch: Batch::new(),
-            remote: endpoints.remote,
-            peer,
-            granted_segments,
-            segments_per_send: granted_segments,
-            unfragmented_len: Cell::new(0),
-            learn_path_mtu_at: Cell::new(0),
-            retry: RetryDelay::default(),
-            recover_at: Cell::new(0),
-        };
-        encap.learn_path_mtu();
-        encap
-    }
-
-    /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that can segment
-    /// where the one before could not.
-    fn follow_peer(&mut self) {
-        if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
-            self.peer = peer;
-            self.remote = endpoints.remote;
-            self.segments_per_send = self.granted_segments;
-            self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
-            self.learn_path_mtu();
-        }
-    }
-
-    /// Notices a change of the route to the same peer: when an error has reported it, or after a while.
-    fn follow_route(&self) {
-        if self.context.path_mtu_reported.load(Ordering::Relaxed)
-            || self.context.clock.now() >= self.learn_path_mtu_at.get()
-        {
-            self.learn_path_mtu();
-        }
-    }
-
-    /// Asks how long a packet may be so that the kernel need not fragment the datagram it travels in.
-    fn learn_path_mtu(&self) {
-        self.context.path_mtu_reported.store(false, Ordering::Relaxed);
-        self.learn_path_mtu_at.set(self.context.clock.now() + LEARN_PATH_MTU_EVERY_MS);
-        self.unfragmented_len.set(match self.socket.path_mtu() {
-            Some(mtu) => self.context.inner_mtu(mtu),
-            // Without a route nothing will be sent; the send itself finds out.
-            None => usize::MAX,
-        });
+        let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
+        let (retry, sender) = (RetryDelay::default(), Sender::new(socket, context));
+        Self { device, socket, context, buffer, read_at: 0, retry, sender }
     }
 
     /// Finds room for one read, over nothing that still waits to be sent. What was used last is used again as soon as
     /// it may be: it is in the processor's cache.
     async fn make_room(&mut self) {
-        if self.batch.packets() == 0 || self.read_at + MAX_READ > self.buffer.len() {
+        if self.sender.batch().packets() == 0 || self.read_at + MAX_READ > self.buffer.len() {
             self.read_at = 0;
         }
         let room = self.read_at..self.read_at + MAX_READ;
-        if self.batch.first_byte().is_some_and(|first| room.contains(&first)) {
-            self.flush().await;
+        if self.sender.batch().first_byte().is_some_and(|first| room.contains(&first)) {
+            self.sender.flush(&self.buffer).await;
         }
     }
 
@@ -166,7 +88,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         };
         let count = segments.count();
         counters.received.add(count);
-        if is_routing_loop(&packet, &self.remote) {
+        if is_routing_loop(&packet, self.sender.remote()) {
             counters.drop(EncapDrop::RoutingLoop, count);
             return;
         }
@@ -182,15 +104,12 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let header_len = segments.header_len();
         for index in 0..count {
             let len = segments.packet_len(index);
-            // Segments are never fragmented, so what is too long for the route goes alone.
-            let longest = len.max(self.batch.segment_len());
-            let most = if longest > self.unfragmented_len.get() { 1 } else { self.segments_per_send };
-            if !self.batch.fits(len, most) {
-                self.flush().await;
+            if !self.sender.fits(len) {
+                self.sender.flush(&self.buffer).await;
             }
-            let packet = &self.buffer[place.clone()];
+            let (batch, packet) = (self.sender.batch(), &self.buffer[place.clone()]);
             let payload = segments.payload(index);
-            let header = self.batch.header_room(header_len);
+            let header = batch.header_room(header_len);
             let written = segments.write_header(index, packet, header);
             let (Some(()), Some(bytes)) = (written, packet.get(payload.clone())) else {
                 counters.drop(EncapDrop::Malformed, 1);
@@ -199,139 +118,16 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             if let Some(tapped) = &tapped {
                 context.taps.copy(tapped, index, header, bytes);
             }
-            self.batch.push(len, start + payload.start..start + payload.end, header_len);
+            batch.push(len, start + payload.start..start + payload.end, header_len);
         }
         self.read_at = place.end;
-    }
-
-    /// Sends the batch, or counts why not.
-    async fn flush(&mut self) {
-        let packets = self.batch.packets();
-        if packets == 0 {
-            return;
-        }
-        if packets == 1 || !self.send_together().await {
-            self.send_singly().await;
-        }
-        self.batch.clear();
-        self.context.clock.mark_sent();
-    }
-
-    /// Sends all packets by one call. `false` where each has to be sent on its own.
-    async fn send_together(&mut self) -> bool {
-        let segment_len = Some(self.batch.segment_len() as u16);
-        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        let Some(pieces) = self.batch.gather(&self.buffer, &mut slices) else { return false };
-        match self.send(pieces, segment_len).await {
-            Ok(()) => self.sent(self.batch.packets(), self.batch.bytes()),
-            Err(Refused::By(error)) if refuses_segments(&error) => {
-                if error.raw_os_error() == Some(libc::EIO) {
-                    self.segments_per_send = 1;
-                    self.context.segments_per_send.store(1, Ordering::Relaxed);
-                }
-                return false;
-            }
-            Err(refused) => self.lost(&refused, self.batch.packets()),
-        }
-        true
-    }
-
-    async fn send_singly(&mut self) {
-        let packets = self.batch.packets();
-        for index in 0..packets {
-            let len = self.batch.packet_len(index);
-            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-            let Some(pieces) = self.batch.gather_one(index, &self.buffer, &mut slices) else {
-                self.context.encap.drop(EncapDrop::Malformed, 1);
-                continue;
-            };
-            match self.send(pieces, None).await {
-                Ok(()) => {
-                    self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len.get()));
-                    self.sent(1, len);
-                }
-                Err(Refused::By(error)) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                    self.lost(&Refused::By(error), 1);
-                }
-                // No other error depends on the packet, so the rest would be refused as well.
-                Err(refused) => return self.lost(&refused, packets - index),
-            }
-        }
-    }
-
-    /// Sends `pieces`, with more attempts where an error says nothing about them.
-    ///
-    /// Errors of a connected UDP socket are asynchronous: an ICMP answer to an earlier datagram is handed to the next call, which
-    /// then has moved nothing (`sock_error` in include/net/sock.h).
-    async fn send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> Result<(), Refused> {
-        let mut attempts = 0;
-        loop {
-            let error = match self.send_when_possible(pieces, segment_len).await {
-                Err(Refused::By(error)) => error,
-                done => return done,
-            };
-            self.context.errors.count(&error);
-            attempts += 1;
-            if matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) {
-                self.learn_path_mtu();
-            }
-            self.recover_socket(&error);
-            let most = match segment_len {
-                Some(_) if refuses_segments(&error) => 1,
-                _ if may_be_an_answer(&error) => ATTEMPTS_AT_ANSWERS,
-                _ => ATTEMPTS,
-            };
-            if attempts >= most {
-                return Err(Refused::By(error));
-            }
-        }
-    }
-
-    /// A full send buffer is waited for: meanwhile packets queue at the device, and the kernel drops there.
-    async fn send_when_possible(
-        &self,
-        pieces: &[IoSlice<'_>],
-        segment_len: Option<u16>,
-    ) -> Result<(), Refused> {
-        let send = || self.socket.try_send(pieces, segment_len);
-        when_possible(self.context, send, async || self.socket.writable().await).await
-    }
-
-    fn sent(&self, packets: usize, bytes: usize) {
-        let counters = &self.context.encap;
-        counters.sends.add(1);
-        counters.packets.add(packets);
-        counters.bytes.add(bytes);
-    }
-
-    fn lost(&self, refused: &Refused, packets: usize) {
-        let reason = match refused {
-            Refused::Closed => EncapDrop::Closed,
-            Refused::By(error) => reason(error),
-        };
-        self.context.encap.drop(reason, packets);
-    }
-
-    /// A socket that is bound to an interface stays bound to it when that is deleted, and does not reach another of the same name
-    /// (ENODEV in IPv4, ENETUNREACH in IPv6); one whose change of peer failed half-way has none (EDESTADDRREQ). After such errors
-    /// it is reconnected, if that is the reason, at most once a second.
-    fn recover_socket(&self, error: &io::Error) {
-        let now = self.context.clock.now();
-        if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH | libc::EDESTADDRREQ))
-            || now < self.recover_at.get()
-        {
-            return;
-        }
-        self.recover_at.set(now + RECOVER_EVERY_MS);
-        // When it fails it is tried again after another error.
-        let _ = self.context.endpoints.try_change(|endpoints| self.socket.recover(endpoints));
     }
 }
 
 impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
     async fn drain(&mut self) -> Result<Drained, Error> {
-        self.follow_peer();
-        self.follow_route();
+        self.sender.follow_peer();
+        self.sender.follow_route();
         let mut bytes = 0;
         for _ in 0..BUDGET_READS {
             self.make_room().await;
@@ -343,11 +139,11 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.read_succeeded();
-                    self.flush().await;
+                    self.sender.flush(&self.buffer).await;
                     return Ok(Drained::All);
                 }
                 Err(error) if is_gone(&error) => {
-                    self.flush().await;
+                    self.sender.flush(&self.buffer).await;
                     return Err(self.context.device_gone("readv", &error));
                 }
                 Err(error) => self.read_failed(&error).await,
@@ -356,56 +152,12 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
                 break;
             }
         }
-        self.flush().await;
+        self.sender.flush(&self.buffer).await;
         Ok(Drained::Budget)
     }
 
     async fn ready(&self) -> Result<(), Error> {
         let ready = self.device.readable().await;
         ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the device"))
-    }
-}
-
-/// Whether a segmented send failed because it was segmented: a segment is longer than the route's MTU (EMSGSIZE; EINVAL before
-/// kernel 6.14), which must have become smaller, as segmented sends are never fragmented; or the interface can't take segments,
-/// having no checksum offload (EIO, udp(7)).
-fn refuses_segments(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL | libc::EIO))
-}
-
-/// Whether the network may have reported it by ICMP (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in net/ipv6/icmp.c);
-/// most of these are errors of this host's routing table as well.
-fn may_be_an_answer(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNREFUSED
-                | libc::EHOSTUNREACH
-                | libc::ENETUNREACH
-                | libc::EHOSTDOWN
-                | libc::ENONET
-                | libc::ENOPROTOOPT
-                | libc::EOPNOTSUPP
-                | libc::EPROTO
-                | libc::EACCES
-        )
-    )
-}
-
-fn reason(error: &io::Error) -> EncapDrop {
-    match error.raw_os_error() {
-        Some(
-            libc::ECONNREFUSED
-            | libc::EHOSTUNREACH
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::ENETDOWN
-            | libc::ENONET
-            | libc::ENOPROTOOPT
-            | libc::EACCES,
-        ) => EncapDrop::PeerUnreachable,
-        Some(libc::EMSGSIZE) => EncapDrop::TooBig,
-        Some(libc::ENOBUFS | libc::ENOMEM) => EncapDrop::NoBufferSpace,
-        _ => EncapDrop::SendError,
     }
 }

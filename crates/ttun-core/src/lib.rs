@@ -29,6 +29,7 @@ mod message;
 mod options;
 mod pump;
 mod reattach;
+mod send;
 mod shared;
 mod socket;
 mod stats;

@@ -1,0 +1,283 @@
+//! Sending a batch to the peer, and what to do when the kernel refuses it.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+
+use crate::batch::{Batch, MAX_PIECES};
+use crate::io::DatagramSocket;
+use crate::pump::{Refused, when_possible};
+use crate::shared::Context;
+use crate::stats::EncapDrop;
+
+/// How long the MTU of the route is taken to be what it was, ms, unless an error says otherwise: the kernel does not report that
+/// it has become larger, or that a route has changed.
+const LEARN_PATH_MTU_EVERY_MS: u64 = 1000;
+
+/// Attempts at a send: after one error that says nothing about the packets, such as a lack of memory, the next may do.
+const ATTEMPTS: usize = 2;
+
+/// Attempts at a send where each error may be an answer to a datagram sent earlier: more answers than that hardly come between
+/// these calls, so the kernel refuses the send itself.
+const ATTEMPTS_AT_ANSWERS: usize = 4;
+
+/// Between one attempt to recover the socket and the next, ms.
+const RECOVER_EVERY_MS: u64 = 1000;
+
+/// Collects packets to a batch and sends it.
+pub(crate) struct Sender<'t, S> {
+    socket: &'t S,
+    context: &'t Context,
+    batch: Batch,
+    /// The peer, as last seen, and the version of the endpoints it is from.
+    remote: SocketAddr,
+    peer: u32,
+    /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
+    granted_segments: usize,
+    segments_per_send: usize,
+    /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
+    unfragmented_len: Cell<usize>,
+    /// When to ask again, ms of uptime.
+    learn_path_mtu_at: Cell<u64>,
+    /// When the socket may be recovered (again), ms of uptime.
+    recover_at: Cell<u64>,
+}
+
+impl<'t, S: DatagramSocket> Sender<'t, S> {
+    pub(crate) fn new(socket: &'t S, context: &'t Context) -> Self {
+        let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
+        let (peer, endpoints) = context.endpoints.versioned();
+        let sender = Self {
+            socket,
+            context,
+            batch: Batch::new(),
+            remote: endpoints.remote,
+            peer,
+            granted_segments,
+            segments_per_send: granted_segments,
+            unfragmented_len: Cell::new(0),
+            learn_path_mtu_at: Cell::new(0),
+            recover_at: Cell::new(0),
+        };
+        sender.learn_path_mtu();
+        sender
+    }
+
+    /// The peer.
+    pub(crate) fn remote(&self) -> &SocketAddr {
+        &self.remote
+    }
+
+    /// What is collected.
+    pub(crate) fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    /// Whether a packet of `len` bytes may be added to the batch. Segments are never fragmented, so a packet that is too long for
+    /// the route goes alone.
+    pub(crate) fn fits(&self, len: usize) -> bool {
+        let longest = len.max(self.batch.segment_len());
+        let most = if longest > self.unfragmented_len.get() { 1 } else { self.segments_per_send };
+        self.batch.fits(len, most)
+    }
+
+    /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that can segment
+    /// where the one before could not.
+    pub(crate) fn follow_peer(&mut self) {
+        if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
+            self.peer = peer;
+            self.remote = endpoints.remote;
+            self.segments_per_send = self.granted_segments;
+            self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
+            self.learn_path_mtu();
+        }
+    }
+
+    /// Notices a change of the route to the same peer: when an error has reported it, or after a while.
+    pub(crate) fn follow_route(&self) {
+        if self.context.path_mtu_reported.load(Ordering::Relaxed)
+            || self.context.clock.now() >= self.learn_path_mtu_at.get()
+        {
+            self.learn_path_mtu();
+        }
+    }
+
+    /// Asks how long a packet may be so that the kernel need not fragment the datagram it travels in.
+    fn learn_path_mtu(&self) {
+        self.context.path_mtu_reported.store(false, Ordering::Relaxed);
+        self.learn_path_mtu_at.set(self.context.clock.now() + LEARN_PATH_MTU_EVERY_MS);
+        self.unfragmented_len.set(match self.socket.path_mtu() {
+            Some(mtu) => self.context.inner_mtu(mtu),
+            // Without a route nothing will be sent; the send itself finds out.
+            None => usize::MAX,
+        });
+    }
+
+    /// Sends the batch, or counts why not, and empties it; `read` is the buffer that the device was read into.
+    pub(crate) async fn flush(&mut self, read: &[u8]) {
+        let packets = self.batch.packets();
+        if packets == 0 {
+            return;
+        }
+        if packets == 1 || !self.send_together(read).await {
+            self.send_singly(read).await;
+        }
+        self.batch.clear();
+        self.context.clock.mark_sent();
+    }
+
+    /// Sends all packets by one call. `false` where each has to be sent on its own.
+    async fn send_together(&mut self, read: &[u8]) -> bool {
+        let segment_len = Some(self.batch.segment_len() as u16);
+        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+        let Some(pieces) = self.batch.gather(read, &mut slices) else { return false };
+        match self.send(pieces, segment_len).await {
+            Ok(()) => self.sent(self.batch.packets(), self.batch.bytes()),
+            Err(Refused::By(error)) if refuses_segments(&error) => {
+                if error.raw_os_error() == Some(libc::EIO) {
+                    self.segments_per_send = 1;
+                    self.context.segments_per_send.store(1, Ordering::Relaxed);
+                }
+                return false;
+            }
+            Err(refused) => self.lost(&refused, self.batch.packets()),
+        }
+        true
+    }
+
+    async fn send_singly(&self, read: &[u8]) {
+        let packets = self.batch.packets();
+        for index in 0..packets {
+            let len = self.batch.packet_len(index);
+            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+            let Some(pieces) = self.batch.gather_one(index, read, &mut slices) else {
+                self.context.encap.drop(EncapDrop::Malformed, 1);
+                continue;
+            };
+            match self.send(pieces, None).await {
+                Ok(()) => {
+                    self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len.get()));
+                    self.sent(1, len);
+                }
+                Err(Refused::By(error)) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                    self.lost(&Refused::By(error), 1);
+                }
+                // No other error depends on the packet, so the rest would be refused as well.
+                Err(refused) => return self.lost(&refused, packets - index),
+            }
+        }
+    }
+
+    /// Sends `pieces`, with more attempts where an error says nothing about them.
+    ///
+    /// Errors of a connected UDP socket are asynchronous: an ICMP answer to an earlier datagram is handed to the next call, which
+    /// then has moved nothing (`sock_error` in include/net/sock.h).
+    async fn send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> Result<(), Refused> {
+        let mut attempts = 0;
+        loop {
+            let error = match self.send_when_possible(pieces, segment_len).await {
+                Err(Refused::By(error)) => error,
+                done => return done,
+            };
+            self.context.errors.count(&error);
+            attempts += 1;
+            if matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) {
+                self.learn_path_mtu();
+            }
+            self.recover_socket(&error);
+            let most = match segment_len {
+                Some(_) if refuses_segments(&error) => 1,
+                _ if may_be_an_answer(&error) => ATTEMPTS_AT_ANSWERS,
+                _ => ATTEMPTS,
+            };
+            if attempts >= most {
+                return Err(Refused::By(error));
+            }
+        }
+    }
+
+    /// A full send buffer is waited for: meanwhile packets queue at the device, and the kernel drops there.
+    async fn send_when_possible(
+        &self,
+        pieces: &[IoSlice<'_>],
+        segment_len: Option<u16>,
+    ) -> Result<(), Refused> {
+        let send = || self.socket.try_send(pieces, segment_len);
+        when_possible(self.context, send, async || self.socket.writable().await).await
+    }
+
+    fn sent(&self, packets: usize, bytes: usize) {
+        let counters = &self.context.encap;
+        counters.sends.add(1);
+        counters.packets.add(packets);
+        counters.bytes.add(bytes);
+    }
+
+    fn lost(&self, refused: &Refused, packets: usize) {
+        let reason = match refused {
+            Refused::Closed => EncapDrop::Closed,
+            Refused::By(error) => reason(error),
+        };
+        self.context.encap.drop(reason, packets);
+    }
+
+    /// A socket that is bound to an interface stays bound to it when that is deleted, and does not reach another of the same name
+    /// (ENODEV in IPv4, ENETUNREACH in IPv6); one whose change of peer failed half-way has none (EDESTADDRREQ). After such errors
+    /// it is reconnected, if that is the reason, at most once a second.
+    fn recover_socket(&self, error: &io::Error) {
+        let now = self.context.clock.now();
+        if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH | libc::EDESTADDRREQ))
+            || now < self.recover_at.get()
+        {
+            return;
+        }
+        self.recover_at.set(now + RECOVER_EVERY_MS);
+        // When it fails it is tried again after another error.
+        let _ = self.context.endpoints.try_change(|endpoints| self.socket.recover(endpoints));
+    }
+}
+
+/// Whether a segmented send failed because it was segmented: a segment is longer than the route's MTU (EMSGSIZE; EINVAL before
+/// kernel 6.14), which must have become smaller, as segmented sends are never fragmented; or the interface can't take segments,
+/// having no checksum offload (EIO, udp(7)).
+fn refuses_segments(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL | libc::EIO))
+}
+
+/// Whether the network may have reported it by ICMP (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in net/ipv6/icmp.c);
+/// most of these are errors of this host's routing table as well.
+fn may_be_an_answer(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+                | libc::EPROTO
+                | libc::EACCES
+        )
+    )
+}
+
+fn reason(error: &io::Error) -> EncapDrop {
+    match error.raw_os_error() {
+        Some(
+            libc::ECONNREFUSED
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::ENETDOWN
+            | libc::ENONET
+            | libc::ENOPROTOOPT
+            | libc::EACCES,
+        ) => EncapDrop::PeerUnreachable,
+        Some(libc::EMSGSIZE) => EncapDrop::TooBig,
+        Some(libc::ENOBUFS | libc::ENOMEM) => EncapDrop::NoBufferSpace,
+        _ => EncapDrop::SendError,
+    }
+}
