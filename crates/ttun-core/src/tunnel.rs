@@ -1,22 +1,22 @@
 //! The life of a tunnel: opened, running in a thread of its own, ended.
 
-mod snapshot;
-
 use std::any::Any;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
+use std::time::SystemTime;
 
 use tokio::runtime::{Builder, Runtime};
 use ttun_packet::{SourceFilter, outer_overhead};
 
 use crate::attach::DevicePlan;
-use crate::clock::Clock;
+use crate::clock::{Clock, epoch_ms};
 use crate::counters::ErrnoCounters;
 use crate::decap::Decap;
-use crate::device::TunDevice;
+use crate::device::{TunDevice, interface_mtu};
 use crate::encap::Encap;
 use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
@@ -26,10 +26,8 @@ use crate::pump;
 use crate::reattach::{Attaching, Attachment};
 use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown, Trouble};
 use crate::socket::{self, PeerSocket};
-use crate::stats::{DecapStats, EncapStats, TunnelState, TunnelStats};
+use crate::stats::{DecapStats, DeviceStats, EncapStats, SocketStats, TunnelState, TunnelStats};
 use crate::tap::{PacketTap, TapOptions};
-
-use snapshot::Mtus;
 
 /// A running tunnel. Dropping it closes it.
 pub struct Tunnel {
@@ -61,6 +59,13 @@ struct Facts {
     gro: bool,
     receive_buffer: usize,
     send_buffer: usize,
+}
+
+/// Read from the kernel for each snapshot, and kept when the tunnel ends.
+#[derive(Clone, Copy, Default)]
+struct Mtus {
+    device: u32,
+    path: Option<usize>,
 }
 
 type EndListener = Box<dyn FnOnce(&End) + Send>;
@@ -240,6 +245,56 @@ impl Drop for Tunnel {
 }
 
 impl Shared {
+    fn stats(&self) -> TunnelStats {
+        let Self { context, facts, .. } = self;
+        let mtus = self.mtus();
+        let (index, offload) = context.device_facts.get().unwrap_or_default();
+        let (peer, endpoints) = context.endpoints.versioned();
+        let timestamp = epoch_ms(SystemTime::now());
+        TunnelStats {
+            timestamp,
+            opened_at: context.clock.opened_at(),
+            uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
+            state: self.state(),
+            device: DeviceStats { name: context.device.clone(), index, mtu: mtus.device, offload },
+            socket: SocketStats {
+                local: endpoints.local,
+                remote: endpoints.remote,
+                segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
+                gro: facts.gro,
+                receive_buffer: facts.receive_buffer,
+                send_buffer: facts.send_buffer,
+                receive_overflow: context.receive_overflow.load(Ordering::Relaxed),
+                path_mtu: mtus.path,
+                errors: context.errors.occurred(),
+            },
+            encap: context.encap.snapshot(),
+            decap: context.decap.snapshot(),
+            last_at: context.clock.received_at(timestamp, peer),
+        }
+    }
+
+    fn state(&self) -> TunnelState {
+        let (peer, _) = self.context.endpoints.versioned();
+        match self.context.clock.state(peer) {
+            TunnelState::Up if self.context.device_facts.get().is_none() => TunnelState::Waiting,
+            state => state,
+        }
+    }
+
+    fn mtus(&self) -> Mtus {
+        let Some(socket) = self.socket.upgrade() else {
+            return self.last_mtus.get().copied().unwrap_or_default();
+        };
+        // A device that was deleted has none, nor can it be asked of one in another network namespace. It goes by its number: it
+        // may have been given another name, and its own to something else.
+        let device = match self.context.device_facts.get() {
+            Some((index, _)) => interface_mtu(socket.as_fd(), index).unwrap_or(0),
+            None => 0,
+        };
+        Mtus { device, path: socket.path_mtu() }
+    }
+
     /// Adapts an automatic MTU of the device to the route to the peer. The peer has been changed already, so a failure is a
     /// problem of the tunnel, not an error of the change.
     fn follow_route(&self, socket: &PeerSocket) {
