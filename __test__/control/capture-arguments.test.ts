@@ -21,7 +21,7 @@ const WRONG: readonly (readonly [what: string, args: readonly string[], status: 
     ['an unknown tunnel', ['tun9'], 1, /^ttun: there is no tunnel tun9; running: tun0\n$/],
     ['a process without it', ['tun0', '--pid', '1'], 1, /^ttun: process 1 has no tunnel tun0, but \d+ /],
     [
-      'a file that cannot be made',
+      'a file that cannot be created',
       ['tun0', '-w', '/nowhere/x.pcap'],
       1,
       /^ttun: cannot write to \/nowhere\/x\.pcap: no such file or directory\n$/,
@@ -35,7 +35,7 @@ const WRONG: readonly (readonly [what: string, args: readonly string[], status: 
     ['no name', [], 2, /^ttun: <name> is missing/],
     ['a count of 0', ['tun0', '-c', '0'], 2, /^ttun: --count: '0' is not a number from 1 /],
     [
-      'a long snap length',
+      'a snap length that is too long',
       ['tun0', '-s', '65536'],
       2,
       /^ttun: --snap-length: '65536' is not a number from 1 to 65535 /,
@@ -45,7 +45,7 @@ const WRONG: readonly (readonly [what: string, args: readonly string[], status: 
   ];
 
 for (const [what, args, expected, message] of WRONG) {
-  test.serial(`${what} is answered by one line and exit code ${expected}`, async (t) => {
+  test.serial(`${what} gives one line and exit code ${expected}`, async (t) => {
     const { status, stdout, stderr } = await room.ttun(['capture', ...args], { site: sites.a });
     t.is(status, expected);
     t.is(stdout, '');

@@ -41,15 +41,15 @@ async function startCapture(...args: string[]): Promise<BackgroundProcess> {
   return capture;
 }
 
-/** Just so many requests, each of which is answered. */
+/** Sends exactly this many requests, each of which must be answered. */
 async function pingTimes(count: number, address: string = sites.b.inner.ipv4, size = 56): Promise<void> {
-  // With a deadline (-w), as elsewhere, it would send more of them when answers take long.
+  // With a deadline (-w) it would send more of them when replies are slow.
   const pace = ['-i', '0.01', '-W', '10'];
   const { stdout } = await sites.a.run(['ping', '-n', ...pace, '-c', `${count}`, '-s', `${size}`, address]);
   if (!stdout.includes(` ${count} received, 0% packet loss`)) throw new Error(stdout);
 }
 
-/** The packets of a file in hexadecimal, with what tcpdump says of each, but for the times. */
+/** tcpdump's view of a file, with packets in hexadecimal and without times. */
 async function packetsOf(path: string): Promise<string> {
   const { stdout } = await run(['tcpdump', '-n', '-t', '-x', '-r', path]);
   return stdout;
@@ -79,7 +79,7 @@ test.serial('a file holds the packets that tcpdump sees at the device', async (t
   t.is((await lstat(ours)).mode & 0o777, 0o600);
 });
 
-test.serial('a pipe that nobody reads does not hold up the end', async (t) => {
+test.serial('a pipe without a reader does not delay the end', async (t) => {
   const pipe = join(folder, 'pipe');
   await run(['mkfifo', pipe]);
   await using capture = room.startTtun(['capture', 'tun0', '-w', pipe], { site: sites.a });
@@ -94,7 +94,7 @@ test.serial('a pipe that nobody reads does not hold up the end', async (t) => {
   t.deepEqual(await capture.stop('SIGINT'), { status: 0, signal: null });
 });
 
-test.serial('a pcapng file holds the same, with the direction of each packet', async (t) => {
+test.serial('a pcapng file holds the same packets, with their directions', async (t) => {
   const [pcap, pcapng] = [join(folder, 'x.pcap'), join(folder, 'x.pcapng')];
   await using first = await startCapture('-w', pcap);
   await using second = await startCapture('-w', pcapng);
@@ -140,14 +140,14 @@ test.serial('Wireshark reads both formats, and the directions from pcapng', asyn
   );
 });
 
-/** A line for each packet, with these fields of Wireshark's between tabs. */
+/** One line per packet, with these Wireshark fields separated by tabs. */
 async function fieldsOf(path: string, ...fields: readonly string[]): Promise<string[]> {
   const wanted = fields.flatMap((field) => ['-e', field]);
   const { stdout } = await run(['tshark', '-r', path, '-T', 'fields', ...wanted]);
   return stdout.trim().split('\n');
 }
 
-test.serial('it ends after the wanted number of packets', async (t) => {
+test.serial('it ends after the requested number of packets', async (t) => {
   const path = join(folder, 'count.pcap');
   await using capture = await startCapture('-w', path, '--count', '5');
   await pingTimes(10);
@@ -156,7 +156,7 @@ test.serial('it ends after the wanted number of packets', async (t) => {
   t.is((await packetsOf(path)).match(/ICMP/g)?.length, 5);
 });
 
-test.serial('it keeps only as much of each packet as is wanted, and tells its length', async (t) => {
+test.serial('it truncates packets to the snap length and keeps their original lengths', async (t) => {
   const path = join(folder, 'snap.pcap');
   await using capture = await startCapture('-w', path, '-s', '32', '-c', '2');
   await pingTimes(1);
@@ -171,7 +171,7 @@ for (const [direction, kind] of [
   ['in', 'echo reply'],
   ['out', 'echo request'],
 ] as const) {
-  test.serial(`of one direction only: ${direction}`, async (t) => {
+  test.serial(`only one direction: ${direction}`, async (t) => {
     await using capture = await startCapture('-d', direction);
     await pingTimes(3);
     await capture.stop('SIGINT');
@@ -180,7 +180,7 @@ for (const [direction, kind] of [
   });
 }
 
-test.serial('without a file it prints as the tunnel itself does, which goes on with that', async (t) => {
+test.serial('without a file it prints packets as the tunnel does, which keeps printing', async (t) => {
   await using capture = await startCapture();
   await pingTimes(2);
   await waitFor('the tunnel to print', () => withoutTimes(pair.a.stdout).length === 4);
@@ -209,7 +209,7 @@ test.serial('--json prints an object for each packet', async (t) => {
   t.is(Buffer.from(data, 'base64').length, 84);
 });
 
-test.serial('-w - feeds a program, and ends when that has seen enough', async (t) => {
+test.serial('-w - feeds a program, and ends when that program ends', async (t) => {
   const command = `"$0" "$1" capture tun0 -w - | tcpdump -n -r - -c 2`;
   await using pipeline = room.start(['sh', '-c', command, process.execPath, BIN], { site: sites.a });
   await pipeline.waitForLine('capturing tun0');
@@ -229,7 +229,7 @@ test.serial('it ends with the tunnel', async (t) => {
   t.regex(capture.stderr, /^ttun: tun0 was closed\nttun: 2 packets captured$/m);
 });
 
-test.serial('and it tells when that was killed', async (t) => {
+test.serial('it reports a tunnel that was killed', async (t) => {
   await using capture = await startCapture();
   await pingTimes(1);
   await capture.waitForLine('echo reply');
@@ -238,7 +238,7 @@ test.serial('and it tells when that was killed', async (t) => {
   t.regex(capture.stderr, /^ttun: the process of tun0 ended unexpectedly\nttun: 2 packets captured$/m);
 });
 
-test.serial('a slow reader holds up nothing, and what it missed is counted', async (t) => {
+test.serial('a slow reader delays nothing, and the packets it missed are counted', async (t) => {
   await using capture = await startCapture('-w', '-');
   capture.child.stdout?.pause();
   const { sent, received } = await transferTcp({
@@ -269,7 +269,7 @@ async function peakMemory(pid: number): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]);
 }
 
-test.serial('a reader that never reads does not hold up the end', async (t) => {
+test.serial('a reader that never reads does not delay the end', async (t) => {
   await using capture = await startCapture('-w', '-');
   capture.child.stdout?.pause();
   await ping(sites.a, sites.b.inner.ipv4, { count: 2000, size: 1400, flood: true });
@@ -282,11 +282,11 @@ test.serial('a reader that never reads does not hold up the end', async (t) => {
 });
 
 test.serial(
-  'where several processes have a tunnel of that name, the one of the same namespace is meant',
+  'of several tunnels with the same name, the one in the same network namespace is captured',
   async (t) => {
     const { status, stderr } = await room.ttun(['capture', 'tun0']);
     t.is(status, 1);
-    // Root sees the tunnels of all users, so those of tests that run beside this one are among them.
+    // Root sees the tunnels of all users, including those of other tests.
     t.regex(
       stderr,
       /^ttun: \d+ processes have a tunnel tun0; choose one: --pid \d+ \(network namespace tt\S+\)(?: or \d+ \(.+\))+\n$/,
@@ -301,7 +301,7 @@ test.serial(
 );
 
 test.serial(
-  'so many captures of one tunnel, and the next is refused, and leaves its file as it was',
+  'the number of captures of one tunnel is limited, and a refused one leaves its file unchanged',
   async (t) => {
     // The tunnel's own printing is one of sixteen.
     const captures = await Promise.all(Array.from({ length: 15 }, () => connect(room.socketOf(pair.a))));

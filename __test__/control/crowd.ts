@@ -1,4 +1,4 @@
-/** A process that says that it runs many tunnels, two of which do not fare well. */
+/** A process that claims to run many tunnels, two of which have problems. */
 import { startControlServer } from '../../src/control/server.ts';
 import { hostOf, REPORT } from './host.ts';
 

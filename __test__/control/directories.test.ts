@@ -24,12 +24,12 @@ test.serial('root has one directory for the whole system', (t) => {
   );
 });
 
-test.serial('a service has the directory that systemd made for it', (t) => {
+test.serial('a service uses the directory that systemd created for it', (t) => {
   process.env['RUNTIME_DIRECTORY'] = '/run/other:/run/user/1000/ttun';
   t.is(placesForSocket()[0]?.directory, '/run/user/1000/ttun');
 });
 
-test.serial('an ordinary user has one in his session, or else in /tmp', (t) => {
+test.serial('other users have one in their session, or else in /tmp', (t) => {
   const become = process.seteuid;
   if (become === undefined) throw new Error('this is no Linux');
   become(NOBODY);
@@ -52,13 +52,13 @@ test.serial('an ordinary user has one in his session, or else in /tmp', (t) => {
 
 const strictly = (directory: string): Promise<void> => prepare({ directory, forbidden: 0o077 });
 
-test.serial('a directory is made for its owner alone', async (t) => {
+test.serial('a directory is created for its owner only', async (t) => {
   const directory = join(parent, 'made');
   await strictly(directory);
   await t.notThrowsAsync(strictly(directory), 'and is good the next time');
 });
 
-test.serial('a directory that is not ours alone is refused', async (t) => {
+test.serial('a directory that other users can access is refused', async (t) => {
   const real = join(parent, 'real');
   await mkdir(real, 0o700);
   await symlink(real, join(parent, 'link'));
@@ -74,7 +74,7 @@ test.serial('a directory that is not ours alone is refused', async (t) => {
   await t.throwsAsync(strictly(join(parent, 'theirs')), { message: 'owned by another user' });
 });
 
-test.serial('where others may only look, as systemd makes it, a socket may be', async (t) => {
+test.serial('a directory that others may only list, as systemd creates it, is accepted', async (t) => {
   const directory = join(parent, 'ttun');
   await mkdir(directory);
   await chmod(directory, 0o755);
@@ -84,7 +84,7 @@ test.serial('where others may only look, as systemd makes it, a socket may be', 
   await server.close();
 });
 
-test.serial('what is in the way of one place is no matter while there is another', async (t) => {
+test.serial('a directory that cannot be used is skipped if there is another', async (t) => {
   const inTheWay = join(parent, 'file', 'ttun');
   await mkdir(join(parent, 'file'));
   await writeFile(inTheWay, '');

@@ -23,7 +23,7 @@ test.after.always(async () => {
   await sites[Symbol.asyncDispose]();
 });
 
-/** The only example of the page that has these words. */
+/** The only example on the page with these words. */
 function example(language: string, words: string): string {
   const blocks = [...page.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, 'g'))].map(
     ([, block]) => block ?? '',
@@ -42,7 +42,7 @@ function runExample(words: string): Promise<RunResult> {
   return run(['sh', '-c', example('sh', words).replace('/run/ttun/1234.sock', socket)]);
 }
 
-test('the examples print what they are said to', async (t) => {
+test('the examples print what the page says', async (t) => {
   const { stdout: shown } = await runExample('socat');
   t.like(JSON.parse(shown), { protocol: 1, tunnels: [{ name: 'tun0' }] });
   t.is((await runExample('jq')).stdout, '0\n');
@@ -53,7 +53,7 @@ test('the examples print what they are said to', async (t) => {
   t.is(packets.match(/ICMP echo/g)?.length, 2);
 });
 
-test('the requests and errors that it shows are understood and given', async (t) => {
+test('the requests on the page are accepted, and the errors on it occur', async (t) => {
   t.like(JSON.parse(await ask(example('json', '"show"'))), { tunnels: [{ name: 'tun0' }] });
   t.like(JSON.parse(await ask(example('json', '"reload"'))), { error: { code: 'no-configuration' } });
   t.true((await ask(example('json', 'snapLength'))).startsWith('{"protocol":1,"capture":{"tunnel":"tun0",'));
@@ -61,12 +61,12 @@ test('the requests and errors that it shows are understood and given', async (t)
   t.is(await ask(unknown), example('json', 'unknown-tunnel'));
 });
 
-test('the limits that it tells are those that there are', (t) => {
+test('the limits on the page are the real ones', (t) => {
   t.true(page.includes(`more than ${LONGEST_REQUEST.toLocaleString('en')} bytes`));
   t.true(page.includes(`${MOST_CLIENTS} clients are connected already`));
 });
 
-test('every code of an error is there', async (t) => {
+test('every error code is on the page', async (t) => {
   const source = await readFile(new URL('../../src/control/protocol.ts', import.meta.url), 'utf8');
   const codes = [...source.matchAll(/^ {2}\| '([a-z-]+)'/gm)].map(([, code]) => code ?? '');
   t.true(codes.length > 8);

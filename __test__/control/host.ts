@@ -1,4 +1,4 @@
-/** A host without tunnels of its own: what the control socket tells is made up. */
+/** A host without tunnels, which returns fixed reports. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { STATS_OF_NOTHING } from '../stats-of-nothing.ts';

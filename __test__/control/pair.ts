@@ -20,7 +20,7 @@ export async function startPair(room: Room, sites: Sites, ...options: readonly s
   return pair;
 }
 
-/** Its socket is there an instant after it is attached. */
+/** The socket appears a moment after the tunnel is attached. */
 async function hasSocket(room: Room, end: BackgroundProcess): Promise<void> {
   await end.waitForLine('attached');
   await waitFor(`the socket of process ${end.pid}`, () => existsSync(room.socketOf(end)));

@@ -1,4 +1,4 @@
-/** A client that sends what it likes. */
+/** A client that sends any bytes. */
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { withLimit } from '../../testbed/wait.ts';
@@ -11,14 +11,14 @@ export function connect(path: string): Promise<Socket> {
   });
 }
 
-/** Sends it, says that there is no more, and resolves to the lines that came back until the other side ended. */
+/** Sends data, closes its half, and resolves to the lines received until the server closes the connection. */
 export async function ask(path: string, text: string | Buffer): Promise<unknown[]> {
   const socket = await connect(path);
   socket.end(text);
   return answers(socket);
 }
 
-/** All lines that come, up to the end of the connection. */
+/** All lines, up to the end of the connection. */
 export async function answers(socket: Socket): Promise<unknown[]> {
   const reading = (async () => {
     let text = '';

@@ -1,6 +1,6 @@
 /**
- * A mount namespace in which root's directory of sockets holds nothing of other tests. Network namespaces are the same as
- * everywhere.
+ * A mount namespace in which root's directory of sockets is not shared with other tests. Network namespaces are those of the
+ * host.
  */
 import { mkdir } from 'node:fs/promises';
 import { runToEnd, start } from '../../testbed/exec.ts';
@@ -18,7 +18,7 @@ export class Room implements AsyncDisposable {
 
   static async open(): Promise<Room> {
     await mkdir('/run/ttun', { recursive: true, mode: 0o700 });
-    // A slave sees the network namespaces that are named from now on, which are mounts.
+    // Named network namespaces are mounts, so a slave mount sees those created later.
     const holder = start(['unshare', '--mount', '--propagation', 'slave', 'sh', '-ec', FURNISH]);
     await holder.waitForLine('ready');
     return new Room(holder);
@@ -30,7 +30,7 @@ export class Room implements AsyncDisposable {
     return ['nsenter', `--mount=/proc/${this.#holder.pid}/ns/mnt`, ...network, ...command];
   }
 
-  /** Runs ttun to its end, whatever its exit status. */
+  /** Runs ttun to its end, with any exit status. */
   ttun(
     args: readonly string[],
     { site, ...options }: RunOptions & { readonly site?: Site } = {},

@@ -1,9 +1,9 @@
-/** A directory for the sockets of a test alone. */
+/** A directory for the sockets of one test. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export class RuntimeDirectory implements AsyncDisposable {
-  /** Not there until a process makes it. */
+  /** Does not exist until a process creates it. */
   readonly path: string;
   readonly #parent: string;
 
@@ -12,7 +12,7 @@ export class RuntimeDirectory implements AsyncDisposable {
     this.path = join(parent, 'ttun');
   }
 
-  /** This process and those that it starts from now on have their sockets in there. */
+  /** From now on this process and its children use it for their sockets. */
   static async use(): Promise<RuntimeDirectory> {
     const directory = new RuntimeDirectory(await mkdtemp('/tmp/control-test-'));
     process.env['RUNTIME_DIRECTORY'] = directory.path;

@@ -3,7 +3,7 @@ import { WriteStream } from 'node:tty';
 import test from 'ava';
 import { Screen } from '../../src/cli/screen.ts';
 
-/** What is drawn of a line of text on a terminal of that size, in that locale. */
+/** What is drawn of a line on a terminal of that size, in that locale. */
 function drawn(
   text: string,
   { columns, rows, locale }: { columns: number; rows: number; locale: string },
@@ -15,7 +15,7 @@ function drawn(
       done();
     },
   });
-  // All of a terminal that a screen looks at.
+  // The part of a terminal that a screen uses.
   const terminal: WriteStream = Object.assign(Object.create(WriteStream.prototype), {
     columns,
     rows,

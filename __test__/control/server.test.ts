@@ -31,7 +31,7 @@ async function withServer(
   }
 }
 
-test.serial('show tells of the process and its tunnels', async (t) => {
+test.serial('show describes the process and its tunnels', async (t) => {
   await withServer(
     hostOf(REPORT),
     async ({ path }) => {
@@ -54,7 +54,7 @@ test.serial('show tells of the process and its tunnels', async (t) => {
 });
 
 test.serial(
-  'the socket is named after the process, its owner alone may use it, and it goes with the server',
+  'the socket is named after the process, is accessible to its owner only, and is removed with the server',
   async (t) => {
     let path = '';
     await withServer(hostOf(), async (server) => {
@@ -67,7 +67,7 @@ test.serial(
   },
 );
 
-test.serial('requests on one connection are answered in their order', async (t) => {
+test.serial('requests on one connection are answered in order', async (t) => {
   await withServer(hostOf(REPORT), async ({ path }) => {
     const replies = await ask(path, `${SHOW}\n  \n{"protocol":1,"request":"reload"}\r\n${SHOW.trim()}`);
     t.is(replies.length, 3);
@@ -79,13 +79,13 @@ test.serial('requests on one connection are answered in their order', async (t) 
 
 const WRONG: readonly (readonly [what: string, line: string, code: string, message: RegExp])[] = [
   ['no JSON', 'show', 'invalid-request', /not a JSON object/],
-  ['bytes that are no text', '\xff\xfe\x00', 'invalid-request', /not a JSON object/],
-  ['JSON that is no object', '[1]', 'invalid-request', /not a JSON object/],
+  ['bytes that are not text', '\xff\xfe\x00', 'invalid-request', /not a JSON object/],
+  ['JSON that is not an object', '[1]', 'invalid-request', /not a JSON object/],
   ['no protocol', '{"request":"show"}', 'unsupported-protocol', /names no protocol/],
   ['another protocol', '{"protocol":2,"request":"show"}', 'unsupported-protocol', /protocol 1, not 2/],
   ['no request', '{"protocol":1}', 'unknown-request', /no name/],
   ['an unknown request', '{"protocol":1,"request":"stop"}', 'unknown-request', /no request "stop"/],
-  ['a parameter too many', '{"protocol":1,"request":"show","name":"x"}', 'invalid-request', /"name"/],
+  ['one parameter too many', '{"protocol":1,"request":"show","name":"x"}', 'invalid-request', /"name"/],
   ['no tunnel', '{"protocol":1,"request":"capture"}', 'invalid-request', /"tunnel"/],
   [
     'an unknown tunnel',
@@ -105,7 +105,7 @@ function capture(parameter: string): string {
 }
 
 for (const [what, line, code, message] of WRONG) {
-  test.serial(`${what} is answered by an error, and the next request as usual`, async (t) => {
+  test.serial(`${what} gives an error, and the next request is answered as usual`, async (t) => {
     await withServer(hostOf(REPORT), async ({ path }) => {
       const [wrong, right] = await ask(path, `${line}\n${SHOW}`);
       t.like(wrong, { protocol: 1, error: { code } });
@@ -115,19 +115,16 @@ for (const [what, line, code, message] of WRONG) {
   });
 }
 
-test.serial(
-  'a line without an end is not kept: it is answered by an error, and the connection ends',
-  async (t) => {
-    await withServer(hostOf(), async ({ path }) => {
-      const replies = await ask(path, Buffer.alloc(10_000_000, 'x'));
-      t.is(replies.length, 1);
-      t.like(replies[0], { error: { code: 'line-too-long' } });
-      t.like(await ask(path, SHOW), [{ protocol: 1 }]);
-    });
-  },
-);
+test.serial('a line that does not end gives an error, and the connection is closed', async (t) => {
+  await withServer(hostOf(), async ({ path }) => {
+    const replies = await ask(path, Buffer.alloc(10_000_000, 'x'));
+    t.is(replies.length, 1);
+    t.like(replies[0], { error: { code: 'line-too-long' } });
+    t.like(await ask(path, SHOW), [{ protocol: 1 }]);
+  });
+});
 
-test.serial('half a line, or a client that goes, disturbs nobody', async (t) => {
+test.serial('half a line, or a client that disconnects, does not affect other clients', async (t) => {
   await withServer(hostOf(), async ({ path }) => {
     const half = await connect(path);
     half.write('{"protocol":1,');
@@ -141,32 +138,29 @@ test.serial('half a line, or a client that goes, disturbs nobody', async (t) => 
   });
 });
 
-test.serial(
-  'a client that asks and never reads costs little memory, and the others are served',
-  async (t) => {
-    const large = Array.from({ length: 1000 }, (_, index) => ({ ...REPORT, name: `tunnel${index}` }));
-    let asked = 0;
-    const host: TunnelHost = {
-      reports: () => {
-        asked += 1;
-        return large;
-      },
-      find: () => undefined,
-    };
-    await withServer(host, async ({ path }) => {
-      const greedy = await connect(path);
-      greedy.pause();
-      greedy.write(SHOW.repeat(1000));
-      await waitFor('the first answer to be on its way', () => asked > 0);
-      t.like(await ask(path, SHOW), [{ protocol: 1 }]);
-      // One answer to us, and as many to it as the system's buffers take, which have less room than for two.
-      t.true(asked <= 3, `${asked} answers were made`);
-      greedy.destroy();
-    });
-  },
-);
+test.serial('a client that never reads its replies costs little memory, and others are served', async (t) => {
+  const large = Array.from({ length: 1000 }, (_, index) => ({ ...REPORT, name: `tunnel${index}` }));
+  let asked = 0;
+  const host: TunnelHost = {
+    reports: () => {
+      asked += 1;
+      return large;
+    },
+    find: () => undefined,
+  };
+  await withServer(host, async ({ path }) => {
+    const greedy = await connect(path);
+    greedy.pause();
+    greedy.write(SHOW.repeat(1000));
+    await waitFor('the first answer to be on its way', () => asked > 0);
+    t.like(await ask(path, SHOW), [{ protocol: 1 }]);
+    // One reply to us, and as many to that client as fit in socket buffers, which is less than two.
+    t.true(asked <= 3, `${asked} answers were made`);
+    greedy.destroy();
+  });
+});
 
-test.serial('so many clients are served at once, and the next is told so', async (t) => {
+test.serial('the number of clients is limited, and one too many gets an error', async (t) => {
   await withServer(hostOf(), async ({ path }) => {
     const clients = [];
     for (let index = 0; index < 32; index += 1) clients.push(await connect(path));
@@ -181,7 +175,7 @@ test.serial('so many clients are served at once, and the next is told so', async
   });
 });
 
-test.serial('reload tells what changed, or what is wrong', async (t) => {
+test.serial('reload reports what changed, or what is wrong', async (t) => {
   const changes = { added: ['a'], changed: [], removed: ['b'], unchanged: ['c'] };
   let isBroken = false;
   const host: TunnelHost = {
@@ -200,7 +194,7 @@ test.serial('reload tells what changed, or what is wrong', async (t) => {
   });
 });
 
-test.serial('a fault in the process itself is answered as such', async (t) => {
+test.serial('an internal error is reported as one', async (t) => {
   const host: TunnelHost = {
     reports: () => {
       throw new RangeError('out of luck');
@@ -212,7 +206,7 @@ test.serial('a fault in the process itself is answered as such', async (t) => {
   });
 });
 
-test.serial('closing ends the connections of clients that wait', async (t) => {
+test.serial('closing the server ends the connections of waiting clients', async (t) => {
   const server = await startControlServer(hostOf());
   const client = await connect(server.path);
   const ended = answers(client);

@@ -62,7 +62,7 @@ test.serial('it shows both ends of a tunnel and their processes', async (t) => {
   await Promise.all([a.stop('SIGINT'), b.stop('SIGINT')]);
 });
 
-test.serial('--json gives what the processes answer, as one array', async (t) => {
+test.serial('--json prints the replies of all processes as one array', async (t) => {
   const { a, b } = await startPair(room, sites, '-q');
   const { stdout } = await room.ttun(['show', '--json', 'tun0']);
   t.deepEqual(
@@ -94,7 +94,7 @@ test.serial('an unknown name is an error that lists the running tunnels', async 
   });
 });
 
-test.serial('a tunnel that was killed is not shown, and its socket is gone after that', async (t) => {
+test.serial('a tunnel that was killed is not shown, and its socket is removed', async (t) => {
   const { a, b } = await startPair(room, sites);
   await a.stop('SIGKILL');
   t.true(existsSync(room.socketOf(a)));
@@ -199,7 +199,7 @@ const WRONG: readonly (readonly [what: string, args: readonly string[], message:
 ];
 
 for (const [what, args, message] of WRONG) {
-  test(`${what} is answered by one line and exit code 2`, async (t) => {
+  test(`${what} gives one line and exit code 2`, async (t) => {
     const { status, stdout, stderr } = await room.ttun(['show', ...args]);
     t.is(status, 2);
     t.is(stdout, '');

@@ -16,7 +16,7 @@ import { RuntimeDirectory } from './runtime-directory.ts';
 let directory: RuntimeDirectory;
 test.before(async () => {
   directory = await RuntimeDirectory.use();
-  // Makes the directory.
+  // Creates the directory.
   await (await startControlServer(hostOf())).close();
 });
 test.after.always(() => directory[Symbol.asyncDispose]());
@@ -31,7 +31,7 @@ function isHere({ path }: { readonly path: string }): boolean {
   return path.startsWith(directory.path);
 }
 
-/** A process that has gone, and left the socket of a name behind. */
+/** Leaves the socket of a killed process. */
 async function leaveBehind(name: string): Promise<string> {
   const path = join(directory.path, name);
   const program = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
@@ -44,7 +44,7 @@ async function longAgo(path: string): Promise<void> {
   await utimes(path, 1, 1);
 }
 
-test.serial('every process that has a socket is asked', async (t) => {
+test.serial('every process with a socket is queried', async (t) => {
   const server = await startControlServer(hostOf(REPORT));
   t.like(await surveyHere(), {
     replies: [{ path: server.path, reply: { process: { pid: process.pid }, tunnels: [REPORT] } }],
@@ -53,38 +53,35 @@ test.serial('every process that has a socket is asked', async (t) => {
   await server.close();
 });
 
-test.serial('a socket that its process left behind is removed, and told of by nobody', async (t) => {
+test.serial('a socket whose process is gone is removed and not reported', async (t) => {
   const path = await leaveBehind('4194304.sock');
   t.deepEqual(await surveyHere(), { replies: [], silent: [] });
   t.false(existsSync(path));
 });
 
-test.serial('so is one whose number another process has by now', async (t) => {
+test.serial('a socket whose PID now belongs to another process is removed too', async (t) => {
   const path = await leaveBehind(`${process.ppid}.sock`);
   await longAgo(path);
   t.deepEqual(await surveyHere(), { replies: [], silent: [] });
   t.false(existsSync(path));
 });
 
-test.serial(
-  'but not one that may just be on its way: its process is there, and listens in an instant',
-  async (t) => {
-    const path = await leaveBehind(`${process.ppid}.sock`);
-    t.deepEqual(await surveyHere(), { replies: [], silent: [] });
-    t.true(existsSync(path));
-    await longAgo(path);
-    await surveyHere();
-  },
-);
+test.serial('a new socket is kept while its process exists, because it may be about to listen', async (t) => {
+  const path = await leaveBehind(`${process.ppid}.sock`);
+  t.deepEqual(await surveyHere(), { replies: [], silent: [] });
+  t.true(existsSync(path));
+  await longAgo(path);
+  await surveyHere();
+});
 
-test.serial('one that belongs to another user is left alone', async (t) => {
+test.serial('a socket of another user is left alone', async (t) => {
   const path = await leaveBehind('4194303.sock');
   await chown(path, 65_534, 65_534);
   t.deepEqual(await surveyHere(), { replies: [], silent: [] });
   t.true(existsSync(path));
 });
 
-test.serial('a link to a socket elsewhere is not followed', async (t) => {
+test.serial('a symbolic link to a socket is not followed', async (t) => {
   const server = await startControlServer(hostOf(REPORT));
   const link = join(directory.path, '1.sock');
   await symlink(server.path, link);
@@ -96,14 +93,14 @@ test.serial('a link to a socket elsewhere is not followed', async (t) => {
   await server.close();
 });
 
-test.serial('a process takes the place of one that had its number', async (t) => {
+test.serial('a process replaces the socket of a dead process with the same PID', async (t) => {
   await longAgo(await leaveBehind(`${process.pid}.sock`));
   const server = await startControlServer(hostOf());
   t.is(server.path, join(directory.path, `${process.pid}.sock`));
   await server.close();
 });
 
-test.serial('but not of one that lives, in another process namespace: it takes the next name', async (t) => {
+test.serial('a process takes the next name if a process of another PID namespace has its own', async (t) => {
   const elsewhere = await startControlServer(hostOf());
   const server = await startControlServer(hostOf(REPORT));
   t.is(server.path, join(directory.path, `${process.pid}-2.sock`));
@@ -113,7 +110,7 @@ test.serial('but not of one that lives, in another process namespace: it takes t
   await elsewhere.close();
 });
 
-test.serial('a socket is removed however the process ends by itself', async (t) => {
+test.serial('a socket is removed when its process exits or throws', async (t) => {
   const module = new URL('../../dist/control/server.js', import.meta.url).href;
   const program = `
     import { startControlServer } from '${module}';
@@ -141,7 +138,7 @@ test.serial('the socket does not keep a process alive', async (t) => {
   await t.notThrowsAsync(run([process.execPath, '--input-type=module', '-e', program]));
 });
 
-test.serial('a process that does not answer is told of, and the others answer', async (t) => {
+test.serial('a process that does not answer is reported, and the others are shown', async (t) => {
   const stuck = await listenSilently('1.sock');
   const server = await startControlServer(hostOf(REPORT));
   const { replies, silent } = await surveyHere();
@@ -154,12 +151,12 @@ test.serial('a process that does not answer is told of, and the others answer', 
 const NONSENSE: readonly (readonly [what: string, line: string])[] = [
   ['no JSON', 'hello'],
   ['another document', '{"protocol":1,"tunnels":[]}'],
-  ['tunnels that are none', JSON.stringify({ ...reply(), tunnels: [{ name: 'x' }] })],
-  ['figures that are none', JSON.stringify(reply()).replace('"packets":345678', '"packets":"many"')],
+  ['invalid tunnels', JSON.stringify({ ...reply(), tunnels: [{ name: 'x' }] })],
+  ['invalid statistics', JSON.stringify(reply()).replace('"packets":345678', '"packets":"many"')],
 ];
 
 for (const [what, line] of NONSENSE) {
-  test.serial(`an answer that is ${what} is not taken for one`, async (t) => {
+  test.serial(`a reply with ${what} is rejected`, async (t) => {
     const server = await answerAlways('1.sock', line);
     const { replies, silent } = await surveyHere();
     server.close();
@@ -168,7 +165,7 @@ for (const [what, line] of NONSENSE) {
   });
 }
 
-test.serial('nothing in an answer may command a terminal', async (t) => {
+test.serial('names in a reply cannot contain control sequences of terminals', async (t) => {
   const evil = reply({ ...REPORT, name: 'x\u001B[2Jy\u009B31m', remote: 'a\r\tb\nc' });
   const server = await answerAlways('1.sock', JSON.stringify(evil));
   const { replies } = await surveyHere();
@@ -177,7 +174,7 @@ test.serial('nothing in an answer may command a terminal', async (t) => {
 });
 
 test.serial(
-  'neither may the names of errors and of reasons, nor may text be written backwards',
+  'neither can names of errors and reasons, and no text can change the direction of writing',
   async (t) => {
     const { socket, encap } = STATS;
     const stats = {
@@ -198,7 +195,7 @@ test.serial(
   },
 );
 
-test.serial('an answer without an end is not read for ever', async (t) => {
+test.serial('a reply that does not end is not read for ever', async (t) => {
   const server = await listen(
     '1.sock',
     createServer((socket) => {

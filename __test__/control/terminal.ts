@@ -1,4 +1,4 @@
-/** A terminal with a person at it, as far as a program can tell: a pane of tmux. */
+/** An interactive terminal: a pane of tmux. */
 import { join } from 'node:path';
 import { run } from '../../testbed/exec.ts';
 import type { Command } from '../../testbed/exec.ts';
@@ -16,7 +16,7 @@ export class Terminal implements AsyncDisposable {
     opened += 1;
     const terminal = new Terminal(join(folder, `tmux${opened}`));
     const size = ['-x', `${columns}`, '-y', `${rows}`];
-    // A shell with job control, and without anything of whoever runs the tests.
+    // A shell with job control, and without the user's settings.
     await terminal.#tmux('-f', '/dev/null', 'new-session', '-d', ...size, 'env', 'PS1=$ ', ...SHELL);
     await terminal.waitFor(/^\$/m);
     return terminal;
@@ -47,7 +47,7 @@ export class Terminal implements AsyncDisposable {
     return this.#tmux('capture-pane', '-p', '-e');
   }
 
-  /** Waits until the screen looks like that, and returns it. */
+  /** Waits until the screen matches, and returns it. */
   async waitFor(pattern: RegExp): Promise<string> {
     let last = '';
     const look = async (): Promise<boolean> => {
@@ -60,12 +60,12 @@ export class Terminal implements AsyncDisposable {
     return last;
   }
 
-  /** Whether the cursor is seen and the usual screen is shown, as a shell needs it. */
+  /** Whether the cursor is visible and the alternate screen is off. */
   async isUsual(): Promise<boolean> {
     return (await this.#tmux('display', '-p', '#{alternate_on}#{cursor_flag}')) === '01\n';
   }
 
-  /** The process that the shell has started last and still runs. */
+  /** The last process that the shell started and that still runs. */
   async program(): Promise<number> {
     const shell = await this.#tmux('display', '-p', '#{pane_pid}');
     const { stdout } = await run(['ps', '-o', 'pid=', '--ppid', shell.trim()]);

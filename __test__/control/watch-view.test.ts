@@ -6,7 +6,7 @@ import { History } from '../../src/cli/watched.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { REPORT, STATS } from './host.ts';
 
-/** So many seconds later, with so many bytes more in each direction. */
+/** Statistics this many seconds later, with this many more bytes per direction. */
 function later(seconds: number, bytes: number): TunnelStats {
   return {
     ...STATS,

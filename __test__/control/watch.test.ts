@@ -145,7 +145,7 @@ test('the terminal is restored after an unexpected error', async (t) => {
   await isAsItWas(terminal, 1);
 });
 
-test('Ctrl-Z gives the terminal back until it is continued', async (t) => {
+test('Ctrl-Z restores the terminal until it is continued', async (t) => {
   await using room = await Room.open();
   await using terminal = await Terminal.open(folder, 100, 12);
   await terminal.enter(room.inside(WATCH));
@@ -160,7 +160,7 @@ test('Ctrl-Z gives the terminal back until it is continued', async (t) => {
   await isAsItWas(terminal, 0);
 });
 
-test('without colours where they are not wanted', async (t) => {
+test('there are no colors with NO_COLOR', async (t) => {
   await using room = await Room.open();
   await startCrowd(room).waitForLine('ready');
   await using terminal = await Terminal.open(folder, 100, 12);
@@ -179,7 +179,7 @@ function startCrowd(room: Room): ReturnType<Room['start']> {
   ]);
 }
 
-/** The shell is there again, with what was on its screen, and shows what is typed. */
+/** Checks that the shell is back with its screen, and echoes input. */
 async function isAsItWas(terminal: Terminal, status: number): Promise<void> {
   await waitFor('the usual screen', () => terminal.isUsual());
   await terminal.press('C-u');

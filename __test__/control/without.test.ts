@@ -9,7 +9,7 @@ test.before(async () => {
 });
 test.after.always(() => sites[Symbol.asyncDispose]());
 
-test('a tunnel runs without a control socket where the system tells a process nothing of itself', async (t) => {
+test('a tunnel runs without a control socket if there is no /proc', async (t) => {
   const { a, b } = sites;
   const ttun = [process.execPath, BIN, '-q', a.tun, a.outer.ipv4, '9000', b.outer.ipv4, '9000'];
   const blind = 'mount -t tmpfs none /proc; exec "$0" "$@"';

@@ -1,4 +1,4 @@
-/** The page in a headless browser, which has nothing to complain about at the end. */
+/** The page in a headless browser, without errors or warnings of the browser. */
 import type { ExecutionContext } from 'ava';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
@@ -6,7 +6,7 @@ import { startHttpServer } from '../../src/http/server.ts';
 import type { HttpServer } from '../../src/http/server.ts';
 import type { TunnelHost } from '../../src/tunnel-host.ts';
 
-/** It runs as root, without a graphics card, and asks nobody but us. */
+/** For root, without a graphics card, and without requests to other servers. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -26,7 +26,7 @@ export interface Visit {
   readonly server: HttpServer;
 }
 
-/** Serves the page, opens it, and waits until it shows something. Ends with a check of what the browser said meanwhile. */
+/** Serves the page, opens it, waits until it shows values, and checks at the end that the browser had no complaints. */
 export async function visit(
   t: ExecutionContext,
   browser: Browser,
@@ -53,7 +53,7 @@ export async function visit(
 function listen(page: Page, server: HttpServer): string[] {
   const complaints: string[] = [];
   page.on('console', (message) => {
-    // The browser itself says when the process does not answer, which tests bring about.
+    // The browser logs a process that does not answer, which is part of some tests.
     if (!message.text().includes('ERR_CONNECTION_REFUSED'))
       complaints.push(`${message.type()}: ${message.text()}`);
   });

@@ -11,7 +11,7 @@ test.before(async () => {
 });
 test.after.always(() => sites[Symbol.asyncDispose]());
 
-/** What a program in site A gets for a path. */
+/** The response to a request from site A. */
 async function read(path: string): Promise<string> {
   const program = `
     const response = await fetch('http://127.0.0.1:9750${path}');
@@ -21,7 +21,7 @@ async function read(path: string): Promise<string> {
   return (await sites.a.run([process.execPath, '--input-type=module', '-e', program])).stdout;
 }
 
-test.serial('the built program serves its one tunnel, under the name of its device', async (t) => {
+test.serial('the built program serves its only tunnel under the name of its device', async (t) => {
   const ttun = startTtun(sites.a, ['-q', '--http', '9750', ...TUNNEL]);
   t.teardown(() => ttun[Symbol.asyncDispose]());
   await ttun.waitForLine('http://127.0.0.1:9750/');
@@ -39,21 +39,24 @@ test.serial('the built program serves its one tunnel, under the name of its devi
   await t.throwsAsync(read('/stats'), { message: /ECONNREFUSED/ });
 });
 
-test.serial('a port that is taken keeps it from starting, and the one that has it runs on', async (t) => {
-  const first = startTtun(sites.a, ['-q', '--http', '9750', ...TUNNEL]);
-  t.teardown(() => first[Symbol.asyncDispose]());
-  await first.waitForLine('http://127.0.0.1:9750/');
-  const second = startTtun(sites.a, ['-q', '--http', '9750', ...TUNNEL]);
-  t.teardown(() => second[Symbol.asyncDispose]());
-  t.is((await second.exited).status, 1);
-  t.regex(
-    second.stderr,
-    /cannot serve HTTP at 127\.0\.0\.1:9750: another program listens there; see which with: ss /,
-  );
-  t.regex(await read('/metrics'), /^ttun_build_info\{/m);
-});
+test.serial(
+  'a port in use keeps it from starting, and does not affect the program that uses it',
+  async (t) => {
+    const first = startTtun(sites.a, ['-q', '--http', '9750', ...TUNNEL]);
+    t.teardown(() => first[Symbol.asyncDispose]());
+    await first.waitForLine('http://127.0.0.1:9750/');
+    const second = startTtun(sites.a, ['-q', '--http', '9750', ...TUNNEL]);
+    t.teardown(() => second[Symbol.asyncDispose]());
+    t.is((await second.exited).status, 1);
+    t.regex(
+      second.stderr,
+      /cannot serve HTTP at 127\.0\.0\.1:9750: another program listens there; see which with: ss /,
+    );
+    t.regex(await read('/metrics'), /^ttun_build_info\{/m);
+  },
+);
 
-test.serial('an address that is none is wrong usage', async (t) => {
+test.serial('an invalid address is wrong usage', async (t) => {
   const ttun = startTtun(sites.a, ['--http', '127.0.0.1:http', ...TUNNEL]);
   t.is((await ttun.exited).status, 2);
   t.regex(ttun.stderr, /'http' is not a TCP port/);

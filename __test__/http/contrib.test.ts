@@ -13,13 +13,13 @@ function metricsIn(text: string): string[] {
   return [...text.matchAll(/\b(?:ttun|process)_[a-z_]+\b/g)].map(([name]) => name);
 }
 
-/** Every value under this key, wherever in a document. */
+/** Every value with this key, anywhere in a document. */
 function valuesOf(document: unknown, key: string): unknown[] {
   if (typeof document !== 'object' || document === null) return [];
   return Object.entries(document).flatMap(([name, value]) => (name === key ? [value] : valuesOf(value, key)));
 }
 
-test('the alert rules are right, fire when they should, and name metrics that there are', async (t) => {
+test('the alert rules are valid, fire when they should, and use existing metrics', async (t) => {
   const folder = join(CONTRIB, 'prometheus');
   const { stdout } = await run(['promtool', 'check', 'rules', join(folder, 'alerts.yml')]);
   t.regex(stdout, /SUCCESS: 7 rules found/);
@@ -36,7 +36,7 @@ test('the alert rules are right, fire when they should, and name metrics that th
     t.true(tests.includes(`alertname: ${alert}\n`), alert);
 });
 
-test('the dashboard asks Prometheus what it understands, of metrics that there are', async (t) => {
+test('the queries of the dashboard are valid, and use existing metrics', async (t) => {
   const dashboard: unknown = JSON.parse(await readFile(join(CONTRIB, 'grafana', 'ttun.json'), 'utf8'));
   const expressions = valuesOf(dashboard, 'expr').map(String);
   t.true(expressions.length >= 12);

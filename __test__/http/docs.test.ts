@@ -13,13 +13,13 @@ function rowOf({ name, type, unit, labels, help }: Metric<never>): string {
   return `| \`${name}\` | ${type} | ${unit ?? '–'} | ${named === '' ? '–' : named} | ${help} |`;
 }
 
-test('docs/metrics.md lists exactly the metrics that there are, as they are', (t) => {
+test('docs/metrics.md lists exactly the existing metrics', (t) => {
   const rows = PAGE.split('\n').filter((line) => /^\| `(?:ttun|process)_/.test(line));
   t.deepEqual(rows, [...TUNNEL_METRICS.map(rowOf), ...PROCESS_METRICS.map(rowOf)]);
 });
 
-test('its questions are ones that Prometheus understands', async (t) => {
-  const section = /### Some questions(?<table>.*?)## /s.exec(PAGE)?.groups?.['table'] ?? '';
+test('its queries are valid', async (t) => {
+  const section = /### Useful queries(?<table>.*?)## /s.exec(PAGE)?.groups?.['table'] ?? '';
   const questions = [...section.matchAll(/\| `(?<question>[^`]+)` \|$/gm)].map(
     (match) => match.groups?.['question'] ?? '',
   );
@@ -27,7 +27,7 @@ test('its questions are ones that Prometheus understands', async (t) => {
   await t.notThrowsAsync(checkExpressions(questions));
 });
 
-test('its example of /stats has the properties that there are', (t) => {
+test('its example of /stats has the existing properties', (t) => {
   const example = Object(JSON.parse(/```json\n(?<json>.*?)```/s.exec(PAGE)?.groups?.['json'] ?? ''));
   t.deepEqual(Object.keys(example.process), Object.keys(readProcessStats()));
   t.deepEqual(Object.keys(example.tunnels[0]), Object.keys(OPEN));

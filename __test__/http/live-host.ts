@@ -1,4 +1,4 @@
-/** A host of real tunnels, which run in processes and namespaces of their own; it tells what they told a moment ago. */
+/** A host of real tunnels in other processes and namespaces; its reports are a moment old. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import type { RemoteTunnel } from '../../testbed/tunnel.ts';

@@ -27,7 +27,7 @@ function samplesOf(...reports: readonly TunnelReport[]): ReadonlyMap<string, str
   );
 }
 
-test('promtool finds nothing to criticise', async (t) => {
+test('promtool has no complaints', async (t) => {
   for (const reports of [[OPEN, RETRYING], [OPEN], [RETRYING], []]) {
     const { stdout, stderr } = await run(['promtool', 'check', 'metrics'], {
       input: formatMetrics(reports, FACTS),
@@ -36,7 +36,7 @@ test('promtool finds nothing to criticise', async (t) => {
   }
 });
 
-test('each figure of a tunnel is exported under its name, in base units', (t) => {
+test('each value of a tunnel is exported under its name, in base units', (t) => {
   const samples = samplesOf(OPEN);
   const expected: Readonly<Record<string, string>> = {
     'ttun_up{tunnel="office"}': '1',
@@ -76,7 +76,7 @@ test('each figure of a tunnel is exported under its name, in base units', (t) =>
   }
 });
 
-test('the process is told of under the names that all exporters use', (t) => {
+test('the process metrics have the names that all exporters use', (t) => {
   const samples = samplesOf();
   t.is(samples.get('ttun_build_info{version="1.2.3",node="20.19.0"}'), '1');
   t.is(samples.get('process_start_time_seconds'), '1700000000.5');
@@ -85,7 +85,7 @@ test('the process is told of under the names that all exporters use', (t) => {
   t.is(samples.size, 4);
 });
 
-test('a tunnel that is not open is still there, with its state and its problem', (t) => {
+test('a tunnel that is not open is exported with its state and problem', (t) => {
   const samples = samplesOf(OPEN, RETRYING);
   t.is(samples.get('ttun_up{tunnel="branch"}'), '0');
   t.is(samples.get('ttun_state{tunnel="branch",state="retrying"}'), '1');
@@ -99,7 +99,7 @@ test('exactly one state is 1', (t) => {
     ['opening', { ...OPEN, phase: 'opening', stats: null }],
     ['waiting', { ...OPEN, stats: { ...STATS, state: 'waiting' } }],
     ['up', OPEN],
-    // It has ended, and who runs it has not noticed yet.
+    // Ended, but not reported as closed yet.
     ['closed', { ...OPEN, stats: { ...STATS, state: 'closed' } }],
     ['retrying', { ...OPEN, phase: 'retrying', problem: RETRYING.problem }],
     ['closed', { ...OPEN, phase: 'closed' }],
@@ -115,7 +115,7 @@ test('exactly one state is 1', (t) => {
   }
 });
 
-test('what is not known has no sample, rather than a wrong one', (t) => {
+test('unknown values have no sample', (t) => {
   const unheard = {
     ...OPEN,
     stats: {
@@ -129,7 +129,7 @@ test('what is not known has no sample, rather than a wrong one', (t) => {
   t.notRegex(names, /ttun_last_received|ttun_device_mtu|ttun_path_mtu|ttun_problem/);
 });
 
-test('names are escaped, whatever they hold', async (t) => {
+test('names are escaped', async (t) => {
   const remote = 'a"b\\c\nd{e}=1';
   const samples = formatMetrics([{ ...OPEN, remote }], FACTS);
   t.true(samples.includes('remote="a\\"b\\\\c\\nd{e}=1"'));
@@ -137,7 +137,7 @@ test('names are escaped, whatever they hold', async (t) => {
   t.is(stdout + stderr, '');
 });
 
-test('the largest counts are written in full', (t) => {
+test('large counts are written in full', (t) => {
   const stats = { ...STATS, encap: { ...STATS.encap, bytes: Number.MAX_SAFE_INTEGER } };
   t.is(
     samplesOf({ ...OPEN, stats }).get('ttun_bytes_total{tunnel="office",direction="encap"}'),
@@ -145,7 +145,7 @@ test('the largest counts are written in full', (t) => {
   );
 });
 
-test('all samples of a metric stand together, after its one description', (t) => {
+test('all samples of a metric follow its only description', (t) => {
   const lines = formatMetrics([OPEN, RETRYING, { ...OPEN, name: 'third' }], FACTS)
     .trimEnd()
     .split('\n');

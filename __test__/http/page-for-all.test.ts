@@ -1,4 +1,4 @@
-/** The page for eyes, hands, ears and screens of all kinds. */
+/** Accessibility and responsive layout of the page. */
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -26,7 +26,7 @@ function busy(): Actor {
 /** One of each kind. */
 function variety(): Stage {
   const silent = new Actor({
-    name: 'a-name-as-long-as-names-may-be-in-a-file-of-somebody',
+    name: 'a-name-as-long-as-names-of-tunnels-may-be-in-a-config',
     remote: `${'very-long-label.'.repeat(8)}example:65535`,
   });
   silent.state = 'waiting';
@@ -50,10 +50,10 @@ async function traffic(page: Page): Promise<void> {
     .waitFor();
 }
 
-/** What axe-core finds, each with the elements concerned. */
+/** Violations that axe-core finds, with the elements concerned. */
 function violations(page: Page): Promise<readonly string[]> {
   return page.evaluate(async (source) => {
-    // By way of the debugger, which the content security policy does not concern.
+    // Through the debugger, to which the content security policy does not apply.
     // oxlint-disable-next-line no-eval -- it is how axe-core gets into the page
     const found = await (0, eval)(`${source}; axe.run()`);
     if (Object(found).passes.length < 20) throw new Error('axe-core has hardly looked');
@@ -72,7 +72,7 @@ const SCREENS = {
 
 for (const [screen, viewport] of Object.entries(SCREENS)) {
   for (const colorScheme of ['light', 'dark'] as const) {
-    test.serial(`nothing bars anyone from reading it: ${screen}, ${colorScheme}`, async (t) => {
+    test.serial(`axe-core finds no barriers: ${screen}, ${colorScheme}`, async (t) => {
       await visit(
         t,
         browser,
@@ -96,55 +96,52 @@ for (const [screen, viewport] of Object.entries(SCREENS)) {
   }
 }
 
-test.serial(
-  'everything is reached and worked by keyboard, in order, and one sees where one is',
-  async (t) => {
-    await visit(t, browser, variety(), async ({ page }) => {
-      const where = () => page.evaluate(() => document.activeElement?.textContent ?? '');
-      await traffic(page);
-      await page.keyboard.press('Tab');
-      t.is(await where(), 'office');
-      await page.keyboard.press('Enter');
-      t.is(await page.locator('h2 button').first().getAttribute('aria-expanded'), 'true');
-      t.not(
-        await page.evaluate(
-          () => getComputedStyle(document.activeElement ?? document.body, '::after').outlineStyle,
-        ),
-        'none',
-      );
+test.serial('everything can be reached and used by keyboard, in order, with a visible focus', async (t) => {
+  await visit(t, browser, variety(), async ({ page }) => {
+    const where = () => page.evaluate(() => document.activeElement?.textContent ?? '');
+    await traffic(page);
+    await page.keyboard.press('Tab');
+    t.is(await where(), 'office');
+    await page.keyboard.press('Enter');
+    t.is(await page.locator('h2 button').first().getAttribute('aria-expanded'), 'true');
+    t.not(
+      await page.evaluate(
+        () => getComputedStyle(document.activeElement ?? document.body, '::after').outlineStyle,
+      ),
+      'none',
+    );
 
-      await page.keyboard.press('Tab');
-      const chart = page.getByRole('slider', { name: 'Throughput' });
-      t.true(await chart.evaluate((element) => element === document.activeElement));
-      t.not(await chart.evaluate((element) => getComputedStyle(element).outlineStyle), 'none');
-      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: received /);
-      await page.keyboard.press('Home');
-      t.is(await chart.getAttribute('aria-valuetext'), '5 min ago: unknown');
-      await page.keyboard.press('End');
-      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^0 s ago: received /);
-      await page.keyboard.press('ArrowLeft');
-      t.is(await chart.getAttribute('aria-valuenow'), '-5');
-      await page.keyboard.press('Escape');
-      t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: received /);
+    await page.keyboard.press('Tab');
+    const chart = page.getByRole('slider', { name: 'Throughput' });
+    t.true(await chart.evaluate((element) => element === document.activeElement));
+    t.not(await chart.evaluate((element) => getComputedStyle(element).outlineStyle), 'none');
+    t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: received /);
+    await page.keyboard.press('Home');
+    t.is(await chart.getAttribute('aria-valuetext'), '5 min ago: unknown');
+    await page.keyboard.press('End');
+    t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^0 s ago: received /);
+    await page.keyboard.press('ArrowLeft');
+    t.is(await chart.getAttribute('aria-valuenow'), '-5');
+    await page.keyboard.press('Escape');
+    t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: received /);
 
+    await page.keyboard.press('Tab');
+    for (const name of [/^a-name/, /^branch$/, /^closed$/, /^stats as JSON$/, /^metrics for Prometheus$/]) {
       await page.keyboard.press('Tab');
-      for (const name of [/^a-name/, /^branch$/, /^closed$/, /^stats as JSON$/, /^metrics for Prometheus$/]) {
-        await page.keyboard.press('Tab');
-        t.regex(await where(), name);
-      }
-      await page.keyboard.press('Shift+Tab');
-      await page.keyboard.press('Shift+Tab');
-      await page.keyboard.press('Space');
-      t.is(await page.locator('h2 button').nth(3).getAttribute('aria-expanded'), 'true');
-    });
-  },
-);
+      t.regex(await where(), name);
+    }
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Space');
+    t.is(await page.locator('h2 button').nth(3).getAttribute('aria-expanded'), 'true');
+  });
+});
 
-test.serial('figures change in their places: nothing jumps', async (t) => {
+test.serial('values change in place: the layout does not shift', async (t) => {
   const office = busy();
   await visit(t, browser, new Stage(office, ...variety().actors.slice(1)), async ({ page }) => {
     await openAll(page);
-    // What follows a click is wanted; what is watched is what comes by itself.
+    // Shifts after a click are expected; only those of updates count.
     await page.evaluate(() => {
       const shifts: number[] = [];
       Object.assign(window, { shifts });
@@ -165,7 +162,7 @@ test.serial('figures change in their places: nothing jumps', async (t) => {
   });
 });
 
-test.serial('who wants no motion gets none', async (t) => {
+test.serial('there is no motion if the user prefers none', async (t) => {
   await visit(
     t,
     browser,

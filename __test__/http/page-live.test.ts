@@ -4,7 +4,7 @@ import { openPair } from '../../testbed/tunnel.ts';
 import { startBrowser, visit } from './browser.ts';
 import { LiveHost } from './live-host.ts';
 
-test('the page shows real tunnels under traffic, and a fault as it comes and goes', async (t) => {
+test('the page shows real tunnels under traffic, and a problem as it comes and goes', async (t) => {
   await using sites = await createSites();
   const pair = await openPair(sites);
   await using a = pair[0];

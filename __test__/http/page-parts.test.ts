@@ -1,4 +1,4 @@
-/** What the page is made of, where a browser is not needed to see that it is right. */
+/** Parts of the page that can be tested without a browser. */
 import test from 'ava';
 import { curveOf, roundTop } from '../../page/chart.js';
 import {
@@ -32,7 +32,7 @@ function reading(seconds: number, bytes: number, lost = 0, openedAt = STATS.open
   return { ...OPEN, stats };
 }
 
-test('quantities have three digits and the unit that suits them', (t) => {
+test('quantities have three digits and a suitable unit', (t) => {
   t.deepEqual([0, 7, 999, 999.6, 1000, 12_345, 123_456, 999_499, 999_500, 2.5e9].map(formatThroughput), [
     '0 bit/s',
     '7 bit/s',
@@ -71,7 +71,7 @@ test('durations have their two largest units', (t) => {
   t.is(formatAgo(12_000), '12 s ago');
 });
 
-test('rates come from the time of the tunnel itself, whatever the browser was busy with', (t) => {
+test('rates are computed from the uptime of the tunnel, not from the time of the browser', (t) => {
   const history = new History();
   history.add(0, reading(10, 0));
   t.is(history.now, null, 'one reading is no rate');
@@ -80,7 +80,7 @@ test('rates come from the time of the tunnel itself, whatever the browser was bu
   t.is(history.peak('sentBits'), 4000);
 });
 
-test('what is older than five minutes is forgotten', (t) => {
+test('points older than five minutes are dropped', (t) => {
   const history = new History();
   for (let second = 0; second <= 1000; second += 1)
     history.add(second * 1000, reading(second, second === 500 ? 1e9 : 0));
@@ -88,7 +88,7 @@ test('what is older than five minutes is forgotten', (t) => {
   t.true(history.points.length >= 300 && history.points.length <= 302);
 });
 
-test('a tunnel opened anew, one that is not open, and a pause break the line and make no rate', (t) => {
+test('a tunnel that was opened again, one that is not open, and a pause interrupt the line and the rates', (t) => {
   const history = new History();
   for (const [at, report] of [
     [0, reading(100, 1e6)],
@@ -116,7 +116,7 @@ test('a tunnel opened anew, one that is not open, and a pause break the line and
   t.true(history.points.every(({ rates }) => rates.sentBits >= 0));
 });
 
-test('counters that have already passed their old values after a re-opening make no rate either', (t) => {
+test('a tunnel that was opened again has no rate even if its counters are already higher than before', (t) => {
   const history = new History();
   history.add(0, reading(1, 100));
   // Opened again right after the first reading, and busier since.
@@ -126,7 +126,7 @@ test('counters that have already passed their old values after a re-opening make
   t.is(history.now?.sentBits, 8000);
 });
 
-test('growth is that of the last ten seconds', (t) => {
+test('growth is averaged over the last ten seconds', (t) => {
   const history = new History();
   t.is(history.growth(dropped), null);
   for (let second = 0; second <= 30; second += 1)
@@ -136,7 +136,7 @@ test('growth is that of the last ten seconds', (t) => {
   t.is(history.growth(dropped), 3);
 });
 
-test('a curve goes from left to right and ends at the ground', (t) => {
+test('a curve runs from left to right, and its area ends at the bottom', (t) => {
   const rates = { receivedBits: 50, sentBits: 0, receivedPackets: 0, sentPackets: 0 };
   const points = [
     { at: 0, rates, joined: false },
@@ -150,7 +150,7 @@ test('a curve goes from left to right and ends at the ground', (t) => {
   t.deepEqual(curveOf([], 'receivedBits', 0, 100), { line: '', area: '' });
 });
 
-test('the scale is a round number, and stays while it suits', (t) => {
+test('the scale is a round number, and is kept while it fits', (t) => {
   t.is(roundTop(0, 0, 10), 10);
   t.is(roundTop(11, 10, 10), 20);
   t.is(roundTop(421e6, 0, 10), 500e6);

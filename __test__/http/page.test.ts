@@ -26,7 +26,7 @@ async function shows(page: Page, selector: string, text: RegExp | string): Promi
 }
 
 test.serial(
-  'a tunnel shows its name, ends, state, and what passes in bits and packets each second',
+  'a tunnel shows its name, ends, state, and its throughput in bits and packets per second',
   async (t) => {
     const office = new Actor({});
     office.traffic = BUSY;
@@ -54,7 +54,7 @@ test.serial(
   },
 );
 
-test.serial('drops are told by reason, and stand out while they grow', async (t) => {
+test.serial('drops are shown by reason, and highlighted while they grow', async (t) => {
   const office = new Actor({});
   office.drops = { ...office.drops, decap: { ...office.drops.decap, 'source-not-allowed': 7 } };
   await visit(t, browser, new Stage(office), async ({ page }) => {
@@ -68,7 +68,7 @@ test.serial('drops are told by reason, and stand out while they grow', async (t)
   });
 });
 
-test.serial('a tunnel that is not open says why and what to type; when it opens, that goes', async (t) => {
+test.serial('a tunnel that is not open shows why and what to type, until it is open', async (t) => {
   const branch = new Actor(RETRYING);
   const stage = new Stage(new Actor({}), branch);
   await visit(t, browser, stage, async ({ page }) => {
@@ -84,7 +84,7 @@ test.serial('a tunnel that is not open says why and what to type; when it opens,
   });
 });
 
-test.serial('tunnels come, go and change places, and what is open stays open', async (t) => {
+test.serial('tunnels are added, removed and reordered, and expanded ones stay expanded', async (t) => {
   const [office, branch, lab] = [new Actor({}), new Actor({ name: 'branch' }), new Actor({ name: 'lab' })];
   const stage = new Stage(office, branch, lab);
   await visit(t, browser, stage, async ({ page }) => {
@@ -98,12 +98,12 @@ test.serial('tunnels come, go and change places, and what is open stays open', a
     await shows(page, '#announcements', 'office: removed.');
 
     stage.actors = [];
-    await shows(page, '#none', 'No tunnel runs');
+    await shows(page, '#none', 'no tunnels');
     t.is(await page.locator('.tunnel').count(), 0);
   });
 });
 
-test.serial('counters that begin again at 0 make no negative rate and no spike', async (t) => {
+test.serial('counters that start again at 0 give neither a negative rate nor a spike', async (t) => {
   const office = new Actor({});
   office.traffic = BUSY;
   await visit(t, browser, new Stage(office), async ({ page }) => {
@@ -112,13 +112,13 @@ test.serial('counters that begin again at 0 make no negative rate and no spike',
     await shows(page, '.rates', 'Received–');
     await shows(page, '.rates', /Received2\d\d Mbit\/s/);
     t.regex((await page.locator('.chart .peak').first().textContent()) ?? '', /^peak 2\d\d Mbit\/s$/);
-    // The line is broken where nothing is known.
+    // The line is interrupted where rates are unknown.
     const line = (await page.locator('.chart .line.received').first().getAttribute('d')) ?? '';
     t.is(line.match(/M/g)?.length, 2);
   });
 });
 
-test.serial('a process that is gone is said to be, and so is its return', async (t) => {
+test.serial('the page shows when the process stops answering, and when it answers again', async (t) => {
   const stage = new Stage(new Actor({}));
   await visit(t, browser, stage, async ({ page, server }) => {
     await shows(page, '#connection', /^Live$/);
@@ -139,7 +139,7 @@ test.serial('a process that is gone is said to be, and so is its return', async 
   });
 });
 
-test.serial('nobody is asked while nobody looks', async (t) => {
+test.serial('the page does not poll while it is hidden', async (t) => {
   const stage = new Stage(new Actor({}));
   await visit(t, browser, stage, async ({ page }) => {
     const hide = (hidden: boolean) =>
@@ -150,9 +150,9 @@ test.serial('nobody is asked while nobody looks', async (t) => {
     await shows(page, '.rates', '0 bit/s');
     await hide(true);
     const { questions } = stage;
-    // Longer than several polls take, by the page's own clock.
+    // Longer than several polls take, by the clock of the page.
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 3500)));
-    // One may have been on its way.
+    // One request may have been under way.
     t.true(stage.questions <= questions + 1);
     await hide(false);
     await shows(page, '#connection', 'Live');
@@ -161,7 +161,7 @@ test.serial('nobody is asked while nobody looks', async (t) => {
   });
 });
 
-test.serial('markup in a name is text', async (t) => {
+test.serial('markup in a name is shown as text', async (t) => {
   const evil = '<img src=x onerror=document.title="taken">.example:1';
   const problem = { code: 'ERR_TTUN_SYSTEM', message: evil, hint: `<script>document.title="taken"</script>` };
   const bold = new Actor({ name: '<b>x</b>', local: evil, remote: evil, device: evil });
@@ -176,7 +176,7 @@ test.serial('markup in a name is text', async (t) => {
   });
 });
 
-test.serial('packets that do not fit the route come with the command that helps', async (t) => {
+test.serial('if packets do not fit the route, the page shows the command that helps', async (t) => {
   const office = new Actor({});
   office.device = { mtu: 1500 };
   await visit(t, browser, new Stage(office), async ({ page }) => {
@@ -191,7 +191,7 @@ test.serial('packets that do not fit the route come with the command that helps'
   });
 });
 
-test.serial('another site can neither read the figures nor show the page in a frame', async (t) => {
+test.serial('another site can neither read the statistics nor show the page in a frame', async (t) => {
   const server = await startHttpServer('127.0.0.1:0', hostOf(OPEN));
   const stranger = createServer((_request, response) => {
     response.setHeader('Content-Type', 'text/html').end(`<iframe src="${server.url}"></iframe>`);

@@ -17,9 +17,9 @@ import { LiveHost } from './live-host.ts';
 
 const ALERTS = fileURLToPath(new URL('../../contrib/prometheus/alerts.yml', import.meta.url));
 
-/** Answers of Prometheus' own API. */
+/** Replies of the Prometheus API. */
 interface Prometheus {
-  /** The values of a query by the names and labels of their series. */
+  /** Results of a query by name and labels of their series. */
   readonly query: (expression: string) => Promise<Readonly<Record<string, string>>>;
   readonly get: (path: string) => Promise<object>;
 }
@@ -79,7 +79,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-test('Prometheus scrapes running tunnels, and takes the alert rules', async (t) => {
+test('Prometheus scrapes running tunnels, and loads the alert rules', async (t) => {
   await using sites = await createSites();
   const pair = await openPair(sites);
   await using a = pair[0];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../testbed/exec.ts';
 
-/** Rejects, with what promtool says, unless Prometheus understands these expressions. */
+/** Rejects with promtool's message unless these expressions are valid. */
 export async function checkExpressions(expressions: readonly string[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ttun-promtool-'));
   try {

@@ -1,8 +1,8 @@
-/** Tunnels that are only told of. */
+/** Reports of tunnels that do not exist. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 
-/** Each figure is another, so that none can stand for its neighbour unnoticed. */
+/** All values differ, so that a mix-up is noticed. */
 export const STATS: TunnelStats = {
   timestamp: 1_700_000_100_000,
   openedAt: 1_700_000_038_500,

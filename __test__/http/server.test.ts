@@ -41,7 +41,7 @@ async function ask(
   return { status: response.statusCode, headers: response.headers, body: await text(response) };
 }
 
-/** A connection on which a test speaks HTTP itself. */
+/** A raw connection. */
 async function dial(t: ExecutionContext, { url }: HttpServer): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   t.teardown(() => socket.destroy());
@@ -50,7 +50,7 @@ async function dial(t: ExecutionContext, { url }: HttpServer): Promise<Socket> {
   return socket;
 }
 
-test('/stats is what the process and all its tunnels tell, as JSON', async (t) => {
+test('/stats has the process and all tunnels as JSON', async (t) => {
   const server = await serve(t);
   const { status, headers, body } = await ask(server, '/stats');
   t.is(status, 200);
@@ -63,7 +63,7 @@ test('/stats is what the process and all its tunnels tell, as JSON', async (t) =
   t.true(document.process.timestamp >= document.process.startedAt + document.process.uptimeMs - 1000);
 });
 
-test('each answer is of the instant of its question', async (t) => {
+test('each response has current values', async (t) => {
   let name = 'first';
   const server = await serve(t, '127.0.0.1:0', { ...hostOf(), reports: () => [{ ...OPEN, name }] });
   t.regex((await ask(server, '/metrics')).body, /ttun_up\{tunnel="first"\} 1/);
@@ -74,7 +74,7 @@ test('each answer is of the instant of its question', async (t) => {
   t.is(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
 });
 
-test('HEAD is answered as GET is, without the content', async (t) => {
+test('HEAD is answered as GET is, without a body', async (t) => {
   const server = await serve(t);
   const { status, headers, body } = await ask(server, '/metrics', { method: 'HEAD' });
   t.is(status, 200);
@@ -82,7 +82,7 @@ test('HEAD is answered as GET is, without the content', async (t) => {
   t.is(body, '');
 });
 
-test('nothing can be written', async (t) => {
+test('the server is read-only', async (t) => {
   const server = await serve(t);
   for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
     const { status, headers, body } = await ask(server, '/stats', { method });
@@ -92,7 +92,7 @@ test('nothing can be written', async (t) => {
   }
 });
 
-test('a path that is not there says which ones are', async (t) => {
+test('an unknown path lists the known ones', async (t) => {
   const server = await serve(t);
   for (const path of [
     '/nothing',
@@ -109,7 +109,7 @@ test('a path that is not there says which ones are', async (t) => {
   }
 });
 
-test('a name that a stranger may have pointed here is not answered; addresses and localhost are', async (t) => {
+test("only addresses and localhost are accepted as Host, not names that may be an attacker's", async (t) => {
   const server = await serve(t);
   const { port } = new URL(server.url);
   for (const host of [
@@ -136,20 +136,20 @@ test('a name that a stranger may have pointed here is not answered; addresses an
   }
 });
 
-test('without a Host header nothing is told', async (t) => {
+test('a request without a Host header is refused', async (t) => {
   const socket = await dial(t, await serve(t));
   socket.write('GET /stats HTTP/1.0\r\n\r\n');
   t.regex(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 421/);
 });
 
-test('the name at which it was told to listen is its own', (t) => {
+test('the name that it listens at is accepted as Host', (t) => {
   t.true(isOwnHost('gateway.lan:9750', 'gateway.lan'));
   t.true(isOwnHost('Gateway.LAN', 'gateway.lan'));
   t.false(isOwnHost('gateway.lan.attacker.example:9750', 'gateway.lan'));
   t.false(isOwnHost('gateway.lan:9750', null));
 });
 
-test('answers tell browsers to run, store and share nothing of it', async (t) => {
+test('headers forbid browsers to run, store or share responses', async (t) => {
   const server = await serve(t);
   for (const path of ['/', '/page/main.js', '/metrics', '/stats', '/nothing']) {
     const { headers } = await ask(server, path, { headers: { Origin: 'http://attacker.example' } });
@@ -163,7 +163,7 @@ test('answers tell browsers to run, store and share nothing of it', async (t) =>
   }
 });
 
-test('close() ends connections that are kept open, and may be called twice', async (t) => {
+test('close() ends idle connections, and may be called twice', async (t) => {
   const server = await serve(t);
   const socket = await dial(t, server);
   socket.write('GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n');
@@ -175,7 +175,7 @@ test('close() ends connections that are kept open, and may be called twice', asy
   await t.throwsAsync(fetch(server.url));
 });
 
-test('who sends no request is cut off, and others are answered meanwhile', async (t) => {
+test('a client that sends no request is disconnected, and does not block others', async (t) => {
   const server = await serve(t);
   const slow = await dial(t, server);
   slow.write('GET /stats HTTP/1.1\r\nHost: loc');
@@ -186,7 +186,7 @@ test('who sends no request is cut off, and others are answered meanwhile', async
   t.is((await ask(server, '/stats')).status, 200);
 });
 
-test('what is no HTTP, and connections broken off, leave the server as it was', async (t) => {
+test('invalid HTTP and broken connections do not affect the server', async (t) => {
   const server = await serve(t);
   for (const nonsense of [
     '\0\u0001\u0002\r\n\r\n',
@@ -206,18 +206,18 @@ test('what is no HTTP, and connections broken off, leave the server as it was', 
   t.is((await ask(server, '/stats')).status, 200);
 });
 
-test('who asks on and on without taking the answers is cut off, and others are answered meanwhile', async (t) => {
+test('a client that pipelines requests is disconnected, and does not block others', async (t) => {
   const server = await serve(t);
   const greedy = await dial(t, server);
   const gone = once(greedy, 'close');
   greedy.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(1000));
   greedy.resume();
   await withLimit(gone, 5000, () => 'the greedy connection to end');
-  // Of one answer at the most: each has some kilobytes.
+  // One response at most: each has several kilobytes.
   t.true(greedy.bytesRead < 2 * (await ask(server, '/metrics')).body.length);
 });
 
-test('a connection that asks again once it has the answer is kept', async (t) => {
+test('a connection is kept for the next request', async (t) => {
   const server = await serve(t);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   t.teardown(() => agent.destroy());
@@ -233,7 +233,7 @@ test('a connection that asks again once it has the answer is kept', async (t) =>
   t.is(ports.size, 1);
 });
 
-test('no more than 64 connections are held at once', async (t) => {
+test('there are at most 64 connections', async (t) => {
   const server = await serve(t);
   const sockets = await Promise.all(Array.from({ length: 64 }, () => dial(t, server)));
   const extra = await dial(t, server);
@@ -244,23 +244,23 @@ test('no more than 64 connections are held at once', async (t) => {
   t.regex(String((await once(first ?? extra, 'data'))[0]), /^HTTP\/1.1 404/);
 });
 
-test('a host that fails is an error of that request alone', async (t) => {
+test('a failure of the host affects only that request', async (t) => {
   let fails = true;
   const server = await serve(t, '127.0.0.1:0', {
     ...hostOf(),
     reports() {
-      if (fails) throw new Error('no figures');
+      if (fails) throw new Error('no statistics');
       return [OPEN];
     },
   });
   const { status, body } = await ask(server, '/metrics');
   t.is(status, 500);
-  t.regex(body, /no figures/);
+  t.regex(body, /no statistics/);
   fails = false;
   t.is((await ask(server, '/metrics')).status, 200);
 });
 
-test('a hundred tunnels are told of in one answer', async (t) => {
+test('a response has all of a hundred tunnels', async (t) => {
   const reports = Array.from({ length: 100 }, (_, index) => ({ ...OPEN, name: `t${index}` }));
   const server = await serve(t, '127.0.0.1:0', hostOf(...reports));
   const { body } = await ask(server, '/metrics');
@@ -284,14 +284,14 @@ const REFUSED: readonly (readonly [listen: string, code: string, message: RegExp
 ];
 
 for (const [listen, code, message, hint] of REFUSED) {
-  test(`listening at '${listen}' is refused with what would be right`, async (t) => {
+  test(`listening at '${listen}' is refused with a hint`, async (t) => {
     const error = await t.throwsAsync<TtunError>(startHttpServer(listen, hostOf()), { code, message });
     t.true(error instanceof TtunError);
     t.regex(error?.hint ?? '', hint);
   });
 }
 
-test('a port that is taken is an error that says how to find who has it', async (t) => {
+test('a port in use is an error that says how to find its user', async (t) => {
   const other = createServer().listen(0, '127.0.0.1');
   t.teardown(() => other.close());
   await once(other, 'listening');
@@ -304,7 +304,7 @@ test('a port that is taken is an error that says how to find who has it', async 
   t.regex(error?.hint ?? '', new RegExp(`ss -ltnp 'sport = ${port}'`));
 });
 
-test('a port alone means loopback, an empty address means all', async (t) => {
+test('a port alone means loopback, and an empty address means all addresses', async (t) => {
   const loopback = await serve(t, '0');
   t.regex(loopback.url, /^http:\/\/127\.0\.0\.1:\d+\/$/);
   const all = await serve(t, ':0');

@@ -1,9 +1,9 @@
-/** A host whose tunnels do what a test says, as time goes by. */
+/** A host with simulated tunnels. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { DecapStats, EncapStats, TunnelStats } from '../../src/stats.ts';
 import { OPEN, STATS } from './reports.ts';
 
-/** What passes each second, in each direction. */
+/** Per second. */
 export interface Traffic {
   readonly packets: number;
   readonly bytes: number;
@@ -17,12 +17,12 @@ const NO_DROPS = {
 
 /** A tunnel with steady traffic. */
 export class Actor {
-  /** What is told of it, but for its figures. */
+  /** Its report, without statistics. */
   report: Omit<TunnelReport, 'stats'>;
   state: TunnelStats['state'] = 'up';
   traffic: { readonly out: Traffic; readonly in: Traffic } = { out: NO_TRAFFIC, in: NO_TRAFFIC };
   drops: { encap: EncapStats['drops']; decap: DecapStats['drops'] } = NO_DROPS;
-  /** Other figures than usual. */
+  /** Values that differ from the usual ones. */
   device: Partial<TunnelStats['device']> = {};
   socket: Partial<TunnelStats['socket']> = {};
   #openedAt = performance.now();
@@ -32,12 +32,12 @@ export class Actor {
     this.report = rest;
   }
 
-  /** Its counters begin again at 0. */
+  /** Its counters start again at 0. */
   reopen(): void {
     this.#openedAt = performance.now();
   }
 
-  tell(): TunnelReport {
+  reportNow(): TunnelReport {
     return { ...this.report, stats: this.report.phase === 'open' ? this.#stats() : null };
   }
 
@@ -80,10 +80,10 @@ export class Actor {
   }
 }
 
-/** What these actors tell; `actors` may be changed at any time. */
+/** Reports these actors, which may be changed at any time. */
 export class Stage implements TunnelHost {
   actors: readonly Actor[];
-  /** How often it was asked. */
+  /** How often reports were requested. */
   questions = 0;
 
   constructor(...actors: readonly Actor[]) {
@@ -92,7 +92,7 @@ export class Stage implements TunnelHost {
 
   reports(): readonly TunnelReport[] {
     this.questions += 1;
-    return this.actors.map((actor) => actor.tell());
+    return this.actors.map((actor) => actor.reportNow());
   }
 
   find(): undefined {}

@@ -1,13 +1,13 @@
 import test from 'ava';
 import { Backoff } from '../../src/service/supervisor.ts';
 
-test('a tunnel that can not be opened is tried again less and less often, but at least every 30 seconds', (t) => {
+test('retries become less frequent, down to one every 30 seconds', (t) => {
   const backoff = new Backoff();
   const delays = Array.from({ length: 8 }, () => backoff.afterFailure(0));
   t.deepEqual(delays, [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
 });
 
-test('after a minute of running well it begins again with a second, and not after less', (t) => {
+test('the delay is a second again after a tunnel was open for a minute, and not before', (t) => {
   const backoff = new Backoff();
   backoff.afterFailure(0);
   backoff.afterFailure(0);

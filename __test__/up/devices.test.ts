@@ -22,7 +22,7 @@ async function addressesOf(device: string): Promise<readonly string[]> {
   );
 }
 
-/** A tunnel with all that can be set up of its device. */
+/** A tunnel that sets up all of its device. */
 function made(address: string): Table {
   return {
     device: 'tunmade',
@@ -33,7 +33,7 @@ function made(address: string): Table {
 }
 
 test.serial(
-  'devices are made as the file says, made anew when it changes, and gone at the end',
+  'devices are created as the file says, created again when it changes, and deleted at the end',
   async (t) => {
     await using folder = await UpFolder.create({ tunnels: { made: made('10.0.9.1/24') } });
     await using up = folder.up(sites.a);
@@ -52,7 +52,7 @@ test.serial(
   },
 );
 
-test.serial('a device that is deleted is waited for, and its tunnel goes on with its counts', async (t) => {
+test.serial('a tunnel waits for its deleted device, and keeps its counters', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   await using other = await startOfficeAtB(sites);
   await using up = folder.up(sites.a, ['--json']);
@@ -80,7 +80,7 @@ test.serial('a device that is deleted is waited for, and its tunnel goes on with
   t.true(other.running);
 });
 
-test.serial('with reattach = false it fails instead, and is opened anew', async (t) => {
+test.serial('with reattach = false it fails instead, and is opened again', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites, { reattach: false }) } });
   await using up = folder.up(sites.a, ['--json']);
   await up.waitForLine('office: attached to tun0');

@@ -25,7 +25,7 @@ function startInTerminal(folder: UpFolder, redirect: string): BackgroundProcess 
     `${up} ${redirect} & pid=$!`,
     `trap 'kill -HUP $pid' HUP`,
     `echo $pid > ${join(folder.directory, 'pid')}`,
-    // Interrupted by the trap, wait returns before the end of the program.
+    // wait returns early when the trap interrupts it.
     `until wait $pid; status=$?; ! kill -0 $pid; do :; done`,
     `echo $status > ${join(folder.directory, 'status')}`,
   ].join('\n');
@@ -44,10 +44,10 @@ const SIGHUP = 1;
 
 for (const [where, redirect] of [
   ['all its output is there', '< /dev/tty'],
-  ['only its talk is there', '> /dev/null'],
+  ['only its messages are there', '> /dev/null'],
   ['only its input is there', '< /dev/tty > LOG 2>&1'],
 ] as const) {
-  test.serial(`it ends in good order when its terminal is closed, and ${where}`, async (t) => {
+  test.serial(`it shuts down when its terminal is closed, and ${where}`, async (t) => {
     await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
     const log = join(folder.directory, 'log');
     await using terminal = startInTerminal(folder, redirect.replace('LOG', log));
@@ -55,24 +55,24 @@ for (const [where, redirect] of [
       await waitFor('the tunnel', async () => (await read(log)).includes('attached'));
     else await terminal.waitForLine('office: attached to');
     terminal.kill('SIGKILL');
-    // By the signal, and not by an abort of Node, which would reset the terminal that is gone.
+    // By the signal: Node would abort while it resets the closed terminal.
     t.is(await statusOf(folder), 128 + SIGHUP);
     if (redirect.includes('LOG')) t.regex(await read(log), /^ttun: office: tun0 closed after/m);
   });
 }
 
-test.serial('SIGHUP in a terminal that is still there has it load its configuration anew', async (t) => {
+test.serial('SIGHUP in a terminal that is still open reloads the configuration', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   await using terminal = startInTerminal(folder, '');
   await terminal.waitForLine('office: attached to');
   process.kill(await pidOf(folder), 'SIGHUP');
   await terminal.waitForLine('configuration reloaded: 1 unchanged');
-  // The device is free again only when it has ended.
+  // The next test needs the device, which is free once this has ended.
   terminal.kill('SIGKILL');
   t.is(await statusOf(folder), 128 + SIGHUP);
 });
 
-test.serial('with all its output elsewhere, as nohup has it, it outlives the terminal', async (t) => {
+test.serial('with all its output redirected, as by nohup, it outlives the terminal', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   const log = join(folder.directory, 'log');
   await using terminal = startInTerminal(folder, `< /dev/null > ${log} 2>&1`);

@@ -26,7 +26,7 @@ function servedAt(listen: string): ConfigTables {
   return config(HOME, { http: { listen } });
 }
 
-/** Numbered datagrams, so that each is accounted for. */
+/** Numbered datagrams, so that no loss goes unnoticed. */
 const BURSTS = { count: 3000, sizes: [100, 1400] };
 
 async function startBoth(folder: UpFolder, ...args: string[]): Promise<BackgroundProcess> {
@@ -35,7 +35,7 @@ async function startBoth(folder: UpFolder, ...args: string[]): Promise<Backgroun
   return up;
 }
 
-/** Packets that tunnel `office` carried both ways, by its summary at the end. */
+/** Packets that tunnel `office` carried in each direction, from its summary. */
 async function carriedByOffice(up: BackgroundProcess): Promise<readonly number[]> {
   await up.stop('SIGINT');
   const summary = /office: .*out: ([\d,]+) packets, .* none dropped; in: ([\d,]+) packets, .* none dropped/;
@@ -44,7 +44,7 @@ async function carriedByOffice(up: BackgroundProcess): Promise<readonly number[]
 }
 
 test.serial(
-  'reloading under traffic costs an unchanged tunnel no packet, while another is opened anew',
+  'a reload under traffic loses no packet of an unchanged tunnel, while another is opened again',
   async (t) => {
     await using folder = await UpFolder.create(config());
     await using other = await startOfficeAtB(sites);
@@ -103,7 +103,7 @@ test.serial('tunnels may swap their devices and ports', async (t) => {
   t.notRegex(up.stderr, /retrying/);
 });
 
-test.serial('a tunnel is added, and one that waits to be tried again is tried at once', async (t) => {
+test.serial('a reload adds a tunnel, and retries a waiting one at once', async (t) => {
   const late = { device: 'tunlate', local: '10.0.1.1:9200', remote: '10.0.1.2:9200' };
   await using folder = await UpFolder.create({ tunnels: { late } });
   await using up = folder.up(sites.a);
@@ -115,7 +115,7 @@ test.serial('a tunnel is added, and one that waits to be tried again is tried at
   await Promise.all([up.waitForLine('late: attached to'), up.waitForLine('office: attached to')]);
 });
 
-test.serial('a configuration with a mistake, or none at all, changes nothing', async (t) => {
+test.serial('a configuration with a mistake, or a missing one, changes nothing', async (t) => {
   await using folder = await UpFolder.create(config());
   await using other = await startOfficeAtB(sites);
   await using up = await startBoth(folder);
@@ -144,7 +144,7 @@ test.serial('a configuration with a mistake, or none at all, changes nothing', a
   t.true(other.running);
 });
 
-test.serial('reloads that overlap are done one after the other', async (t) => {
+test.serial('overlapping reloads run one after the other', async (t) => {
   await using folder = await UpFolder.create(config());
   await using up = await startBoth(folder);
   await folder.write(config({ ...HOME, clampMss: false }));
@@ -155,7 +155,7 @@ test.serial('reloads that overlap are done one after the other', async (t) => {
 });
 
 test.serial(
-  'an HTTP server moves, also to all addresses of its port, and a port that is taken changes nothing',
+  'an HTTP server moves, also to all addresses of its port, and a port in use changes nothing',
   async (t) => {
     await using folder = await UpFolder.create(servedAt('127.0.0.1:9750'));
     await using up = await startBoth(folder);
@@ -216,34 +216,31 @@ test.serial(
   },
 );
 
-/** Whether it is answered with success, inside the site. */
+/** Whether a request inside the site succeeds. */
 async function answers({ a }: Sites, url: string): Promise<boolean> {
   const program = `process.exitCode = (await fetch('${url}')).ok ? 0 : 1`;
   return (await a.runToEnd([process.execPath, '--input-type=module', '-e', program])).status === 0;
 }
 
-test.serial(
-  'ttun reload says so when nothing like that runs, and asks which is meant when several do',
-  async (t) => {
-    await using folder = await UpFolder.create(config());
-    const none = await folder.reload(sites.a);
-    t.is(none.status, 1);
-    t.regex(none.stderr, /^ttun: no such ttun up is running/);
+test.serial('ttun reload fails if no process matches, or several do', async (t) => {
+  await using folder = await UpFolder.create(config());
+  const none = await folder.reload(sites.a);
+  t.is(none.status, 1);
+  t.regex(none.stderr, /^ttun: no such ttun up is running/);
 
-    await using first = await startBoth(folder);
-    await using second = folder.up(sites.a);
-    await second.waitForLine('home:');
-    const both = await folder.reload(sites.a);
-    t.is(both.status, 1);
-    t.regex(
-      both.stderr,
-      new RegExp(`^ttun: 2 processes are running: .*\\(process (?:${first.pid}|${second.pid})\\)`),
-    );
-    const one = await sites.a.runToEnd([process.execPath, BIN, 'reload', '--pid', `${first.pid}`]);
-    t.is(one.status, 0);
-    t.regex(first.stderr, /configuration reloaded/);
-    t.notRegex(second.stderr, /configuration reloaded/);
-    const wrong = await sites.a.runToEnd([process.execPath, BIN, 'reload', '--pid', 'one']);
-    t.is(wrong.status, 2);
-  },
-);
+  await using first = await startBoth(folder);
+  await using second = folder.up(sites.a);
+  await second.waitForLine('home:');
+  const both = await folder.reload(sites.a);
+  t.is(both.status, 1);
+  t.regex(
+    both.stderr,
+    new RegExp(`^ttun: 2 processes are running: .*\\(process (?:${first.pid}|${second.pid})\\)`),
+  );
+  const one = await sites.a.runToEnd([process.execPath, BIN, 'reload', '--pid', `${first.pid}`]);
+  t.is(one.status, 0);
+  t.regex(first.stderr, /configuration reloaded/);
+  t.notRegex(second.stderr, /configuration reloaded/);
+  const wrong = await sites.a.runToEnd([process.execPath, BIN, 'reload', '--pid', 'one']);
+  t.is(wrong.status, 2);
+});

@@ -25,33 +25,27 @@ function monotonicUsec({ lines }: NotifyMessage): number {
   return Number(line.slice('MONOTONIC_USEC='.length));
 }
 
-test.serial(
-  'it is ready when each tunnel was tried once, tells what changes, and that it stops',
-  async (t) => {
-    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), late: LATE } });
-    const path = join(folder.directory, 'notify');
-    await using manager = await NotifySocket.start(sites.a, path);
-    await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path });
-    await manager.message('READY=1');
-    t.deepEqual(linesOf(manager), [
-      'READY=1',
-      'STATUS=1 of 2 tunnels open; late: there is no device tunlate',
-    ]);
+test.serial('it is ready once each tunnel was tried, and reports changes and that it stops', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), late: LATE } });
+  const path = join(folder.directory, 'notify');
+  await using manager = await NotifySocket.start(sites.a, path);
+  await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path });
+  await manager.message('READY=1');
+  t.deepEqual(linesOf(manager), ['READY=1', 'STATUS=1 of 2 tunnels open; late: there is no device tunlate']);
 
-    await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
-    await manager.message('STATUS=2 of 2 tunnels open');
-    await sites.a.ip('link', 'delete', 'tunlate');
-    await manager.message(/^STATUS=1 of 2 tunnels open; late: .*tunlate/);
+  await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
+  await manager.message('STATUS=2 of 2 tunnels open');
+  await sites.a.ip('link', 'delete', 'tunlate');
+  await manager.message(/^STATUS=1 of 2 tunnels open; late: .*tunlate/);
 
-    await up.stop('SIGTERM');
-    await manager.message('STOPPING=1');
-    t.is(linesOf(manager).filter((line) => line === 'READY=1').length, 1);
-    t.is(linesOf(manager).at(-2), 'STOPPING=1');
-  },
-);
+  await up.stop('SIGTERM');
+  await manager.message('STOPPING=1');
+  t.is(linesOf(manager).filter((line) => line === 'READY=1').length, 1);
+  t.is(linesOf(manager).at(-2), 'STOPPING=1');
+});
 
 test.serial(
-  'a reload is announced, with the time, and ends with READY, whether it succeeds or not',
+  'a reload is announced with the time, and ends with READY, whether or not it succeeds',
   async (t) => {
     await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
     const name = `@ttun-test-${process.pid}`;
@@ -72,7 +66,7 @@ test.serial(
   },
 );
 
-test.serial('while its event loop turns, it tells the watchdog twice in each of its periods', async (t) => {
+test.serial('while its event loop runs, it notifies the watchdog twice per period', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   const path = join(folder.directory, 'notify');
   await using manager = await NotifySocket.start(sites.a, path);
@@ -82,12 +76,12 @@ test.serial('while its event loop turns, it tells the watchdog twice in each of 
     return found.length >= 5 && found;
   });
   const [first, last] = [pings.at(0), pings.at(4)];
-  // Timers fire late, never early: 4 pauses of 200 ms each, but for a millisecond of rounding.
+  // Timers fire late, never early: 4 intervals of 200 ms, minus rounding.
   t.true((last?.receivedUsec ?? 0) - (first?.receivedUsec ?? 0) > 3 * 200_000);
   t.true(up.running);
 });
 
-test.serial('a watchdog that watches another process is told nothing', async (t) => {
+test.serial('the watchdog of another process is not notified', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   const path = join(folder.directory, 'notify');
   await using manager = await NotifySocket.start(sites.a, path);
@@ -98,7 +92,7 @@ test.serial('a watchdog that watches another process is told nothing', async (t)
   t.false(linesOf(manager).includes('WATCHDOG=1'));
 });
 
-test.serial('however many tunnels have problems, the message is one that systemd takes', async (t) => {
+test.serial('however many tunnels have problems, the message is short enough for systemd', async (t) => {
   const tunnels = Object.fromEntries(
     Array.from({ length: 100 }, (_, index) => [
       `site${index}`,
@@ -116,7 +110,7 @@ test.serial('however many tunnels have problems, the message is one that systemd
   t.true(up.running);
 });
 
-test.serial('a problem that takes many words is cut short', (t) => {
+test.serial('a long problem is truncated', (t) => {
   const report = {
     name: 'office',
     device: 'tun0',
@@ -133,9 +127,9 @@ test.serial('a problem that takes many words is cut short', (t) => {
   t.true(status.length < 300);
 });
 
-test.serial('a service manager that cannot be reached is told once, and the tunnels run', async (t) => {
+test.serial('a service manager that cannot be reached is reported once, and the tunnels run', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
-  await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: join(folder.directory, 'nobody') });
+  await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: join(folder.directory, 'missing') });
   await up.waitForLine('office: attached to');
   await up.waitForLine('continuing without');
   t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });

@@ -7,7 +7,7 @@ import { run, runToEnd } from '../../testbed/exec.ts';
 const UNIT = new URL('../../contrib/systemd/ttun@.service', import.meta.url);
 
 let directory: string;
-/** The unit as an instance, whose programs are where they can be found: ttun need not be installed here. */
+/** An instance of the unit with existing paths, because ttun need not be installed here. */
 let instance: string;
 test.before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'ttun-unit-'));
@@ -19,19 +19,19 @@ test.before(async () => {
 });
 test.after.always(() => rm(directory, { recursive: true }));
 
-test('systemd finds nothing wrong with the unit', async (t) => {
+test('systemd accepts the unit', async (t) => {
   const { stdout, stderr } = await run(['systemd-analyze', 'verify', '--man=no', instance]);
   t.is(stdout + stderr, '');
 });
 
-test('systemd would tell of a unit with a mistake', async (t) => {
+test('systemd reports a mistake in a unit', async (t) => {
   const wrong = join(directory, 'ttun@wrong.service');
   await writeFile(wrong, (await readFile(instance, 'utf8')).replace('WatchdogSec=', 'WatchdogSeconds='));
   const { stdout, stderr } = await runToEnd(['systemd-analyze', 'verify', '--man=no', wrong]);
   t.regex(stdout + stderr, /WatchdogSeconds/);
 });
 
-test('systemd rates what the service may do as OK', async (t) => {
+test('systemd rates the exposure of the service as OK', async (t) => {
   const rate = ['systemd-analyze', 'security', '--offline=true', '--no-pager', '--threshold=25', instance];
   const { status, stdout } = await runToEnd(rate);
   t.is(status, 0, stdout);

@@ -24,34 +24,31 @@ test.after.always(() => sites[Symbol.asyncDispose]());
 const home = { device: 'tun1', local: '10.0.1.1:9100', remote: '10.0.1.2:9100' };
 const homeAtB = ['-q', 'tun1', '10.0.1.2', '9100', '10.0.1.1', '9100'];
 
-test.serial(
-  'two tunnels of one file carry packets, and each has its line of summary at the end',
-  async (t) => {
-    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), home } });
-    await using otherOffice = await startOfficeAtB(sites);
-    await using otherHome = startTtun(sites.b, homeAtB);
-    await otherHome.waitForLine('attached to');
-    await using up = folder.up(sites.a);
-    await Promise.all(['office', 'home'].map((name) => up.waitForLine(`${name}: attached to`)));
+test.serial('two tunnels of one file carry packets, and each has a summary line at the end', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), home } });
+  await using otherOffice = await startOfficeAtB(sites);
+  await using otherHome = startTtun(sites.b, homeAtB);
+  await otherHome.waitForLine('attached to');
+  await using up = folder.up(sites.a);
+  await Promise.all(['office', 'home'].map((name) => up.waitForLine(`${name}: attached to`)));
 
-    await exchangePings(sites.a, sites.b.inner.ipv4, 7);
-    await exchangePings(sites.a, HOME.b.ipv4, 11);
+  await exchangePings(sites.a, sites.b.inner.ipv4, 7);
+  await exchangePings(sites.a, HOME.b.ipv4, 11);
 
-    t.true(otherOffice.running && otherHome.running);
-    t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
-    t.is(up.stdout, '');
-    const closed = up.stderr.split('\n').filter((line) => line.includes(' closed after '));
-    t.is(closed.length, 2);
-    t.regex(
-      closed.find((line) => line.startsWith('ttun: office: ')) ?? '',
-      /^ttun: office: tun0 closed after \d+\.\d s; out: 7 packets, 588 bytes, none dropped; in: 7 packets, /,
-    );
-    t.regex(
-      closed.find((line) => line.startsWith('ttun: home: ')) ?? '',
-      /^ttun: home: tun1 closed after \d+\.\d s; out: 11 packets, 924 bytes, none dropped; in: 11 packets, /,
-    );
-  },
-);
+  t.true(otherOffice.running && otherHome.running);
+  t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
+  t.is(up.stdout, '');
+  const closed = up.stderr.split('\n').filter((line) => line.includes(' closed after '));
+  t.is(closed.length, 2);
+  t.regex(
+    closed.find((line) => line.startsWith('ttun: office: ')) ?? '',
+    /^ttun: office: tun0 closed after \d+\.\d s; out: 7 packets, 588 bytes, none dropped; in: 7 packets, /,
+  );
+  t.regex(
+    closed.find((line) => line.startsWith('ttun: home: ')) ?? '',
+    /^ttun: home: tun1 closed after \d+\.\d s; out: 11 packets, 924 bytes, none dropped; in: 11 packets, /,
+  );
+});
 
 test.serial('SIGTERM ends it as Ctrl-C does', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
@@ -62,7 +59,7 @@ test.serial('SIGTERM ends it as Ctrl-C does', async (t) => {
 });
 
 test.serial(
-  'a tunnel whose device is missing disturbs no other, and comes up by itself when it is made',
+  'a tunnel whose device is missing does not affect others, and opens when the device is created',
   async (t) => {
     const late = { device: 'tunlate', local: '10.0.1.1:9200', remote: '10.0.1.2:9200' };
     await using folder = await UpFolder.create({ tunnels: { late, office: officeAtA(sites) } });
@@ -83,7 +80,7 @@ test.serial(
   },
 );
 
-test.serial('a port that is taken is waited for', async (t) => {
+test.serial('a tunnel waits for a port in use', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   await using blocker = startTtun(sites.a, ['-q', 'tun1', '10.0.1.1', '9000', '10.0.1.2', '9000']);
   await blocker.waitForLine('attached to');
@@ -106,7 +103,7 @@ test.serial('a second ttun up of the same file waits for the devices of the firs
 });
 
 test.serial(
-  'only the tunnels that are named run, and a name that is not in the file is told with those that are',
+  'only the named tunnels run, and an unknown name is an error that lists the known ones',
   async (t) => {
     await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), home } });
     await using up = folder.up(sites.a, ['home']);
@@ -123,7 +120,7 @@ test.serial(
   },
 );
 
-test.serial('--json prints an event for whatever happens', async (t) => {
+test.serial('--json prints all events', async (t) => {
   const late = { device: 'tunnever', local: '10.0.1.1:9200', remote: '10.0.1.2:9200' };
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), late } });
   await using up = folder.up(sites.a, ['--json']);
@@ -152,7 +149,7 @@ test.serial('--json prints an event for whatever happens', async (t) => {
   );
 });
 
-test.serial('a file that cannot be read, or has mistakes, is told, and nothing is opened', async (t) => {
+test.serial('a file that cannot be read, or has mistakes, is reported, and nothing is opened', async (t) => {
   await using folder = await UpFolder.create({
     tunnels: { office: officeAtA(sites, { remote: 'nowhere' }) },
   });
@@ -166,7 +163,7 @@ test.serial('a file that cannot be read, or has mistakes, is told, and nothing i
   t.regex(missing.stderr, /^ttun: .*\/nowhere\/ttun\.toml/);
 });
 
-test.serial('an HTTP port that is taken is told before any tunnel is opened', async (t) => {
+test.serial('an HTTP port in use is reported before any tunnel is opened', async (t) => {
   await using folder = await UpFolder.create({
     http: { listen: '127.0.0.1:9750' },
     tunnels: { office: officeAtA(sites) },
@@ -178,40 +175,34 @@ test.serial('an HTTP port that is taken is told before any tunnel is opened', as
   t.regex(up.stderr, /^ttun: cannot serve HTTP at 127\.0\.0\.1:9750: another program listens there; .*\n$/);
 });
 
-test.serial(
-  '--http serves elsewhere than the file says, and an argument that makes no sense is told',
-  async (t) => {
-    await using folder = await UpFolder.create({
-      http: { listen: '127.0.0.1:9750' },
-      tunnels: { office: officeAtA(sites) },
-    });
-    await using up = folder.up(sites.a, ['--http', '9751']);
-    t.is(
-      await up.waitForLine('metrics and a page'),
-      'ttun: serving metrics and a page at http://127.0.0.1:9751/',
-    );
-    await up.stop('SIGINT');
-    await using wrong = folder.up(sites.a, ['--http', 'nowhere']);
-    t.deepEqual(await wrong.exited, { status: 2, signal: null });
-    t.regex(wrong.stderr, /^ttun: cannot serve HTTP: 'nowhere' .* \(see ttun up --help\)\n$/);
-  },
-);
+test.serial('--http overrides the file, and an invalid address is reported', async (t) => {
+  await using folder = await UpFolder.create({
+    http: { listen: '127.0.0.1:9750' },
+    tunnels: { office: officeAtA(sites) },
+  });
+  await using up = folder.up(sites.a, ['--http', '9751']);
+  t.is(
+    await up.waitForLine('metrics and a page'),
+    'ttun: serving metrics and a page at http://127.0.0.1:9751/',
+  );
+  await up.stop('SIGINT');
+  await using wrong = folder.up(sites.a, ['--http', 'nowhere']);
+  t.deepEqual(await wrong.exited, { status: 2, signal: null });
+  t.regex(wrong.stderr, /^ttun: cannot serve HTTP: 'nowhere' .* \(see ttun up --help\)\n$/);
+});
 
-test.serial(
-  'a bug that ends it shows as an exit code of its own, after which a service is started again',
-  async (t) => {
-    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
-    const bug = join(folder.directory, 'bug.mjs');
-    await writeFile(bug, "process.on('SIGUSR2', () => { throw new Error('a bug'); });");
-    await using up = folder.up(sites.a, [], { NODE_OPTIONS: `--import ${bug}` });
-    await up.waitForLine('office: attached to');
-    up.kill('SIGUSR2');
-    t.deepEqual(await up.exited, { status: 70, signal: null });
-    t.regex(up.stderr, /Error: a bug/);
-  },
-);
+test.serial('a bug has an exit code of its own, after which a service is restarted', async (t) => {
+  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
+  const bug = join(folder.directory, 'bug.mjs');
+  await writeFile(bug, "process.on('SIGUSR2', () => { throw new Error('a bug'); });");
+  await using up = folder.up(sites.a, [], { NODE_OPTIONS: `--import ${bug}` });
+  await up.waitForLine('office: attached to');
+  up.kill('SIGUSR2');
+  t.deepEqual(await up.exited, { status: 70, signal: null });
+  t.regex(up.stderr, /Error: a bug/);
+});
 
-test.serial('what works, but is hardly meant so, is said as a warning', async (t) => {
+test.serial('a likely mistake is reported as a warning', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   await chmod(folder.config, 0o666);
   await using up = folder.up(sites.a);
@@ -222,7 +213,7 @@ test.serial('what works, but is hardly meant so, is said as a warning', async (t
   await up.waitForLine('office: attached to');
 });
 
-test.serial('a reload that is asked for while it ends changes nothing about the end', async (t) => {
+test.serial('a reload during shutdown has no effect', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   await using up = folder.up(sites.a);
   await up.waitForLine('office: attached to');

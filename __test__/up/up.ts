@@ -1,4 +1,4 @@
-/** `ttun up` in a site, by a configuration file that the test writes. */
+/** `ttun up` in a site, with a configuration file that the test writes. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ export interface ConfigTables {
   readonly tunnels: Readonly<Record<string, Table>>;
 }
 
-/** A directory of its own for each test, with the configuration in it, and a place for control sockets that no other test uses. */
+/** A directory for the configuration and the control sockets of one test. */
 export class UpFolder implements AsyncDisposable {
   readonly directory: string;
   readonly config: string;
@@ -40,12 +40,12 @@ export class UpFolder implements AsyncDisposable {
     await writeFile(this.config, text, { mode: 0o600 });
   }
 
-  /** Starts `ttun up` by this configuration. */
+  /** Starts `ttun up` with this configuration. */
   up(site: Site, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): BackgroundProcess {
     return site.start([process.execPath, BIN, 'up', '-c', this.config, ...args], { env });
   }
 
-  /** `ttun reload` for what was started by this configuration. */
+  /** Runs `ttun reload` for the process with this configuration. */
   reload(site: Site, ...args: string[]): Promise<RunResult> {
     return site.runToEnd([process.execPath, BIN, 'reload', '-c', this.config, ...args]);
   }
@@ -55,12 +55,12 @@ export class UpFolder implements AsyncDisposable {
   }
 }
 
-/** The tunnel between the TUN devices that the sites come with, as site A configures it. */
+/** Site A's end of the tunnel between the TUN devices of the sites. */
 export function officeAtA({ a, b }: Sites, more: Table = {}): Table {
   return { device: a.tun, local: `${a.outer.ipv4}:9000`, remote: `${b.outer.ipv4}:9000`, ...more };
 }
 
-/** Its other end, run for itself. */
+/** The other end, as a process of its own. */
 export async function startOfficeAtB({ a, b }: Sites): Promise<BackgroundProcess> {
   const other = startTtun(b, ['-q', b.tun, b.outer.ipv4, '9000', a.outer.ipv4, '9000']);
   await other.waitForLine('attached to');
@@ -68,8 +68,8 @@ export async function startOfficeAtB({ a, b }: Sites): Promise<BackgroundProcess
 }
 
 /**
- * Sends so many echo requests, each when the one before was answered, so that exactly so many packets pass either way: ping(8) by
- * itself sends more than it was asked for where answers are slow.
+ * Sends this many echo requests one after the other, so that exactly this many packets pass in each direction: ping(8) itself may
+ * send more when replies are slow.
  */
 export async function exchangePings(site: Site, address: string, count: number): Promise<void> {
   for (let sent = 0; sent < count; sent += 1) {
@@ -79,7 +79,7 @@ export async function exchangePings(site: Site, address: string, count: number):
   }
 }
 
-/** Events that were printed so far on standard output, as `--json` has them. */
+/** The events printed so far with `--json`. */
 export function eventsOf(up: BackgroundProcess): readonly Table[] {
   return up.stdout
     .split('\n')
@@ -87,7 +87,7 @@ export function eventsOf(up: BackgroundProcess): readonly Table[] {
     .map((line): Table => JSON.parse(line));
 }
 
-/** Strings, numbers and arrays of strings are written alike in JSON and in TOML. */
+/** Strings, numbers and arrays of strings look the same in JSON and TOML. */
 function toToml({ http, tunnels }: ConfigTables): string {
   const tables = [
     ...(http === undefined ? [] : [['http', http] as const]),

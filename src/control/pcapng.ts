@@ -1,30 +1,30 @@
 /**
- * Packets in the pcapng format (draft-ietf-opsawg-pcapng), as they go over the control socket: unlike pcap it tells the direction of
- * each packet and how many were lost.
+ * The pcapng format (draft-ietf-opsawg-pcapng), in which captures are sent over the control socket: unlike pcap it has the direction
+ * of each packet, and the number of lost ones.
  */
 import type { BindingPacket } from '../../binding.cjs';
 
-export const BLOCK = { section: 0x0a0d_0d0a, interface: 1, statistics: 5, packet: 6 } as const;
+const BLOCK = { section: 0x0a0d_0d0a, interface: 1, statistics: 5, packet: 6 } as const;
 
-/** Bytes of a packet's block before its data: type, length, interface, time of 64 bits, captured and original length. */
-export const PACKET_HEADER = 28;
+/** Bytes of a packet block before its data: type, length, interface, timestamp, captured and original length. */
+const PACKET_HEADER = 28;
 
 /** The first two bits of `epb_flags`. */
-export const DIRECTION = { inbound: 1, outbound: 2 } as const;
+const DIRECTION = { inbound: 1, outbound: 2 } as const;
 
-/** Packets that begin with their IPv4 or IPv6 header. */
+/** Packets begin with their IPv4 or IPv6 header. */
 export const LINKTYPE_RAW = 101;
 
 const BYTE_ORDER_MAGIC = 0x1a2b_3c4d;
 const OPTION = { application: 4, name: 2, flags: 2, received: 4, dropped: 5 } as const;
 const END_OF_OPTIONS = Buffer.alloc(4);
 
-/** What comes before the packets. */
+/** The blocks before the first packet. */
 export function beginPcapng(application: string, device: string, snapLength: number): Buffer {
   const section = Buffer.alloc(16);
   section.writeUInt32LE(BYTE_ORDER_MAGIC, 0);
   section.writeUInt16LE(1, 4);
-  // The length of the section is not known.
+  // The length of the section is unknown.
   section.fill(0xff, 8);
   const link = Buffer.alloc(8);
   link.writeUInt16LE(LINKTYPE_RAW, 0);
@@ -35,7 +35,7 @@ export function beginPcapng(application: string, device: string, snapLength: num
   ]);
 }
 
-/** Built in one piece, as there may be very many. */
+/** Written into a single buffer, because there may be many packets. */
 export function packetBlocks(packets: readonly BindingPacket[]): Buffer {
   const size = packets.reduce((sum, { data }) => sum + packetBlockLength(data.length), 0);
   const blocks = Buffer.allocUnsafe(size);
@@ -44,7 +44,7 @@ export function packetBlocks(packets: readonly BindingPacket[]): Buffer {
   return blocks;
 }
 
-/** How many packets were captured and how many were not, until now. */
+/** The numbers of captured and lost packets so far. */
 export function statisticsBlock(captured: number, lost: number): Buffer {
   const body = Buffer.alloc(12);
   writeTime(body, 4, Date.now());
@@ -57,7 +57,7 @@ export function statisticsBlock(captured: number, lost: number): Buffer {
   );
 }
 
-/** The flags with their option's header, and the end of options. */
+/** Bytes of the flags option and of the end of options. */
 const PACKET_OPTIONS = 12;
 
 function packetBlockLength(captured: number): number {
@@ -105,12 +105,12 @@ function option(code: number, value: Buffer): Buffer {
   return whole;
 }
 
-/** Everything begins at a multiple of four bytes. */
-export function padded(length: number): number {
+/** Everything is aligned to four bytes. */
+function padded(length: number): number {
   return Math.ceil(length / 4) * 4;
 }
 
-/** Microseconds since the epoch, the upper 32 bits first. */
+/** Writes microseconds since the epoch, upper 32 bits first. */
 function writeTime(target: Buffer, offset: number, ms: number): void {
   const microseconds = Math.floor(ms * 1000);
   target.writeUInt32LE(Math.floor(microseconds / 2 ** 32), offset);
@@ -123,24 +123,23 @@ function uint64(value: number): Buffer {
   return bytes;
 }
 
-// Reads what `pcapng.ts` writes, as it comes in.
-
 export type Packet = Omit<BindingPacket, 'data'> & { readonly data: Buffer };
 
-/** The stream is not what a capture sends. */
+/** The stream is not a capture as written here. */
 export class MalformedCapture extends Error {}
 
+/** Reads a capture as written here, chunk by chunk. */
 export class PcapngReader {
-  /** How many packets were read until now. */
+  /** Packets read so far. */
   captured = 0;
-  /** How many packets were lost until now, as the sender tells from time to time and at the end. */
+  /** Packets lost so far, by the last statistics block. */
   lost = 0;
-  /** Whether the last block was that with the figures, which a complete capture ends with. */
+  /** Whether the last block held statistics, as at the end of a complete capture. */
   isComplete = false;
   #rest: Buffer = Buffer.alloc(0);
 
   /**
-   * The blocks that are complete now, and the packets in them.
+   * Returns the blocks that this chunk completes, and the packets in them.
    *
    * @throws MalformedCapture
    */
@@ -173,7 +172,7 @@ export class PcapngReader {
 /** Type and length. */
 const BLOCK_HEADER = 8;
 const SHORTEST_BLOCK = 12;
-/** The largest IP packet, with room for the block around it. */
+/** The largest IP packet and the block around it. */
 const LONGEST_BLOCK = 70_000;
 
 function readPacket(block: Buffer): Packet {
@@ -190,10 +189,10 @@ function readPacket(block: Buffer): Packet {
   };
 }
 
-/** The flags, the end of the options, and the length once more. */
+/** Bytes of the flags option, the end of options, and the trailing length. */
 const OPTIONS = 16;
 
-/** Behind the interface, the time, the option before it, and its own header. */
+/** Offset of the lost packets: after the header, interface and timestamp, the option before it, and the header of its own. */
 const LOST = 8 + 12 + 12 + 4;
 
 function readLost(block: Buffer): number {
