@@ -74,7 +74,7 @@ test.serial(
 
     await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
     await up.waitForLine('late: attached to tunlate', { timeoutMs: 40_000 });
-    t.is(up.lines.filter((line) => line.includes('there is no device')).length, 1, 'it is told once');
+    t.is(up.lines.filter((line) => line.includes('there is no device')).length, 1, 'it is reported once');
     t.true(otherOffice.running);
     t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
   },

@@ -12,9 +12,9 @@ import { toProblem } from '../tunnel-host.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
 
 export type TunnelEvent =
-  /** The tunnel is open, or its device is back. */
+  /** The tunnel is open, or has no problem any more. */
   | { readonly kind: 'opened'; readonly tunnel: string; readonly stats: TunnelStats }
-  /** The tunnel is open, but cannot carry packets until its device is back; then `opened` follows. */
+  /** The tunnel is open, but has a problem, such as a deleted device; `opened` follows once that is gone. */
   | { readonly kind: 'impaired'; readonly tunnel: string; readonly error: TtunError }
   /** The tunnel cannot be opened until the name of its peer is resolved; retrying. Emitted once per problem. */
   | { readonly kind: 'waiting'; readonly tunnel: string; readonly error: TtunError }
@@ -105,7 +105,7 @@ export class Supervisor {
 /** Well below the 90 s that systemd allows a service to start. */
 const START_LIMIT_MS = 5000;
 
-/** The packet path reports neither the loss nor the return of a device, so tunnels are polled. */
+/** The packet path does not report problems such as a deleted device, so tunnels are polled. */
 const POLL_MS = 500;
 
 function compare(
