@@ -2,7 +2,6 @@
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { domainToASCII } from 'node:url';
-import type { LocalEndpoint, RemoteEndpoint } from './options.ts';
 
 /** A numeric address in its canonical spelling. */
 export interface IpAddress {
@@ -19,6 +18,17 @@ export interface Endpoint {
   /** 1 to 65,535. */
   readonly port: number;
 }
+
+/** Where the tunnel's own socket is; `null` leaves the address to the routing table. */
+export interface LocalEndpoint {
+  readonly address: IpAddress | null;
+  readonly port: number;
+}
+
+/** Where the peer is: an address, or a name that is still to be resolved. */
+export type RemoteEndpoint =
+  | { readonly address: IpAddress; readonly name?: undefined; readonly port: number }
+  | { readonly name: string; readonly address?: undefined; readonly port: number };
 
 /** A value that means nothing here. `message` says what is wrong with it, `hint` what would be right. */
 export class InvalidValue extends Error {

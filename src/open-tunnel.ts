@@ -33,13 +33,22 @@ export async function openTunnel(
   settings.signal?.throwIfAborted();
   const { remote } = options;
   if (remote.name === undefined) return openTo(remote.address, options, settings);
-  // Loaded only where there is a name: most tunnels go without, and are to start quickly.
-  const { openToName } = await import('./peer.ts');
-  return openToName({ ...options, remote }, settings);
+  // Loaded only for a name: most tunnels have none, and should start quickly.
+  const { PeerSearch, waitForName } = await import('./peer.ts');
+  const peer = { name: remote.name, port: remote.port, local: options.local };
+  const address = await waitForName(peer, settings);
+  const tunnel = await openTo(address, options, settings);
+  const search = new PeerSearch(peer, address, {
+    packetsToSend: () => tunnel.stats().encap.received,
+    setRemote: (endpoint) => tunnel.setRemote(endpoint),
+    setPeerProblem: (problem) => tunnel.setPeerProblem(problem),
+  });
+  tunnel.followState((state) => void search.look(state));
+  return tunnel;
 }
 
 /** Opens a tunnel to the peer at `address`. */
-export async function openTo(
+async function openTo(
   address: IpAddress,
   options: ResolvedOptions,
   { signal }: CreateTunnelSettings,

@@ -1,5 +1,5 @@
 /** The options of a tunnel, as they are written and as they are understood. `config/` has what is right for each. */
-import type { IpAddress } from './address.ts';
+import type { LocalEndpoint, RemoteEndpoint } from './address.ts';
 
 /**
  * What a tunnel is made of; the same names in TypeScript, TOML and JSON. Every property is checked; one that is not known is
@@ -101,17 +101,6 @@ export interface ResolvedOptions {
   readonly interface: ResolvedInterface | null;
   readonly offload: Readonly<Required<OffloadOptions>>;
 }
-
-/** Where the tunnel's own socket is; `null` leaves the address to the routing table. */
-export interface LocalEndpoint {
-  readonly address: IpAddress | null;
-  readonly port: number;
-}
-
-/** Where the peer is: an address, or a name that is still to be resolved. */
-export type RemoteEndpoint =
-  | { readonly address: IpAddress; readonly name?: undefined; readonly port: number }
-  | { readonly name: string; readonly address?: undefined; readonly port: number };
 
 export interface ResolvedInterface {
   readonly create: boolean;

@@ -1,33 +1,11 @@
-/** Tunnels to a peer that is known by name: its address is found before the tunnel is opened, and again when it is silent. */
+/** A peer that is known by name: its address is found before the tunnel is opened, and again when the peer is silent. */
 import { lookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkEnds, checkRemoteAddress, formatIpAddress, InvalidValue, parseIpAddress } from './address.ts';
-import type { Endpoint, IpAddress } from './address.ts';
+import type { Endpoint, IpAddress, LocalEndpoint } from './address.ts';
 import { asTtunError, TtunError } from './errors.ts';
-import { openTo } from './open-tunnel.ts';
-import type { OpenTunnel } from './open-tunnel.ts';
-import type { LocalEndpoint, RemoteEndpoint, ResolvedOptions } from './options.ts';
 import type { TunnelState } from './stats.ts';
 import type { CreateTunnelSettings } from './tunnel.ts';
-
-type NamedRemote = Extract<RemoteEndpoint, { readonly name: string }>;
-
-export async function openToName(
-  options: ResolvedOptions & { readonly remote: NamedRemote },
-  settings: CreateTunnelSettings,
-): Promise<OpenTunnel> {
-  const { local, remote } = options;
-  const peer = { name: remote.name, port: remote.port, local };
-  const address = await waitForName(peer, settings);
-  const tunnel = await openTo(address, options, settings);
-  const search = new PeerSearch(peer, address, {
-    packetsToSend: () => tunnel.stats().encap.received,
-    setRemote: (endpoint) => tunnel.setRemote(endpoint),
-    setPeerProblem: (problem) => tunnel.setPeerProblem(problem),
-  });
-  tunnel.followState((state) => void search.look(state));
-  return tunnel;
-}
 
 // Finds the peer again when it is silent: its name may have got another address.
 

@@ -1,9 +1,6 @@
 /** The tunnel as users of the package hold it. */
 import type { EventEmitter } from 'node:events';
-import { resolveOptions } from './config/resolve-options.ts';
 import type { TtunError } from './errors.ts';
-import { openTunnel } from './open-tunnel.ts';
-import type { TunnelOptions } from './options.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
 
@@ -16,23 +13,6 @@ export interface CreateTunnelSettings {
    * error, with code `ERR_TTUN_NAME_NOT_RESOLVED`, says why; opening goes on trying.
    */
   readonly onWaiting?: ((reason: TtunError) => void) | undefined;
-}
-
-/**
- * Attaches to a TUN device, opens the socket, and starts to carry packets both ways.
- *
- * When the remote end is given by a name that can't be resolved yet, it is tried again, after 1 s at first and every 30 s in
- * the end, until it can be or the signal is aborted.
- *
- * Rejects with a `TtunError` that says why the tunnel cannot be opened, or with the signal's reason when it is aborted
- * before the tunnel is open; nothing is left open in either case.
- */
-export async function createTunnel(
-  options: TunnelOptions,
-  settings: CreateTunnelSettings = {},
-): Promise<Tunnel> {
-  settings.signal?.throwIfAborted();
-  return openTunnel(resolveOptions(options), settings);
 }
 
 /**

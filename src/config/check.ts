@@ -1,7 +1,8 @@
 /** Tunnels that are right each for itself, but of which one could not run beside the other. */
 import { formatEndpoint, formatIpAddress } from '../address.ts';
+import type { LocalEndpoint } from '../address.ts';
 import { isNetworkItself, overlap, parseNetwork, rangeOf } from '../network.ts';
-import type { LocalEndpoint, ResolvedOptions } from '../options.ts';
+import type { ResolvedOptions } from '../options.ts';
 import type { KeyPath } from './document.ts';
 import type { Finding } from './validate.ts';
 

@@ -6,9 +6,9 @@ import { closeSync, constants, existsSync, openSync, readFileSync } from 'node:f
 import { release, userInfo } from 'node:os';
 import { promisify } from 'node:util';
 import { formatIpAddress } from '../address.ts';
+import type { LocalEndpoint } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import { loadBinding } from '../native.ts';
-import type { LocalEndpoint } from '../options.ts';
 import { settingOf, settingPath } from './facts.ts';
 import type { HostFacts, InputChain, Kernel, PortRange, User, PathFacts } from './facts.ts';
 

@@ -4,11 +4,11 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { SocketAddress } from 'node:net';
 import type { BindingInterface, BindingRoute } from '../../binding.cjs';
 import { ipBytes } from '../address.ts';
-import type { IpAddress } from '../address.ts';
+import type { IpAddress, LocalEndpoint } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import { loadedBinding } from '../native.ts';
 import { overlap, parseNetwork } from '../network.ts';
-import type { LocalEndpoint, ResolvedOptions } from '../options.ts';
+import type { ResolvedOptions } from '../options.ts';
 import { resolveName } from '../peer.ts';
 import type {
   ReturnRoute,
