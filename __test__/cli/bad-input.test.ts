@@ -6,7 +6,7 @@ import { BIN, startTtun } from '../../testbed/tunnel.ts';
 
 const SEED = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'] as const;
 const [DEVICE, LOCAL, PORT, REMOTE] = SEED;
-/** An ordinary user who owns nothing but what the tests give him: nobody. */
+/** The user nobody, who owns only what the tests give them. */
 const USER = '65534';
 
 let sites: Sites;
@@ -22,7 +22,7 @@ function ttun(...args: string[]): Promise<RunResult> {
   return sites.a.runToEnd([process.execPath, BIN, ...args]);
 }
 
-/** `/dev/net/tun` as a test wants it to be, seen by the program alone. */
+/** The state of `/dev/net/tun`, as the program sees it. */
 type TunNode = 'as usual' | 'closed to users' | 'missing';
 
 const MAKE_TUN_NODE: Readonly<Record<TunNode, string>> = {
@@ -32,8 +32,8 @@ const MAKE_TUN_NODE: Readonly<Record<TunNode, string>> = {
 };
 
 /**
- * Wraps a command so that it runs as the ordinary user. It may read any file, as the checkout may lie where this user may
- * not go; that does not let it open a device for writing.
+ * Wraps a command so that it runs as that user. It may read any file, as the user may have no access to the checkout; that does not
+ * allow it to open a device for writing.
  */
 function asUser(command: readonly string[], node: TunNode = 'as usual'): string[] {
   const prepare = `mount -t tmpfs none /dev/net && ${MAKE_TUN_NODE[node]} && exec "$@"`;
@@ -46,7 +46,7 @@ function ttunAsUser(args: readonly string[], node?: TunNode): Promise<RunResult>
   return sites.a.runToEnd(asUser([process.execPath, BIN, ...args], node));
 }
 
-/** Each is one line that says what is wrong and what to type. */
+/** Each answer is one line that says what is wrong and how to correct it. */
 const REFUSED: readonly (readonly [what: string, args: readonly string[], status: number, line: RegExp])[] = [
   [
     'a missing argument',
@@ -56,7 +56,7 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
   ],
   ['no argument', [], 2, /^ttun: no arguments given; usage: ttun <tun> .* \(see ttun --help\)$/],
   [
-    'what is no address',
+    'an invalid address',
     [DEVICE, '10.0.1', PORT, REMOTE, PORT],
     2,
     /^ttun: <local-ip>: '10\.0\.1' is not an IPv4 address; write four numbers/,
@@ -98,7 +98,7 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
     1,
     /^ttun: tap0 is a TAP device.*; .*ip tuntap add dev tap0 mode tun$/,
   ],
-  ['a device that is no TUN', ['veth0', ...SEED.slice(1)], 1, /^ttun: veth0 is not a TUN device; /],
+  ['a device that is not a TUN device', ['veth0', ...SEED.slice(1)], 1, /^ttun: veth0 is not a TUN device; /],
   [
     'an address of another host',
     [DEVICE, '10.0.1.77', PORT, REMOTE, PORT],
@@ -133,7 +133,7 @@ function assertRefused(
   t.regex(result.stderr, line);
 }
 
-test.serial('a busy device and a port in use are named', async (t) => {
+test.serial('a busy device and a port in use are reported', async (t) => {
   await using first = startTtun(sites.a, SEED);
   await first.waitForLine('attached to tun0');
   assertRefused(
@@ -148,13 +148,13 @@ test.serial('a busy device and a port in use are named', async (t) => {
   );
 });
 
-test.serial('after each refusal the device can be attached to', async (t) => {
+test.serial('the device is free after each failure', async (t) => {
   await ttun(DEVICE, '10.0.1.77', PORT, REMOTE, PORT);
   await using tunnel = startTtun(sites.a, SEED);
   await t.notThrowsAsync(tunnel.waitForLine('attached to tun0'));
 });
 
-test.serial("an ordinary user may use the device that belongs to him, and not another user's", async (t) => {
+test.serial("an ordinary user may use their own device, but not another user's", async (t) => {
   await using tunnel = sites.a.start(asUser([process.execPath, BIN, 'mine', ...SEED.slice(1)]));
   await tunnel.waitForLine('attached to mine');
   const refused = await ttunAsUser(['theirs', LOCAL, '9001', REMOTE, PORT]);
@@ -162,7 +162,7 @@ test.serial("an ordinary user may use the device that belongs to him, and not an
   t.deepEqual(await tunnel.stop('SIGINT'), { status: 0, signal: null });
 });
 
-test('a port that only root may bind is named', async (t) => {
+test('a port that only root may bind is reported', async (t) => {
   assertRefused(
     t,
     await ttunAsUser(['mine', LOCAL, '80', REMOTE, PORT]),
@@ -170,12 +170,12 @@ test('a port that only root may bind is named', async (t) => {
   );
 });
 
-test('a /dev/net/tun that this user may not open is named', async (t) => {
+test('a /dev/net/tun that this user may not open is reported', async (t) => {
   const result = await ttunAsUser(['mine', ...SEED.slice(1)], 'closed to users');
   assertRefused(t, result, /^ttun: this user may not open \/dev\/net\/tun; /);
 });
 
-test('a missing /dev/net/tun is named', async (t) => {
+test('a missing /dev/net/tun is reported', async (t) => {
   const result = await ttunAsUser(['mine', ...SEED.slice(1)], 'missing');
   assertRefused(t, result, /^ttun: this system has no \/dev\/net\/tun; .*modprobe tun/);
 });

@@ -6,10 +6,10 @@ import { runToEnd } from '../../testbed/exec.ts';
 import type { BackgroundProcess } from '../../testbed/exec.ts';
 import { BIN, startTtun } from '../../testbed/tunnel.ts';
 import { waitFor } from '../../testbed/wait.ts';
-import { Desk } from './shells.ts';
+import { ShellUser } from './shells.ts';
 
 let sites: Sites;
-let desk: Desk;
+let user: ShellUser;
 let tunnel: BackgroundProcess;
 test.before(async () => {
   sites = await createSites();
@@ -19,11 +19,11 @@ test.before(async () => {
   await waitFor('the tunnel to be visible', async () => {
     return (await sites.a.runToEnd([process.execPath, BIN, 'show', 'lan7'])).status === 0;
   });
-  desk = await Desk.set(sites.a, ['office.toml', 'plant.toml']);
+  user = await ShellUser.create(sites.a, ['office.toml', 'plant.toml']);
 });
 test.after.always(async () => {
   await tunnel.stop('SIGINT');
-  await desk[Symbol.asyncDispose]();
+  await user[Symbol.asyncDispose]();
   await sites[Symbol.asyncDispose]();
 });
 
@@ -54,7 +54,7 @@ const OFFERS: readonly (readonly [line: string, offered: readonly string[]])[] =
 for (const shell of ['bash', 'zsh', 'fish'] as const) {
   test(`${shell} completes commands, options, their values and devices`, async (t) => {
     for (const [line, offered] of OFFERS) {
-      t.deepEqual(await desk.offered(shell, line), [...offered].sort(), line);
+      t.deepEqual(await user.offered(shell, line), [...offered].sort(), line);
     }
   });
 }

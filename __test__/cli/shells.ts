@@ -1,4 +1,4 @@
-/** What shells offer at the end of a line, after they have read the script that ttun prints for them. */
+/** What shells offer at the end of a line with the script that ttun prints for them. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +7,8 @@ import { BIN } from '../../testbed/tunnel.ts';
 
 export type Shell = 'bash' | 'zsh' | 'fish';
 
-/** A user at work in a site: an empty home, a folder of files, and ttun on the PATH. */
-export class Desk implements AsyncDisposable {
+/** The environment of a user in a site: an empty home directory, a folder of files, and ttun in the PATH. */
+export class ShellUser implements AsyncDisposable {
   readonly folder: string;
   readonly #site: Site;
 
@@ -17,10 +17,10 @@ export class Desk implements AsyncDisposable {
     this.folder = folder;
   }
 
-  /** @param files that are in the folder */
-  static async set(site: Site, files: readonly string[]): Promise<Desk> {
-    const root = await mkdtemp(join(tmpdir(), 'ttun-desk-'));
-    const desk = new Desk(site, root);
+  /** @param files in the folder */
+  static async create(site: Site, files: readonly string[]): Promise<ShellUser> {
+    const root = await mkdtemp(join(tmpdir(), 'ttun-user-'));
+    const user = new ShellUser(site, root);
     await mkdir(join(root, 'bin'));
     await mkdir(join(root, 'work'));
     await writeFile(join(root, 'bin', 'ttun'), `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`, {
@@ -28,16 +28,16 @@ export class Desk implements AsyncDisposable {
     });
     for (const file of files) await writeFile(join(root, 'work', file), '');
     for (const shell of ['bash', 'zsh', 'fish']) {
-      await writeFile(join(root, `script.${shell}`), await desk.#run(['ttun', 'completion', shell]));
+      await writeFile(join(root, `script.${shell}`), await user.#run(['ttun', 'completion', shell]));
     }
-    return desk;
+    return user;
   }
 
   /** The words that the shell offers for the last one of `line`, sorted. */
   async offered(shell: Shell, line: string): Promise<string[]> {
     const script = join(this.folder, `script.${shell}`);
     const printed = await this.#run(ASK[shell](script, line));
-    // fish adds a description, and repeats the option of a value.
+    // fish adds descriptions; zsh and fish repeat the option before its value.
     const words = printed.split('\n').map((word) => word.replace(/\t.*/, '').replace(/^--[\w-]+=/, ''));
     return [...new Set(words)].filter((word) => word !== '').sort();
   }
@@ -72,7 +72,7 @@ const ASK: Readonly<Record<Shell, (script: string, line: string) => string[]>> =
   ],
 };
 
-/** The function that bash would call, with what bash would give it. */
+/** Calls the completion function as bash does. */
 const ASK_BASH = `
   source "$1"
   [[ $(complete -p ttun) == 'complete -F _ttun ttun' ]] || exit 1
@@ -81,17 +81,14 @@ const ASK_BASH = `
   printf '%s\\n' "\${COMPREPLY[@]}"
 `;
 
-/** bash breaks words at = too, which are words then. */
+/** bash also splits words at =, which become words themselves. */
 function asBashSplits(line: string): string[] {
   return line
     .split(' ')
     .flatMap((word) => word.split(/(=)/).filter((part, index) => part !== '' || index === 0));
 }
 
-/**
- * zsh completes only in its line editor, so one is run in a terminal of its own, where Tab is pressed. What is added to the
- * matches is written down.
- */
+/** zsh completes only in its line editor, so one is run in a terminal, where Tab is pressed and the added matches are recorded. */
 const ASK_ZSH = `
   zmodload zsh/zpty
   export matches=$(mktemp -p $HOME)

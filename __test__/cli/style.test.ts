@@ -3,7 +3,7 @@ import { styleFor } from '../../src/terminal.ts';
 
 const TERMINAL = { isTTY: true };
 
-/** Runs `action` with these variables in place of those of the environment. */
+/** Runs `action` with these environment variables. */
 function withEnvironment<T>(variables: Record<string, string>, action: () => T): T {
   const before = { ...process.env };
   for (const name of ['NO_COLOR', 'TERM']) delete process.env[name];
@@ -38,7 +38,7 @@ test.serial('NO_COLOR and dumb terminals are respected', (t) => {
   }
 });
 
-test.serial('an empty NO_COLOR means nothing', (t) => {
+test.serial('an empty NO_COLOR is ignored', (t) => {
   t.not(
     withEnvironment({ NO_COLOR: '', TERM: 'xterm' }, () => styleFor(TERMINAL)('cyan', 'Out')),
     'Out',

@@ -14,14 +14,14 @@ for (const [typed, meant] of [
   ['pu', 'up'],
   ['docter', 'doctor'],
 ] as const) {
-  test(`${typed} was meant to be ${meant}`, (t) => t.is(suggest(typed, COMMANDS), meant));
+  test(`${meant} is suggested for ${typed}`, (t) => t.is(suggest(typed, COMMANDS), meant));
 }
 
 for (const typed of ['status', 'tun0', 'x', '', 'stop', 'list']) {
-  test(`'${typed}' is like no command`, (t) => t.is(suggest(typed, COMMANDS), null));
+  test(`no command is suggested for '${typed}'`, (t) => t.is(suggest(typed, COMMANDS), null));
 }
 
-test('of several likely words the likeliest is suggested', (t) => {
+test('the most similar word is suggested', (t) => {
   t.is(suggest('allowedSource', ['allowedSourcePorts', 'allowedSources']), 'allowedSourcePorts');
   t.is(suggest('remot', ['mode', 'remote', 'remove']), 'remote');
 });

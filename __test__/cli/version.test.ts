@@ -14,7 +14,7 @@ async function packageVersion(): Promise<string> {
   return version;
 }
 
-test('--version tells the version in its first line, then the build, Node and the kernel', async (t) => {
+test('--version prints the version, then the build, Node and the kernel', async (t) => {
   const { stdout, stderr } = await run([process.execPath, BIN, '--version']);
   const [first, native, system, ...rest] = stdout.split('\n');
   t.is(first, `ttun ${await packageVersion()}`);
@@ -28,7 +28,7 @@ test('--version tells the version in its first line, then the build, Node and th
   t.is((await run([process.execPath, BIN, '-V'])).stdout, stdout);
 });
 
-test('--version --json tells the same to programs', async (t) => {
+test('--version --json prints the same as JSON', async (t) => {
   const { stdout } = await run([process.execPath, BIN, '--version', '--json']);
   const version = await packageVersion();
   t.like(JSON.parse(stdout), {
@@ -40,7 +40,7 @@ test('--version --json tells the same to programs', async (t) => {
   });
 });
 
-test('where the native part does not load, --version still tells the rest, and why', async (t) => {
+test('without a native part, --version still prints the rest, and the reason', async (t) => {
   const folder = await newFolder(t);
   await putTtun(folder);
   const { status, stdout, stderr } = await ttun(folder, ['--version', '--json']);
