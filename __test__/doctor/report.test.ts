@@ -60,11 +60,11 @@ for (const [what, args, line] of [
     ['a/b'],
     /^ttun: \[device\]: "a\/b" is not a name that an interface can have; .*\(see ttun doctor --help\)\n$/,
   ],
-  ['two devices', ['tun0', 'tun1'], /^ttun: 'tun1' is one argument too many; /],
+  ['two devices', ['tun0', 'tun1'], /^ttun: unexpected argument 'tun1'; /],
   [
     'a file and a device',
     ['-c', 'ttun.toml', 'tun0'],
-    /^ttun: --config examines all tunnels of the file; leave out 'tun0' or --config /,
+    /^ttun: --config examines all tunnels of the file; omit 'tun0' or --config /,
   ],
   ['an unknown option', ['--fast'], /^ttun: there is no option --fast /],
 ] as const) {

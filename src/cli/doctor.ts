@@ -1,12 +1,7 @@
 import { InvalidValue, parseDeviceName } from '../address.ts';
-import { diagnose, subjectsOfDevice, subjectsOfFile, subjectsOfHost } from '../doctor/diagnosis.ts';
-import type { HostFacts, Subject } from '../doctor/facts.ts';
-import { countOf, formatDiagnosis, toDocument } from '../doctor/report.ts';
-import { TtunError } from '../errors.ts';
-import { isUnicode, sayError, styleFor } from '../terminal.ts';
+import { isUnicode, styleFor } from '../terminal.ts';
 import { parseArguments, UsageError } from './args.ts';
 import type { CommandSpec } from './args.ts';
-import { describeError } from './text.ts';
 
 export const SPEC = {
   name: 'doctor',
@@ -53,27 +48,18 @@ export async function run(args: readonly string[]): Promise<number> {
     throw new UsageError(`--config examines all tunnels of the file; omit '${device}' or --config`);
   }
   if (device !== undefined) checkName(device);
-  try {
-    const diagnosis = await diagnose(chooser(config, device));
-    const { sections } = diagnosis;
-    const page = { style: styleFor(process.stdout), unicode: isUnicode() };
-    const text = json ? JSON.stringify(toDocument(diagnosis), null, 2) : formatDiagnosis(diagnosis, page);
-    process.stdout.write(`${text}\n`);
-    return countOf(sections, 'problem') + countOf(sections, 'warning') > 0 ? 1 : 0;
-  } catch (error) {
-    if (!(error instanceof TtunError)) throw error;
-    sayError(describeError(error));
-    return 1;
-  }
-}
-
-function chooser(
-  config: string | undefined,
-  device: string | undefined,
-): (host: HostFacts) => Promise<Subject[]> {
-  if (config !== undefined) return () => subjectsOfFile(config);
-  if (device !== undefined) return () => subjectsOfDevice(device);
-  return subjectsOfHost;
+  // Loaded here, not for the help and for completion.
+  const { diagnose, subjectsOfDevice, subjectsOfFile, subjectsOfHost } =
+    await import('../doctor/diagnosis.ts');
+  const { countOf, formatDiagnosis, toDocument } = await import('../doctor/report.ts');
+  const diagnosis = await diagnose((host) => {
+    if (config !== undefined) return subjectsOfFile(config);
+    return device === undefined ? subjectsOfHost(host) : subjectsOfDevice(device);
+  });
+  const page = { style: styleFor(process.stdout), unicode: isUnicode() };
+  const text = json ? JSON.stringify(toDocument(diagnosis), null, 2) : formatDiagnosis(diagnosis, page);
+  process.stdout.write(`${text}\n`);
+  return countOf(diagnosis.sections, 'problem') + countOf(diagnosis.sections, 'warning') > 0 ? 1 : 0;
 }
 
 function checkName(device: string): void {

@@ -1,4 +1,3 @@
-import { runLab } from '../lab/index.ts';
 import { parseArguments } from './args.ts';
 import type { CommandSpec } from './args.ts';
 
@@ -29,7 +28,9 @@ export const SPEC = {
   },
 } as const satisfies CommandSpec;
 
-export function run(args: readonly string[]): Promise<number> {
+export async function run(args: readonly string[]): Promise<number> {
   const { keep = false, json = false } = parseArguments(SPEC, args).values;
+  // Loaded here, not for the help and for completion.
+  const { runLab } = await import('../lab/index.ts');
   return runLab({ keep, json });
 }

@@ -29,7 +29,7 @@ export async function runTunnel(command: TunnelCommand): Promise<number> {
   } catch (error) {
     await server?.close();
     if (signal.aborted) return 0;
-    return reportFailureToOpen(error);
+    throw usageErrorFrom(error);
   }
   const startPrinting = await loadingPrinter;
   // Before the tunnel is reported as attached, so that every later packet is printed or counted.
@@ -75,12 +75,10 @@ export async function startControl(
   }
 }
 
-function reportFailureToOpen(error: unknown): number {
-  if (!(error instanceof TtunError)) throw error;
-  // Those of the tunnel were checked before, so this is about --http.
-  if (error.code === 'ERR_TTUN_INVALID_OPTIONS') throw new UsageError(describeError(error));
-  sayError(describeError(error));
-  return 1;
+/** Invalid options are arguments such as --http, as those of tunnels were checked before. Returns other errors unchanged. */
+export function usageErrorFrom(error: unknown): unknown {
+  const isInvalid = error instanceof TtunError && error.code === 'ERR_TTUN_INVALID_OPTIONS';
+  return isInvalid ? new UsageError(describeError(error)) : error;
 }
 
 function reportAttached(tunnel: OpenTunnel): void {

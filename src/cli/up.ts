@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { findConfigFile, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/parse.ts';
-import { TtunError } from '../errors.ts';
 import { loadBinding } from '../native.ts';
 import { Service } from '../service/service.ts';
 import type { Plan, ServiceEvent } from '../service/service.ts';
@@ -14,15 +13,13 @@ import {
   endSoon,
   isTerminalGone,
   say,
-  sayError,
 } from '../terminal.ts';
 import { didYouMean } from '../text.ts';
 import { KeepAlive } from '../tunnel-emitter.ts';
 import { parseArguments, UsageError } from './args.ts';
 import type { CommandSpec } from './args.ts';
 import { printJson, printMessage } from './events.ts';
-import { startControl } from './run-tunnel.ts';
-import { describeError } from './text.ts';
+import { startControl, usageErrorFrom } from './run-tunnel.ts';
 
 export const SPEC = {
   name: 'up',
@@ -64,23 +61,25 @@ export const SPEC = {
 } as const satisfies CommandSpec;
 
 export async function run(args: readonly string[]): Promise<number> {
-  const { values, operands } = parseArguments(SPEC, args);
-  const { json = false, ...choice } = values;
-  const listener = json ? printBoth() : printMessage;
+  const { values, operands: names } = parseArguments(SPEC, args);
+  const { config, http, json = false } = values;
+  // Names that are no longer in the file after a reload are tunnels that were removed.
+  const asRequested = ({ listen, tunnels }: Plan): Plan => ({
+    listen: http ?? listen,
+    tunnels: new Map([...tunnels].filter(([name]) => names.length === 0 || names.includes(name))),
+  });
   try {
     // Without the native part there is no use in retrying.
     await loadBinding();
-    const file = new PlanFile({ ...choice, names: operands });
-    const plan = await file.loadFirst();
-    const service = new Service({ load: () => file.load(), listener });
-    await runService(service, plan, file.path);
+    const path = resolve(findConfigFile(config));
+    const plan = await load(path);
+    for (const name of names) if (!plan.tunnels.has(name)) throw unknownTunnel(name, plan);
+    const listener = json ? printBoth() : printMessage;
+    const service = new Service({ load: async () => asRequested(await load(path)), listener });
+    await runService(service, asRequested(plan), path);
     return 0;
   } catch (error) {
-    if (!(error instanceof TtunError)) throw error;
-    // The file is valid at this point, so this is about an argument.
-    if (error.code === 'ERR_TTUN_INVALID_OPTIONS') throw new UsageError(describeError(error));
-    sayError(describeError(error));
-    return 1;
+    throw usageErrorFrom(error);
   }
 }
 
@@ -122,47 +121,6 @@ function printBoth(): (event: ServiceEvent) => void {
   };
 }
 
-// The configuration file, or the part of it that was asked for.
-
-/** Arguments about the configuration. */
-export interface Choice {
-  /** Path of the file; by default, the one in the working directory. */
-  readonly config?: string;
-  /** Where HTTP is served; overrides the file. */
-  readonly http?: string;
-  /** The tunnels to run; all if empty. */
-  readonly names: readonly string[];
-}
-
-export class PlanFile {
-  readonly path: string;
-  readonly #choice: Choice;
-
-  /** @throws TtunError when no file was named and there is none, or more than one */
-  constructor(choice: Choice) {
-    this.path = resolve(findConfigFile(choice.config));
-    this.#choice = choice;
-  }
-
-  /** @throws UsageError when a tunnel on the command line is not in the file */
-  async loadFirst(): Promise<Plan> {
-    const plan = await load(this.path);
-    for (const name of this.#choice.names) if (!plan.tunnels.has(name)) throw unknownTunnel(name, plan);
-    return this.#part(plan);
-  }
-
-  /** The current content. A tunnel that is on the command line but no longer in the file was removed. */
-  async load(): Promise<Plan> {
-    return this.#part(await load(this.path));
-  }
-
-  #part(plan: Plan): Plan {
-    const { http, names } = this.#choice;
-    const chosen = [...plan.tunnels].filter(([name]) => names.length === 0 || names.includes(name));
-    return { listen: http ?? plan.listen, tunnels: new Map(chosen) };
-  }
-}
-
 /** Reports warnings on each load, as they are about the current content. */
 async function load(path: string): Promise<Plan> {
   const { http, tunnels, warnings } = await loadConfig(path);
@@ -182,7 +140,7 @@ function unknownTunnel(name: string, { tunnels }: Plan): UsageError {
  *
  * @returns a signal that aborts when the process is to end, with the name of the system's signal as the reason
  */
-export function endOrReload(reload: () => void): AbortSignal {
+function endOrReload(reload: () => void): AbortSignal {
   const hangUp = new AbortController();
   process.on('SIGHUP', () => {
     if (isTerminalGone()) hangUp.abort('SIGHUP');
