@@ -72,7 +72,7 @@ test.serial('a tunnel that is not open shows why and what to type, until it is o
   const branch = new Actor(RETRYING);
   const stage = new Stage(new Actor({}), branch);
   await visit(t, browser, stage, async ({ page }) => {
-    await shows(page, '.problem', 'there is no device tun1 make it: ip tuntap add dev tun1 mode tun');
+    await shows(page, '.problem', 'there is no device tun1 create it: ip tuntap add dev tun1 mode tun');
     t.is(await tunnel(page, 'branch').locator('.state').textContent(), 'not open, trying again');
     t.regex(await page.title(), /^1 not up/);
 

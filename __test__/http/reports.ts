@@ -77,7 +77,7 @@ export const RETRYING: TunnelReport = {
   problem: {
     code: 'ERR_TTUN_DEVICE_NOT_FOUND',
     message: 'there is no device tun1',
-    hint: 'make it: ip tuntap add dev tun1 mode tun',
+    hint: 'create it: ip tuntap add dev tun1 mode tun',
   },
   stats: null,
 };

@@ -49,7 +49,7 @@ test('the tarballs installed in an empty folder, with no Rust compiler on the PA
     );
   `;
   // The native part answers: it has looked the device up.
-  const answer = 'true ERR_TTUN_DEVICE_NOT_FOUND make it: ip tuntap add dev ttun-no-such mode tun\n';
+  const answer = 'true ERR_TTUN_DEVICE_NOT_FOUND create it: ip tuntap add dev ttun-no-such mode tun\n';
   await project.write('embed.mjs', `import { createTunnel, TtunError } from 'ttun';\n${embed}`);
   t.is((await project.run(['node', 'embed.mjs'])).stdout, answer);
   await project.write('embed.cjs', `const { createTunnel, TtunError } = require('ttun');\n${embed}`);

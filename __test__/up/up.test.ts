@@ -67,7 +67,7 @@ test.serial(
     await using up = folder.up(sites.a);
     t.is(
       await up.waitForLine('ttun: late:'),
-      'ttun: late: there is no device tunlate; make it: ip tuntap add dev tunlate mode tun; retrying',
+      'ttun: late: there is no device tunlate; create it: ip tuntap add dev tunlate mode tun; retrying',
     );
     await up.waitForLine('office: attached to');
     await exchangePings(sites.a, sites.b.inner.ipv4, 5);

@@ -239,7 +239,7 @@ fn mask(offload: OffloadStats) -> libc::c_uint {
 
 fn not_found(name: &str) -> Error {
     Error::new(ErrorKind::DeviceNotFound, format!("there is no device {name}"))
-        .with_hint(format!("make it: {}", creation(name)))
+        .with_hint(format!("create it: {}", creation(name)))
 }
 
 /// The command line that creates the device.
@@ -258,14 +258,14 @@ fn attach_refused(name: &str, link: &TunLink, cause: &io::Error) -> Error {
 
 fn creation_refused(name: &str, cause: &io::Error) -> Error {
     let error = match cause.raw_os_error() {
-        Some(libc::EPERM) => Error::permission(&format!("make the device {name}")).with_hint(format!(
-            "run as root or with CAP_NET_ADMIN, or let root make it once for this user: \
+        Some(libc::EPERM) => Error::permission(&format!("create the device {name}")).with_hint(format!(
+            "run as root or with CAP_NET_ADMIN, or let root create it once for this user: \
              ip tuntap add dev {name} mode tun user {}",
             device::effective_user()
         )),
         // Another program has created it since it was looked up.
         Some(libc::EBUSY) => busy(name),
-        _ => return Error::system("ioctl", cause, &format!("making the device {name}")),
+        _ => return Error::system("ioctl", cause, &format!("creating the device {name}")),
     };
     error.caused_by("ioctl", cause)
 }

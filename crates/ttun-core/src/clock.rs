@@ -1,14 +1,14 @@
-//! When the tunnel began, when it last sent and when it last heard from the peer.
+//! Times of a tunnel: when it began, when it last sent, and when it last received from the peer.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::stats::TunnelState;
 
-/// A peer that answers nothing for so long is silent.
+/// A peer from which nothing was received for so long is silent.
 const SILENCE_MS: u64 = 30_000;
 
-/// Monotonic time since the tunnel began; what is kept is one unit more, so that 0 says never.
+/// Monotonic time since the tunnel began. Marks are stored plus one unit, so that 0 means never.
 pub(crate) struct Clock {
     start: Instant,
     /// The same instant, in ms since the epoch.
@@ -17,8 +17,8 @@ pub(crate) struct Clock {
     sent: AtomicU64,
     /// Milliseconds.
     received: AtomicU64,
-    /// From which peer, as the version of the endpoints.
-    heard: AtomicU32,
+    /// From which peer that was, as the version of the endpoints.
+    received_from: AtomicU32,
     /// Nanoseconds, so that the uptime does not go back when it stands still.
     ended: AtomicU64,
     /// Milliseconds; in tests time passes only when they say so.
@@ -29,14 +29,14 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn start() -> Self {
         let never = || AtomicU64::new(0);
-        let heard = AtomicU32::new(0);
+        let received_from = AtomicU32::new(0);
         let (start, opened_at) = (Instant::now(), epoch_ms(SystemTime::now()));
         Self {
             start,
             opened_at,
             sent: never(),
             received: never(),
-            heard,
+            received_from,
             ended: never(),
             #[cfg(test)]
             test_time: never(),
@@ -68,7 +68,7 @@ impl Clock {
     /// `peer` is the version of the endpoints under which the datagram came.
     pub(crate) fn mark_received(&self, peer: u32) {
         self.received.store(self.now() + 1, Ordering::Relaxed);
-        self.heard.store(peer, Ordering::Release);
+        self.received_from.store(peer, Ordering::Release);
     }
 
     pub(crate) fn mark_ended(&self) {
@@ -87,21 +87,21 @@ impl Clock {
         }
         let now = self.now();
         let recent = |at: Option<u64>| at.is_some_and(|at| now.saturating_sub(at) < SILENCE_MS);
-        match self.received_from(peer) {
+        match self.last_received(peer) {
             None => TunnelState::Waiting,
             received if recent(received) || !recent(read(&self.sent)) => TunnelState::Up,
             _ => TunnelState::Waiting,
         }
     }
 
-    /// When `peer` was last heard from, on the clock that shows `timestamp` now (ms since the epoch).
+    /// When something was last received from `peer`, on the clock that shows `timestamp` now (ms since the epoch).
     pub(crate) fn received_at(&self, timestamp: f64, peer: u32) -> Option<f64> {
-        let ago = Duration::from_millis(self.now().saturating_sub(self.received_from(peer)?));
+        let ago = Duration::from_millis(self.now().saturating_sub(self.last_received(peer)?));
         Some(timestamp - ago.as_secs_f64() * 1e3)
     }
 
-    fn received_from(&self, peer: u32) -> Option<u64> {
-        if self.heard.load(Ordering::Acquire) == peer { read(&self.received) } else { None }
+    fn last_received(&self, peer: u32) -> Option<u64> {
+        if self.received_from.load(Ordering::Acquire) == peer { read(&self.received) } else { None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a tunnel is made of, as finished values: parsing and defaults live in the layers above.
+//! The options of a tunnel, as values: parsing and defaults belong to the layers above.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
@@ -17,9 +17,9 @@ pub struct TunnelOptions {
     pub allowed_sources: Option<Vec<(IpAddr, u8)>>,
     /// Whether to lower the MSS option of TCP SYNs that pass, so that full segments fit the route to the peer.
     pub clamp_mss: bool,
-    /// What may be used at most of the kernel's offloads.
+    /// The kernel offloads that may be used.
     pub offload: Offload,
-    /// Interface that the socket's datagrams leave and come by, whatever the routing table says (`SO_BINDTODEVICE`).
+    /// Interface by which the socket's datagrams leave and arrive, whatever the routing table says (`SO_BINDTODEVICE`).
     pub bind_device: Option<String>,
     /// Mark of the socket's datagrams, for policy routing and firewalls (`SO_MARK`).
     pub fwmark: Option<u32>,
@@ -30,7 +30,7 @@ pub struct TunnelOptions {
 }
 
 impl TunnelOptions {
-    /// A tunnel over a device that is used as it is, with all that makes it fast and nothing else.
+    /// A tunnel over a device that is used as it is, with all offloads and no other option.
     #[must_use]
     pub fn plain(device: impl Into<String>, local: Endpoint, remote: Endpoint) -> Self {
         Self {
@@ -99,15 +99,15 @@ fn interface_index(zone: &str) -> Result<u32, Error> {
 /// What to set up of the device. What was there before is put back when the tunnel ends.
 #[derive(Clone, Debug, Default)]
 pub struct InterfaceOptions {
-    /// Make the device if it is not there.
+    /// Create the device if it is not there.
     pub create: bool,
     /// Leave it, as it was set up, when the tunnel ends.
     pub persist: bool,
-    /// ID of the user who may attach to a device that is made.
+    /// ID of the user who may attach to a device that is created.
     pub owner: Option<u32>,
-    /// ID of the group that may attach to a device that is made.
+    /// ID of the group that may attach to a device that is created.
     pub group: Option<u32>,
-    /// Make the device for several queues.
+    /// Create the device for several queues.
     pub multi_queue: bool,
     /// Addresses to give it, with their prefix lengths.
     pub addresses: Vec<(IpAddr, u8)>,
@@ -115,7 +115,7 @@ pub struct InterfaceOptions {
     pub routes: Vec<(IpAddr, u8)>,
     /// Its MTU.
     pub mtu: MtuChoice,
-    /// Bring it up, or down; `None`: up if it was made here, otherwise left as it is.
+    /// Bring it up, or down; `None`: up if it was created for the tunnel, otherwise left as it is.
     pub up: Option<bool>,
 }
 

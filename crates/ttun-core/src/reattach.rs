@@ -115,10 +115,10 @@ impl<'t> Attachment<'t> {
 
     fn lose(&self, gone: Error) {
         let hint = if self.attaching.plan.creates() {
-            "the tunnel makes it again".to_owned()
+            "the tunnel creates it again".to_owned()
         } else {
             format!(
-                "make it again, and the tunnel goes on: ip tuntap add dev {} mode tun",
+                "create it again, and the tunnel continues: ip tuntap add dev {} mode tun",
                 self.context.device
             )
         };

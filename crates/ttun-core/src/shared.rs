@@ -46,7 +46,7 @@ impl Context {
     pub(crate) fn device_gone(&self, syscall: &'static str, cause: &std::io::Error) -> Error {
         let name = &self.device;
         Error::new(ErrorKind::DeviceGone, format!("the device {name} was deleted"))
-            .with_hint(format!("make it again and restart: ip tuntap add dev {name} mode tun"))
+            .with_hint(format!("create it again and restart: ip tuntap add dev {name} mode tun"))
             .caused_by(syscall, cause)
     }
 }

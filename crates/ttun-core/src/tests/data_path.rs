@@ -96,7 +96,7 @@ fn a_socket_that_cannot_join_receives_packets_one_by_one() {
 }
 
 #[test]
-fn what_the_receive_buffer_lost_is_told_as_the_kernel_tells_it() {
+fn what_the_receive_buffer_lost_is_reported_as_by_the_kernel() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.socket.set_overflow(7);

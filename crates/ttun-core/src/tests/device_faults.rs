@@ -7,7 +7,7 @@ use crate::{DecapDrop, EncapDrop, ErrorKind};
 /// All of Linux's error numbers.
 const ERRNOS: std::ops::RangeInclusive<i32> = 1..=133;
 
-/// Errors that only say that the call should be made again.
+/// Errors after which the call is simply repeated.
 const AGAIN: [i32; 2] = [libc::EAGAIN, libc::EINTR];
 
 /// Errors by which the device, or the descriptor, is gone.

@@ -4,7 +4,7 @@ use super::packet::{tcp_super_packet, udp_flow};
 use super::site::{Site, running};
 
 /// What one direction may carry before the other has its turn, packets.
-const PATIENCE: usize = 4096;
+const MOST_IN_A_ROW: usize = 4096;
 
 #[test]
 fn both_directions_go_on_while_both_have_packets_all_the_time() {
@@ -16,8 +16,8 @@ fn both_directions_go_on_while_both_have_packets_all_the_time() {
     });
     assert!(ended.is_ok());
     let (reads, receives) = (site.device.longest_without_write(), site.socket.longest_without_send());
-    assert!(reads <= PATIENCE, "{reads} packets were read while others waited to come in");
-    assert!(receives <= PATIENCE, "{receives} datagrams were received while packets waited to go out");
+    assert!(reads <= MOST_IN_A_ROW, "{reads} packets were read while others waited to come in");
+    assert!(receives <= MOST_IN_A_ROW, "{receives} datagrams were received while packets waited to go out");
 }
 
 #[test]
@@ -31,5 +31,5 @@ fn packets_come_in_while_the_device_always_has_super_packets() {
     });
     assert!(ended.is_ok());
     let reads = site.device.longest_without_write() * packets.len();
-    assert!(reads <= PATIENCE, "{reads} packets were read while others waited to come in");
+    assert!(reads <= MOST_IN_A_ROW, "{reads} packets were read while others waited to come in");
 }

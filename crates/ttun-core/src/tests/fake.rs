@@ -1,4 +1,4 @@
-//! The outside world in memory, at the two seams and nowhere else.
+//! A device and a socket in memory, behind the two I/O traits.
 
 mod device;
 mod faults;

@@ -1,4 +1,4 @@
-//! Datagrams and packets that nobody should send, between good ones that must still arrive.
+//! Invalid datagrams and packets between good ones, which must still arrive.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -188,7 +188,7 @@ fn a_peer_that_is_not_there_refuses_the_next_send_and_not_the_one_after() {
         let link = Link::new(loopback, Offload::ALL);
         let address = link.peer.local_addr().unwrap();
         drop(link.peer);
-        let send = || link.handle.try_send(&[IoSlice::new(b"anybody?")], None);
+        let send = || link.handle.try_send(&[IoSlice::new(b"Hello???")], None);
         assert!(send().is_ok(), "the kernel takes it");
         assert_eq!(send().unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
         let peer = UdpSocket::bind(address).unwrap();
@@ -200,7 +200,7 @@ fn a_peer_that_is_not_there_refuses_the_next_send_and_not_the_one_after() {
 }
 
 #[test]
-fn a_refusal_wakes_who_waits_for_datagrams() {
+fn a_refusal_wakes_a_pump_that_waits_for_datagrams() {
     for loopback in LOOPBACKS {
         let Link { runtime, socket, handle, peer, .. } = Link::new(loopback, Offload::ALL);
         drop(peer);
@@ -219,7 +219,7 @@ fn a_refusal_wakes_who_waits_for_datagrams() {
             };
             let sending = async {
                 tokio::task::yield_now().await;
-                message::send(socket.as_fd(), &[IoSlice::new(b"anybody?")], None).unwrap();
+                message::send(socket.as_fd(), &[IoSlice::new(b"Hello???")], None).unwrap();
             };
             tokio::time::timeout(LIMIT, async { tokio::join!(waiting, sending).0 })
                 .await
@@ -247,7 +247,7 @@ fn datagrams_from_another_port_are_not_received() {
 fn the_mtu_of_the_route_is_known() {
     for loopback in LOOPBACKS {
         let link = Link::new(loopback, Offload::ALL);
-        // 65,536 bytes, of which IPv4 uses no more than its total length can tell.
+        // 65,536 bytes, of which IPv4 uses no more than fits its total length.
         assert!(link.handle.path_mtu().is_some_and(|mtu| mtu >= 65_535), "{:?}", link.handle.path_mtu());
     }
 }
@@ -263,7 +263,7 @@ fn a_datagram_longer_than_ipv4_can_carry_is_refused_and_the_socket_goes_on() {
 }
 
 #[test]
-fn what_was_granted_is_told() {
+fn what_was_granted_is_reported() {
     let Link { socket: all, local, .. } = Link::new("127.0.0.1:0", Offload::ALL);
     assert_ne!(local.port(), 0);
     assert_eq!((all.segments_per_send(), all.gro()), (64, true));

@@ -23,7 +23,7 @@ const ACK: u8 = 0x10;
 /// A read of the device: what the kernel left to do, and the bytes.
 pub(super) type Read = (VirtioNetHeader, Vec<u8>);
 
-/// A UDP packet of `len` bytes, headers included. `number` is its IP ID and tells its payload from others.
+/// A UDP packet of `len` bytes, headers included. `number` is its IP ID and makes its payload differ from others.
 pub(super) fn udp(number: u16, len: usize) -> Vec<u8> {
     udp_between(SOURCE, DESTINATION, PORTS[1], number, len - UDP_HEADERS)
 }
@@ -106,7 +106,7 @@ fn tcp_segment(sequence: u32, flags: u8, options: &[u8], payload: &[u8]) -> Vec<
     segment
 }
 
-/// Bytes that tell where they belong, and begin as no IP packet does.
+/// Bytes that show their place, and do not begin as an IP packet does.
 fn payload(number: u16, len: usize) -> Vec<u8> {
     let mixed = |index: usize| (index as u32 * 31 + index as u32 / 253 + u32::from(number) * 97) as u8;
     (0..len).map(|index| if index == 0 { 0xA0 } else { mixed(index) }).collect()

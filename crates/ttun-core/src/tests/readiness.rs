@@ -18,9 +18,9 @@ fn pair() -> (Readiness<UnixDatagram>, UnixDatagram) {
     (Readiness::new(ours).unwrap(), theirs)
 }
 
-fn running<T>(story: impl Future<Output = T>) -> T {
+fn running<T>(scenario: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LIMIT, story).await }).expect("readiness never came")
+    runtime.block_on(async { tokio::time::timeout(LIMIT, scenario).await }).expect("readiness never came")
 }
 
 async fn received(ours: &Readiness<UnixDatagram>) -> Vec<u8> {

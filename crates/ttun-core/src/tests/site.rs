@@ -120,16 +120,16 @@ impl Site {
     }
 }
 
-/// Runs the tunnels of `sites` while `story` goes on, then closes them and checks that each packet is
+/// Runs the tunnels of `sites` while `scenario` runs, then closes them and checks that each packet is
 /// accounted for. Says how each tunnel ended.
 pub(super) fn running<const N: usize>(
     sites: [&Site; N],
-    story: impl Future<Output = ()>,
+    scenario: impl Future<Output = ()>,
 ) -> [Result<(), Error>; N] {
     let all = async {
         let mut tunnels = sites.map(|site| Box::pin(site.run()) as Pin<Box<dyn Future<Output = _>>>);
         let closing = async {
-            story.await;
+            scenario.await;
             for site in sites {
                 site.context.shutdown.request();
             }

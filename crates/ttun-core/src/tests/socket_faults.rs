@@ -11,7 +11,7 @@ use crate::{DecapDrop, EncapDrop};
 /// All of Linux's error numbers.
 const ERRNOS: std::ops::RangeInclusive<i32> = 1..=133;
 
-/// Errors that only say that the call should be made again.
+/// Errors after which the call is simply repeated.
 const AGAIN: [i32; 2] = [libc::EAGAIN, libc::EINTR];
 
 /// Errors of a send that may have come of its being segmented.
@@ -132,7 +132,7 @@ fn while_every_send_fails_packets_are_counted_as_lost_and_then_they_flow_again()
 }
 
 #[test]
-fn lost_packets_are_counted_under_the_reason_that_the_error_tells() {
+fn lost_packets_are_counted_under_the_reason_that_the_error_means() {
     use EncapDrop::{NoBufferSpace, PeerUnreachable, SendError, TooBig};
     let reasons = [
         (libc::ECONNREFUSED, PeerUnreachable),
@@ -166,7 +166,7 @@ fn an_interface_that_cannot_segment_is_sent_single_packets_from_then_on() {
     assert!(ended.is_ok());
     assert_eq!(site.socket.sent(), vec![udp_flow(30, 1000); 2].concat());
     assert_eq!(site.context.errors.occurred(), [(libc::EIO, 1)], "segmentation was tried once");
-    assert_eq!(site.context.segments_per_send.load(Ordering::Relaxed), 1, "and is told to be off");
+    assert_eq!(site.context.segments_per_send.load(Ordering::Relaxed), 1, "and is reported to be off");
 }
 
 #[test]

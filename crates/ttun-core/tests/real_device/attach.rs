@@ -24,7 +24,7 @@ fn opens_and_closes(device: &str) {
 }
 
 #[test]
-fn a_device_that_does_not_exist_is_refused_and_not_made() {
+fn a_device_that_does_not_exist_is_refused_and_not_created() {
     isolated(|| {
         let error = refused(&options("tun0"));
         assert_eq!(error.kind(), ErrorKind::DeviceNotFound);

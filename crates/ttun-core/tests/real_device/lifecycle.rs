@@ -23,7 +23,7 @@ fn closing_frees_device_and_port_at_once() {
 }
 
 #[test]
-fn closing_twice_says_the_same_and_figures_stay() {
+fn closing_twice_reports_the_same_end_and_statistics_stay() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         site.peer.send(&answer(b"Hello World")).unwrap();
@@ -56,7 +56,7 @@ fn a_tunnel_can_be_opened_and_closed_many_times() {
 }
 
 #[test]
-fn what_is_told_of_the_device_is_never_that_of_another_which_took_its_name() {
+fn another_device_of_the_same_name_is_not_mistaken_for_the_tunnels_own() {
     isolated(|| {
         make_device();
         let tunnel = Tunnel::open(&options("tun0")).unwrap();
@@ -68,7 +68,7 @@ fn what_is_told_of_the_device_is_never_that_of_another_which_took_its_name() {
 }
 
 #[test]
-fn listeners_hear_of_the_end_before_and_after_it() {
+fn listeners_added_before_and_after_the_end_are_called() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let before = end_of(&site.tunnel);
@@ -86,7 +86,7 @@ fn a_panic_in_the_packet_path_ends_the_tunnel_with_an_error_and_frees_everything
         let ended = end_of(&site.tunnel);
         let _tap = site.tunnel.tap(EVERYTHING, || panic!("injected")).unwrap();
         site.program.send(b"Hello World").unwrap();
-        let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("nobody closed it") };
+        let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("it was closed") };
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert!(error.message().contains("injected"), "{error}");
         drop(OtherProgram::plain("tun0"));
@@ -95,13 +95,13 @@ fn a_panic_in_the_packet_path_ends_the_tunnel_with_an_error_and_frees_everything
 }
 
 #[test]
-fn a_panic_on_the_way_in_ends_the_tunnel_too() {
+fn a_panic_at_decapsulation_ends_the_tunnel_too() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let ended = end_of(&site.tunnel);
         let _tap = site.tunnel.tap(EVERYTHING, || panic!("injected")).unwrap();
         site.peer.send(&answer(b"Hello World")).unwrap();
-        let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("nobody closed it") };
+        let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("it was closed") };
         assert_eq!(error.kind(), ErrorKind::Internal);
     });
 }

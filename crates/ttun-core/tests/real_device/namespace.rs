@@ -10,7 +10,7 @@ use std::thread;
 /// runs its own program, and devices stay busy with it.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Runs `test` in a fresh network namespace, with loopback up and without packets that nobody asked for.
+/// Runs `test` in a fresh network namespace, with loopback up and without unsolicited packets.
 ///
 /// A thread of its own enters the namespace, and all that it starts with it; the namespace ends with them.
 pub(crate) fn isolated(test: impl FnOnce() + Send) {
@@ -20,7 +20,10 @@ pub(crate) fn isolated(test: impl FnOnce() + Send) {
             // SAFETY: changes the network namespace of this thread alone, which nothing else uses.
             let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
             let error = io::Error::last_os_error();
-            assert!(result == 0, "this test must be run as root: no network namespace can be made ({error})");
+            assert!(
+                result == 0,
+                "this test must be run as root: no network namespace can be created ({error})"
+            );
             run("ip link set lo up");
             // A device without a link-local address solicits no routers (1: IN6_ADDR_GEN_MODE_NONE).
             fs::write("/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1").unwrap();

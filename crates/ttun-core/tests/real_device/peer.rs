@@ -11,7 +11,7 @@ use crate::site::{HEADERS, Site, answer, await_up, bound, endpoint, make_device,
 use crate::tun::eventually;
 
 #[test]
-fn a_tunnel_goes_on_with_another_peer() {
+fn a_tunnel_continues_with_another_peer() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         site.peer.send(&answer(b"Hello")).unwrap();
@@ -83,7 +83,7 @@ fn make_addresses() {
 }
 
 #[test]
-fn a_local_address_that_was_left_open_is_chosen_anew_and_the_port_stays() {
+fn a_local_address_that_was_left_open_is_chosen_again_and_the_port_stays() {
     for (local, hosts) in [("0.0.0.0", ["10.9.0.1", "10.9.0.2"]), ("[::]", ["2001:db8::1", "2001:db8::2"])] {
         for (port, bind_device) in [(9000, None), (0, None), (0, Some("lo"))] {
             isolated(|| {
@@ -114,7 +114,7 @@ fn a_local_address_that_was_left_open_is_chosen_anew_and_the_port_stays() {
 }
 
 #[test]
-fn strangers_are_not_heard_while_the_local_address_is_chosen_anew() {
+fn strangers_are_ignored_while_the_local_address_is_chosen_again() {
     isolated(|| {
         make_addresses();
         let [first, second] = ["10.9.0.1:0", "10.9.0.2:0"].map(bound);
@@ -162,7 +162,7 @@ fn a_peer_without_a_route_is_refused_and_the_tunnel_keeps_what_it_had() {
 }
 
 #[test]
-fn a_tunnel_that_lost_its_peer_half_way_to_another_finds_one_again() {
+fn a_tunnel_that_lost_its_peer_during_a_change_is_reconnected() {
     for comes_back in [true, false] {
         isolated(|| {
             make_addresses();
@@ -199,7 +199,7 @@ fn a_tunnel_that_lost_its_peer_half_way_to_another_finds_one_again() {
 }
 
 #[test]
-fn a_tunnel_that_has_ended_takes_no_other_peer() {
+fn a_tunnel_that_has_ended_refuses_another_peer() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         site.closed();

@@ -35,7 +35,7 @@ fn refused(options: &TunnelOptions) -> Error {
 }
 
 #[test]
-fn the_socket_goes_by_the_interface_it_is_bound_to_whatever_the_routing_table_says() {
+fn the_socket_uses_the_interface_it_is_bound_to_whatever_the_routing_table_says() {
     isolated(|| {
         two_ways();
         let path_mtu = |bind_device: Option<&str>| {
@@ -62,7 +62,7 @@ fn an_interface_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn the_tunnels_own_device_is_no_way_out() {
+fn the_tunnels_own_device_is_refused_as_its_underlay() {
     isolated(|| {
         two_ways();
         let error = refused(&TunnelOptions { bind_device: Some("tun0".to_owned()), ..over_the_ways() });
@@ -95,7 +95,7 @@ fn an_ordinary_user_may_not_mark() {
 }
 
 #[test]
-fn an_interface_that_is_made_anew_is_followed() {
+fn an_interface_that_is_created_again_is_followed() {
     for (user, local, remote) in [
         (0, "192.0.2.1:0", "192.0.2.2:8000"),
         (USER, "0.0.0.0:9000", "192.0.2.2:8000"),

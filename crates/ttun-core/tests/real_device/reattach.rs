@@ -42,7 +42,7 @@ fn assert_accounted(stats: &TunnelStats) {
 }
 
 #[test]
-fn the_tunnel_goes_on_when_the_device_is_there_again() {
+fn the_tunnel_continues_when_the_device_is_there_again() {
     isolated(|| {
         let site = site();
         site.peer.send(&answer(b"Hello")).unwrap();
@@ -118,7 +118,7 @@ fn every_packet_is_accounted_for_when_the_device_is_deleted_under_traffic() {
 }
 
 #[test]
-fn a_device_that_was_made_is_made_and_set_up_again() {
+fn a_device_that_was_created_is_created_and_set_up_again() {
     isolated(|| {
         let interface = InterfaceOptions {
             create: true,
@@ -135,14 +135,14 @@ fn a_device_that_was_made_is_made_and_set_up_again() {
             site.peer.send(&answer(b"Hello again")).unwrap();
             assert_eq!(site.inbound(), b"Hello again");
         }
-        assert!(begin.elapsed() >= Duration::from_secs(2), "it is made no more than once a second");
+        assert!(begin.elapsed() >= Duration::from_secs(2), "it is created at most once a second");
         site.closed();
         assert!(!run("ip -brief link").contains("tun0"));
     });
 }
 
 #[test]
-fn what_keeps_the_tunnel_from_attaching_again_is_told_and_overcome() {
+fn what_keeps_the_tunnel_from_attaching_again_is_reported_and_retried() {
     isolated(|| {
         let site = site();
         run("ip link delete tun0");
@@ -186,7 +186,7 @@ fn a_device_of_another_user_is_waited_for_until_it_is_ours() {
 }
 
 #[test]
-fn a_tunnel_that_waits_for_its_device_can_be_closed_and_take_another_peer() {
+fn a_tunnel_that_waits_for_its_device_can_be_closed_and_given_another_peer() {
     isolated(|| {
         let site = site();
         run("ip link delete tun0");

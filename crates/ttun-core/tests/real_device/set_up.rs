@@ -1,4 +1,4 @@
-//! Devices that are made and set up, and what is left of that.
+//! Devices that are created and set up, and what remains of that.
 
 use std::net::UdpSocket;
 use std::sync::Barrier;
@@ -25,7 +25,7 @@ fn refused(options: &TunnelOptions) -> Error {
 }
 
 /// A device like that of [`make_device`].
-fn made() -> InterfaceOptions {
+fn created() -> InterfaceOptions {
     InterfaceOptions {
         create: true,
         addresses: vec![("10.0.2.1".parse().unwrap(), 24)],
@@ -38,9 +38,9 @@ fn exists() -> bool {
 }
 
 #[test]
-fn a_device_that_is_made_carries_packets_and_vanishes_with_the_tunnel() {
+fn a_device_that_is_created_carries_packets_and_vanishes_with_the_tunnel() {
     isolated(|| {
-        let site = Site::with(set_up(made()));
+        let site = Site::with(set_up(created()));
         site.program.send(b"Hello World").unwrap();
         assert!(site.outbound().ends_with(b"Hello World"));
         site.peer.send(&answer(b"Hello")).unwrap();
@@ -51,7 +51,7 @@ fn a_device_that_is_made_carries_packets_and_vanishes_with_the_tunnel() {
 }
 
 #[test]
-fn of_two_who_make_it_at_the_same_moment_one_has_it_and_the_other_is_told_so() {
+fn of_two_tunnels_that_create_it_at_the_same_moment_one_gets_it_and_the_other_is_refused() {
     isolated(|| {
         for _ in 0..200 {
             let start = Barrier::new(2);
@@ -72,7 +72,7 @@ fn of_two_who_make_it_at_the_same_moment_one_has_it_and_the_other_is_told_so() {
 }
 
 #[test]
-fn a_device_that_is_made_gets_what_was_wished() {
+fn a_device_that_is_created_gets_its_configuration() {
     isolated(|| {
         let tunnel = Tunnel::open(&set_up(InterfaceOptions {
             owner: Some(65_534),
@@ -81,10 +81,10 @@ fn a_device_that_is_made_gets_what_was_wished() {
             addresses: vec![("10.0.2.1".parse().unwrap(), 24), ("fd00:2::1".parse().unwrap(), 64)],
             routes: vec![("10.9.0.0".parse().unwrap(), 16), ("fd00:9::".parse().unwrap(), 48)],
             mtu: MtuChoice::Bytes(1400),
-            ..made()
+            ..created()
         }));
         let tunnel = tunnel.unwrap();
-        let told = description("tun0");
+        let shown = description("tun0");
         for expected in [
             "\"user\":\"nobody\"",
             "\"group\":4321",
@@ -95,7 +95,7 @@ fn a_device_that_is_made_gets_what_was_wished() {
             "\"10.0.2.1\"",
             "\"fd00:2::1\"",
         ] {
-            assert!(told.contains(expected), "{expected} in {told}");
+            assert!(shown.contains(expected), "{expected} in {shown}");
         }
         assert!(run("ip route show dev tun0").contains("10.9.0.0/16"));
         assert!(run("ip -6 route show dev tun0").contains("fd00:9::/48"));
@@ -114,7 +114,7 @@ fn a_device_that_is_to_persist_stays_as_it_was_set_up_and_its_owner_needs_no_pri
             owner: Some(USER),
             routes: vec![("10.9.0.0".parse().unwrap(), 16)],
             mtu: MtuChoice::Bytes(1400),
-            ..made()
+            ..created()
         });
         let tunnel = Tunnel::open(&persistent).unwrap();
         let index = tunnel.stats().device.index;
@@ -123,7 +123,7 @@ fn a_device_that_is_to_persist_stays_as_it_was_set_up_and_its_owner_needs_no_pri
         for expected in ["\"persist\":true", "\"10.0.2.1\"", "\"UP\""] {
             assert!(left.contains(expected), "{expected} in {left}");
         }
-        // The second time it is a device that is there, and has all that is wished.
+        // The second time it is a device that is there, and has all of its configuration.
         become_user(USER);
         let tunnel = Tunnel::open(&persistent).unwrap();
         assert_eq!(tunnel.stats().device.index, index);
@@ -133,10 +133,10 @@ fn a_device_that_is_to_persist_stays_as_it_was_set_up_and_its_owner_needs_no_pri
 }
 
 #[test]
-fn an_ordinary_user_may_not_make_a_device() {
+fn an_ordinary_user_may_not_create_a_device() {
     isolated(|| {
         become_user(USER);
-        let error = refused(&set_up(made()));
+        let error = refused(&set_up(created()));
         assert_eq!((error.kind(), error.errno()), (ErrorKind::Permission, Some(libc::EPERM)));
         assert!(error.hint().unwrap().contains("ip tuntap add dev tun0 mode tun user 65533"));
         assert!(!exists());
@@ -165,7 +165,7 @@ fn nothing_stays_of_a_device_that_could_not_be_set_up() {
             persist: true,
             up: Some(false),
             routes: vec![("10.9.0.0".parse().unwrap(), 16)],
-            ..made()
+            ..created()
         };
         let error = refused(&set_up(impossible.clone()));
         assert!(error.message().contains("10.9.0.0/16"), "{error}");
@@ -186,7 +186,7 @@ fn nothing_stays_of_a_device_that_could_not_be_set_up() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_said_with_what_to_type() {
+fn each_error_says_what_to_type() {
     isolated(|| {
         make_device();
         run("ip link add way type veth peer name end");
@@ -225,11 +225,11 @@ fn what_stands_in_the_way_is_said_with_what_to_type() {
 }
 
 #[test]
-fn no_device_is_made_for_a_socket_that_can_not_be_opened() {
+fn no_device_is_created_for_a_socket_that_can_not_be_opened() {
     isolated(|| {
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         let local = taken.local_addr().unwrap();
-        let error = refused(&TunnelOptions { local: local.into(), ..set_up(made()) });
+        let error = refused(&TunnelOptions { local: local.into(), ..set_up(created()) });
         assert_eq!(error.kind(), ErrorKind::PortInUse);
         assert!(!exists());
     });
@@ -287,7 +287,7 @@ fn the_automatic_mtu_fits_the_route_to_the_peer() {
     for (local, remote, mtu) in [("127.0.0.1:0", "127.0.0.1:8000", 1472), ("[::1]:0", "[::1]:8000", 1452)] {
         isolated(|| {
             run("ip link set lo mtu 1500");
-            let automatic = InterfaceOptions { mtu: MtuChoice::Auto, ..made() };
+            let automatic = InterfaceOptions { mtu: MtuChoice::Auto, ..created() };
             let (local, remote) = (endpoint(local), endpoint(remote));
             let tunnel = Tunnel::open(&TunnelOptions { local, remote, ..set_up(automatic) }).unwrap();
             assert_eq!(tunnel.stats().device.mtu, mtu);

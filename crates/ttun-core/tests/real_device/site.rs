@@ -12,7 +12,7 @@ use crate::tun::{LIMIT, eventually};
 /// IPv4 and UDP headers, bytes.
 pub(crate) const HEADERS: usize = 28;
 
-/// Options of a tunnel over loopback, to nobody.
+/// Options of a tunnel over loopback, to no peer.
 pub(crate) fn options(device: &str) -> TunnelOptions {
     TunnelOptions::plain(device, endpoint("127.0.0.1:0"), endpoint("127.0.0.1:8000"))
 }
@@ -30,19 +30,19 @@ pub(crate) fn make_device() {
     run("ip link set tun0 up");
 }
 
-/// Everything that `ip` can tell about a device but its counters and the header flag, which each program
+/// Everything that `ip` shows of a device but its counters and the header flag, which each program
 /// that attaches sets as it needs it.
 pub(crate) fn description(device: &str) -> String {
     run(&format!("ip -details -json address show dev {device}"))
         .replace("\"vnet_hdr\":true", "\"vnet_hdr\":false")
 }
 
-/// What is sent before the kernel has noticed that somebody is attached (linkwatch) is dropped by it.
+/// What is sent before the kernel has noticed that a program is attached (linkwatch) is dropped by it.
 pub(crate) fn await_up() {
     let is_up = || {
-        let told = run("ip -brief link show tun0");
-        // A device that was attached to before it was brought up never tells (RFC 2863 state "unknown").
-        told.contains(" UP ") || told.contains(" UNKNOWN ")
+        let shown = run("ip -brief link show tun0");
+        // A device that was attached to before it was brought up never reports it (RFC 2863 state "unknown").
+        shown.contains(" UP ") || shown.contains(" UNKNOWN ")
     };
     eventually("the device is up", is_up);
 }
@@ -91,11 +91,11 @@ impl Site {
     }
 }
 
-/// What a listener is told of the end of `tunnel`.
+/// The end of `tunnel`, as reported to a listener.
 pub(crate) fn end_of(tunnel: &Tunnel) -> Receiver<End> {
-    let (tell, told) = channel();
-    tunnel.on_end(move |end| tell.send(end.clone()).unwrap());
-    told
+    let (sender, receiver) = channel();
+    tunnel.on_end(move |end| sender.send(end.clone()).unwrap());
+    receiver
 }
 
 pub(crate) fn bound(address: &str) -> UdpSocket {

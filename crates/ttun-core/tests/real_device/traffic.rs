@@ -58,7 +58,7 @@ fn the_same_data_passes_whatever_offload_is_missing() {
 }
 
 #[test]
-fn the_tunnel_is_up_once_the_peer_was_heard_from() {
+fn the_tunnel_is_up_once_something_came_from_the_peer() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let stats = site.tunnel.stats();
@@ -112,7 +112,7 @@ fn a_deleted_device_ends_the_tunnel() {
         let site = Site::new(Offload::ALL);
         let ended = end_of(&site.tunnel);
         run("ip link delete tun0");
-        let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("nobody closed it") };
+        let End::Failed(error) = ended.recv_timeout(LIMIT).unwrap() else { panic!("it was closed") };
         assert_eq!(error.kind(), ErrorKind::DeviceGone);
         assert!(error.hint().unwrap().contains("ip tuntap add dev tun0 mode tun"));
         let stats = site.tunnel.stats();
@@ -153,7 +153,7 @@ fn packets_still_arrive_when_the_route_becomes_narrower() {
 }
 
 #[test]
-fn the_peer_was_not_heard_from_in_the_future() {
+fn the_last_receive_is_not_in_the_future() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         for _ in 0..200 {

@@ -30,7 +30,7 @@ impl Gate {
         }
     }
 
-    /// Whether somebody waits and nothing has changed since.
+    /// Whether a pump waits and nothing has changed since.
     pub(super) fn is_parked(&self) -> bool {
         self.0.borrow().is_some()
     }

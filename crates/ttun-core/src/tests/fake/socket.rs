@@ -28,7 +28,7 @@ struct State {
     incoming: Rc<Lane>,
     sender: Cell<SocketAddr>,
     path_mtu: Cell<Option<usize>>,
-    /// What the kernel says of a segment that is too long for the route.
+    /// The error for a segment that is too long for the route.
     refusal: Cell<i32>,
     segments: Cell<bool>,
     joins: Cell<bool>,
