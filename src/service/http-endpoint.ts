@@ -38,19 +38,22 @@ export class HttpEndpoint {
    * @throws TtunError if HTTP cannot be served there; the old address stays in use, and is retried if it fails too
    */
   async moveTo(listen: string | null): Promise<void> {
-    if (listen === this.#listen && this.#error === null) return;
     await this.#stopRetrying();
-    const urlBefore = this.#server?.url ?? null;
+    if (listen === this.#listen) {
+      if (this.#error !== null) await this.#retryNow();
+      return;
+    }
+    const before = this.#server?.url ?? null;
     try {
       await this.#replace(listen);
+      this.#listen = listen;
+      this.#error = null;
     } catch (error) {
       if (this.#server === null) await this.#restore();
       throw error;
+    } finally {
+      this.#reportMove(before);
     }
-    this.#listen = listen;
-    this.#error = null;
-    const url = this.#server?.url ?? null;
-    if (url !== urlBefore) this.#listener({ kind: 'serving', url });
   }
 
   async close(): Promise<void> {
@@ -87,14 +90,19 @@ export class HttpEndpoint {
       if (error.message !== this.#error?.message) this.#listener({ kind: 'http-failed', error });
       this.#error = error;
       this.#timer = setTimeout(() => {
-        this.#retry = this.#restoreLater();
+        this.#retry = this.#retryNow();
       }, RETRY_MS).unref();
     }
   }
 
-  async #restoreLater(): Promise<void> {
+  async #retryNow(): Promise<void> {
     await this.#restore();
-    if (this.#server !== null) this.#listener({ kind: 'serving', url: this.#server.url });
+    this.#reportMove(null);
+  }
+
+  #reportMove(before: string | null): void {
+    const url = this.#server?.url ?? null;
+    if (url !== before && this.#error === null) this.#listener({ kind: 'serving', url });
   }
 
   async #stopRetrying(): Promise<void> {
