@@ -1,4 +1,4 @@
-/** An empty folder in which a user installs packages and runs programs, with nothing on the PATH but Node, npm and a shell. */
+/** An empty folder for installing packages and running programs as users do, with only Node, npm and a shell on the PATH. */
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,20 +6,20 @@ import { run, runToEnd } from './exec.ts';
 import type { Command, RunOptions, RunResult } from './exec.ts';
 
 export interface EmptyProjectOptions {
-  /** The program Node. Default: the one that runs this. */
+  /** Path of Node. Default: the one that runs this. */
   readonly node?: string;
-  /** Further programs, by the paths where they are. */
+  /** Paths of further programs to put on the PATH. */
   readonly programs?: readonly string[];
-  /** What runs each command, before the command itself. Default: nothing. */
+  /** A command in front of each command. Default: none. */
   readonly within?: Command;
-  /** URL of the registry that npm asks. Default: that of npm's own settings. */
+  /** URL of the registry. Default: that of npm's settings. */
   readonly registry?: string;
 }
 
-/** npm is slow where the machine is busy. */
+/** npm is slow on a busy machine. */
 const TIMEOUT_MS = 300_000;
 
-/** npm hands its settings, the place of its cache among them, to all that `npm test` runs. */
+/** `npm test` passes npm's settings, such as the folder of its cache, on to everything that it runs. */
 const WITHOUT_OUR_NPM: NodeJS.ProcessEnv = Object.fromEntries(
   Object.keys(process.env)
     .filter((name) => name.toLowerCase().startsWith('npm_'))
@@ -27,11 +27,11 @@ const WITHOUT_OUR_NPM: NodeJS.ProcessEnv = Object.fromEntries(
 );
 
 export class EmptyProject implements AsyncDisposable {
-  /** Where programs run. */
+  /** The folder in which programs run. */
   readonly folder: string;
-  /** The only folder of the PATH. */
+  /** The only folder on the PATH. */
   readonly bin: string;
-  /** Where npm keeps what is the user's. */
+  /** The home directory, where npm has its cache. */
   readonly home: string;
   readonly env: NodeJS.ProcessEnv;
 
@@ -69,7 +69,7 @@ export class EmptyProject implements AsyncDisposable {
     return project;
   }
 
-  /** Runs a program in the folder; any exit status other than 0 is an error. */
+  /** Runs a program in the folder; rejects if its exit status is not 0. */
   run(command: Command, options: RunOptions = {}): Promise<RunResult> {
     return run(this.#inside(command), this.#settings(options));
   }

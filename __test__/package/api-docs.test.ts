@@ -4,7 +4,7 @@ import { runToEnd } from '../../testbed/exec.ts';
 
 const DOCS = fileURLToPath(new URL('../../scripts/docs.mjs', import.meta.url));
 
-test('docs/api.md is what the comments of the sources say, and they leave nothing out', async (t) => {
+test('docs/api.md is generated from the sources, in which every public item is documented', async (t) => {
   const { status, stdout, stderr } = await runToEnd([process.execPath, DOCS, '--check'], {
     timeoutMs: 120_000,
   });

@@ -13,7 +13,7 @@ async function tarballsIn(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((file) => file.endsWith('.tgz')).map((file) => join(folder, file));
 }
 
-/** Tarballs of what the package depends on, of what is installed here: nobody has to be asked for it. */
+/** Tarballs of the packages that ttun depends on, as they are installed here, so that no registry is needed. */
 async function packDependencies(folder: string): Promise<string[]> {
   const { dependencies }: { dependencies: object } = JSON.parse(
     await readFile(join(ROOT, 'package.json'), 'utf8'),
@@ -36,7 +36,7 @@ test('the tarballs installed in an empty folder, with no Rust compiler on the PA
     ...(await tarballsIn(PACKED)),
     ...(await packDependencies(dependencies)),
   );
-  await t.throwsAsync(project.run(['cargo', '--version']), undefined, 'there is no Rust on the PATH');
+  await t.throwsAsync(project.run(['cargo', '--version']), undefined, 'Rust is not on the PATH');
 
   const { version }: { version: string } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
   t.true((await project.run(['npx', '--offline', 'ttun', '--version'])).stdout.includes(version));
@@ -48,15 +48,15 @@ test('the tarballs installed in an empty folder, with no Rust compiler on the PA
       (error) => console.log(error instanceof TtunError, error.code, error.hint),
     );
   `;
-  // The native part answers: it has looked the device up.
-  const answer = 'true ERR_TTUN_DEVICE_NOT_FOUND create it: ip tuntap add dev ttun-no-such mode tun\n';
+  // The native part looked the device up.
+  const answer = 'true ERR_TTUN_DEVICE_NOT_FOUND make it: ip tuntap add dev ttun-no-such mode tun\n';
   await project.write('embed.mjs', `import { createTunnel, TtunError } from 'ttun';\n${embed}`);
   t.is((await project.run(['node', 'embed.mjs'])).stdout, answer);
   await project.write('embed.cjs', `const { createTunnel, TtunError } = require('ttun');\n${embed}`);
   t.is((await project.run(['node', 'embed.cjs'])).stdout, answer);
 });
 
-test('the packages hold what users need and nothing else', async (t) => {
+test('the packages contain what users need, and no sources or tests', async (t) => {
   const files = await Promise.all(
     (await tarballsIn(PACKED)).map(async (tarball) => (await run(['tar', '-tf', tarball])).stdout),
   );
@@ -81,3 +81,17 @@ test('the packages hold what users need and nothing else', async (t) => {
     [],
   );
 });
+
+test('the package of the native part is for this platform, and ttun depends on exactly its version', async (t) => {
+  const [ttun = '', native = ''] = (await tarballsIn(PACKED)).toSorted();
+  const { name, version, os, cpu, libc } = await manifestOf<Record<string, string>>(native);
+  t.deepEqual(
+    { name, os, cpu, libc },
+    { name: '@ttun/binding-linux-x64-gnu', os: ['linux'], cpu: ['x64'], libc: ['glibc'] },
+  );
+  t.like(await manifestOf(ttun), { version, optionalDependencies: { [name ?? '']: version } });
+});
+
+async function manifestOf<T>(tarball: string): Promise<T> {
+  return JSON.parse((await run(['tar', '-xOf', tarball, 'package/package.json'])).stdout);
+}

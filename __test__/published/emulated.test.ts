@@ -16,18 +16,15 @@ remote = "192.0.2.2:8000"
 const MEBIBYTE = 1 << 20;
 
 for (const { name, platform, node, within } of EMULATED) {
-  test.serial(
-    `${name}: npm installs the package for it, which loads and checks a configuration`,
-    async (t) => {
-      await using user = await EmptyProject.create({ node, within, registry: REGISTRY });
-      await user.npmInstall('ttun');
-      const { stdout } = await user.run(['npx', 'ttun', '--version']);
-      t.true(stdout.includes(`native part: ${targetOf(platform)}, release`), stdout);
+  test.serial(`${name}: npm installs its package, which loads and checks a configuration`, async (t) => {
+    await using user = await EmptyProject.create({ node, within, registry: REGISTRY });
+    await user.npmInstall('ttun');
+    const { stdout } = await user.run(['npx', 'ttun', '--version']);
+    t.true(stdout.includes(`native part: ${targetOf(platform)}, release`), stdout);
 
-      const file = await user.write('ttun.toml', CONFIGURATION);
-      t.regex((await user.run(['npx', 'ttun', 'check', file])).stdout, /1 tunnel, no problems/);
-    },
-  );
+    const file = await user.write('ttun.toml', CONFIGURATION);
+    t.regex((await user.run(['npx', 'ttun', 'check', file])).stdout, /1 tunnel, no problems/);
+  });
 
   test.serial(`${name}: a tunnel to x86-64 carries pings and TCP both ways, with all offloads`, async (t) => {
     await using user = await EmptyProject.create({ node, within, registry: REGISTRY });

@@ -7,7 +7,7 @@ import { REGISTRY } from './runtimes.ts';
 const PUBLISH = fileURLToPath(new URL('../../scripts/publish.mjs', import.meta.url));
 const PACKED = fileURLToPath(new URL('../../packed', import.meta.url));
 
-test('publishing once more publishes nothing, and comes to the package itself last', async (t) => {
+test('publishing again publishes nothing, and ttun itself comes last', async (t) => {
   const again = [process.execPath, PUBLISH, PACKED, '--registry', REGISTRY];
   const { stdout } = await run(again, { timeoutMs: 120_000 });
   const names = stdout.split('\n').map((line) => /^(\S+) \S+ is published already$/.exec(line)?.[1]);

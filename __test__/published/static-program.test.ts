@@ -9,7 +9,7 @@ for (const [file, target, runner] of [
   ['ttun-linux-x64', 'x86_64-unknown-linux-musl', []],
   ['ttun-linux-arm64', 'aarch64-unknown-linux-musl', ['qemu-aarch64-static']],
 ] as const) {
-  test(`${file}: it is one static file, tells nothing of where it was built, and runs`, async (t) => {
+  test(`${file}: it is one static file, does not name the place where it was built, and runs`, async (t) => {
     const program = `${ARTIFACTS}${file}`;
     t.notRegex((await run(['readelf', '--dynamic', '--wide', program])).stdout, /NEEDED/);
     t.notRegex((await run(['readelf', '--program-headers', '--wide', program])).stdout, /INTERP/);

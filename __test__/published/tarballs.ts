@@ -1,4 +1,4 @@
-/** The tarballs that were published, unpacked to be looked at. */
+/** The tarballs that were published, unpacked. */
 import { mkdtemp, readFile, readdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,16 +11,16 @@ const PACKED = fileURLToPath(new URL('../../packed/', import.meta.url));
 export interface Tarball {
   readonly name: string;
   readonly path: string;
-  /** Where it is unpacked. The caller removes it. */
+  /** The folder with its files. The caller removes it. */
   readonly folder: string;
   readonly manifest: Manifest;
   readonly files: readonly File[];
-  /** Bytes of all files. */
+  /** Size of all files, in bytes. */
   readonly size: number;
 }
 
 export interface File {
-  /** In the package. */
+  /** Path in the package. */
   readonly name: string;
   readonly path: string;
   readonly size: number;

@@ -8,7 +8,7 @@ import { socketAddress } from '../../testbed/tunnel.ts';
 import { pathOf } from '../lab/folders.ts';
 import { REGISTRY, NATIVE, targetOf } from './runtimes.ts';
 
-/** How a program gets at the package. */
+/** How a program loads the package. */
 const LOADED_BY = {
   import: { file: 'embed.mjs', load: `import { createTunnel } from 'ttun';` },
   require: { file: 'embed.cjs', load: `const { createTunnel } = require('ttun');` },
@@ -70,7 +70,7 @@ for (const { name, platform, node, within } of NATIVE) {
   );
 }
 
-/** Opens the tunnel of one site, waits until the packets have passed both ways, closes it, and prints what it has counted. */
+/** Opens the tunnel of one site, waits until the packets have passed both ways, closes it, and prints its counters. */
 function embeddingProgram(load: string, sites: Sites, at: 'a' | 'b'): string {
   const [near, far] = at === 'a' ? [sites.a, sites.b] : [sites.b, sites.a];
   const options = {
