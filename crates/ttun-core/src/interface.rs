@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ttun_link::{Changes, IPV6_MIN_MTU, Step, Wishes};
+use ttun_link::{Changes, IPV6_MIN_MTU, Settings, Step};
 
 use crate::device::TunDevice;
 use crate::error::{Error, ErrorKind};
@@ -48,16 +48,16 @@ impl Interface {
 
     /// Applies the settings to `device`. `path_mtu` is that of the route to the peer, before routes are changed.
     pub(crate) fn set_up(&self, device: &TunDevice, path_mtu: Option<usize>) -> Result<(), Error> {
-        let wishes = Wishes {
+        let settings = Settings {
             addresses: self.addresses.clone(),
             routes: self.routes.clone(),
             mtu: self.mtu_for(path_mtu),
             up: self.up.or(device.was_created().then_some(true)),
         };
         let (index, put_back) = (device.index(), !device.was_created());
-        let changes = configure(index, &wishes, put_back)?;
+        let changes = configure(index, &settings, put_back)?;
         *self.applied() =
-            Some(Applied { index, put_back, mtu: wishes.mtu, route_change: None, _set_up: changes });
+            Some(Applied { index, put_back, mtu: settings.mtu, route_change: None, _set_up: changes });
         Ok(())
     }
 
@@ -72,8 +72,8 @@ impl Interface {
         // The last change is undone first, so that there is only one to put back.
         applied.route_change = None;
         applied.mtu = None;
-        let wishes = Wishes { mtu, ..Wishes::default() };
-        applied.route_change = configure(applied.index, &wishes, applied.put_back)?;
+        let settings = Settings { mtu, ..Settings::default() };
+        applied.route_change = configure(applied.index, &settings, applied.put_back)?;
         applied.mtu = mtu;
         Ok(())
     }
@@ -106,8 +106,8 @@ impl Interface {
 }
 
 /// Returns the changes that are to be put back, if there are any.
-fn configure(index: u32, wishes: &Wishes, put_back: bool) -> Result<Option<Changes>, Error> {
-    let changes = ttun_link::configure(index, wishes).map_err(|error| refused(&error))?;
+fn configure(index: u32, settings: &Settings, put_back: bool) -> Result<Option<Changes>, Error> {
+    let changes = ttun_link::configure(index, settings).map_err(|error| refused(&error))?;
     if put_back && !changes.is_empty() {
         return Ok(Some(changes));
     }

@@ -1,19 +1,21 @@
-//! Giving an interface what is wished of it.
+//! Applying settings to an interface, and putting back what that changed.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::route::RouteMessage;
 
-use crate::changes::{Change, Changes};
 use crate::error::{Error, Step};
+use crate::link;
 use crate::netlink::{Netlink, Refusal};
-use crate::route::Added;
-use crate::{address, link, route};
+use crate::route::{self, Routed};
 
-/// What an interface should have. What it has besides stays.
+/// Settings of an interface. What it has besides stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct Settings {
     /// Addresses, with the lengths of their prefixes.
     pub addresses: Vec<(IpAddr, u8)>,
     /// Networks to be routed into it, by the main table, as address and prefix length.
@@ -27,114 +29,278 @@ pub struct Wishes {
 /// The least MTU with which an interface has IPv6, bytes (RFC 8200 section 5).
 pub const IPV6_MIN_MTU: u32 = 1280;
 
-/// Gives the interface with number `index` what is wished, and says what that changed: what was there already
-/// is not among it.
+/// Applies `settings` to the interface with index `index`, and returns what that changed: what the interface already had is not
+/// a change.
 ///
 /// The MTU comes first, because IPv6 addresses need one of 1,280 bytes; routes come last, because the kernel
 /// takes none through an interface that is down.
 ///
 /// # Errors
-/// The step that failed. What was done before it has been undone.
-pub fn configure(index: u32, wishes: &Wishes) -> Result<Changes, Error> {
+/// The step that failed. The steps before it have been undone.
+pub fn configure(index: u32, settings: &Settings) -> Result<Changes, Error> {
     let numbered = format!("interface {index}");
     let unknown = |refusal| Error::new(&numbered, Step::Inspect, refusal);
     let netlink = Netlink::open().map_err(|cause| unknown(cause.into()))?;
     let link = link::by_index(&netlink, index).map_err(unknown)?;
     let name = link::name(&link);
 
-    // Dropped on the way out of a failed step, which undoes what it holds.
-    let mut changes = Changes::none(netlink, index);
-    for step in steps(wishes, &link) {
-        let taken = take(step, &changes.netlink, &link);
-        let change = taken
-            .map_err(|refusal| Error::new(&name, step, explained(refusal, step, &changes.netlink, index)))?;
-        changes.done.extend(change);
+    // Dropped when a step fails, which undoes the steps before.
+    let mut setup =
+        Setup { changes: Changes::none(netlink, index), addresses: HashMap::new(), routed: Routed::new() };
+    for step in steps(settings, &link) {
+        setup.take(step, &link).map_err(|refusal| Error::new(&name, step, setup.explain(refusal, step)))?;
     }
-    Ok(changes)
+    Ok(setup.changes)
 }
 
 /// What is to be done, in order.
-fn steps(wishes: &Wishes, link: &LinkMessage) -> Vec<Step> {
+fn steps(settings: &Settings, link: &LinkMessage) -> Vec<Step> {
     let mut steps = Vec::new();
-    steps.extend(wishes.mtu.filter(|mtu| *mtu != link::mtu(link)).map(Step::Mtu));
-    steps.extend(wishes.addresses.iter().map(|(ip, prefix_len)| Step::Address(*ip, *prefix_len)));
-    steps.extend(
-        wishes.up.filter(|up| *up != link::is_up(link)).map(|up| if up { Step::Up } else { Step::Down }),
-    );
-    steps.extend(wishes.routes.iter().map(|(ip, prefix_len)| Step::Route(*ip, *prefix_len)));
+    steps.extend(settings.mtu.filter(|mtu| *mtu != link::mtu(link)).map(Step::Mtu));
+    steps.extend(settings.addresses.iter().map(|(ip, prefix_len)| Step::Address(*ip, *prefix_len)));
+    steps.extend(settings.up.filter(|up| *up != link::is_up(link)).map(Step::up));
+    steps.extend(settings.routes.iter().map(|(ip, prefix_len)| Step::Route(*ip, *prefix_len)));
     steps
 }
 
-fn take(step: Step, netlink: &Netlink, link: &LinkMessage) -> Result<Option<Change>, Refusal> {
-    let index = link.header.index;
-    match step {
-        Step::Inspect => Ok(None),
-        Step::Mtu(mtu) => set_mtu(netlink, link, mtu).map(Some),
-        Step::Address(ip, prefix_len) => add_address(netlink, index, ip, prefix_len),
-        Step::Up => link::bring_up(netlink, index).map(|()| Some(Change::BroughtUp)),
-        Step::Down => take_down(netlink, index).map(Some),
-        Step::Route(ip, prefix_len) => Ok(match route::add(netlink, index, ip, prefix_len)? {
-            Added::Now => Some(Change::Route(ip, prefix_len)),
-            Added::ThereAlready => None,
-        }),
+struct Setup {
+    changes: Changes,
+    /// Addresses and routes that were there before, listed when the first of them is in the way: one by one, thousands of them would
+    /// take minutes.
+    addresses: HashMap<IpAddr, Vec<u8>>,
+    routed: Routed,
+}
+
+impl Setup {
+    fn take(&mut self, step: Step, link: &LinkMessage) -> Result<(), Refusal> {
+        let Changes { netlink, index, .. } = &self.changes;
+        let index = *index;
+        match step {
+            Step::Inspect => {}
+            Step::Mtu(mtu) => self.changes.mtu = Some(set_mtu(netlink, link, mtu)?),
+            Step::Address(ip, prefix_len) => match link::add_address(netlink, index, ip, prefix_len) {
+                Ok(()) => self.changes.addresses.push((ip, prefix_len)),
+                Err(refusal) => self.check_address(ip, prefix_len, refusal)?,
+            },
+            Step::Up => {
+                link::set_up(netlink, index, true)?;
+                self.changes.state = Some(StateChange::BroughtUp);
+            }
+            Step::Down => self.changes.state = Some(take_down(netlink, index)?),
+            Step::Route(ip, prefix_len) => match route::add(netlink, index, ip, prefix_len) {
+                Ok(()) => self.changes.routes.push((ip, prefix_len)),
+                Err(refusal) => self.check_route(ip, prefix_len, refusal)?,
+            },
+        }
+        Ok(())
+    }
+
+    /// An address that the interface has already is no error, also for a user who may not add one.
+    fn check_address(&mut self, ip: IpAddr, prefix_len: u8, refusal: Refusal) -> Result<(), Refusal> {
+        if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
+            return Err(refusal);
+        }
+        let has = |setup: &Self| setup.addresses.get(&ip).is_some_and(|lens| lens.contains(&prefix_len));
+        if !has(self) {
+            self.addresses.clear();
+            let present = link::addresses_of(&self.changes.netlink, self.changes.index)?;
+            for (ip, prefix_len) in present.iter().filter_map(link::own_address) {
+                self.addresses.entry(ip).or_default().push(prefix_len);
+            }
+        }
+        if has(self) {
+            return Ok(());
+        }
+        if refusal.is(libc::EPERM) {
+            return Err(refusal);
+        }
+        // An IPv6 address is refused as a duplicate whatever its prefix length, which may differ.
+        let other = self.addresses.get(&ip).and_then(|lens| lens.first());
+        Err(exists(other.map(|other| format!("it has it as {ip}/{other}"))))
+    }
+
+    /// A route that there is already is no error, also for a user who may not add one; one into another interface is.
+    fn check_route(&mut self, ip: IpAddr, prefix_len: u8, refusal: Refusal) -> Result<(), Refusal> {
+        if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
+            return Err(refusal);
+        }
+        let Changes { netlink, index, .. } = &self.changes;
+        let network = (ip, prefix_len);
+        let has = |routed: &Routed| routed.get(&network).is_some_and(|devices| devices.contains(index));
+        if !has(&self.routed) {
+            self.routed.extend(route::routed(netlink, ip, None)?);
+        }
+        if has(&self.routed) {
+            return Ok(());
+        }
+        if refusal.is(libc::EPERM) {
+            return Err(refusal);
+        }
+        let other = self.routed.get(&network).and_then(|devices| devices.first()).map(|other| {
+            link::by_index(netlink, *other)
+                .map_or_else(|_| format!("interface {other}"), |other| link::name(&other))
+        });
+        Err(exists(other.map(|other| format!("it is routed into {other}"))))
+    }
+
+    /// Adds why the kernel has no IPv6 on the interface, which it does not say.
+    fn explain(&self, mut refusal: Refusal, step: Step) -> Refusal {
+        let (Step::Address(ip, _) | Step::Route(ip, _)) = step else { return refusal };
+        let mtu = link::by_index(&self.changes.netlink, self.changes.index).map(|link| link::mtu(&link));
+        if ip.is_ipv6() && mtu.is_ok_and(|mtu| mtu < IPV6_MIN_MTU) {
+            refusal.reason = Some(format!("IPv6 needs an MTU of {IPV6_MIN_MTU} bytes or more"));
+        }
+        refusal
     }
 }
 
-fn set_mtu(netlink: &Netlink, link: &LinkMessage, set: u32) -> Result<Change, Refusal> {
+fn exists(reason: Option<String>) -> Refusal {
+    Refusal { cause: io::Error::from_raw_os_error(libc::EEXIST), reason }
+}
+
+fn set_mtu(netlink: &Netlink, link: &LinkMessage, set: u32) -> Result<MtuChange, Refusal> {
     let (index, was) = (link.header.index, link::mtu(link));
     // With less than that the kernel takes IPv6 from the interface, addresses and routes.
     let ends_ipv6 = was >= IPV6_MIN_MTU && set < IPV6_MIN_MTU;
     let (addresses, routes) = if ends_ipv6 {
-        (address::list(netlink, index)?, route::list(netlink, index)?)
+        (link::addresses_of(netlink, index)?, route::through(netlink, index)?)
     } else {
         (Vec::new(), Vec::new())
     };
     link::set_mtu(netlink, index, set)?;
-    Ok(Change::Mtu { was, set, addresses, routes })
-}
-
-fn add_address(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<Option<Change>, Refusal> {
-    match address::add(netlink, index, ip, prefix_len) {
-        Ok(()) => Ok(Some(Change::Address(ip, prefix_len))),
-        Err(refusal) if refusal.is(libc::EEXIST) => {
-            has_address(netlink, index, ip, prefix_len).map(|()| None)
-        }
-        // Who may not add addresses is told so whether or not there is one to add.
-        Err(refusal) if refusal.is(libc::EPERM) => {
-            has_address(netlink, index, ip, prefix_len).map(|()| None).map_err(|_| refusal)
-        }
-        Err(refusal) => Err(refusal),
-    }
-}
-
-/// An IPv6 address is refused as a duplicate whatever its prefix length, which may be another one.
-fn has_address(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<(), Refusal> {
-    let addresses = address::list(netlink, index)?;
-    let same = addresses.iter().filter(|standing| address::local(standing) == Some(ip));
-    let prefix_lens: Vec<u8> = same.map(|standing| standing.header.prefix_len).collect();
-    if prefix_lens.contains(&prefix_len) {
-        return Ok(());
-    }
-    let reason = prefix_lens.first().map(|other| format!("it has it as {ip}/{other}"));
-    Err(Refusal { cause: io::Error::from_raw_os_error(libc::EEXIST), reason })
+    Ok(MtuChange { was, set, addresses, routes })
 }
 
 /// With the interface down the kernel removes the routes through it, and its IPv6 addresses, which this
-/// gives back at once.
-fn take_down(netlink: &Netlink, index: u32) -> Result<Change, Refusal> {
-    let routes = route::list(netlink, index)?;
-    let addresses = address::list(netlink, index)?;
-    link::take_down(netlink, index)?;
-    address::give_back(netlink, &addresses);
-    Ok(Change::TakenDown { routes })
+/// restores at once.
+fn take_down(netlink: &Netlink, index: u32) -> Result<StateChange, Refusal> {
+    let routes = route::through(netlink, index)?;
+    let addresses = link::addresses_of(netlink, index)?;
+    link::set_up(netlink, index, false)?;
+    link::restore_addresses(netlink, &addresses);
+    Ok(StateChange::TakenDown { routes })
 }
 
-/// The kernel does not say why it has no IPv6 on an interface.
-fn explained(mut refusal: Refusal, step: Step, netlink: &Netlink, index: u32) -> Refusal {
-    let (Step::Address(ip, _) | Step::Route(ip, _)) = step else { return refusal };
-    let mtu = link::by_index(netlink, index).map(|link| link::mtu(&link));
-    if ip.is_ipv6() && mtu.is_ok_and(|mtu| mtu < IPV6_MIN_MTU) {
-        refusal.reason = Some(format!("IPv6 needs an MTU of {IPV6_MIN_MTU} bytes or more"));
+/// What [`configure`] changed. Dropping it puts the interface back as it was, except for what has vanished or was changed by
+/// others meanwhile.
+#[derive(Debug)]
+#[must_use = "dropping the changes undoes them"]
+pub struct Changes {
+    netlink: Netlink,
+    index: u32,
+    mtu: Option<MtuChange>,
+    addresses: Vec<(IpAddr, u8)>,
+    state: Option<StateChange>,
+    routes: Vec<(IpAddr, u8)>,
+}
+
+#[derive(Debug)]
+struct MtuChange {
+    was: u32,
+    set: u32,
+    /// What an MTU too small for IPv6 took from the interface.
+    addresses: Vec<AddressMessage>,
+    routes: Vec<RouteMessage>,
+}
+
+#[derive(Debug)]
+enum StateChange {
+    BroughtUp,
+    TakenDown { routes: Vec<RouteMessage> },
+}
+
+impl Changes {
+    const fn none(netlink: Netlink, index: u32) -> Self {
+        Self { netlink, index, mtu: None, addresses: Vec::new(), state: None, routes: Vec::new() }
     }
-    refusal
+
+    /// Whether nothing had to be changed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.mtu.is_none() && self.addresses.is_empty() && self.state.is_none() && self.routes.is_empty()
+    }
+
+    /// Leaves the interface as it is now.
+    pub fn keep(mut self) {
+        self.mtu = None;
+        self.addresses.clear();
+        self.state = None;
+        self.routes.clear();
+    }
+}
+
+impl Drop for Changes {
+    /// Undoes the last change first. What can't be undone has vanished, or this process has lost its privileges: there is no one to
+    /// report it to.
+    fn drop(&mut self) {
+        let _ = self.remove_routes();
+        let _ = self.restore_state();
+        let _ = self.remove_addresses();
+        let _ = self.restore_mtu();
+    }
+}
+
+impl Changes {
+    fn remove_routes(&self) -> Result<(), Refusal> {
+        let Self { netlink, index, routes, .. } = self;
+        let (ipv4, ipv6): (Vec<_>, Vec<_>) = routes.iter().rev().partition(|(ip, _)| ip.is_ipv4());
+        for ours in [ipv4, ipv6] {
+            let Some((family, _)) = ours.first() else { continue };
+            let present = route::routed(netlink, *family, Some(*index))?;
+            for (ip, prefix_len) in ours.into_iter().filter(|network| present.contains_key(network)) {
+                let _ = route::remove(netlink, *index, ip, prefix_len);
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_state(&self) -> Result<(), Refusal> {
+        let Self { netlink, index, .. } = self;
+        match &self.state {
+            None => {}
+            // If it was taken down meanwhile, this changes nothing.
+            Some(StateChange::BroughtUp) => {
+                let addresses = link::addresses_of(netlink, *index)?;
+                link::set_up(netlink, *index, false)?;
+                link::restore_addresses(netlink, &addresses);
+            }
+            Some(StateChange::TakenDown { routes }) => {
+                let link = link::by_index(netlink, *index)?;
+                if !link::is_up(&link) {
+                    link::set_up(netlink, *index, true)?;
+                    route::restore(netlink, routes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_addresses(&self) -> Result<(), Refusal> {
+        let Self { netlink, index, addresses, .. } = self;
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let ours: HashSet<_> = addresses.iter().copied().collect();
+        let mut others = link::addresses_of(netlink, *index)?;
+        others.retain(|other| link::own_address(other).is_none_or(|other| !ours.contains(&other)));
+        for (ip, prefix_len) in addresses.iter().rev() {
+            let _ = link::remove_address(netlink, *index, *ip, *prefix_len);
+        }
+        // The first IPv4 address of a network takes those added after it along (`__inet_del_ifa`),
+        // unless the sysctl promote_secondaries says otherwise.
+        link::restore_addresses(netlink, &others);
+        Ok(())
+    }
+
+    fn restore_mtu(&self) -> Result<(), Refusal> {
+        let Self { netlink, index, .. } = self;
+        if let Some(MtuChange { was, set, addresses, routes }) = &self.mtu
+            && link::mtu(&link::by_index(netlink, *index)?) == *set
+        {
+            link::set_mtu(netlink, *index, *was)?;
+            link::restore_addresses(netlink, addresses);
+            route::restore(netlink, routes);
+        }
+        Ok(())
+    }
 }

@@ -1,17 +1,16 @@
-//! Which step on which interface failed.
+//! The error of a step that failed while an interface was configured.
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
 use crate::netlink::Refusal;
 
-/// What was being done to an interface.
+/// A step of configuring an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Asking what it is like.
+    /// Looking at its present state.
     Inspect,
-    /// Giving it an address, with its prefix length.
+    /// Adding an address, with its prefix length.
     Address(IpAddr, u8),
     /// Setting its MTU, bytes.
     Mtu(u32),
@@ -23,11 +22,30 @@ pub enum Step {
     Route(IpAddr, u8),
 }
 
-/// A step that failed. What was done before it has been undone.
-#[derive(Debug)]
+impl Step {
+    pub(crate) const fn up(up: bool) -> Self {
+        if up { Self::Up } else { Self::Down }
+    }
+
+    fn describe(self, interface: &str) -> String {
+        match self {
+            Self::Inspect => format!("looking at {interface}"),
+            Self::Address(ip, len) => format!("giving {interface} the address {ip}/{len}"),
+            Self::Mtu(bytes) => format!("setting the MTU of {interface} to {bytes}"),
+            Self::Up => format!("bringing {interface} up"),
+            Self::Down => format!("taking {interface} down"),
+            Self::Route(ip, len) => format!("routing {ip}/{len} into {interface}"),
+        }
+    }
+}
+
+/// A step that failed. The steps before it have been undone.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}{}", step.describe(interface), without_number(cause), in_brackets(reason.as_deref()))]
 pub struct Error {
     interface: String,
     step: Step,
+    #[source]
     cause: io::Error,
     reason: Option<String>,
 }
@@ -37,7 +55,7 @@ impl Error {
         Self { interface: interface.to_owned(), step, cause: refusal.cause, reason: refusal.reason }
     }
 
-    /// The interface, by its name, or by its number where the name could not be asked.
+    /// The name of the interface, or its index if the name is not known.
     #[must_use]
     pub fn interface(&self) -> &str {
         &self.interface
@@ -49,43 +67,19 @@ impl Error {
         self.step
     }
 
-    /// How it failed.
+    /// Why it failed.
     #[must_use]
     pub const fn cause(&self) -> &io::Error {
         &self.cause
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let interface = &self.interface;
-        match self.step {
-            Step::Inspect => write!(formatter, "looking at {interface}")?,
-            Step::Address(ip, len) => write!(formatter, "giving {interface} the address {ip}/{len}")?,
-            Step::Mtu(bytes) => write!(formatter, "setting the MTU of {interface} to {bytes}")?,
-            Step::Up => write!(formatter, "bringing {interface} up")?,
-            Step::Down => write!(formatter, "taking {interface} down")?,
-            Step::Route(ip, len) => write!(formatter, "routing {ip}/{len} into {interface}")?,
-        }
-        write!(formatter, ": {}", in_words(&self.cause))?;
-        match &self.reason {
-            Some(reason) => write!(formatter, " ({})", reason.trim_end_matches('.')),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.cause)
-    }
-}
-
-/// The error without its number, which [`Error::cause`] has for programs.
-fn in_words(cause: &io::Error) -> String {
+/// The text of the error; [`Error::cause`] has the number.
+fn without_number(cause: &io::Error) -> String {
     let text = cause.to_string();
-    match text.split_once(" (os error") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}
+
+fn in_brackets(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(" ({})", reason.trim_end_matches('.'))).unwrap_or_default()
 }

@@ -1,22 +1,24 @@
-//! What the kernel knows of an interface, asked by netlink: unlike `/sys/class/net`, which shows the
-//! namespace in which it was mounted, the answer is always about this thread's network namespace.
+//! Interfaces and their addresses, by netlink: unlike `/sys/class/net`, which shows the namespace in which it was mounted, the
+//! answer is always about this thread's network namespace.
 
 use std::io;
+use std::net::IpAddr;
 
-use netlink_packet_core::{DefaultNla, Nla};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Nla};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::netlink::{Netlink, Refusal};
 
 /// An interface of this network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The kernel's number of the interface.
+    /// Its index.
     pub index: u32,
-    /// What it carries.
+    /// What kind of interface it is.
     pub kind: LinkKind,
 }
 
@@ -27,9 +29,9 @@ pub enum LinkKind {
     Tun {
         /// Whether it was made for several queues; attaching must ask for the same.
         multi_queue: bool,
-        /// The user who may attach to it besides those with `CAP_NET_ADMIN`.
+        /// ID of the user who may attach to it besides those with `CAP_NET_ADMIN`.
         owner: Option<u32>,
-        /// The group that may attach to it.
+        /// ID of the group whose members may attach to it.
         group: Option<u32>,
     },
     /// Carries Ethernet frames.
@@ -41,16 +43,16 @@ pub enum LinkKind {
 /// Looks up the interface called `name`; `None` when there is none.
 ///
 /// # Errors
-/// Whatever the kernel answers but that there is no such interface.
+/// Any error of the kernel, except that there is no such interface.
 pub fn find(name: &str) -> io::Result<Option<Link>> {
     let link = by_name(&Netlink::open()?, name)?;
     Ok(link.map(|link| Link { index: link.header.index, kind: kind(&link) }))
 }
 
 pub(crate) fn by_name(netlink: &Netlink, name: &str) -> Result<Option<LinkMessage>, Refusal> {
-    let mut question = LinkMessage::default();
-    question.attributes.push(LinkAttribute::IfName(name.to_owned()));
-    match get(netlink, question) {
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    match get(netlink, request) {
         Ok(link) => Ok(Some(link)),
         Err(refusal) if refusal.is(libc::ENODEV) => Ok(None),
         Err(refusal) => Err(refusal),
@@ -61,13 +63,14 @@ pub(crate) fn by_index(netlink: &Netlink, index: u32) -> Result<LinkMessage, Ref
     get(netlink, of(index))
 }
 
-fn get(netlink: &Netlink, question: LinkMessage) -> Result<LinkMessage, Refusal> {
-    match netlink.get(RouteNetlinkMessage::GetLink(question))? {
+fn get(netlink: &Netlink, request: LinkMessage) -> Result<LinkMessage, Refusal> {
+    match netlink.get(RouteNetlinkMessage::GetLink(request))? {
         RouteNetlinkMessage::NewLink(link) => Ok(link),
-        _ => Err(io::Error::other("the kernel gave an unexpected answer about an interface").into()),
+        _ => Err(io::Error::other("unexpected answer of the kernel about an interface").into()),
     }
 }
 
+/// All interfaces.
 pub(crate) fn all(netlink: &Netlink) -> Result<Vec<LinkMessage>, Refusal> {
     let answers = netlink.list(&RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
     let links = answers.into_iter().filter_map(|answer| match answer {
@@ -83,17 +86,10 @@ pub(crate) fn set_mtu(netlink: &Netlink, index: u32, mtu: u32) -> Result<(), Ref
     netlink.change(RouteNetlinkMessage::SetLink(request), 0)
 }
 
-pub(crate) fn bring_up(netlink: &Netlink, index: u32) -> Result<(), Refusal> {
-    set_flags(netlink, index, LinkFlags::Up)
-}
-
-pub(crate) fn take_down(netlink: &Netlink, index: u32) -> Result<(), Refusal> {
-    set_flags(netlink, index, LinkFlags::empty())
-}
-
-fn set_flags(netlink: &Netlink, index: u32, flags: LinkFlags) -> Result<(), Refusal> {
+/// Brings an interface up or down.
+pub(crate) fn set_up(netlink: &Netlink, index: u32, up: bool) -> Result<(), Refusal> {
     let mut request = of(index);
-    request.header.flags = flags;
+    request.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
     request.header.change_mask = LinkFlags::Up;
     netlink.change(RouteNetlinkMessage::SetLink(request), 0)
 }
@@ -175,4 +171,90 @@ fn number(attribute: &DefaultNla) -> u32 {
         [a, b, c, d] => u32::from_ne_bytes([a, b, c, d]),
         _ => 0,
     }
+}
+
+/// Adds an address as `ip address add IP/LEN dev DEVICE` does, for IPv6 with `nodad`: local and prefix address the
+/// same, no broadcast address (a point-to-point device has none), the scope as the kernel sets it.
+///
+/// The kernel looks for IPv6 duplicates only on devices that resolve addresses, and TUN devices are `IFF_NOARP`
+/// (`addrconf_dad_begin`). But it finds that out in a work queue, and until then the address is tentative and
+/// nothing can be bound to it.
+pub(crate) fn add_address(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<(), Refusal> {
+    let mut address = address_message(index, ip, prefix_len);
+    if ip.is_ipv6() {
+        address.header.flags = AddressHeaderFlags::Nodad;
+    }
+    netlink.change(RouteNetlinkMessage::NewAddress(address), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+pub(crate) fn remove_address(
+    netlink: &Netlink,
+    index: u32,
+    ip: IpAddr,
+    prefix_len: u8,
+) -> Result<(), Refusal> {
+    netlink.change(RouteNetlinkMessage::DelAddress(address_message(index, ip, prefix_len)), 0)
+}
+
+/// The addresses of an interface, in the order in which they were added.
+pub(crate) fn addresses_of(netlink: &Netlink, index: u32) -> Result<Vec<AddressMessage>, Refusal> {
+    let mut request = AddressMessage::default();
+    request.header.index = index;
+    let mut addresses = list_addresses(netlink, request)?;
+    addresses.retain(|address| address.header.index == index);
+    Ok(addresses)
+}
+
+/// The addresses of all interfaces.
+pub(crate) fn all_addresses(netlink: &Netlink) -> Result<Vec<AddressMessage>, Refusal> {
+    list_addresses(netlink, AddressMessage::default())
+}
+
+fn list_addresses(netlink: &Netlink, request: AddressMessage) -> Result<Vec<AddressMessage>, Refusal> {
+    let answers = netlink.list(&RouteNetlinkMessage::GetAddress(request))?;
+    let addresses = answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewAddress(address) => Some(address),
+        _ => None,
+    });
+    Ok(addresses.collect())
+}
+
+/// The interface's own address and the length of its prefix; a message may have the peer's address too.
+pub(crate) fn own_address(address: &AddressMessage) -> Option<(IpAddr, u8)> {
+    let mut found = None;
+    for attribute in &address.attributes {
+        match attribute {
+            AddressAttribute::Local(ip) => return Some((*ip, address.header.prefix_len)),
+            AddressAttribute::Address(ip) => found = Some((*ip, address.header.prefix_len)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Adds those of `addresses` that an interface has lost. Those that the kernel creates itself when the interface comes up are
+/// left to it.
+pub(crate) fn restore_addresses(netlink: &Netlink, addresses: &[AddressMessage]) {
+    for address in addresses.iter().filter(|address| !is_kernel_generated(address)) {
+        // EEXIST: it was not lost. Anything else: the interface has vanished or changed, and the address can't be restored.
+        let _ = netlink.change(RouteNetlinkMessage::NewAddress(address.clone()), NLM_F_CREATE | NLM_F_EXCL);
+    }
+}
+
+/// The link-local address of a TUN device, which has no hardware address to derive one from, is random
+/// (`addrconf_addr_gen`).
+fn is_kernel_generated(address: &AddressMessage) -> bool {
+    address.attributes.iter().any(|attribute| match attribute {
+        AddressAttribute::Flags(flags) => flags.contains(AddressFlags::StablePrivacy),
+        _ => false,
+    })
+}
+
+fn address_message(index: u32, ip: IpAddr, prefix_len: u8) -> AddressMessage {
+    let mut address = AddressMessage::default();
+    address.header.family = if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    address.header.prefix_len = prefix_len;
+    address.header.index = index;
+    address.attributes = vec![AddressAttribute::Local(ip), AddressAttribute::Address(ip)];
+    address
 }

@@ -1,7 +1,8 @@
-//! The exchange with the kernel: a request, and its answers until the last one (rtnetlink(7)).
+//! Netlink sockets: requests to the kernel with their answers, and notices of changes (rtnetlink(7)).
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use netlink_packet_core::{
     ErrorMessage, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader,
@@ -11,7 +12,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
-/// What the kernel does not do, with its own words for why where it has some.
+/// A request that failed, with the kernel's own explanation if it gave one.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) cause: io::Error,
@@ -36,11 +37,11 @@ impl From<Refusal> for io::Error {
     }
 }
 
-/// A way to the routing tables of the network namespace in which it was opened.
+/// A socket for requests to the network namespace in which it was opened.
 #[derive(Debug)]
 pub(crate) struct Netlink {
     socket: Socket,
-    /// Number of the last request, by which its answers are known from what is left of those to others.
+    /// Number of the last request, which tells its answers from what is left of those to earlier ones.
     sequence: Cell<u32>,
 }
 
@@ -48,30 +49,30 @@ impl Netlink {
     pub(crate) fn open() -> io::Result<Self> {
         let socket = Socket::new(NETLINK_ROUTE)?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        // Comforts that old kernels lack: the reason of a refusal in words (4.12), in an answer that does not repeat
-        // the request (4.3), and dumps of one interface rather than of all (4.20). Answers are understood without them.
+        // Optional, as old kernels lack them: an explanation of errors (4.12), answers that do not repeat the request (4.3), and
+        // dumps of one interface rather than of all (4.20).
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
         let _ = socket.set_netlink_get_strict_chk(true);
         Ok(Self { socket, sequence: Cell::new(0) })
     }
 
-    /// Asks for one thing.
+    /// Requests one object.
     pub(crate) fn get(&self, question: RouteNetlinkMessage) -> Result<RouteNetlinkMessage, Refusal> {
         self.send(question, NLM_F_REQUEST)?;
         let answer = self.answers(Last::Message)?.messages.pop();
-        answer.ok_or_else(|| io::Error::other("the kernel did not answer").into())
+        answer.ok_or_else(|| io::Error::other("no answer from the kernel").into())
     }
 
-    /// Changes something; `flags` are those of the change (`NLM_F_CREATE`, …).
+    /// Requests a change; `flags` are those of the change (`NLM_F_CREATE`, …).
     pub(crate) fn change(&self, request: RouteNetlinkMessage, flags: u16) -> Result<(), Refusal> {
         self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
         self.answers(Last::Acknowledgement).map(drop)
     }
 
-    /// Asks for all things of a kind.
+    /// Requests all objects of a kind.
     pub(crate) fn list(&self, question: &RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
-        /// How often to begin again when the tables change while they are read.
+        /// How often to start again when the tables change while they are read.
         const ATTEMPTS: usize = 16;
         for _ in 0..ATTEMPTS {
             self.send(question.clone(), NLM_F_REQUEST | NLM_F_DUMP)?;
@@ -135,15 +136,15 @@ impl Netlink {
 /// What ends the answers to a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
-    /// The first message does.
+    /// The first message.
     Message,
-    /// The kernel says so.
+    /// An acknowledgement, or the end of a dump.
     Acknowledgement,
 }
 
 struct Answers {
     messages: Vec<RouteNetlinkMessage>,
-    /// What was listed changed meanwhile, so that entries may be missing.
+    /// The list changed while it was read: entries may be missing.
     interrupted: bool,
 }
 
@@ -161,6 +162,50 @@ fn refusal(error: &ErrorMessage, flags: u16) -> Refusal {
     Refusal { cause: error.to_io(), reason }
 }
 
+/// Notices that an interface of this network namespace has appeared, vanished or changed. Readable when there is one to
+/// [take](Self::take).
+#[derive(Debug)]
+pub struct LinkNotices {
+    socket: Socket,
+}
+
+impl LinkNotices {
+    /// Subscribes to changes from now on.
+    ///
+    /// # Errors
+    /// When no socket can be opened for it.
+    pub fn subscribe() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.set_non_blocking(true)?;
+        socket.bind(&SocketAddr::new(0, libc::RTMGRP_LINK.cast_unsigned()))?;
+        Ok(Self { socket })
+    }
+
+    /// Takes the next notice. It carries no content: [`find`](crate::find) knows the present state.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none. Lost notices (`ENOBUFS`) count as one.
+    pub fn take(&self) -> io::Result<()> {
+        match self.socket.recv_from_full() {
+            Ok(_) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl AsRawFd for LinkNotices {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl AsFd for LinkNotices {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use netlink_packet_route::link::LinkMessage;
@@ -168,12 +213,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_left_of_other_answers_is_no_answer() {
+    fn what_is_left_of_earlier_answers_is_skipped() {
         let netlink = Netlink::open().unwrap();
         let all = || RouteNetlinkMessage::GetLink(LinkMessage::default());
         let mut of_none = LinkMessage::default();
         of_none.header.index = i32::MAX.cast_unsigned();
-        // As after an answer that could not be understood.
+        // As after an answer that could not be parsed.
         netlink.send(all(), NLM_F_REQUEST | NLM_F_DUMP).unwrap();
         let refused = netlink.get(RouteNetlinkMessage::GetLink(of_none)).unwrap_err();
         assert!(refused.is(libc::ENODEV), "{refused:?}");

@@ -1,65 +1,166 @@
-//! Routes through an interface.
+//! Routes: those through an interface, and the one that a packet would take.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
+    RouteScope, RouteType, RouteVia,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::link;
 use crate::netlink::{Netlink, Refusal};
 
-/// Whether a route is ours to remove.
-pub(crate) enum Added {
-    Now,
-    ThereAlready,
+/// What the route of a packet depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteQuery {
+    /// Its destination.
+    pub destination: IpAddr,
+    /// Its source; `None` for a socket that is not bound to an address.
+    pub source: Option<IpAddr>,
+    /// Index of the interface that the socket is bound to.
+    pub bind_device: Option<u32>,
+    /// Mark of the socket's packets.
+    pub mark: Option<u32>,
+}
+
+/// The route of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Index of the interface by which it leaves.
+    pub index: u32,
+    /// Name of that interface.
+    pub device: String,
+    /// Whether the destination is this host itself.
+    pub local: bool,
+    /// The next router; `None` when the destination is reached directly.
+    pub gateway: Option<IpAddr>,
+    /// The source address that the kernel chooses for a socket that is not bound to one.
+    pub source: Option<IpAddr>,
+    /// The longest packet that this route can carry, bytes: the MTU of the route, learned or configured, or else of the interface.
+    pub mtu: u32,
+}
+
+/// Looks up the route that a packet would take.
+///
+/// # Errors
+/// `ENETUNREACH` or another routing error when there is none, and `EINVAL` for a source that is not an address of this host.
+pub fn route_to(query: &RouteQuery) -> io::Result<Route> {
+    let netlink = Netlink::open()?;
+    let RouteNetlinkMessage::NewRoute(answer) = netlink.get(RouteNetlinkMessage::GetRoute(request(query)))?
+    else {
+        return Err(io::Error::other("unexpected answer of the kernel about a route"));
+    };
+    let index = device(&answer).ok_or_else(|| io::Error::from_raw_os_error(libc::ENETUNREACH))?;
+    let link = link::by_index(&netlink, index)?;
+    Ok(Route {
+        index,
+        device: link::name(&link),
+        local: answer.header.kind == RouteType::Local,
+        gateway: gateway(&answer),
+        source: source(&answer),
+        mtu: mtu(&answer).unwrap_or_else(|| link::mtu(&link)),
+    })
+}
+
+fn request(query: &RouteQuery) -> RouteMessage {
+    let (family, bits) =
+        if query.destination.is_ipv4() { (AddressFamily::Inet, 32) } else { (AddressFamily::Inet6, 128) };
+    let mut route = RouteMessage::default();
+    route.header.address_family = family;
+    route.header.destination_prefix_length = bits;
+    route.attributes.push(RouteAttribute::Destination(query.destination.into()));
+    if let Some(source) = query.source {
+        route.header.source_prefix_length = bits;
+        route.attributes.push(RouteAttribute::Source(source.into()));
+    }
+    route.attributes.extend(query.bind_device.map(RouteAttribute::Oif));
+    route.attributes.extend(query.mark.map(RouteAttribute::Mark));
+    route
+}
+
+fn gateway(route: &RouteMessage) -> Option<IpAddr> {
+    route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(address) => ip(address),
+        // An IPv4 route through an IPv6 router.
+        RouteAttribute::Via(RouteVia::Inet6(address)) => Some((*address).into()),
+        _ => None,
+    })
+}
+
+fn source(route: &RouteMessage) -> Option<IpAddr> {
+    route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::PrefSource(address) => ip(address),
+        _ => None,
+    })
+}
+
+fn mtu(route: &RouteMessage) -> Option<u32> {
+    let metrics = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Metrics(metrics) => Some(metrics),
+        _ => None,
+    });
+    metrics?.iter().find_map(|metric| match metric {
+        RouteMetric::Mtu(bytes) if *bytes > 0 => Some(*bytes),
+        _ => None,
+    })
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(ip) => Some((*ip).into()),
+        RouteAddress::Inet6(ip) => Some((*ip).into()),
+        _ => None,
+    }
 }
 
 /// Adds a route to the main table as `ip route add NETWORK dev DEVICE proto static` does.
-///
-/// Fails with `EEXIST` when the network is routed elsewhere.
-pub(crate) fn add(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<Added, Refusal> {
+pub(crate) fn add(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<(), Refusal> {
     let request = RouteNetlinkMessage::NewRoute(message(index, ip, prefix_len));
-    let Err(refusal) = netlink.change(request, NLM_F_CREATE | NLM_F_EXCL) else { return Ok(Added::Now) };
-    // Who may not change routes is told so whether or not there is anything to change.
-    if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
-        return Err(refusal);
-    }
-    let standing = standing(netlink, None, ip, prefix_len)?;
-    if standing.iter().any(|route| device(route) == Some(index)) {
-        return Ok(Added::ThereAlready);
-    }
-    if refusal.is(libc::EPERM) {
-        return Err(refusal);
-    }
-    let reason = standing.first().and_then(device).map(|other| {
-        let name = link::by_index(netlink, other)
-            .map_or_else(|_| format!("interface {other}"), |other| link::name(&other));
-        format!("it is routed into {name}")
-    });
-    Err(Refusal { cause: io::Error::from_raw_os_error(libc::EEXIST), reason })
+    netlink.change(request, NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Removes what [`add`] has made. A request that names no metric would also fit a route of another one, which the kernel
-/// takes if ours has gone.
+/// Removes what [`add`] has added, which must be [there](routed): metric 0 stands for any, so that the kernel would remove a route
+/// of another metric instead.
 pub(crate) fn remove(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<(), Refusal> {
-    if standing(netlink, Some(index), ip, prefix_len)?.is_empty() {
-        return Ok(());
-    }
     netlink.change(RouteNetlinkMessage::DelRoute(message(index, ip, prefix_len)), 0)
 }
 
-/// The routes through an interface that somebody has made: those that come with its addresses do so again.
-pub(crate) fn list(netlink: &Netlink, index: u32) -> Result<Vec<RouteMessage>, Refusal> {
+/// The interfaces to which networks are routed.
+pub(crate) type Routed = HashMap<(IpAddr, u8), Vec<u32>>;
+
+/// The routes of the main table to networks of the family of `ip`, with the metric that [`add`] gives; through the interface with
+/// index `through`, if one is given.
+pub(crate) fn routed(netlink: &Netlink, ip: IpAddr, through: Option<u32>) -> Result<Routed, Refusal> {
+    let mut request = RouteMessage::default();
+    request.header.address_family = family(ip);
+    request.header.table = RouteHeader::RT_TABLE_MAIN;
+    request.attributes.extend(through.map(RouteAttribute::Oif));
+    let mut routed = Routed::new();
+    for route in list(netlink, request)? {
+        let Some(device) = device(&route) else { continue };
+        if route.header.table == RouteHeader::RT_TABLE_MAIN
+            && metric(&route) == default_metric(ip)
+            && through.is_none_or(|index| index == device)
+        {
+            let network = (destination(&route), route.header.destination_prefix_length);
+            routed.entry(network).or_default().push(device);
+        }
+    }
+    Ok(routed)
+}
+
+/// The routes through an interface, except those that the kernel adds and removes along with its addresses.
+pub(crate) fn through(netlink: &Netlink, index: u32) -> Result<Vec<RouteMessage>, Refusal> {
     let mut routes = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        let mut question = RouteMessage::default();
-        question.header.address_family = family;
-        question.attributes.push(RouteAttribute::Oif(index));
-        routes.extend(routes_of(netlink, question)?.into_iter().filter(|route| {
+        let mut request = RouteMessage::default();
+        request.header.address_family = family;
+        request.attributes.push(RouteAttribute::Oif(index));
+        routes.extend(list(netlink, request)?.into_iter().filter(|route| {
             device(route) == Some(index)
                 && route.header.protocol != RouteProtocol::Kernel
                 && !route.header.flags.contains(RouteFlags::Cloned)
@@ -68,47 +169,34 @@ pub(crate) fn list(netlink: &Netlink, index: u32) -> Result<Vec<RouteMessage>, R
     Ok(routes)
 }
 
-/// Puts back those of `routes` that are no longer there.
-pub(crate) fn give_back(netlink: &Netlink, routes: &[RouteMessage]) {
-    // A gateway must be reachable when a route by it is made, by one of the other routes maybe.
+/// Adds those of `routes` that were lost.
+pub(crate) fn restore(netlink: &Netlink, routes: &[RouteMessage]) {
+    // A gateway must be reachable when a route through it is added, maybe by another of the routes.
     let (by_gateway, direct): (Vec<_>, Vec<_>) = routes.iter().partition(|route| has_gateway(route));
     for route in direct.into_iter().chain(by_gateway) {
         let mut route = route.clone();
-        // The others tell the state of the interface, and are refused in requests.
+        // The other flags are the state of the interface, and are refused in requests.
         route.header.flags &= RouteFlags::Onlink;
-        // EEXIST: it was kept. Anything else: the interface has vanished or changed, and can't be as it was.
+        // EEXIST: it was not lost. Anything else: the interface has vanished or changed, and the route can't be restored.
         let _ = netlink.change(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_EXCL);
     }
 }
 
+fn list(netlink: &Netlink, request: RouteMessage) -> Result<Vec<RouteMessage>, Refusal> {
+    let answers = netlink.list(&RouteNetlinkMessage::GetRoute(request))?;
+    let routes = answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewRoute(route) => Some(route),
+        _ => None,
+    });
+    Ok(routes.collect())
+}
+
 /// The interface that a route leads to.
-pub(crate) fn device(route: &RouteMessage) -> Option<u32> {
+fn device(route: &RouteMessage) -> Option<u32> {
     route.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Oif(index) => Some(*index),
         _ => None,
     })
-}
-
-/// Routes of the main table to just this network, into one interface or any, with the metric that [`add`] gives.
-fn standing(
-    netlink: &Netlink,
-    index: Option<u32>,
-    ip: IpAddr,
-    prefix_len: u8,
-) -> Result<Vec<RouteMessage>, Refusal> {
-    let mut question = RouteMessage::default();
-    question.header.address_family = family(ip);
-    question.header.table = RouteHeader::RT_TABLE_MAIN;
-    question.attributes.extend(index.map(RouteAttribute::Oif));
-    let mut routes = routes_of(netlink, question)?;
-    routes.retain(|route| {
-        route.header.table == RouteHeader::RT_TABLE_MAIN
-            && route.header.destination_prefix_length == prefix_len
-            && destination(route) == ip
-            && metric(route) == default_metric(ip)
-            && (index.is_none() || device(route) == index)
-    });
-    Ok(routes)
 }
 
 fn metric(route: &RouteMessage) -> u32 {
@@ -119,27 +207,17 @@ fn metric(route: &RouteMessage) -> u32 {
     metric.unwrap_or(0)
 }
 
-/// The metric of a route for which none was named: in IPv6 `IP6_RT_PRIO_USER` of net/ip6_route.h.
+/// The metric of a route that was added without one: in IPv6 `IP6_RT_PRIO_USER` of net/ip6_route.h.
 fn default_metric(ip: IpAddr) -> u32 {
     if ip.is_ipv4() { 0 } else { 1024 }
 }
 
-fn routes_of(netlink: &Netlink, question: RouteMessage) -> Result<Vec<RouteMessage>, Refusal> {
-    let answers = netlink.list(&RouteNetlinkMessage::GetRoute(question))?;
-    let routes = answers.into_iter().filter_map(|answer| match answer {
-        RouteNetlinkMessage::NewRoute(route) => Some(route),
-        _ => None,
-    });
-    Ok(routes.collect())
-}
-
 fn destination(route: &RouteMessage) -> IpAddr {
     let destination = route.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Destination(RouteAddress::Inet(ip)) => Some(IpAddr::from(*ip)),
-        RouteAttribute::Destination(RouteAddress::Inet6(ip)) => Some(IpAddr::from(*ip)),
+        RouteAttribute::Destination(address) => self::ip(address),
         _ => None,
     });
-    // The default route names none.
+    // The default route has none.
     destination.unwrap_or(match route.header.address_family {
         AddressFamily::Inet6 => IpAddr::from([0_u16; 8]),
         _ => IpAddr::from([0_u8; 4]),

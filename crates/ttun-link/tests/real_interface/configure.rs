@@ -1,8 +1,8 @@
-//! What an interface has after it was configured, and what is said when it can't be.
+//! Configuring an interface, and the errors when it can't be.
 
 use std::net::IpAddr;
 
-use ttun_link::{Changes, Error, Step, Wishes, configure};
+use ttun_link::{Changes, Error, Settings, Step, configure};
 
 use crate::namespace::{become_user, index, isolated, run, state};
 
@@ -11,8 +11,8 @@ pub(crate) fn network(text: &str) -> (IpAddr, u8) {
     (ip.parse().unwrap(), len.parse().unwrap())
 }
 
-pub(crate) fn wishes(addresses: &[&str], routes: &[&str]) -> Wishes {
-    Wishes {
+pub(crate) fn settings(addresses: &[&str], routes: &[&str]) -> Settings {
+    Settings {
         addresses: addresses.iter().map(|text| network(text)).collect(),
         routes: routes.iter().map(|text| network(text)).collect(),
         mtu: None,
@@ -20,23 +20,23 @@ pub(crate) fn wishes(addresses: &[&str], routes: &[&str]) -> Wishes {
     }
 }
 
-pub(crate) fn apply(wishes: &Wishes) -> Changes {
-    configure(index("tun0"), wishes).unwrap_or_else(|error| panic!("{error}"))
+pub(crate) fn apply(settings: &Settings) -> Changes {
+    configure(index("tun0"), settings).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn refused(wishes: &Wishes) -> Error {
+fn refused(settings: &Settings) -> Error {
     let before = state();
-    let Err(error) = configure(index("tun0"), wishes) else { panic!("{wishes:?} is taken") };
-    assert_eq!(state(), before, "what was done before the step that failed is undone");
+    let Err(error) = configure(index("tun0"), settings) else { panic!("{settings:?} is accepted") };
+    assert_eq!(state(), before, "the steps before the one that failed are undone");
     error
 }
 
 #[test]
 fn an_interface_gets_what_iproute2_would_give_it() {
     isolated(|| {
-        let wanted = Wishes {
+        let wanted = Settings {
             mtu: Some(1452),
-            ..wishes(
+            ..settings(
                 &["10.0.2.1/24", "10.0.3.1/32", "fd00:2::1/64"],
                 &["10.9.0.0/16", "0.0.0.0/0", "fd00:9::/48", "::/0"],
             )
@@ -60,14 +60,14 @@ fn an_interface_gets_what_iproute2_would_give_it() {
 #[test]
 fn an_ipv6_address_can_be_used_at_once() {
     isolated(|| {
-        let _changes = apply(&wishes(&["fd00:2::1/64"], &[]));
+        let _changes = apply(&settings(&["fd00:2::1/64"], &[]));
         assert!(!run("ip -6 address show dev tun0").contains("tentative"));
         std::net::UdpSocket::bind("[fd00:2::1]:0").unwrap();
     });
 }
 
 #[test]
-fn what_is_there_already_is_no_change() {
+fn what_an_interface_already_has_is_no_change() {
     isolated(|| {
         run("ip address add 10.0.2.1/24 dev tun0");
         run("ip address add fd00:2::1/64 dev tun0 nodad");
@@ -75,9 +75,9 @@ fn what_is_there_already_is_no_change() {
         run("ip route add 10.9.0.0/16 dev tun0");
         run("ip route add ::/0 dev tun0");
         let before = state();
-        let wanted = Wishes {
+        let wanted = Settings {
             mtu: Some(1400),
-            ..wishes(&["10.0.2.1/24", "fd00:2::1/64"], &["10.0.2.0/24", "10.9.0.0/16", "::/0"])
+            ..settings(&["10.0.2.1/24", "fd00:2::1/64"], &["10.0.2.0/24", "10.9.0.0/16", "::/0"])
         };
         let changes = apply(&wanted);
         assert!(changes.is_empty());
@@ -91,7 +91,7 @@ fn a_device_that_is_taken_down_keeps_its_addresses() {
     isolated(|| {
         run("ip address add fd00:2::1/64 dev tun0 nodad");
         run("ip link set tun0 up");
-        let down = Wishes { up: Some(false), ..wishes(&["10.0.2.1/24", "fd00:3::1/64"], &[]) };
+        let down = Settings { up: Some(false), ..settings(&["10.0.2.1/24", "fd00:3::1/64"], &[]) };
         let _changes = apply(&down);
         let brief = run("ip -brief address show dev tun0");
         assert!(brief.contains("DOWN"), "{brief}");
@@ -113,9 +113,9 @@ fn a_network_that_is_routed_elsewhere_is_refused_and_the_rest_undone() {
             ("10.9.0.0/16", "routing 10.9.0.0/16 into tun0: File exists (it is routed into veth0)"),
             ("fd00:9::/48", "routing fd00:9::/48 into tun0: File exists (it is routed into veth0)"),
         ] {
-            let wanted = Wishes {
+            let wanted = Settings {
                 mtu: Some(1400),
-                ..wishes(&["10.0.2.1/24", "fd00:2::1/64"], &["10.8.0.0/16", taken])
+                ..settings(&["10.0.2.1/24", "fd00:2::1/64"], &["10.8.0.0/16", taken])
             };
             let error = refused(&wanted);
             assert_eq!(error.to_string(), words);
@@ -132,7 +132,7 @@ fn a_route_with_another_metric_is_no_obstacle() {
         run("ip link add veth0 type veth peer name veth1");
         run("ip link set veth0 up");
         run("ip route add default dev veth0 metric 100");
-        let changes = apply(&wishes(&["10.0.2.1/24"], &["0.0.0.0/0"]));
+        let changes = apply(&settings(&["10.0.2.1/24"], &["0.0.0.0/0"]));
         assert!(run("ip route get 198.51.100.1").contains("dev tun0"));
         drop(changes);
         assert!(run("ip route get 198.51.100.1").contains("dev veth0"));
@@ -140,7 +140,7 @@ fn a_route_with_another_metric_is_no_obstacle() {
 }
 
 #[test]
-fn a_route_into_the_device_with_another_metric_is_not_what_was_wished() {
+fn a_route_into_the_device_with_another_metric_does_not_count() {
     isolated(|| {
         run("ip link add veth0 type veth peer name veth1");
         run("ip link set veth0 up");
@@ -148,7 +148,7 @@ fn a_route_into_the_device_with_another_metric_is_not_what_was_wished() {
         for (network, metric) in [("10.9.0.0/16", 100), ("fd00:9::/48", 2000)] {
             run(&format!("ip route add {network} dev tun0 metric {metric}"));
             run(&format!("ip route add {network} dev veth0"));
-            let error = refused(&wishes(&[], &[network]));
+            let error = refused(&settings(&[], &[network]));
             assert!(error.to_string().ends_with("File exists (it is routed into veth0)"), "{error}");
         }
     });
@@ -158,16 +158,16 @@ fn a_route_into_the_device_with_another_metric_is_not_what_was_wished() {
 fn a_step_that_fails_is_named_with_the_reason_of_the_kernel() {
     isolated(|| {
         run("ip address add fd00:2::1/64 dev tun0 nodad");
-        let mtu = |mtu| Wishes { mtu: Some(mtu), ..Wishes::default() };
-        let down = |routes: &[&str]| Wishes { up: None, ..wishes(&["10.0.2.1/24"], routes) };
+        let mtu = |mtu| Settings { mtu: Some(mtu), ..Settings::default() };
+        let down = |routes: &[&str]| Settings { up: None, ..settings(&["10.0.2.1/24"], routes) };
         for (wanted, words) in [
             (mtu(70_000), "setting the MTU of tun0 to 70000: Invalid argument (mtu "),
             (
-                Wishes { mtu: Some(1200), ..wishes(&["fd00:3::1/64"], &[]) },
+                Settings { mtu: Some(1200), ..settings(&["fd00:3::1/64"], &[]) },
                 "giving tun0 the address fd00:3::1/64: Invalid argument (IPv6 needs an MTU of 1280 bytes or more)",
             ),
             (
-                wishes(&["fd00:2::1/128"], &[]),
+                settings(&["fd00:2::1/128"], &[]),
                 "giving tun0 the address fd00:2::1/128: File exists (it has it as fd00:2::1/64)",
             ),
             (down(&["10.9.0.0/16"]), "routing 10.9.0.0/16 into tun0: Network is down"),
@@ -183,20 +183,22 @@ fn a_step_that_fails_is_named_with_the_reason_of_the_kernel() {
 fn an_ordinary_user_is_refused() {
     isolated(|| {
         become_user(65_533);
-        let error = refused(&wishes(&["10.0.2.1/24"], &[]));
+        let error = refused(&settings(&["10.0.2.1/24"], &[]));
         assert_eq!(error.to_string(), "giving tun0 the address 10.0.2.1/24: Operation not permitted");
         assert_eq!(error.interface(), "tun0");
         assert_eq!(error.cause().raw_os_error(), Some(libc::EPERM));
-        assert_eq!(refused(&wishes(&[], &[])).to_string(), "bringing tun0 up: Operation not permitted");
+        assert_eq!(refused(&settings(&[], &[])).to_string(), "bringing tun0 up: Operation not permitted");
     });
 }
 
 #[test]
-fn an_interface_that_has_gone_is_said_to_have() {
+fn an_interface_that_is_gone_is_an_error() {
     isolated(|| {
         let gone = index("tun0");
         run("ip link delete tun0");
-        let Err(error) = configure(gone, &wishes(&["10.0.2.1/24"], &[])) else { panic!("it is configured") };
+        let Err(error) = configure(gone, &settings(&["10.0.2.1/24"], &[])) else {
+            panic!("it is configured")
+        };
         assert_eq!(error.to_string(), format!("looking at interface {gone}: No such device"));
     });
 }

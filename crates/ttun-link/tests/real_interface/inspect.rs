@@ -1,4 +1,4 @@
-//! What is told of interfaces and routes.
+//! Inspecting interfaces and routes.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -18,7 +18,7 @@ fn query(destination: &str) -> RouteQuery {
     RouteQuery { destination: destination.parse().unwrap(), source: None, bind_device: None, mark: None }
 }
 
-fn way(query: &RouteQuery) -> Route {
+fn route(query: &RouteQuery) -> Route {
     route_to(query).unwrap()
 }
 
@@ -40,7 +40,7 @@ fn attach() -> File {
 }
 
 #[test]
-fn a_tun_device_is_described_with_all_that_keeps_a_tunnel_from_it() {
+fn a_tun_device_is_described() {
     isolated(|| {
         run("ip tuntap add dev tun1 mode tun multi_queue user 1234 group 5678");
         let plain = LinkKind::Tun { multi_queue: false, owner: None, group: None };
@@ -81,7 +81,7 @@ fn packets_that_its_queue_has_no_room_for_are_counted() {
         let socket = std::net::UdpSocket::bind("10.0.2.1:0").unwrap();
         let before = described("tun0").tx_dropped;
         for _ in 0..10 {
-            let _ = socket.send_to(b"to nobody", "10.0.2.2:9");
+            let _ = socket.send_to(b"Hello World", "10.0.2.2:9");
         }
         assert!(described("tun0").tx_dropped > before);
     });
@@ -110,7 +110,7 @@ fn an_interface_that_does_not_exist_is_none() {
 }
 
 #[test]
-fn the_way_of_a_packet_is_told_with_its_router_source_and_mtu() {
+fn a_route_has_its_router_source_and_mtu() {
     isolated(|| {
         run("ip address add 10.0.2.1/24 dev tun0");
         run("ip address add fd00:2::1/64 dev tun0 nodad");
@@ -125,15 +125,15 @@ fn the_way_of_a_packet_is_told_with_its_router_source_and_mtu() {
             source: Some("10.0.2.1".parse().unwrap()),
             mtu: 1500,
         };
-        assert_eq!(way(&query("10.0.2.5")), direct);
+        assert_eq!(route(&query("10.0.2.5")), direct);
         let routed = Route { gateway: Some("10.0.2.7".parse().unwrap()), mtu: 1300, ..direct.clone() };
-        assert_eq!(way(&query("10.9.1.1")), routed);
+        assert_eq!(route(&query("10.9.1.1")), routed);
         let ipv6 = Route {
             gateway: Some("fd00:2::7".parse().unwrap()),
             source: Some("fd00:2::1".parse().unwrap()),
             ..direct
         };
-        assert_eq!(way(&query("fd00:9::1")), ipv6);
+        assert_eq!(route(&query("fd00:9::1")), ipv6);
     });
 }
 
@@ -143,18 +143,18 @@ fn an_address_of_this_host_is_local() {
         run("ip address add 10.0.2.1/24 dev tun0");
         run("ip address add fd00:2::1/64 dev tun0 nodad");
         run("ip link set tun0 up");
-        assert!(way(&query("10.0.2.1")).local);
-        // The kernel adds it to the table `local` in a task of its own.
+        assert!(route(&query("10.0.2.1")).local);
+        // The kernel adds it to the table `local` in a work queue.
         let end = Instant::now() + Duration::from_secs(10);
-        while !way(&query("fd00:2::1")).local {
-            assert!(Instant::now() < end, "the kernel never takes its own address for local");
+        while !route(&query("fd00:2::1")).local {
+            assert!(Instant::now() < end, "the kernel never takes its own address as local");
             thread::yield_now();
         }
     });
 }
 
 #[test]
-fn a_mark_an_interface_and_a_source_decide_the_way() {
+fn a_mark_an_interface_and_a_source_decide_the_route() {
     isolated(|| {
         run("ip link add veth0 type veth peer name veth1");
         run("ip link set veth0 up");
@@ -166,16 +166,16 @@ fn a_mark_an_interface_and_a_source_decide_the_way() {
         run("ip rule add fwmark 0x77 table 77");
         run("ip rule add from 192.0.2.1 table 77");
         let far = query("198.51.100.1");
-        assert_eq!(way(&far).device, "tun0");
-        assert_eq!(way(&RouteQuery { mark: Some(0x77), ..far }).device, "veth0");
-        assert_eq!(way(&RouteQuery { bind_device: Some(index("veth0")), ..far }).device, "veth0");
+        assert_eq!(route(&far).device, "tun0");
+        assert_eq!(route(&RouteQuery { mark: Some(0x77), ..far }).device, "veth0");
+        assert_eq!(route(&RouteQuery { bind_device: Some(index("veth0")), ..far }).device, "veth0");
         let source = Some("192.0.2.1".parse().unwrap());
-        assert_eq!(way(&RouteQuery { source, ..far }).device, "veth0");
+        assert_eq!(route(&RouteQuery { source, ..far }).device, "veth0");
     });
 }
 
 #[test]
-fn where_there_is_no_way_the_error_says_so() {
+fn without_a_route_the_error_says_why() {
     isolated(|| {
         run("ip route add prohibit 203.0.113.0/24");
         assert_eq!(errno(&query("198.51.100.1")), Some(libc::ENETUNREACH));

@@ -1,4 +1,4 @@
-//! Hearing of interfaces.
+//! Notices of changed interfaces.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -7,7 +7,7 @@ use ttun_link::LinkNotices;
 
 use crate::namespace::{isolated, run};
 
-/// How long to wait for what must come, ms.
+/// How long to wait for a notice, ms.
 const LIMIT: libc::c_int = 10_000;
 
 fn is_readable(notices: &LinkNotices, limit: libc::c_int) -> bool {
@@ -17,7 +17,7 @@ fn is_readable(notices: &LinkNotices, limit: libc::c_int) -> bool {
     ready == 1
 }
 
-/// Takes all there is; says how many there were.
+/// Takes all notices and returns their number.
 fn take_all(notices: &LinkNotices) -> usize {
     for count in 0.. {
         match notices.take() {
@@ -32,7 +32,7 @@ fn take_all(notices: &LinkNotices) -> usize {
 }
 
 #[test]
-fn that_an_interface_appears_or_vanishes_is_heard() {
+fn an_interface_that_appears_or_vanishes_is_noticed() {
     isolated(|| {
         let notices = LinkNotices::subscribe().unwrap();
         take_all(&notices);
@@ -45,7 +45,7 @@ fn that_an_interface_appears_or_vanishes_is_heard() {
 }
 
 #[test]
-fn more_than_anybody_took_is_news_as_well() {
+fn lost_notices_count_as_one() {
     isolated(|| {
         let notices = LinkNotices::subscribe().unwrap();
         let lines = ["link set lo mtu 1500\nlink set lo mtu 1600\n"; 1000].concat();
@@ -55,6 +55,6 @@ fn more_than_anybody_took_is_news_as_well() {
         std::fs::remove_file(&file).unwrap();
         assert!((1..2000).contains(&take_all(&notices)), "the kernel has not kept all of them");
         run("ip tuntap add dev tun1 mode tun");
-        assert!(is_readable(&notices, LIMIT), "and hearing goes on");
+        assert!(is_readable(&notices, LIMIT), "later ones arrive");
     });
 }

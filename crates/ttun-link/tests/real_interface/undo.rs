@@ -1,10 +1,10 @@
-//! What is put back when the changes of an interface are dropped, and what is not.
+//! Undoing the changes of an interface.
 
 use std::thread;
 
-use ttun_link::{Wishes, configure};
+use ttun_link::{Settings, configure};
 
-use crate::configure::{apply, wishes};
+use crate::configure::{apply, settings};
 use crate::namespace::{index, isolated, run, state};
 
 #[test]
@@ -13,9 +13,9 @@ fn an_interface_is_as_it_was_when_its_changes_are_dropped() {
         run("ip address add 10.0.2.9/24 dev tun0");
         run("ip address add fd00:2::9/64 dev tun0 nodad");
         let before = state();
-        let wanted = Wishes {
+        let wanted = Settings {
             mtu: Some(1400),
-            ..wishes(&["10.0.2.1/24", "10.0.3.1/24", "fd00:2::1/64"], &["10.9.0.0/16", "fd00:9::/48"])
+            ..settings(&["10.0.2.1/24", "10.0.3.1/24", "fd00:2::1/64"], &["10.9.0.0/16", "fd00:9::/48"])
         };
         let changes = apply(&wanted);
         assert!(!changes.is_empty());
@@ -29,7 +29,7 @@ fn an_interface_is_as_it_was_when_its_changes_are_dropped() {
 fn changes_are_undone_where_they_were_made_whichever_thread_drops_them() {
     isolated(|| {
         let before = state();
-        let changes = apply(&wishes(&["10.0.2.1/24"], &[]));
+        let changes = apply(&settings(&["10.0.2.1/24"], &[]));
         thread::scope(|scope| {
             scope.spawn(|| {
                 // SAFETY: changes the network namespace of this thread alone, which nothing else uses.
@@ -44,7 +44,7 @@ fn changes_are_undone_where_they_were_made_whichever_thread_drops_them() {
 #[test]
 fn kept_changes_stay() {
     isolated(|| {
-        let changes = apply(&Wishes { mtu: Some(1400), ..wishes(&["10.0.2.1/24"], &["10.9.0.0/16"]) });
+        let changes = apply(&Settings { mtu: Some(1400), ..settings(&["10.0.2.1/24"], &["10.9.0.0/16"]) });
         let later = state();
         changes.keep();
         assert_eq!(state(), later);
@@ -62,7 +62,7 @@ fn a_device_that_was_up_is_up_again_with_its_routes() {
         run("ip route add fd00:9::/48 via fd00:2::7");
         run("ip route add fd00:8::/48 dev tun0 proto static");
         let before = state();
-        let changes = apply(&Wishes { up: Some(false), ..Wishes::default() });
+        let changes = apply(&Settings { up: Some(false), ..Settings::default() });
         assert!(!run("ip route show table all").contains("10.9.0.0"));
         drop(changes);
         assert_eq!(state(), before);
@@ -78,9 +78,9 @@ fn what_an_mtu_too_small_for_ipv6_took_comes_back_with_the_old_mtu() {
         let addresses = || run("ip -6 -brief address show dev tun0");
         let routes = || run("ip -6 route show dev tun0");
         let before = (addresses(), routes());
-        let changes = apply(&Wishes { mtu: Some(1000), ..Wishes::default() });
+        let changes = apply(&Settings { mtu: Some(1000), ..Settings::default() });
         assert_eq!(addresses(), "");
-        // The kernel forgets that this interface is to make no address by itself.
+        // The kernel has forgotten that this interface is to get no address of its own.
         run("sysctl -qw net.ipv6.conf.default.addr_gen_mode=1");
         drop(changes);
         assert_eq!((addresses(), routes()), before);
@@ -88,9 +88,9 @@ fn what_an_mtu_too_small_for_ipv6_took_comes_back_with_the_old_mtu() {
 }
 
 #[test]
-fn what_others_added_meanwhile_outlives_ours() {
+fn what_others_added_meanwhile_stays() {
     isolated(|| {
-        let changes = apply(&wishes(&["10.0.2.1/24"], &["10.9.0.0/16"]));
+        let changes = apply(&settings(&["10.0.2.1/24"], &["10.9.0.0/16"]));
         // Without promotion the kernel removes secondary addresses with the first one.
         run("sysctl -qw net.ipv4.conf.all.promote_secondaries=0 net.ipv4.conf.tun0.promote_secondaries=0");
         run("ip address add 10.0.2.2/24 dev tun0");
@@ -108,7 +108,7 @@ fn what_others_changed_meanwhile_is_left() {
         run("ip link add veth0 type veth peer name veth1");
         run("ip link set veth0 up");
         run("ip link set tun0 up");
-        let wanted = Wishes { mtu: Some(1400), ..wishes(&["10.0.2.1/24"], &["10.9.0.0/16"]) };
+        let wanted = Settings { mtu: Some(1400), ..settings(&["10.0.2.1/24"], &["10.9.0.0/16"]) };
         let changes = apply(&wanted);
         run("ip link set tun0 mtu 1300");
         run("ip route replace 10.9.0.0/16 dev veth0");
@@ -120,12 +120,12 @@ fn what_others_changed_meanwhile_is_left() {
 }
 
 #[test]
-fn a_route_of_somebody_else_to_the_same_network_is_left() {
+fn a_route_of_another_program_to_the_same_network_is_left() {
     isolated(|| {
         run("ip link set tun0 up");
         for (network, family, our_metric) in [("10.9.0.0/16", "-4", 0), ("fd00:9::/48", "-6", 1024)] {
             for (metric, ours_goes_before) in [(7, false), (7, true), (3000, false), (3000, true)] {
-                let changes = apply(&wishes(&[], &[network]));
+                let changes = apply(&settings(&[], &[network]));
                 run(&format!("ip route add {network} dev tun0 proto static metric {metric}"));
                 if ours_goes_before {
                     run(&format!("ip route delete {network} dev tun0 metric {our_metric}"));
@@ -140,14 +140,40 @@ fn a_route_of_somebody_else_to_the_same_network_is_left() {
 }
 
 #[test]
-fn changes_of_a_device_that_has_gone_are_dropped_in_peace() {
+fn changes_of_a_deleted_device_are_not_undone_on_another() {
     isolated(|| {
-        let changes = configure(index("tun0"), &wishes(&["10.0.2.1/24"], &["10.9.0.0/16"])).unwrap();
+        let changes = configure(index("tun0"), &settings(&["10.0.2.1/24"], &["10.9.0.0/16"])).unwrap();
         run("ip link delete tun0");
         run("ip tuntap add dev tun0 mode tun");
         run("ip address add 10.0.2.1/24 dev tun0");
         let other = state();
         drop(changes);
-        assert_eq!(state(), other, "another device of the same name is not ours");
+        assert_eq!(state(), other, "another device of the same name is left alone");
+    });
+}
+
+#[test]
+fn thousands_of_addresses_and_routes_are_added_found_and_removed() {
+    isolated(|| {
+        run("ip address add 10.0.2.9/24 dev tun0");
+        let before = state();
+        let networks = |first: u8, len: u8| {
+            (0..3000_u16).map(move |index| {
+                let [high, low] = index.to_be_bytes();
+                ([10, first, high, low].into(), len)
+            })
+        };
+        let many = Settings {
+            addresses: networks(200, 32).collect(),
+            routes: networks(201, 32).collect(),
+            up: Some(true),
+            ..Settings::default()
+        };
+        let changes = apply(&many);
+        let later = state();
+        assert!(apply(&many).is_empty(), "all of them are there");
+        assert_eq!(state(), later);
+        drop(changes);
+        assert_eq!(state(), before);
     });
 }
