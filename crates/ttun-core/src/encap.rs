@@ -77,15 +77,12 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         counters.reads.add(1);
         let start = self.read_at;
         let place = start..start + read.len;
-        let parsed = IpPacket::parse_mut(&mut self.buffer[place.clone()]).and_then(|mut packet| {
-            let segments = Segments::new(read.virtio, &mut packet)?;
-            Ok((packet, segments))
-        });
-        let Ok((mut packet, segments)) = parsed else {
+        let malformed = || {
             counters.received.add(1);
             counters.drop(EncapDrop::Malformed, 1);
-            return;
         };
+        let Ok(mut packet) = IpPacket::parse_mut(&mut self.buffer[place.clone()]) else { return malformed() };
+        let Ok(segments) = Segments::new(read.virtio, &mut packet) else { return malformed() };
         let count = segments.count();
         counters.received.add(count);
         if is_routing_loop(&packet, self.sender.remote()) {
@@ -108,16 +105,15 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
                 self.sender.flush(&self.buffer).await;
             }
             let (batch, packet) = (self.sender.batch(), &self.buffer[place.clone()]);
-            let payload = segments.payload(index);
             let header = batch.header_room(header_len);
-            let written = segments.write_header(index, packet, header);
-            let (Some(()), Some(bytes)) = (written, packet.get(payload.clone())) else {
+            let Some(payload) = segments.write_header(index, packet, header) else {
                 counters.drop(EncapDrop::Malformed, 1);
                 continue;
             };
             if let Some(tapped) = &tapped {
-                context.taps.copy(tapped, index, header, bytes);
+                context.taps.copy(tapped, index, header, payload);
             }
+            let payload = segments.payload(index);
             batch.push(len, start + payload.start..start + payload.end, header_len);
         }
         self.read_at = place.end;

@@ -88,19 +88,19 @@ impl Segments {
         start..end
     }
 
-    /// Builds the header of packet `index` at the start of `out`, with all lengths and checksums complete. `packet` is
-    /// the packet given to [`new`](Self::new).
+    /// Builds the header of packet `index` at the start of `out`, with all lengths and checksums complete, and returns the
+    /// payload. `packet` is the packet given to [`new`](Self::new).
     ///
     /// `None`, and `out` is unchanged, past the last packet and when `packet` or `out` is too short: such a packet must
     /// not be sent.
     #[must_use = "without its header the packet must not be sent"]
-    pub fn write_header(&self, index: usize, packet: &[u8], out: &mut [u8]) -> Option<()> {
+    pub fn write_header<'p>(&self, index: usize, packet: &'p [u8], out: &mut [u8]) -> Option<&'p [u8]> {
         if index >= self.count {
             return None;
         }
-        let Some(template) = &self.template else { return Some(()) };
-        let header = packet.get(..template.header_len)?;
         let payload = packet.get(self.payload(index))?;
+        let Some(template) = &self.template else { return Some(payload) };
+        let header = packet.get(..template.header_len)?;
         let out = out.get_mut(..template.header_len)?;
         out.copy_from_slice(header);
         let segment = Segment {
@@ -110,7 +110,8 @@ impl Segments {
             last: index + 1 == self.count,
             payload,
         };
-        template.patch(&segment, out)
+        template.patch(&segment, out)?;
+        Some(payload)
     }
 }
 

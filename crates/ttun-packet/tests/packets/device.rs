@@ -38,8 +38,9 @@ pub(crate) fn read(virtio: VirtioNetHeader, packet: &[u8]) -> Result<Vec<Vec<u8>
     Ok((0..segments.count())
         .map(|index| {
             let mut bytes = vec![0; segments.header_len()];
-            segments.write_header(index, &packet, &mut bytes).unwrap();
-            bytes.extend(&packet[segments.payload(index)]);
+            let payload = segments.write_header(index, &packet, &mut bytes).unwrap();
+            assert_eq!(payload, &packet[segments.payload(index)]);
+            bytes.extend(payload);
             assert_eq!(bytes.len(), segments.packet_len(index));
             bytes
         })

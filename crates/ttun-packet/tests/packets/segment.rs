@@ -91,7 +91,7 @@ fn an_ordinary_packet_goes_out_as_it_is() {
         assert_eq!((segments.count(), segments.header_len()), (1, 0));
         assert_eq!((segments.payload(0), segments.packet_len(0)), (0..bytes.len(), bytes.len()));
         let mut out = [0x77; 4];
-        assert_eq!(segments.write_header(0, &bytes, &mut out), Some(()));
+        assert_eq!(segments.write_header(0, &bytes, &mut out), Some(&bytes[..]));
         assert_eq!(out, [0x77; 4]);
     }
 }

@@ -150,8 +150,8 @@ fn cut(virtio: VirtioNetHeader, packet: &[u8]) -> Option<Vec<Vec<u8>>> {
     let segments = Segments::new(virtio, &mut IpPacket::parse_mut(&mut packet).ok()?).ok()?;
     let whole = |index| {
         let mut bytes = vec![0; segments.header_len()];
-        segments.write_header(index, &packet, &mut bytes).unwrap();
-        bytes.extend(&packet[segments.payload(index)]);
+        let payload = segments.write_header(index, &packet, &mut bytes).unwrap();
+        bytes.extend(payload);
         bytes
     };
     Some((0..segments.count()).map(whole).collect())
