@@ -46,6 +46,9 @@ const OFFERS: readonly (readonly [line: string, offered: readonly string[]])[] =
   ['ttun capture lan', ['lan7']],
   ['ttun capture -d ', ['in', 'out']],
   ['ttun capture --direction=o', ['out']],
+  ['ttun up --config=pl', ['plant.toml']],
+  ['ttun capture -d o', ['out']],
+  ['ttun -c pl', []],
   ['ttun capture -w ', ['office.toml', 'plant.toml']],
   ['ttun up -c pl', ['plant.toml']],
   ['ttun check o', ['office.toml']],
@@ -58,6 +61,12 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     }
   });
 }
+
+test('words have descriptions, which zsh and fish show', async (t) => {
+  const { stdout } = await runToEnd([process.execPath, BIN, 'completion', '--complete', '--', 'show', '-']);
+  t.is(stdout.split('\n')[0], '--watch\tshow live rates on the whole terminal until q or Ctrl-C');
+  t.is(await user.printed('fish', 'ttun comp'), 'completion\tprints a completion script for a shell\n');
+});
 
 test('an unknown shell is refused', async (t) => {
   const refused = async (shell: string): Promise<string> => {

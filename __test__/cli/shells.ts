@@ -35,11 +35,15 @@ export class ShellUser implements AsyncDisposable {
 
   /** The words that the shell offers for the last one of `line`, sorted. */
   async offered(shell: Shell, line: string): Promise<string[]> {
-    const script = join(this.folder, `script.${shell}`);
-    const printed = await this.#run(ASK[shell](script, line));
+    const printed = await this.printed(shell, line);
     // fish adds descriptions; zsh and fish repeat the option before its value.
     const words = printed.split('\n').map((word) => word.replace(/\t.*/, '').replace(/^--[\w-]+=/, ''));
     return [...new Set(words)].filter((word) => word !== '').sort();
+  }
+
+  /** What the shell prints for this line. */
+  printed(shell: Shell, line: string): Promise<string> {
+    return this.#run(ASK[shell](join(this.folder, `script.${shell}`), line));
   }
 
   async #run(command: readonly string[]): Promise<string> {
