@@ -1,3 +1,5 @@
+import { describeState } from '../src/tunnel-host.ts';
+import type { TunnelReport } from '../src/tunnel-host.ts';
 import type { TunnelStats } from '../src/stats.ts';
 
 /** Of a tunnel that was closed before it carried anything; tests put in the figures that they are about. */
@@ -55,3 +57,11 @@ export const STATS_OF_NOTHING: TunnelStats = {
     lastAt: null,
   },
 };
+
+/** A report whose state is that of its phase and statistics. */
+export function reportOf(
+  report: Omit<TunnelReport, 'state' | 'stateText' | 'advice'> & Partial<TunnelReport>,
+): TunnelReport {
+  const { name, device, local, remote, phase, problem, advice = null, stats } = report;
+  return { name, device, local, remote, phase, ...describeState(report), problem, advice, stats };
+}

@@ -11,11 +11,10 @@ import {
   UNKNOWN,
 } from './format.js';
 import { TunnelView } from './tunnel.js';
-import { describeState, stateOf } from './wording.js';
 
 /** @import { ProcessStats } from '../src/http/process.ts' */
 /** @import { StatsDocument } from '../src/http/routes.ts' */
-/** @import { TunnelReport } from '../src/tunnel-host.ts' */
+/** @import { ShownValue, TunnelReport } from '../src/tunnel-host.ts' */
 /** @import { Series } from './history.js' */
 
 /** Up to this number of tunnels, all are expanded at first. */
@@ -52,13 +51,14 @@ new Connection(show, (isNew) => {
  * @param {StatsDocument} answer
  * @param {boolean} isBack
  */
-function show({ process, tunnels }, isBack) {
+function show({ process, tunnels, values }, isBack) {
   const now = performance.now();
   const isFirst = previous === null;
   const news = [];
   if (isBack) news.push('ttun answers again.');
   if (previous !== null && previous.startedAt !== process.startedAt) news.push('ttun was restarted.');
-  for (const report of tunnels) news.push(...showTunnel(now, report, isFirst && tunnels.length <= FEW));
+  const expanded = isFirst && tunnels.length <= FEW;
+  for (const report of tunnels) news.push(...showTunnel(now, report, values, expanded));
   news.push(...arrange(tunnels));
   byId('none').hidden = tunnels.length > 0;
   showSummary(process.host);
@@ -70,20 +70,21 @@ function show({ process, tunnels }, isBack) {
 /**
  * @param {number} now ms of the browser's monotonic clock
  * @param {TunnelReport} report
+ * @param {readonly ShownValue[]} values what to show of the statistics besides the bespoke lines
  * @param {boolean} expanded whether a new tunnel is
  * @returns {string[]} changes to announce
  */
-function showTunnel(now, report, expanded) {
+function showTunnel(now, report, values, expanded) {
   const known = views.get(report.name);
-  const view = known ?? new TunnelView(report);
-  const before = known === undefined ? null : describeState(known.report);
+  const view = known ?? new TunnelView(report, values);
+  const before = known?.report.stateText ?? null;
   view.update(now, report);
   if (known === undefined) {
     views.set(report.name, view);
     if (expanded) view.expand(true);
   }
-  const state = describeState(report);
-  return state === before ? [] : [`${report.name}: ${state}. ${report.problem?.message ?? ''}`];
+  const { name, stateText, problem } = report;
+  return stateText === before ? [] : [`${name}: ${stateText}. ${problem?.message ?? ''}`];
 }
 
 /**
@@ -111,7 +112,7 @@ function arrange(tunnels) {
 /** @param {string} host */
 function showSummary(host) {
   const all = [...views.values()];
-  const up = all.filter(({ report }) => stateOf(report) === 'up').length;
+  const up = all.filter(({ report }) => report.state === 'up').length;
   const total = (/** @type {Series} */ series) =>
     sum(all.map(({ history }) => history.now?.[series] ?? null));
   const drops = all.map(({ history }) => history.growth(({ encap, decap }) => encap.dropped + decap.dropped));

@@ -12,9 +12,8 @@ import {
   UNKNOWN,
 } from './format.js';
 import { History } from './history.js';
-import { adviseMtu, DECAP_REASONS, describeState, ENCAP_REASONS, stateOf } from './wording.js';
 
-/** @import { TunnelReport } from '../src/tunnel-host.ts' */
+/** @import { ShownValue, TunnelReport } from '../src/tunnel-host.ts' */
 /** @import { TunnelStats } from '../src/stats.ts' */
 
 let count = 0;
@@ -24,7 +23,8 @@ export class TunnelView {
   /** The report shown now. @type {TunnelReport} */
   report;
   #sparkline = new Sparkline();
-  #details = new Details(this.history);
+  /** @type {Details} */
+  #details;
   #state = html('span', { class: 'state' });
   #ends = html('p', { class: 'ends' });
   #device = html('span', { class: 'device' });
@@ -38,9 +38,13 @@ export class TunnelView {
   /** @type {HTMLElement} */
   element;
 
-  /** @param {TunnelReport} report */
-  constructor(report) {
+  /**
+   * @param {TunnelReport} report
+   * @param {readonly ShownValue[]} values
+   */
+  constructor(report, values) {
     this.report = report;
+    this.#details = new Details(this.history, values);
     count += 1;
     const id = `tunnel-${count}`;
     this.#details.element.id = id;
@@ -90,8 +94,8 @@ export class TunnelView {
   update(now, report) {
     this.report = report;
     this.history.add(now, report);
-    setAttributes(this.element, { 'data-state': stateOf(report) });
-    setText(this.#state, describeState(report));
+    setAttributes(this.element, { 'data-state': report.state });
+    setText(this.#state, report.stateText);
     setText(this.#device, report.device);
     setText(this.#received, formatThroughput(this.history.now?.receivedBits ?? null));
     setText(this.#sent, formatThroughput(this.history.now?.sentBits ?? null));
@@ -170,9 +174,6 @@ const TERMS = /** @type {const} */ ([
   'Route MTU',
   'Offloads',
   'Buffers',
-  'Sent in fragments',
-  'Lost to a full receive buffer',
-  'Socket errors',
 ]);
 
 class Details {
@@ -180,14 +181,25 @@ class Details {
   element;
   #charts;
   #drops;
-  #list = html('dl', { class: 'details-list' });
-  #values = new DescriptionList(this.#list, TERMS);
+  /** Values with a line of their own, apart from the drops. @type {readonly ShownValue[]} */
+  #shown;
+  /** @type {DescriptionList<string>} */
+  #values;
   #advice = html('p', { class: 'advice', hidden: '' });
   #content;
   #none = html('p', { class: 'none' }, 'No statistics yet: this tunnel has not been open.');
 
-  /** @param {History} history */
-  constructor(history) {
+  /**
+   * @param {History} history
+   * @param {readonly ShownValue[]} values
+   */
+  constructor(history, values) {
+    this.#shown = values.filter(({ path }) => !path.includes('.drops.'));
+    const list = html('dl', { class: 'details-list' });
+    this.#values = new DescriptionList(list, [
+      ...TERMS,
+      ...this.#shown.map(({ label }) => capitalized(label)),
+    ]);
     this.#charts = [
       new Chart(history, {
         title: 'Throughput',
@@ -205,8 +217,8 @@ class Details {
       }),
     ];
     this.#drops = [
-      new DropsTable(history, 'Dropped when sending', ENCAP_REASONS, ({ encap }) => encap.drops),
-      new DropsTable(history, 'Dropped when receiving', DECAP_REASONS, ({ decap }) => decap.drops),
+      new DropsTable(history, 'Dropped when sending', values, 'encap'),
+      new DropsTable(history, 'Dropped when receiving', values, 'decap'),
     ];
     this.#content = html(
       'div',
@@ -216,7 +228,7 @@ class Details {
       html(
         'div',
         { class: 'tables' },
-        html('section', { class: 'about' }, html('h3', {}, 'Details'), this.#list),
+        html('section', { class: 'about' }, html('h3', {}, 'Details'), list),
         ...this.#drops.map(({ element }) => element),
       ),
     );
@@ -227,17 +239,19 @@ class Details {
    * @param {number} now ms of the browser's monotonic clock
    * @param {TunnelReport} report
    */
-  update(now, { stats }) {
+  update(now, { stats, advice }) {
     this.#content.hidden = stats === null;
     this.#none.hidden = stats !== null;
     if (stats === null) return;
     for (const chart of this.#charts) chart.update(now);
     for (const table of this.#drops) table.update(stats);
-    this.#values.update(valuesOf(stats));
-    const advice = adviseMtu(stats);
+    this.#values.update({ ...valuesOf(stats), ...shownOf(stats, this.#shown) });
     this.#advice.hidden = advice === null;
     if (advice !== null)
-      replace(this.#advice, advice, () => [`${advice.problem} `, html('code', {}, advice.command)]);
+      replace(this.#advice, advice, () => [
+        `${capitalized(advice.text)}: `,
+        html('code', {}, advice.command),
+      ]);
   }
 }
 
@@ -254,7 +268,6 @@ function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap }) {
     GRO: socket.gro,
   };
   const offloads = Object.entries(granted).flatMap(([name, on]) => (on ? [name] : []));
-  const errors = Object.entries(socket.errors).map(([name, times]) => `${name} ${formatCount(times)}`);
   const perCall = [ratio(decap.packets, decap.receives), ratio(encap.packets, encap.sends)];
   return {
     'Last heard': decap.lastAt === null ? 'never' : formatAgo(timestamp - decap.lastAt),
@@ -266,11 +279,29 @@ function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap }) {
     'Route MTU': socket.pathMtu === null ? 'no route to the peer' : `${socket.pathMtu} bytes`,
     Offloads: offloads.join(', ') || 'none',
     Buffers: `receive ${formatBytes(socket.receiveBuffer)}, send ${formatBytes(socket.sendBuffer)}`,
-    'Sent in fragments': `${formatCount(encap.fragmented)} packets`,
-    'Lost to a full receive buffer':
-      socket.receiveOverflow === 0 ? 'none' : `at least ${formatCount(socket.receiveOverflow)} datagrams`,
-    'Socket errors': errors.join(', ') || 'none',
   };
+}
+
+/**
+ * @param {TunnelStats} stats
+ * @param {readonly ShownValue[]} values
+ * @returns {Record<string, string>}
+ */
+function shownOf(stats, values) {
+  const texts = values.map(({ path, label, unit }) => {
+    const value = path.split('.').reduce((inside, name) => Object(inside)[name], Object(stats));
+    const counts = Object.entries(typeof value === 'number' ? { [unit]: value } : value);
+    const occurred = counts.flatMap(([name, times]) =>
+      times === 0 ? [] : [`${formatCount(times)} ${name}`],
+    );
+    return [capitalized(label), occurred.join(', ') || 'none'];
+  });
+  return Object.fromEntries(texts);
+}
+
+/** @param {string} text */
+function capitalized(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /**
@@ -285,23 +316,27 @@ function ratio(packets, calls) {
 class DropsTable {
   element;
   #history;
-  #dropsOf;
+  #direction;
   /** @type {Map<string, { row: HTMLElement, rate: HTMLElement, total: HTMLElement }>} */
   #rows = new Map();
 
   /**
    * @param {History} history
    * @param {string} title
-   * @param {Readonly<Record<string, string>>} reasons with their descriptions
-   * @param {(stats: TunnelStats) => Readonly<Record<string, number>>} dropsOf
+   * @param {readonly ShownValue[]} values
+   * @param {'encap' | 'decap'} direction
    */
-  constructor(history, title, reasons, dropsOf) {
+  constructor(history, title, values, direction) {
     this.#history = history;
-    this.#dropsOf = dropsOf;
+    this.#direction = direction;
     const body = html('tbody');
-    for (const [reason, description] of Object.entries(reasons)) {
+    const prefix = `${direction}.drops.`;
+    for (const { path, label, help } of values) {
+      if (!path.startsWith(prefix)) continue;
+      const reason = path.slice(prefix.length);
       const [rate, total] = [html('td'), html('td')];
-      const name = html('th', { scope: 'row' }, html('code', {}, reason), html('small', {}, description));
+      const texts = [html('code', {}, reason), html('small', {}, label)];
+      const name = html('th', { scope: 'row', title: help }, ...texts);
       const row = html('tr', {}, name, rate, total);
       this.#rows.set(reason, { row, rate, total });
       body.append(row);
@@ -322,5 +357,13 @@ class DropsTable {
       setText(rate, dropped === 0 ? '' : formatRate(growth));
       setText(total, formatCount(dropped));
     }
+  }
+
+  /**
+   * @param {TunnelStats} stats
+   * @returns {Readonly<Record<string, number>>}
+   */
+  #dropsOf(stats) {
+    return stats[this.#direction].drops;
   }
 }

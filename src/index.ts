@@ -7,17 +7,20 @@ export type { CreateTunnelSettings, Tunnel, TunnelEnd, TunnelEvents } from './tu
 export type { InterfaceOptions, OffloadOptions, TunnelOptions } from './options.ts';
 export type {
   DecapDropReason,
+  DecapRates,
   DecapStats,
   DeviceStats,
   EncapDropReason,
+  EncapRates,
   EncapStats,
+  SocketRates,
   SocketStats,
   StatsOptions,
+  TunnelRates,
   TunnelState,
   TunnelStats,
 } from './stats.ts';
 export { diffStats } from './rates.ts';
-export type { DecapRates, EncapRates, SocketRates, TunnelRates } from './rates.ts';
 export type { SamplesOptions, TunnelSample } from './rates.ts';
 export { loadConfig, parseConfig, TtunConfigError } from './config/index.ts';
 export type { Config, ConfigFormat, ConfigProblem, ParseSettings } from './config/index.ts';

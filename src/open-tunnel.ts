@@ -1,6 +1,7 @@
 /** The tunnel as this package itself holds it: over the binding, with what its users do not see. */
 import { setMaxListeners } from 'node:events';
 import type {
+  BindingAdvice,
   BindingEnd,
   BindingEndpoint,
   BindingInterfaceOptions,
@@ -127,6 +128,22 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
   /** Sets what keeps a silent peer from being found again; `null` when nothing does. */
   setPeerProblem(problem: TtunError | null): void {
     this.#peerProblem = problem;
+  }
+
+  /** What it is attached to, and what to type to make it faster, line by line. */
+  describe(): string[] {
+    const advice = this.advice();
+    return [this.#binding.attached(), ...(advice === null ? [] : [`${advice.text}: ${advice.command}`])];
+  }
+
+  /** What to type to make it faster; `null` where there is nothing to do. */
+  advice(): BindingAdvice | null {
+    return this.#binding.advice();
+  }
+
+  /** What it carried, and what it did not, line by line. */
+  summary(): string[] {
+    return this.#binding.summary();
   }
 
   stats(options?: { readonly bigint?: false }): TunnelStats;

@@ -1,67 +1,7 @@
 /** How fast counters rose between two snapshots. */
 import { TtunError } from './errors.ts';
-import type { DecapDropReason, EncapDropReason, TunnelStats } from './stats.ts';
-
-/**
- * What happened per second between two snapshots of a tunnel: each figure is named as the counter whose rise it is. Bytes are
- * bytes: times 8 they are bits.
- */
-export interface TunnelRates {
-  /** Time between the two snapshots, in ms of monotonic time. All rates are 0 when it is 0. */
-  readonly intervalMs: number;
-  /** The UDP socket. */
-  readonly socket: SocketRates;
-  /** From the device to the network. */
-  readonly encap: EncapRates;
-  /** From the network to the device. */
-  readonly decap: DecapRates;
-}
-
-/** What happened at the UDP socket, per second. */
-export interface SocketRates {
-  /** Datagrams lost because the receive buffer was full, per second. */
-  readonly receiveOverflow: number;
-  /** Errors that the socket reported, by name, per second. Those that never occurred are not named. */
-  readonly errors: Readonly<Record<string, number>>;
-}
-
-/** What became of packets from the device, per second. */
-export interface EncapRates {
-  /** Packets read from the device, per second. */
-  readonly received: number;
-  /** Inner IP packets sent, per second. */
-  readonly packets: number;
-  /** Bytes of these packets, without outer headers, per second. */
-  readonly bytes: number;
-  /** System calls that read from the device, per second. */
-  readonly reads: number;
-  /** System calls that sent to the network, per second. */
-  readonly sends: number;
-  /** Packets that the kernel sent in fragments, per second. */
-  readonly fragmented: number;
-  /** Packets not sent, per second. */
-  readonly dropped: number;
-  /** The same, by reason. */
-  readonly drops: Readonly<Record<EncapDropReason, number>>;
-}
-
-/** What became of datagrams from the peer, per second. */
-export interface DecapRates {
-  /** Datagrams received from the peer, per second. */
-  readonly received: number;
-  /** Inner IP packets written to the device, per second. */
-  readonly packets: number;
-  /** Bytes of these packets, without outer headers, per second. */
-  readonly bytes: number;
-  /** System calls that received from the network, per second. */
-  readonly receives: number;
-  /** System calls that wrote to the device, per second. */
-  readonly writes: number;
-  /** Datagrams not written, per second. */
-  readonly dropped: number;
-  /** The same, by reason. */
-  readonly drops: Readonly<Record<DecapDropReason, number>>;
-}
+import { toRates } from './stats-table.ts';
+import type { TunnelRates, TunnelStats } from './stats-table.ts';
 
 /**
  * The rates between two snapshots, from `stats()` with or without `{ bigint: true }`.
@@ -86,32 +26,7 @@ export function diffStats(
     was: Readonly<Record<Name, Count>> | undefined,
     is: Readonly<Record<Name, Count>>,
   ): Record<Name, number> => mapValues(is, (value, name) => perSecond(was?.[name], value));
-  return {
-    intervalMs,
-    socket: {
-      receiveOverflow: perSecond(since?.socket.receiveOverflow, after.socket.receiveOverflow),
-      errors: eachPerSecond<string>(since?.socket.errors, after.socket.errors),
-    },
-    encap: {
-      received: perSecond(since?.encap.received, after.encap.received),
-      packets: perSecond(since?.encap.packets, after.encap.packets),
-      bytes: perSecond(since?.encap.bytes, after.encap.bytes),
-      reads: perSecond(since?.encap.reads, after.encap.reads),
-      sends: perSecond(since?.encap.sends, after.encap.sends),
-      fragmented: perSecond(since?.encap.fragmented, after.encap.fragmented),
-      dropped: perSecond(since?.encap.dropped, after.encap.dropped),
-      drops: eachPerSecond<EncapDropReason>(since?.encap.drops, after.encap.drops),
-    },
-    decap: {
-      received: perSecond(since?.decap.received, after.decap.received),
-      packets: perSecond(since?.decap.packets, after.decap.packets),
-      bytes: perSecond(since?.decap.bytes, after.decap.bytes),
-      receives: perSecond(since?.decap.receives, after.decap.receives),
-      writes: perSecond(since?.decap.writes, after.decap.writes),
-      dropped: perSecond(since?.decap.dropped, after.decap.dropped),
-      drops: eachPerSecond<DecapDropReason>(since?.decap.drops, after.decap.drops),
-    },
-  };
+  return { intervalMs, ...toRates(since, after, perSecond, eachPerSecond) };
 }
 
 type Count = number | bigint;

@@ -1,6 +1,7 @@
 /** The tunnels of this process as the control socket, the metrics and the page report them. */
 import type { TtunError } from './errors.ts';
 import type { OpenTunnel } from './open-tunnel.ts';
+import { STATS } from './stats-table.ts';
 import type { TunnelStats } from './stats.ts';
 
 /** What runs the tunnels of this process. */
@@ -26,11 +27,77 @@ export interface TunnelReport {
   readonly remote: string;
   /** `opening` until it is open for the first time; `retrying` after a failure until it is open again; `closed` at the end. */
   readonly phase: 'opening' | 'open' | 'retrying' | 'closed';
+  /** The phase, and while the tunnel is open its own state. */
+  readonly state: ReportState;
+  /** The state in words: `waiting for the peer`. */
+  readonly stateText: string;
   /** Why it is not open, or why an open one cannot carry packets, such as a deleted device. `null` if all is well. */
   readonly problem: Problem | null;
+  /** What would make an open tunnel faster; `null` if there is nothing to do. */
+  readonly advice: Advice | null;
   /** Current statistics; `null` until the tunnel was open once. The counters start at 0 whenever it is opened again. */
   readonly stats: TunnelStats | null;
 }
+
+/** In the order in which a tunnel goes through them. */
+export const REPORT_STATES = ['opening', 'waiting', 'up', 'retrying', 'closed'] as const;
+export type ReportState = (typeof REPORT_STATES)[number];
+
+const STATE_TEXTS: Readonly<Record<ReportState, string>> = {
+  opening: 'opening',
+  waiting: 'waiting for the peer',
+  up: 'up',
+  retrying: 'down, retrying',
+  closed: 'closed',
+};
+
+export function describeState({
+  phase,
+  stats,
+}: Pick<TunnelReport, 'phase' | 'stats'>): Pick<TunnelReport, 'state' | 'stateText'> {
+  const state = phase === 'open' ? (stats?.state ?? 'opening') : phase;
+  return { state, stateText: STATE_TEXTS[state] };
+}
+
+/** @param tunnel the tunnel, once it was open */
+export function toReport(
+  settings: Pick<TunnelReport, 'name' | 'device' | 'local' | 'remote'>,
+  tunnel: OpenTunnel | null,
+  phase: TunnelReport['phase'],
+  error: TtunError | null,
+): TunnelReport {
+  const stats = tunnel?.stats() ?? null;
+  return {
+    ...settings,
+    phase,
+    ...describeState({ phase, stats }),
+    problem: error === null ? null : toProblem(error),
+    advice: phase === 'open' ? (tunnel?.advice() ?? null) : null,
+    stats,
+  };
+}
+
+export interface Advice {
+  /** What is wrong; a colon and the command go after it. */
+  readonly text: string;
+  /** What to type. */
+  readonly command: string;
+}
+
+/** How to show a value of the statistics in a line of its own. */
+export interface ShownValue {
+  /** Where it is in the statistics: `encap.drops.too-big`. */
+  readonly path: string;
+  /** A few words. */
+  readonly label: string;
+  readonly unit: string;
+  /** A sentence. */
+  readonly help: string;
+}
+
+export const SHOWN_VALUES: readonly ShownValue[] = STATS.filter(({ label }) => label !== '').map(
+  ({ path, label, unit, help }) => ({ path, label, unit, help }),
+);
 
 export interface Problem {
   /** Code of the `TtunError`. */
@@ -74,17 +141,15 @@ export function hostOf(
 ): TunnelHost {
   return {
     reports: () => {
-      const tunnel = open();
-      const stats = tunnel?.stats() ?? null;
-      const error = tunnel?.problem() ?? null;
-      const problem = error === null ? null : toProblem(error);
-      return [{ name: device, device, local, remote, phase: phaseOf(stats), problem, stats }];
+      const tunnel = open() ?? null;
+      const settings = { name: device, device, local, remote };
+      return [toReport(settings, tunnel, phaseOf(tunnel), tunnel?.problem() ?? null)];
     },
     find: (name) => (name === device ? open() : undefined),
   };
 }
 
-function phaseOf(stats: TunnelStats | null): TunnelReport['phase'] {
-  if (stats === null) return 'opening';
-  return stats.state === 'closed' ? 'closed' : 'open';
+function phaseOf(tunnel: OpenTunnel | null): TunnelReport['phase'] {
+  if (tunnel === null) return 'opening';
+  return tunnel.state === 'closed' ? 'closed' : 'open';
 }

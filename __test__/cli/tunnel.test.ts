@@ -54,7 +54,7 @@ function linesOf(text: string): string[] {
 
 /** Packets in both directions, according to the summary. */
 function packetsCarried(stderr: string): number {
-  const [out, back] = ['out', 'in'].map(
+  const [out, back] = ['sent', 'received'].map(
     (way) => new RegExp(`^ttun: ${way}: ([\\d,]+) packets`, 'm').exec(stderr)?.[1],
   );
   return toNumber(out) + toNumber(back);
@@ -96,12 +96,12 @@ test.serial(
     );
     t.is(
       advice,
-      'ttun: packets of more than 1472 bytes travel in fragments; to avoid that: ip link set tun0 mtu 1472',
+      'ttun: packets of more than 1472 bytes are sent in fragments; to avoid that: ip link set tun0 mtu 1472',
     );
     t.regex(closed ?? '', /^ttun: tun0 closed after \d+\.\d s$/);
     t.deepEqual(rest, [
-      'ttun: out: 1 packets, 84 bytes, none dropped',
-      'ttun: in: 1 packets, 84 bytes, none dropped',
+      'ttun: sent: 1 packets, 84 bytes, none dropped',
+      'ttun: received: 1 packets, 84 bytes, none dropped',
     ]);
   },
 );

@@ -253,7 +253,7 @@ test.serial('a slow reader delays nothing, and the packets it missed are counted
   capture.kill('SIGINT');
   await capture.exited;
   await pair.a.stop('SIGINT');
-  const carried = [...pair.a.stderr.matchAll(/^ttun: (?:out|in): ([\d,]+) packets/gm)];
+  const carried = [...pair.a.stderr.matchAll(/^ttun: (?:sent|received): ([\d,]+) packets/gm)];
   const { captured, lost } = countsIn(capture.stderr);
   t.true(lost > 0, `nothing of ${captured} was lost`);
   t.is(

@@ -1,5 +1,6 @@
 /** A process that claims to run many tunnels, two of which have problems. */
 import { startControlServer } from '../../src/control/server.ts';
+import { reportOf } from '../stats-of-nothing.ts';
 import { hostOf, REPORT } from './host.ts';
 
 const names = Array.from({ length: 28 }, (_, index) => `tunnel${String(index + 1).padStart(2, '0')}`);
@@ -7,8 +8,8 @@ const problem = { code: 'ERR_TTUN_DEVICE_NOT_FOUND', message: 'there is no devic
 await startControlServer(
   hostOf(
     ...names.map((name) => ({ ...REPORT, name })),
-    { ...REPORT, name: 'broken', phase: 'retrying', problem, stats: null },
-    { ...REPORT, name: 'fresh', phase: 'opening', stats: null },
+    reportOf({ ...REPORT, name: 'broken', phase: 'retrying', problem, stats: null }),
+    reportOf({ ...REPORT, name: 'fresh', phase: 'opening', stats: null }),
   ),
 );
 process.stdout.write('ready\n');

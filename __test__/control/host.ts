@@ -1,7 +1,7 @@
 /** A host without tunnels, which returns fixed reports. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
-import { STATS_OF_NOTHING } from '../stats-of-nothing.ts';
+import { reportOf, STATS_OF_NOTHING } from '../stats-of-nothing.ts';
 
 export function hostOf(...reports: readonly TunnelReport[]): TunnelHost {
   return { reports: () => reports, find: () => undefined };
@@ -25,7 +25,7 @@ export const STATS: TunnelStats = {
   },
 };
 
-export const REPORT: TunnelReport = {
+export const REPORT = reportOf({
   name: 'office',
   device: 'tun0',
   local: '192.0.2.1:8000',
@@ -33,4 +33,4 @@ export const REPORT: TunnelReport = {
   phase: 'open',
   problem: null,
   stats: STATS,
-};
+});

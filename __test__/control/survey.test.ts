@@ -222,6 +222,7 @@ function reply(...tunnels: ShowReply['tunnels']): ShowReply {
       http: null,
     },
     tunnels: tunnels.length === 0 ? [REPORT] : tunnels,
+    values: [],
   };
 }
 

@@ -3,6 +3,7 @@ import { describeTunnel } from '../../src/cli/show.ts';
 import { formatAgo, formatAgoShort, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
 import type { ProcessReport } from '../../src/control/protocol.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';
+import { reportOf } from '../stats-of-nothing.ts';
 import { REPORT, STATS } from './host.ts';
 
 const PROCESS: ProcessReport = {
@@ -28,7 +29,7 @@ test('the most important facts come first', (t) => {
     '  local: 192.0.2.1:8000',
     '  remote: 192.0.2.2:8000 (gateway.example:8000)',
     '  last heard: 12 seconds ago',
-    '  transfer: 1.21 GiB received, 340.00 MiB sent',
+    '  transfer: 1.30 GB received, 357 MB sent',
     '  packets: 1,234,567 received, 345,678 sent',
     '  uptime: 3 hours, 12 minutes',
     '  process: 4711, /etc/ttun/office.toml',
@@ -43,17 +44,18 @@ test('drops and errors are shown if there are any', (t) => {
     encap: { ...STATS.encap, fragmented: 7, drops: { ...STATS.encap.drops, 'too-big': 5 } },
     decap: { ...STATS.decap, lastAt: null, drops: { ...STATS.decap.drops, malformed: 2, empty: 1 } },
   };
-  const text = textOf({ ...REPORT, stats });
+  const advice = { text: 'packets do not fit; to avoid that', command: 'ip link set tun0 mtu 1472' };
+  const text = textOf({ ...REPORT, stats, advice });
   t.deepEqual(text.slice(5, -2), [
     '  last heard: never',
-    '  transfer: 1.21 GiB received, 340.00 MiB sent',
+    '  transfer: 1.30 GB received, 357 MB sent',
     '  packets: 1,234,567 received, 345,678 sent',
-    '  dropped on the way in: 2 malformed, 1 empty',
-    '  dropped on the way out: 5 too-big',
-    '  lost to a full receive buffer: at least 12',
-    '  left in fragments: 7',
+    '  dropped when receiving: 2 malformed, 1 empty',
+    '  dropped when sending: 5 too-big',
+    '  sent in fragments: 7 packets',
+    '  lost to a full receive buffer (at least): 12 datagrams',
     '  socket errors: 3 ECONNREFUSED',
-    '  advice: packets of more than 1472 bytes travel in fragments; to avoid that: ip link set tun0 mtu 1472',
+    '  advice: packets do not fit; to avoid that: ip link set tun0 mtu 1472',
   ]);
 });
 
@@ -65,7 +67,7 @@ test('a device that was deleted has no MTU', (t) => {
 
 test('a tunnel that is not open shows why and what to do', (t) => {
   const problem = { code: 'ERR_TTUN_DEVICE_NOT_FOUND', message: 'there is no device tun0', hint: 'make it' };
-  t.deepEqual(textOf({ ...REPORT, phase: 'retrying', problem, stats: null }), [
+  t.deepEqual(textOf(reportOf({ ...REPORT, phase: 'retrying', problem, stats: null })), [
     'tunnel: office',
     '  state: down, retrying',
     '  problem: there is no device tun0',
@@ -94,9 +96,9 @@ test('the own user and namespace are not mentioned', (t) => {
 
 const SHOWN: readonly (readonly [shown: string, expected: string])[] = [
   [formatBytes(0), '0 B'],
-  [formatBytes(1023), '1023 B'],
-  [formatBytes(1024), '1.00 KiB'],
-  [formatBytes(2 ** 60), '1024.00 PiB'],
+  [formatBytes(999), '999 B'],
+  [formatBytes(1000), '1.00 kB'],
+  [formatBytes(10 ** 18), '1000 PB'],
   [formatBitRate(0), '0 bit/s'],
   [formatBitRate(999), '999 bit/s'],
   [formatBitRate(999.6), '1.00 kbit/s'],

@@ -31,7 +31,7 @@ test('it shows current rates in as many columns as fit', async (t) => {
   const name = `tun0 \\(${sites.a.namespace}\\)`;
   const wide = await terminal.waitFor(new RegExp(`${name} +up +\\d[\\d.]* kbit/s .*[▂▃▄▅▆▇█]`));
   t.regex(wide, /^ttun {2}2 tunnels, every 0\.1 s +\d\d:\d\d:\d\d\n/);
-  t.regex(wide, /^TUNNEL +STATE +RECEIVED +SENT +PKT\/S IN +PKT\/S OUT +DROPS\/S +HEARD {2}LAST MINUTE$/m);
+  t.regex(wide, /^TUNNEL +STATE +RECEIVED +SENT +RECV PKT\/S +SENT PKT\/S +DROPS\/S +HEARD {2}LAST MINUTE$/m);
   t.regex(wide, /\nq quit {2}space pause\n*$/);
   t.true((await terminal.colours()).includes('\u001B[32mup'));
 

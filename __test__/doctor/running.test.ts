@@ -41,7 +41,7 @@ test.serial(
     const program = `
     import { mkdirSync } from 'node:fs';
     import { startControlServer } from '${new URL('../../dist/control/server.js', import.meta.url).href}';
-    const report = { name: 'lie', device: 'tun0', local: 'here', remote: 'there', phase: 'opening', problem: null, stats: null };
+    const report = { name: 'lie', device: 'tun0', local: 'here', remote: 'there', phase: 'opening', state: 'opening', stateText: 'opening', problem: null, advice: null, stats: null };
     await startControlServer({ reports: () => [report], find: () => undefined });
     setInterval(() => {}, 1000);
     console.log('ready');

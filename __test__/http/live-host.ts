@@ -2,6 +2,7 @@
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import type { RemoteTunnel } from '../../testbed/tunnel.ts';
+import { reportOf } from '../stats-of-nothing.ts';
 
 const EVERY_MS = 200;
 
@@ -22,15 +23,17 @@ export class LiveHost implements TunnelHost, Disposable {
   }
 
   reports(): readonly TunnelReport[] {
-    return [...this.#stats].map(([name, stats]) => ({
-      name,
-      device: stats.device.name,
-      local: stats.socket.local,
-      remote: stats.socket.remote,
-      phase: 'open',
-      problem: null,
-      stats,
-    }));
+    return [...this.#stats].map(([name, stats]) =>
+      reportOf({
+        name,
+        device: stats.device.name,
+        local: stats.socket.local,
+        remote: stats.socket.remote,
+        phase: 'open',
+        problem: null,
+        stats,
+      }),
+    );
   }
 
   find(): undefined {}

@@ -3,6 +3,7 @@ import { formatMetrics, PROCESS_METRICS, TUNNEL_METRICS } from '../../src/http/m
 import type { ProcessStats } from '../../src/http/process.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';
 import { run } from '../../testbed/exec.ts';
+import { reportOf } from '../stats-of-nothing.ts';
 import { OPEN, RETRYING, STATS } from './reports.ts';
 
 const FACTS: ProcessStats = {
@@ -105,13 +106,13 @@ test('exactly one state is 1', (t) => {
     ['closed', { ...OPEN, phase: 'closed' }],
   ];
   for (const [expected, report] of states) {
-    const samples = [...samplesOf(report)].filter(([name]) => name.startsWith('ttun_state{'));
+    const samples = [...samplesOf(reportOf(report))].filter(([name]) => name.startsWith('ttun_state{'));
     t.is(samples.length, 5);
     t.deepEqual(
       samples.filter(([, value]) => value === '1').map(([name]) => name),
       [`ttun_state{tunnel="office",state="${expected}"}`],
     );
-    t.is(samplesOf(report).get('ttun_up{tunnel="office"}'), expected === 'up' ? '1' : '0');
+    t.is(samplesOf(reportOf(report)).get('ttun_up{tunnel="office"}'), expected === 'up' ? '1' : '0');
   }
 });
 

@@ -11,9 +11,6 @@ import {
   formatThroughput,
 } from '../../page/format.js';
 import { History } from '../../page/history.js';
-import { adviseMtu, DECAP_REASONS, ENCAP_REASONS, stateOf } from '../../page/wording.js';
-import { adviseMtu as adviseMtuInTerminal } from '../../src/cli/text.ts';
-import { stateOf as stateInMetrics } from '../../src/http/metrics.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { OPEN, STATS } from './reports.ts';
@@ -157,40 +154,4 @@ test('the scale is a round number, and is kept while it fits', (t) => {
   t.is(roundTop(1000, 0, 10), 1000);
   t.is(roundTop(150e6, 500e6, 10), 500e6);
   t.is(roundTop(50e6, 500e6, 10), 50e6);
-});
-
-test('the page says of states and MTU what the metrics and the terminal say', (t) => {
-  const phases = ['opening', 'open', 'retrying', 'closed'] as const;
-  const states = ['up', 'waiting', 'closed'] as const;
-  for (const phase of phases) {
-    for (const stats of [null, ...states.map((state) => ({ ...STATS, state }))]) {
-      const report = { ...OPEN, phase, stats };
-      t.is(stateOf(report), stateInMetrics(report));
-    }
-  }
-  for (const [mtu, pathMtu, remote] of [
-    [1500, 1500, '192.0.2.2:8000'],
-    [1472, 1500, '192.0.2.2:8000'],
-    [1472, 1500, '[2001:db8::2]:8000'],
-    [1400, 1300, '[2001:db8::2]:8000'],
-    [1500, null, '192.0.2.2:8000'],
-  ] as const) {
-    const stats = {
-      ...STATS,
-      device: { ...STATS.device, mtu },
-      socket: { ...STATS.socket, pathMtu, remote },
-    };
-    const [here, there] = [adviseMtu(stats), adviseMtuInTerminal(stats.device, stats.socket)];
-    t.is(here === null, there === null);
-    if (here !== null) t.true(there?.includes(here.command));
-    t.is(
-      here?.problem.includes('too small for IPv6') ?? false,
-      there?.includes('too small for IPv6') ?? false,
-    );
-  }
-});
-
-test('each reason is described', (t) => {
-  t.deepEqual(Object.keys(ENCAP_REASONS), Object.keys(STATS.encap.drops));
-  t.deepEqual(Object.keys(DECAP_REASONS), Object.keys(STATS.decap.drops));
 });

@@ -62,7 +62,11 @@ test.serial('drops are shown by reason, and highlighted while they grow', async 
     t.is(await rows.count(), 14);
     await shows(page, '.drops tr', /^source-not-allowed.*0\/s7$/);
     office.drops = { ...office.drops, encap: { ...office.drops.encap, 'peer-unreachable': 40 } };
-    await shows(page, '.drops tr.growing', /^peer-unreachableno way to the peer[\d.]+\/s40$/);
+    await shows(
+      page,
+      '.drops tr.growing',
+      /^peer-unreachableno route to the peer, or it refuses[\d.]+\/s40$/,
+    );
     await shows(page, '.rates', /Dropped47 \+[\d.]+\/s/);
     t.is(await rows.count(), 14);
   });
@@ -73,7 +77,7 @@ test.serial('a tunnel that is not open shows why and what to type, until it is o
   const stage = new Stage(new Actor({}), branch);
   await visit(t, browser, stage, async ({ page }) => {
     await shows(page, '.problem', 'there is no device tun1 create it: ip tuntap add dev tun1 mode tun');
-    t.is(await tunnel(page, 'branch').locator('.state').textContent(), 'not open, trying again');
+    t.is(await tunnel(page, 'branch').locator('.state').textContent(), 'down, retrying');
     t.regex(await page.title(), /^1 not up/);
 
     branch.report = { ...branch.report, phase: 'open', problem: null };
@@ -178,14 +182,11 @@ test.serial('markup in a name is shown as text', async (t) => {
 
 test.serial('if packets do not fit the route, the page shows the command that helps', async (t) => {
   const office = new Actor({});
-  office.device = { mtu: 1500 };
+  const advice = { text: 'packets do not fit; to avoid that', command: 'ip link set tun0 mtu 1472' };
+  office.report = { ...office.report, advice };
   await visit(t, browser, new Stage(office), async ({ page }) => {
-    await shows(
-      page,
-      '.advice',
-      'Packets of more than 1472 bytes travel in fragments. To avoid that: ip link set tun0 mtu 1472',
-    );
-    office.device = { mtu: 1472 };
+    await shows(page, '.advice', 'Packets do not fit; to avoid that: ip link set tun0 mtu 1472');
+    office.report = { ...office.report, advice: null };
     await page.locator('.advice').waitFor({ state: 'hidden', timeout: 6000 });
     t.pass();
   });

@@ -1,6 +1,7 @@
 /** Reports of tunnels that do not exist. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
+import { reportOf } from '../stats-of-nothing.ts';
 
 /** All values differ, so that a mix-up is noticed. */
 export const STATS: TunnelStats = {
@@ -58,7 +59,7 @@ export const STATS: TunnelStats = {
   },
 };
 
-export const OPEN: TunnelReport = {
+export const OPEN = reportOf({
   name: 'office',
   device: 'tun0',
   local: '192.0.2.1:8000',
@@ -66,9 +67,9 @@ export const OPEN: TunnelReport = {
   phase: 'open',
   problem: null,
   stats: STATS,
-};
+});
 
-export const RETRYING: TunnelReport = {
+export const RETRYING = reportOf({
   name: 'branch',
   device: 'tun1',
   local: ':8001',
@@ -80,7 +81,7 @@ export const RETRYING: TunnelReport = {
     hint: 'create it: ip tuntap add dev tun1 mode tun',
   },
   stats: null,
-};
+});
 
 export function hostOf(...reports: readonly TunnelReport[]): TunnelHost {
   return { reports: () => reports, find: () => undefined };

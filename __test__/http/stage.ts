@@ -1,6 +1,7 @@
 /** A host with simulated tunnels. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { DecapStats, EncapStats, TunnelStats } from '../../src/stats.ts';
+import { reportOf } from '../stats-of-nothing.ts';
 import { OPEN, STATS } from './reports.ts';
 
 /** Per second. */
@@ -38,7 +39,7 @@ export class Actor {
   }
 
   reportNow(): TunnelReport {
-    return { ...this.report, stats: this.report.phase === 'open' ? this.#stats() : null };
+    return reportOf({ ...this.report, stats: this.report.phase === 'open' ? this.#stats() : null });
   }
 
   #stats(): TunnelStats {

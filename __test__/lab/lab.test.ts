@@ -41,7 +41,7 @@ test.serial('the lab runs the commands of the README and everything happens as e
   t.regex(stdout, /"Hello World" arrived in siteB/);
   t.regex(stdout, /siteA → siteB: [\d.]+ [GM]bit\/s/);
   t.regex(stdout, /siteB → siteA: [\d.]+ [GM]bit\/s/);
-  t.regex(stdout, /ttun in siteA .*\n.*out: [\d,]+ packets/);
+  t.regex(stdout, /ttun in siteA .*\n.*sent: [\d,]+ packets/);
   t.regex(stdout, /The tunnel works\.\n$/);
   t.notRegex(stdout, /✗/);
   t.false(stdout.includes('\u001B'), 'no colour unless on a terminal');

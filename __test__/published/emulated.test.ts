@@ -62,6 +62,9 @@ for (const { name, platform, node, within } of EMULATED) {
       t.deepEqual(received, sent);
     }
     t.deepEqual(await emulated.stop('SIGTERM', 30_000), { status: 0, signal: null });
-    t.regex(emulated.stderr, /out: [\d,]+ packets, [\d,]+ bytes, none dropped\n.*in: .*, none dropped/);
+    t.regex(
+      emulated.stderr,
+      /sent: [\d,]+ packets, [\d,]+ bytes, none dropped\n.*received: .*, none dropped/,
+    );
   });
 }

@@ -54,7 +54,7 @@ test.serial(
     const turned = others?.map((line) =>
       line
         .replace('10.0.1.2:9000 -> 10.0.1.1:9000', '10.0.1.1:9000 -> 10.0.1.2:9000')
-        .replace(/ttun: (out|in):/, (_, way) => `ttun: ${way === 'out' ? 'in' : 'out'}:`),
+        .replace(/ttun: (sent|received):/, (_, way) => `ttun: ${way === 'sent' ? 'received' : 'sent'}:`),
     );
     t.deepEqual(own?.toSorted(), turned?.toSorted());
   },

@@ -38,7 +38,8 @@ async function startBoth(folder: UpFolder, ...args: string[]): Promise<Backgroun
 /** Packets that tunnel `office` carried in each direction, from its summary. */
 async function carriedByOffice(up: BackgroundProcess): Promise<readonly number[]> {
   await up.stop('SIGINT');
-  const summary = /office: .*out: ([\d,]+) packets, .* none dropped; in: ([\d,]+) packets, .* none dropped/;
+  const summary =
+    /office: .*sent: ([\d,]+) packets, .* none dropped; received: ([\d,]+) packets, .* none dropped/;
   const [, out = '', back = ''] = summary.exec(up.stderr) ?? [];
   return [out, back].map((count) => Number(count.replaceAll(',', '')));
 }

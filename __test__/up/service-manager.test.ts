@@ -6,6 +6,7 @@ import { NotifySocket } from '../../testbed/probe.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { waitFor } from '../../testbed/wait.ts';
+import { reportOf } from '../stats-of-nothing.ts';
 import { officeAtA, UpFolder } from './up.ts';
 
 let sites: Sites;
@@ -111,18 +112,16 @@ test.serial('however many tunnels have problems, the message is short enough for
 });
 
 test.serial('a long problem is truncated', (t) => {
-  const report = {
+  const report = reportOf({
     name: 'office',
     device: 'tun0',
     local: '',
     remote: '',
     phase: 'retrying',
+    problem: { code: 'ERR_TTUN_SYSTEM', message: 'x'.repeat(5000), hint: null },
     stats: null,
-  } as const;
-  const status = describeStatus(
-    [{ ...report, problem: { code: 'ERR_TTUN_SYSTEM', message: 'x'.repeat(5000), hint: null } }],
-    null,
-  );
+  });
+  const status = describeStatus([report], null);
   t.regex(status, /^0 of 1 tunnels open; office: x+…$/);
   t.true(status.length < 300);
 });

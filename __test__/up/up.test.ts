@@ -42,11 +42,11 @@ test.serial('two tunnels of one file carry packets, and each has a summary line 
   t.is(closed.length, 2);
   t.regex(
     closed.find((line) => line.startsWith('ttun: office: ')) ?? '',
-    /^ttun: office: tun0 closed after \d+\.\d s; out: 7 packets, 588 bytes, none dropped; in: 7 packets, /,
+    /^ttun: office: tun0 closed after \d+\.\d s; sent: 7 packets, 588 bytes, none dropped; received: 7 packets, /,
   );
   t.regex(
     closed.find((line) => line.startsWith('ttun: home: ')) ?? '',
-    /^ttun: home: tun1 closed after \d+\.\d s; out: 11 packets, 924 bytes, none dropped; in: 11 packets, /,
+    /^ttun: home: tun1 closed after \d+\.\d s; sent: 11 packets, 924 bytes, none dropped; received: 11 packets, /,
   );
 });
 

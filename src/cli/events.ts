@@ -5,17 +5,14 @@ import type { ReloadReport } from '../tunnel-host.ts';
 import type { ServiceEvent } from '../service/service.ts';
 import { say, sayError } from '../terminal.ts';
 import type { TunnelEnd } from '../tunnel.ts';
-import { adviseMtu, describeAttached, describeError, summarise } from './text.ts';
+import { describeError } from './text.ts';
 
 /** Prints an event of `ttun up` as a message. */
 export function printMessage(event: ServiceEvent): void {
   switch (event.kind) {
-    case 'opened': {
-      say(`${event.tunnel}: ${describeAttached(event.stats)}`);
-      const advice = adviseMtu(event.stats.device, event.stats.socket);
-      if (advice !== null) say(`${event.tunnel}: ${advice}`);
+    case 'opened':
+      for (const line of event.description) say(`${event.tunnel}: ${line}`);
       return;
-    }
     case 'peer':
       say(`${event.tunnel}: the peer's address changed from ${event.previous} to ${event.remote}`);
       return;
@@ -26,11 +23,9 @@ export function printMessage(event: ServiceEvent): void {
     case 'failed':
       sayError(`${event.tunnel}: ${describeError(event.error)}; retrying`);
       return;
-    case 'closed': {
-      const summary = event.stats === null ? ['closed; it was never open'] : summarise(event.stats);
-      say(`${event.tunnel}: ${summary.join('; ')}`);
+    case 'closed':
+      say(`${event.tunnel}: ${event.summary?.join('; ') ?? 'closed; it was never open'}`);
       return;
-    }
     case 'serving':
       say(event.url === null ? 'metrics and page are no longer served' : describeServing(event.url));
       return;

@@ -12,7 +12,7 @@ import { UsageError } from './args.ts';
 import { describeServing, startEvents } from './events.ts';
 import { resolveSeedArguments } from './seed.ts';
 import type { Output, TunnelCommand } from './seed.ts';
-import { adviseMtu, describeAttached, describeError, summarise } from './text.ts';
+import { describeError } from './text.ts';
 
 export async function runTunnel(command: TunnelCommand): Promise<number> {
   const { device, local, remote, output, http } = command;
@@ -34,7 +34,7 @@ export async function runTunnel(command: TunnelCommand): Promise<number> {
   const startPrinting = await loadingPrinter;
   // Before the tunnel is reported as attached, so that every later packet is printed or counted.
   const stopPrinting = startPrinting(tunnel);
-  reportAttached(tunnel);
+  for (const line of tunnel.describe()) say(line);
   if (server !== null) say(describeServing(server.url));
   const startingControl = startControl(host);
   const end = await tunnel.closed;
@@ -46,7 +46,7 @@ export async function runTunnel(command: TunnelCommand): Promise<number> {
     sayError(describeError(end.error));
     return 1;
   }
-  for (const line of summarise(tunnel.stats())) say(line);
+  for (const line of tunnel.summary()) say(line);
   if (signal.reason === 'SIGHUP') endByHangUp();
   return 0;
 }
@@ -79,13 +79,6 @@ export async function startControl(
 export function usageErrorFrom(error: unknown): unknown {
   const isInvalid = error instanceof TtunError && error.code === 'ERR_TTUN_INVALID_OPTIONS';
   return isInvalid ? new UsageError(describeError(error)) : error;
-}
-
-function reportAttached(tunnel: OpenTunnel): void {
-  const stats = tunnel.stats();
-  say(describeAttached(stats));
-  const advice = adviseMtu(stats.device, stats.socket);
-  if (advice !== null) say(advice);
 }
 
 /** Starts printing packets or events of a tunnel on standard output; returns what stops it. */

@@ -3,8 +3,10 @@ import { survey } from '../control/client.ts';
 import type { Survey } from '../control/client.ts';
 import { ControlError } from '../control/protocol.ts';
 import { describeNetworkNamespace, userId } from '../control/socket-file.ts';
+import { STATS } from '../stats-table.ts';
+import { valueAt } from '../stats.ts';
+import type { DeviceStats, Stat, TunnelStats } from '../stats.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
-import type { DeviceStats, TunnelStats } from '../stats.ts';
 import { say, sayError, styleFor } from '../terminal.ts';
 import type { Styler } from '../terminal.ts';
 import { parseArguments, UsageError } from './args.ts';
@@ -12,15 +14,14 @@ import type { CommandSpec } from './args.ts';
 import { runningTunnels, toDocuments, withNames } from './running.ts';
 import type { RunningTunnel } from './running.ts';
 import {
-  adviseMtu,
   countsByName,
   describeError,
-  describeState,
   formatAgo,
   formatBytes,
   formatDuration,
   grouped,
   listed,
+  STATE_STYLES,
 } from './text.ts';
 
 export const SPEC = {
@@ -126,9 +127,9 @@ export interface Viewer {
 }
 
 export function describeTunnel({ report, process }: RunningTunnel, viewer: Viewer): string {
-  const { text, style } = describeState(report);
+  const style = STATE_STYLES[report.state];
   const rows: Rows = [
-    ['state', viewer.style(style, text)],
+    ['state', viewer.style(style, report.stateText)],
     ...describeProblem(report, viewer),
     ...(report.stats === null ? describeConfigured(report) : describeStats(report, report.stats)),
     ['process', describeProcess(process, viewer)],
@@ -156,7 +157,6 @@ function describeConfigured({ device, local, remote }: TunnelReport): Rows {
 
 function describeStats(report: TunnelReport, stats: TunnelStats): Rows {
   const { device, socket, encap, decap } = stats;
-  const advice = adviseMtu(device, socket);
   return [
     ['device', `${device.name} (${describeDevice(device)})`],
     ['local', withConfigured(socket.local, report.local)],
@@ -164,12 +164,12 @@ function describeStats(report: TunnelReport, stats: TunnelStats): Rows {
     ['last heard', decap.lastAt === null ? 'never' : formatAgo(stats.timestamp - decap.lastAt)],
     ['transfer', `${formatBytes(decap.bytes)} received, ${formatBytes(encap.bytes)} sent`],
     ['packets', `${grouped(decap.packets)} received, ${grouped(encap.packets)} sent`],
-    ...described('dropped on the way in', countsByName(decap.drops)),
-    ...described('dropped on the way out', countsByName(encap.drops)),
-    ...counted('lost to a full receive buffer', socket.receiveOverflow, 'at least '),
-    ...counted('left in fragments', encap.fragmented, ''),
-    ...described('socket errors', countsByName(socket.errors)),
-    ...described('advice', advice ?? ''),
+    ...described('dropped when receiving', countsByName(decap.drops)),
+    ...described('dropped when sending', countsByName(encap.drops)),
+    ...STATS.flatMap((stat) => describeCounter(stats, stat)),
+    ...(report.advice === null
+      ? []
+      : [['advice', `${report.advice.text}: ${report.advice.command}`] as const]),
     ['uptime', formatDuration(stats.uptimeMs)],
   ];
 }
@@ -189,8 +189,12 @@ function described(label: string, value: string): Rows {
   return value === '' ? [] : [[label, value]];
 }
 
-function counted(label: string, count: number, atLeast: string): Rows {
-  return count === 0 ? [] : [[label, `${atLeast}${grouped(count)}`]];
+/** A counter with a line of its own, once it has counted something. */
+function describeCounter(stats: TunnelStats, { path, kind, label, unit }: Stat): Rows {
+  if (label === '' || (kind !== 'counter' && kind !== 'errors')) return [];
+  const value = valueAt(stats, path);
+  if (typeof value === 'number') return value === 0 ? [] : [[label, `${grouped(value)} ${unit}`]];
+  return described(label, countsByName(Object(value)));
 }
 
 function describeProcess(process: RunningTunnel['process'], viewer: Viewer): string {

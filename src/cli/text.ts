@@ -1,86 +1,23 @@
 /** Texts about tunnels that several commands print. */
-import { IPV6_MINIMUM_MTU, OUTER_OVERHEAD } from '../address.ts';
 import type { ControlError } from '../control/protocol.ts';
 import type { TtunError } from '../errors.ts';
-import type { TunnelReport } from '../tunnel-host.ts';
-import type { DeviceStats, SocketStats, TunnelStats } from '../stats.ts';
 import type { Style } from '../terminal.ts';
-
-/** What the tunnel is attached to. */
-export function describeAttached({ device, socket }: TunnelStats): string {
-  const deviceOffload = listed({
-    checksum: device.offload.checksum,
-    TSO: device.offload.tso,
-    USO: device.offload.uso,
-  });
-  const socketOffload = listed({ segmentation: socket.segmentsPerSend > 1, GRO: socket.gro });
-  return (
-    `attached to ${device.name} (mtu ${device.mtu}, offload: ${deviceOffload}), ` +
-    `socket ${socket.local} -> ${socket.remote} (offload: ${socketOffload})`
-  );
-}
-
-/** What to type when full packets of the device do not fit the route to the peer; `null` when they do. */
-export function adviseMtu(device: DeviceStats, socket: SocketStats): string | null {
-  if (socket.pathMtu === null) return null;
-  const fits = socket.pathMtu - OUTER_OVERHEAD[socket.remote.startsWith('[') ? 6 : 4];
-  if (device.mtu <= fits) return null;
-  const drawback = fits < IPV6_MINIMUM_MTU ? ' (too small for IPv6 in the tunnel)' : '';
-  return `packets of more than ${fits} bytes travel in fragments; to avoid that: ip link set ${device.name} mtu ${fits}${drawback}`;
-}
+import type { ReportState } from '../tunnel-host.ts';
 
 /** What happened, and what to do about it where that is known. */
 export function describeError({ message, hint }: Pick<TtunError | ControlError, 'message' | 'hint'>): string {
   return hint === undefined || hint === null ? message : `${message}; ${hint}`;
 }
 
-/** The state of a tunnel, and the style in which to print it. */
-export function describeState({ phase, stats }: Pick<TunnelReport, 'phase' | 'stats'>): {
-  readonly text: string;
-  readonly style: Style;
-} {
-  if (phase === 'retrying') return { text: 'down, retrying', style: 'red' };
-  if (phase === 'opening') return { text: 'opening', style: 'yellow' };
-  if (phase === 'closed' || stats === null || stats.state === 'closed') {
-    return { text: 'closed', style: 'red' };
-  }
-  return stats.state === 'up'
-    ? { text: 'up', style: 'green' }
-    : { text: 'waiting for the peer', style: 'yellow' };
-}
+export const STATE_STYLES: Readonly<Record<ReportState, Style>> = {
+  opening: 'yellow',
+  waiting: 'yellow',
+  up: 'green',
+  retrying: 'red',
+  closed: 'red',
+};
 
-/** What the tunnel carried and what it dropped. */
-export function summarise({ device, socket, encap, decap, uptimeMs }: TunnelStats): string[] {
-  const lines = [
-    `${device.name} closed after ${(uptimeMs / 1000).toFixed(1)} s`,
-    `out: ${describeDirection(encap)}`,
-    `in: ${describeDirection(decap)}`,
-  ];
-  const fragmented = `${grouped(encap.fragmented)} packets left in fragments`;
-  if (encap.fragmented > 0) lines.push(fragmented);
-  const errors = countsByName(socket.errors);
-  if (errors !== '') lines.push(`socket errors: ${errors}`);
-  if (socket.receiveOverflow > 0) {
-    lines.push(`lost to a full receive buffer: at least ${grouped(socket.receiveOverflow)} datagrams`);
-  }
-  return lines;
-}
-
-interface Direction {
-  readonly packets: number;
-  readonly bytes: number;
-  readonly dropped: number;
-  readonly drops: Readonly<Record<string, number>>;
-}
-
-function describeDirection({ packets, bytes, dropped, drops }: Direction): string {
-  const carried = `${grouped(packets)} packets, ${grouped(bytes)} bytes`;
-  return dropped === 0
-    ? `${carried}, none dropped`
-    : `${carried}, ${grouped(dropped)} dropped: ${countsByName(drops)}`;
-}
-
-/** `2 malformed, 1 empty`; empty when there is nothing to tell. */
+/** `2 malformed, 1 empty`; empty if none occurred. */
 export function countsByName(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .filter(([, count]) => count > 0)
@@ -93,7 +30,7 @@ export function grouped(count: number): string {
   return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
-/** What is there of several: `checksum, TSO`. */
+/** Those that are on: `checksum, TSO`. */
 export function listed(offload: Readonly<Record<string, boolean>>): string {
   const names = Object.keys(offload).filter((name) => offload[name] === true);
   return names.length === 0 ? 'none' : names.join(', ');
@@ -101,23 +38,21 @@ export function listed(offload: Readonly<Record<string, boolean>>): string {
 
 // Amounts as people read them: sizes, times and rates.
 
-/** `84 B`, `1.21 GiB` */
+/** `84 B`, `1.30 GB`: three digits at most. */
 export function formatBytes(bytes: number): string {
-  let [value, unit] = [bytes, 0];
-  while (value >= 1024 && unit < BYTE_UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
-  return `${unit === 0 ? value : value.toFixed(2)} ${BYTE_UNITS[unit]}`;
+  return scaled(bytes, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']);
 }
-
-const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /** `0 bit/s`, `840 kbit/s`, `1.21 Gbit/s`: three digits at most. */
 export function formatBitRate(bitsPerSecond: number): string {
-  let [value, unit] = [bitsPerSecond, 0];
-  while (value >= 999.5 && unit < BIT_RATE_UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
-  return `${threeDigits(value, unit)} ${BIT_RATE_UNITS[unit]}`;
+  return scaled(bitsPerSecond, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s']);
 }
 
-const BIT_RATE_UNITS = ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s'];
+function scaled(amount: number, units: readonly string[]): string {
+  let [value, unit] = [amount, 0];
+  while (value >= 999.5 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1];
+  return `${threeDigits(value, unit)} ${units[unit]}`;
+}
 
 function threeDigits(value: number, unit: number): string {
   if (unit === 0 || value >= 99.95) return value.toFixed(0);

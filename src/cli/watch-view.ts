@@ -1,8 +1,8 @@
 /** The screen of `ttun show --watch`: a title, a table of tunnels with their rates, and the keys. */
-import type { TunnelRates } from '../rates.ts';
+import type { TunnelRates } from '../stats.ts';
 import { lengthOf, shorten } from './screen.ts';
 import type { Line, Piece } from './screen.ts';
-import { describeState, formatAgoShort, formatBitRate, grouped } from './text.ts';
+import { formatAgoShort, formatBitRate, grouped, STATE_STYLES } from './text.ts';
 import type { Watched } from './watched.ts';
 
 export interface View {
@@ -142,8 +142,8 @@ const LONGEST_TEXT = 24;
 const COLUMNS: readonly Column[] = [
   rateColumn('RECEIVED', 11, ({ decap }) => formatBitRate(8 * decap.bytes)),
   rateColumn('SENT', 11, ({ encap }) => formatBitRate(8 * encap.bytes)),
-  rateColumn('PKT/S IN', 9, ({ decap }) => perSecond(decap.packets)),
-  rateColumn('PKT/S OUT', 9, ({ encap }) => perSecond(encap.packets)),
+  rateColumn('RECV PKT/S', 10, ({ decap }) => perSecond(decap.packets)),
+  rateColumn('SENT PKT/S', 10, ({ encap }) => perSecond(encap.packets)),
   {
     title: 'DROPS/S',
     width: 7,
@@ -157,7 +157,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'HEARD', width: 6, align: 'right', cell: heardOf },
 ];
 
-const OMITTED_FIRST = ['HEARD', 'PKT/S OUT', 'PKT/S IN', 'DROPS/S', 'STATE', 'SENT', 'RECEIVED'];
+const OMITTED_FIRST = ['HEARD', 'SENT PKT/S', 'RECV PKT/S', 'DROPS/S', 'STATE', 'SENT', 'RECEIVED'];
 
 const NOTHING = '–';
 
@@ -172,8 +172,8 @@ function perSecond(count: number): string {
   return count > 0 && count < 1 ? '<1' : grouped(Math.round(count));
 }
 
-function stateOf({ report, isSilent }: Watched): Piece {
-  return isSilent ? { text: 'no answer', style: 'red' } : describeState(report);
+function stateOf({ report: { state, stateText }, isSilent }: Watched): Piece {
+  return isSilent ? { text: 'no answer', style: 'red' } : { text: stateText, style: STATE_STYLES[state] };
 }
 
 function heardOf({ report: { stats } }: Watched): Piece {

@@ -2,9 +2,8 @@
 import type { Survey } from '../control/client.ts';
 import type { ProcessReport } from '../control/protocol.ts';
 import { diffStats } from '../rates.ts';
-import type { TunnelRates } from '../rates.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
-import type { TunnelStats } from '../stats.ts';
+import type { TunnelRates, TunnelStats } from '../stats.ts';
 import { runningTunnels } from './running.ts';
 import type { RunningTunnel } from './running.ts';
 

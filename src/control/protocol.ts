@@ -1,6 +1,6 @@
 /** Requests and replies of the control socket, each one line of JSON: docs/control-socket.md describes them. */
 import type { Socket } from 'node:net';
-import type { HttpReport, ReloadReport, TunnelReport } from '../tunnel-host.ts';
+import type { HttpReport, ReloadReport, ShownValue, TunnelReport } from '../tunnel-host.ts';
 
 /** The only version of the protocol. */
 export const PROTOCOL = 1 as const;
@@ -35,6 +35,8 @@ export interface ShowReply {
   readonly protocol: typeof PROTOCOL;
   readonly process: ProcessReport;
   readonly tunnels: readonly TunnelReport[];
+  /** What to show of the statistics in lines of their own, the reasons of drops among them. */
+  readonly values: readonly ShownValue[];
 }
 
 /** The process that replies. */

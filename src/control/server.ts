@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { TtunError } from '../errors.ts';
 import { loadBinding } from '../native.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
+import { SHOWN_VALUES } from '../tunnel-host.ts';
 import type { TunnelHost } from '../tunnel-host.ts';
 import type { Capture } from './capture.ts';
 import {
@@ -176,7 +177,8 @@ async function toReply(request: Request, { host, about }: Served): Promise<Reply
   switch (request.request) {
     case 'show': {
       const http = host.http?.() ?? null;
-      return { protocol: PROTOCOL, process: { ...about, http }, tunnels: host.reports() };
+      const tunnels = host.reports();
+      return { protocol: PROTOCOL, process: { ...about, http }, tunnels, values: SHOWN_VALUES };
     }
     case 'reload':
       if (host.reload === undefined) throw noConfiguration();

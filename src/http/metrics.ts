@@ -1,6 +1,9 @@
 /** Metrics in the text format of Prometheus, version 0.0.4. */
+import { STATS } from '../stats-table.ts';
+import type { Stat } from '../stats-table.ts';
+import { valueAt } from '../stats.ts';
+import { REPORT_STATES } from '../tunnel-host.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
-import type { TunnelStats } from '../stats.ts';
 import type { ProcessStats } from './process.ts';
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -96,25 +99,16 @@ export const PROCESS_METRICS: readonly Metric<ProcessStats>[] = [
   },
 ];
 
-// The metrics of a tunnel. Those that need figures have no sample until the tunnel was open once.
+// The metrics of a tunnel. Those that need statistics have no sample until the tunnel was open once.
 
-/** In the order in which a tunnel goes through them. */
-const STATES = ['opening', 'waiting', 'up', 'retrying', 'closed'] as const;
-export type State = (typeof STATES)[number];
-
-/** What can be said of a tunnel in one word: its own state while it is open, otherwise how far it is from that. */
-export function stateOf({ phase, stats }: TunnelReport): State {
-  return phase === 'open' ? (stats?.state ?? 'opening') : phase;
-}
-
-export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [
+const STATE_METRICS: readonly Metric<TunnelReport>[] = [
   {
     name: 'ttun_up',
     type: 'gauge',
     unit: null,
     help: 'Whether the tunnel is open and its peer is heard: 1 in the state up, 0 in any other.',
     labels: ['tunnel'],
-    samples: (report) => [of(report, isTrue(stateOf(report) === 'up'))],
+    samples: (report) => [of(report, isTrue(report.state === 'up'))],
   },
   {
     name: 'ttun_state',
@@ -122,7 +116,7 @@ export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [
     unit: null,
     help: 'The state of the tunnel: 1 for the one it is in, 0 for the others.',
     labels: ['tunnel', 'state'],
-    samples: (report) => STATES.map((state) => of(report, isTrue(stateOf(report) === state), state)),
+    samples: (report) => REPORT_STATES.map((state) => of(report, isTrue(report.state === state), state)),
   },
   {
     name: 'ttun_problem',
@@ -143,173 +137,104 @@ export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [
       return [of(report, 1, device, local, remote, stats?.socket.remote ?? '')];
     },
   },
-  measured({
-    name: 'ttun_uptime_seconds',
-    type: 'gauge',
-    unit: 'seconds',
-    help: 'How long the tunnel has been open since it was opened last.',
-    labels: [],
-    read: ({ uptimeMs }) => [[uptimeMs / 1000]],
-  }),
-  measured({
-    name: 'ttun_received_packets_total',
-    type: 'counter',
-    unit: 'packets',
-    help: 'Packets read: from the device (encap) or from the peer (decap). Each is then counted in ttun_packets_total or ttun_dropped_packets_total.',
-    labels: ['direction'],
-    read: ({ encap, decap }) => [
-      [encap.received, 'encap'],
-      [decap.received, 'decap'],
-    ],
-  }),
-  measured({
-    name: 'ttun_packets_total',
-    type: 'counter',
-    unit: 'packets',
-    help: 'Inner IP packets that the kernel took: for the peer (encap) or at the device (decap).',
-    labels: ['direction'],
-    read: ({ encap, decap }) => [
-      [encap.packets, 'encap'],
-      [decap.packets, 'decap'],
-    ],
-  }),
-  measured({
-    name: 'ttun_bytes_total',
-    type: 'counter',
-    unit: 'bytes',
-    help: 'Bytes of the packets of ttun_packets_total, without outer headers.',
-    labels: ['direction'],
-    read: ({ encap, decap }) => [
-      [encap.bytes, 'encap'],
-      [decap.bytes, 'decap'],
-    ],
-  }),
-  measured({
-    name: 'ttun_dropped_packets_total',
-    type: 'counter',
-    unit: 'packets',
-    help: 'Packets read and then not taken by the kernel, by reason. Every reason is always there.',
-    labels: ['direction', 'reason'],
-    read: ({ encap, decap }) => [...counts(encap.drops, 'encap'), ...counts(decap.drops, 'decap')],
-  }),
-  measured({
-    name: 'ttun_fragmented_packets_total',
-    type: 'counter',
-    unit: 'packets',
-    help: 'Packets among those sent that were too big for the route and that the kernel sent in fragments.',
-    labels: [],
-    read: ({ encap }) => [[encap.fragmented]],
-  }),
-  measured({
-    name: 'ttun_syscalls_total',
-    type: 'counter',
-    unit: 'calls',
-    help: 'System calls that moved packets: read from and write to the device, send to and receive from the network.',
-    labels: ['call'],
-    read: ({ encap, decap }) => [
-      [encap.reads, 'read'],
-      [encap.sends, 'send'],
-      [decap.receives, 'receive'],
-      [decap.writes, 'write'],
-    ],
-  }),
-  measured({
-    name: 'ttun_socket_errors_total',
-    type: 'counter',
-    unit: 'errors',
-    help: 'Errors that the socket reported, among them answers of the network to datagrams that had been sent well. An errno appears with its first error.',
-    labels: ['errno'],
-    read: ({ socket }) => counts(socket.errors),
-  }),
-  measured({
-    name: 'ttun_receive_overflow_total',
-    type: 'counter',
-    unit: 'datagrams',
-    help: 'Datagrams lost because the receive buffer of the socket was full. A merged run counts once: a lower bound.',
-    labels: [],
-    read: ({ socket }) => [[socket.receiveOverflow]],
-  }),
-  measured({
-    name: 'ttun_last_received_timestamp_seconds',
-    type: 'gauge',
-    unit: 'seconds since the epoch',
-    help: 'When the last datagram of the peer came. Absent before the first.',
-    labels: [],
-    read: ({ decap }) => (decap.lastAt === null ? [] : [[decap.lastAt / 1000]]),
-  }),
-  measured({
-    name: 'ttun_device_mtu_bytes',
-    type: 'gauge',
-    unit: 'bytes',
-    help: 'Largest packet that the device passes whole. Absent while it is deleted.',
-    labels: [],
-    read: ({ device }) => (device.mtu === 0 ? [] : [[device.mtu]]),
-  }),
-  measured({
-    name: 'ttun_path_mtu_bytes',
-    type: 'gauge',
-    unit: 'bytes',
-    help: 'MTU of the route to the peer, outer headers included. Absent while there is no route.',
-    labels: [],
-    read: ({ socket }) => (socket.pathMtu === null ? [] : [[socket.pathMtu]]),
-  }),
-  measured({
-    name: 'ttun_receive_buffer_bytes',
-    type: 'gauge',
-    unit: 'bytes',
-    help: 'Receive buffer of the socket as the kernel tells: twice what was granted.',
-    labels: [],
-    read: ({ socket }) => [[socket.receiveBuffer]],
-  }),
-  measured({
-    name: 'ttun_send_buffer_bytes',
-    type: 'gauge',
-    unit: 'bytes',
-    help: 'Send buffer of the socket as the kernel tells: twice what was granted.',
-    labels: [],
-    read: ({ socket }) => [[socket.sendBuffer]],
-  }),
-  measured({
+  {
     name: 'ttun_offload',
     type: 'gauge',
     unit: null,
     help: 'Whether the kernel granted an offload: checksum, tso and uso of the device, segmentation and gro of the socket.',
-    labels: ['offload'],
-    read: ({ device, socket }) => [
-      [isTrue(device.offload.checksum), 'checksum'],
-      [isTrue(device.offload.tso), 'tso'],
-      [isTrue(device.offload.uso), 'uso'],
-      [isTrue(socket.segmentsPerSend > 1), 'segmentation'],
-      [isTrue(socket.gro), 'gro'],
-    ],
-  }),
+    labels: ['tunnel', 'offload'],
+    samples: (report) => {
+      if (report.stats === null) return [];
+      const { device, socket } = report.stats;
+      const granted = { ...device.offload, segmentation: socket.segmentsPerSend > 1, gro: socket.gro };
+      return Object.entries(granted).map(([name, on]) => of(report, isTrue(on), name));
+    },
+  },
 ];
 
-/** A value, and the values of the labels besides `tunnel`. */
-type Reading = readonly [value: number, ...labels: string[]];
+// The metrics of the statistics follow from the table.
 
-interface Measurement extends Omit<Metric<TunnelReport>, 'samples'> {
-  readonly read: (stats: TunnelStats) => readonly Reading[];
+/** Help for families to which several values belong, and where the sentence of the value does not fit. */
+const HELP: Readonly<Record<string, string>> = {
+  ttun_received_packets_total:
+    'Packets read: from the device (encap) or from the peer (decap). Each is then counted in ttun_packets_total or ttun_dropped_packets_total.',
+  ttun_packets_total: 'Inner IP packets that the kernel took: for the peer (encap) or at the device (decap).',
+  ttun_bytes_total: 'Bytes of the packets of ttun_packets_total, without outer headers.',
+  ttun_dropped_packets_total:
+    'Packets read and then not taken by the kernel, by reason. Every reason is always there.',
+  ttun_syscalls_total:
+    'System calls that moved packets: read from and write to the device, send to and receive from the network.',
+  ttun_socket_errors_total:
+    'Errors that the socket reported, among them answers of the network (ICMP) to datagrams that had been sent successfully. An errno appears with its first error.',
+  ttun_device_mtu_bytes: 'Largest packet that the device passes whole. Absent while it is deleted.',
+};
+
+/** One value of the statistics as a member of a metric. */
+interface Member {
+  readonly stat: Stat;
+  readonly name: string;
+  /** Besides `tunnel`. */
+  readonly labels: Readonly<Record<string, string>>;
 }
 
-/** A metric that is read from the figures of a tunnel, if it has any. */
-function measured({ labels, read, ...metric }: Measurement): Metric<TunnelReport> {
+function statsMetrics(): Metric<TunnelReport>[] {
+  const members = STATS.flatMap(memberOf);
+  const names = new Set(members.map(({ name }) => name));
+  return [...names].flatMap((name) => {
+    const [first, ...others] = members.filter((member) => member.name === name);
+    return first === undefined ? [] : [toMetric(first, [first, ...others])];
+  });
+}
+
+/** How a value is exported, if it is: as the table says, or by the rule that names are made of direction or section, name and unit. */
+function memberOf(stat: Stat): Member[] {
+  const [section = '', field = '', reason] = stat.path.split('.');
+  if (stat.metric === '-' || stat.kind === 'section' || stat.kind === 'text' || stat.kind === 'flag')
+    return [];
+  if (stat.metric !== '') {
+    const [name = ''] = stat.metric.split('{');
+    const labels = [...stat.metric.matchAll(/(?<label>\w+)="(?<value>[^"]*)"/g)];
+    return [{ stat, name, labels: Object.fromEntries(labels.map(([, label, value]) => [label, value])) }];
+  }
+  if (stat.kind === 'drop') {
+    const labels = { direction: section, reason: reason ?? '' };
+    return [{ stat, name: `ttun_dropped_${stat.unit}_total`, labels }];
+  }
+  const words = field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const measured = words === stat.unit ? words : `${words}_${stat.unit}`;
+  const isDirection = section === 'encap' || section === 'decap';
+  const name = `ttun_${isDirection ? '' : `${section}_`}${measured}${stat.kind === 'counter' ? '_total' : ''}`;
+  return [{ stat, name, labels: isDirection ? { direction: section } : {} }];
+}
+
+function toMetric({ stat, name, labels }: Member, members: readonly Member[]): Metric<TunnelReport> {
   return {
-    ...metric,
-    labels: ['tunnel', ...labels],
-    samples: (report) =>
-      report.stats === null
-        ? []
-        : read(report.stats).map(([value, ...values]) => of(report, value, ...values)),
+    name,
+    type: stat.kind.startsWith('gauge') ? 'gauge' : 'counter',
+    unit: stat.unit.replace(/^ms\b/, 'seconds'),
+    help: HELP[name] ?? stat.help,
+    labels: ['tunnel', ...Object.keys(labels), ...(stat.kind === 'errors' ? ['errno'] : [])],
+    samples: (report) => members.flatMap((member) => samplesOf(report, member)),
   };
 }
 
-function of({ name }: TunnelReport, value: number, ...labels: readonly string[]): Sample {
-  return { labels: [name, ...labels], value };
+function samplesOf(report: TunnelReport, { stat, name, labels }: Member): Sample[] {
+  if (report.stats === null) return [];
+  const value = valueAt(report.stats, stat.path);
+  const values = Object.values(labels);
+  if (stat.kind === 'errors') {
+    return Object.entries<number>(Object(value)).map(([error, count]) => of(report, count, ...values, error));
+  }
+  // A device that is deleted has an MTU of 0.
+  if (typeof value !== 'number' || (value === 0 && name === 'ttun_device_mtu_bytes')) return [];
+  return [of(report, stat.unit.startsWith('ms') ? value / 1000 : value, ...values)];
 }
 
-function counts(record: Readonly<Record<string, number>>, ...labels: readonly string[]): readonly Reading[] {
-  return Object.entries(record).map(([name, count]) => [count, ...labels, name]);
+/** Of a tunnel, in the order in which they are written. */
+export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [...STATE_METRICS, ...statsMetrics()];
+
+function of({ name }: TunnelReport, value: number, ...labels: readonly string[]): Sample {
+  return { labels: [name, ...labels], value };
 }
 
 function isTrue(value: boolean): number {

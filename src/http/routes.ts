@@ -2,7 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { packageFile } from '../native.ts';
-import type { TunnelHost, TunnelReport } from '../tunnel-host.ts';
+import { SHOWN_VALUES } from '../tunnel-host.ts';
+import type { ShownValue, TunnelHost, TunnelReport } from '../tunnel-host.ts';
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts';
 import { readProcessStats } from './process.ts';
 import type { ProcessStats } from './process.ts';
@@ -19,6 +20,8 @@ export type Routes = ReadonlyMap<string, () => Content>;
 export interface StatsDocument {
   readonly process: ProcessStats;
   readonly tunnels: readonly TunnelReport[];
+  /** What to show of the statistics in lines of their own, the reasons of drops among them. */
+  readonly values: readonly ShownValue[];
 }
 
 /** Reads the page's files once, so that a running server is not affected by an update. */
@@ -48,6 +51,7 @@ function metrics(host: TunnelHost): Content {
 }
 
 function stats(host: TunnelHost): Content {
-  const document: StatsDocument = { process: readProcessStats(), tunnels: host.reports() };
+  const [process, tunnels] = [readProcessStats(), host.reports()];
+  const document: StatsDocument = { process, tunnels, values: SHOWN_VALUES };
   return { type: 'application/json; charset=utf-8', body: `${JSON.stringify(document)}\n` };
 }

@@ -8,12 +8,18 @@ import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { ResolvedOptions, TunnelOptions } from '../options.ts';
 import type { TunnelStats } from '../stats.ts';
-import { toProblem } from '../tunnel-host.ts';
+import { toReport } from '../tunnel-host.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
 
 export type TunnelEvent =
   /** The tunnel is open, or has no problem any more. */
-  | { readonly kind: 'opened'; readonly tunnel: string; readonly stats: TunnelStats }
+  | {
+      readonly kind: 'opened';
+      readonly tunnel: string;
+      readonly stats: TunnelStats;
+      /** What it is attached to, and what would make it faster, line by line. */
+      readonly description: readonly string[];
+    }
   /** The tunnel is open, but has a problem, such as a deleted device; `opened` follows once that is gone. */
   | { readonly kind: 'impaired'; readonly tunnel: string; readonly error: TtunError }
   /** The tunnel cannot be opened until the name of its peer is resolved; retrying. Emitted once per problem. */
@@ -35,6 +41,8 @@ export type TunnelEvent =
       readonly tunnel: string;
       /** The last statistics; `null` if it was never open. */
       readonly stats: TunnelStats | null;
+      /** The same in words, line by line. */
+      readonly summary: readonly string[] | null;
     };
 
 type TunnelListener = (event: TunnelEvent) => void;
@@ -156,15 +164,7 @@ class SupervisedTunnel {
   report(): TunnelReport {
     const { device, local, remote } = this.#options;
     const error = this.#error ?? this.open?.problem() ?? null;
-    return {
-      name: this.name,
-      device,
-      local,
-      remote,
-      phase: this.#phase,
-      problem: error === null ? null : toProblem(error),
-      stats: this.#stats(),
-    };
+    return toReport({ name: this.name, device, local, remote }, this.#tunnel, this.#phase, error);
   }
 
   /**
@@ -220,7 +220,8 @@ class SupervisedTunnel {
     this.#phase = 'closed';
     this.#error = null;
     this.#markTried();
-    this.#listener({ kind: 'closed', tunnel: this.name, stats: this.#stats() });
+    const summary = this.#tunnel?.summary() ?? null;
+    this.#listener({ kind: 'closed', tunnel: this.name, stats: this.#stats(), summary });
   }
 
   /** Opens the tunnel, and resolves when it has ended: to the error that ended it, or `null` if it was closed on request. */
@@ -257,8 +258,9 @@ class SupervisedTunnel {
   }
 
   #emitOpened(): void {
-    const stats = this.#stats();
-    if (stats !== null) this.#listener({ kind: 'opened', tunnel: this.name, stats });
+    if (this.#tunnel === null) return;
+    const [stats, description] = [this.#tunnel.stats(), this.#tunnel.describe()];
+    this.#listener({ kind: 'opened', tunnel: this.name, stats, description });
   }
 
   #stats(): TunnelStats | null {

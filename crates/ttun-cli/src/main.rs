@@ -2,7 +2,6 @@
 
 mod arguments;
 mod packets;
-mod wording;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -39,7 +38,9 @@ async fn carry(options: &ttun_core::TunnelOptions, quiet: bool) -> Result<(), (u
     let (end, pass) = (Arc::clone(&ended), Arc::clone(&passed));
     tunnel.on_end(move |_| end.notify_one());
     let mut tap = if quiet { None } else { tunnel.tap(packets::SHARE, move || pass.notify_one()).ok() };
-    say(&wording::beginning(&tunnel.stats()));
+    let stats = tunnel.stats();
+    say(&[stats.attached()]);
+    say(stats.advice().as_slice());
     loop {
         tokio::select! {
             () = passed.notified() => tap = tap.and_then(packets::print),
@@ -54,7 +55,7 @@ async fn carry(options: &ttun_core::TunnelOptions, quiet: bool) -> Result<(), (u
     if let End::Failed(error) = end {
         return Err(problem(&error));
     }
-    say(&wording::summary(&tunnel.stats()));
+    say(&tunnel.stats().summary());
     Ok(())
 }
 

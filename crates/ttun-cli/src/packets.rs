@@ -3,10 +3,9 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ttun_core::{Direction, PacketTap, TapOptions, TappedPacket};
+use ttun_core::{Direction, PacketTap, TapOptions, TappedPacket, grouped};
 
 use crate::say;
-use crate::wording::grouped;
 
 /// Few, so that bulk traffic costs nothing; of each the IP header.
 pub(crate) const SHARE: TapOptions =

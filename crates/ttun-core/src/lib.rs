@@ -29,6 +29,7 @@ mod message;
 mod options;
 mod pump;
 mod reattach;
+mod report;
 mod send;
 mod shared;
 mod socket;
@@ -42,6 +43,7 @@ pub use bind::{UdpOffload, probe_udp_offload};
 pub use counters::ERROR_NUMBERS;
 pub use error::{Error, ErrorKind};
 pub use options::{Endpoint, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
+pub use report::{Advice, grouped};
 pub use stats::{
     DecapDrop, DecapStats, DeviceStats, EncapDrop, EncapStats, Kind, OffloadStats, SocketStats, Stat,
     TunnelState, TunnelStats, Value, table,

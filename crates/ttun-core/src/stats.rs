@@ -18,15 +18,23 @@ use Kind::{Counter as Count, Errors, Flag, Gauge, GaugeIfKnown, Section, State, 
 /// All entries, in the order in which the binding hands over those that are numbers.
 pub fn table() -> impl Iterator<Item = &'static Stat> {
     let sections = [
-        DeviceStats::TABLE,
-        OffloadStats::TABLE,
-        SocketStats::TABLE,
+        TOP,
         EncapStats::TABLE,
         DecapStats::TABLE,
+        SocketStats::TABLE,
+        DeviceStats::TABLE,
+        OffloadStats::TABLE,
         TunnelStats::TABLE,
     ];
     sections.into_iter().flatten()
 }
+
+const TOP: &[Stat] = &[Stat::new(
+    "",
+    Section,
+    "What happened so far. Counters begin at 0 when the tunnel opens. In each direction `received` is the sum of `packets` and \
+     `dropped`, plus at most the packets in between at this instant; exactly, once the tunnel is closed.",
+)];
 
 direction! {
     /// What became of packets from the device.
@@ -41,7 +49,7 @@ direction! {
         reads: "calls", metric: "ttun_syscalls_total{call=\"read\"}";
         /// System calls that sent to the network.
         sends: "calls", metric: "ttun_syscalls_total{call=\"send\"}";
-        /// Packets among `packets` that were too big for the route and that the kernel sent in fragments.
+        /// Packets sent although they were too big for the route: the kernel sent them in fragments.
         fragmented: "packets", label: "sent in fragments", metric: "ttun_fragmented_packets_total";
     }
     /// Packets not sent; the sum of `drops`.
@@ -101,16 +109,17 @@ direction! {
 }
 
 values! {
-    /// What happened so far. Counters begin at 0 when the tunnel opens. In each direction `received` is the sum of `packets` and
-    /// `dropped`, plus at most the packets in between at this instant; exactly, once the tunnel is closed.
+    /// A snapshot of everything that a tunnel counts and knows about itself.
     TunnelStats at "" {
-        /// When the values were taken, in ms since the epoch.
+        /// When the values were taken.
         timestamp: f64 => Gauge(|stats| stats.timestamp), unit: "ms since the epoch", metric: "-";
-        /// When the tunnel was opened, in ms since the epoch. Stays the same for as long as the counters continue.
+        /// When the tunnel was opened; stays the same for as long as the counters continue.
         opened_at: f64 => Gauge(|stats| stats.opened_at), unit: "ms since the epoch", metric: "-";
-        /// How long the tunnel has been open, in ms of monotonic time; stands still once it has ended.
+        /// How long the tunnel has been open, in monotonic time; stands still once it has ended.
         uptime_ms: f64 => Gauge(|stats| stats.uptime_ms), unit: "ms", metric: "ttun_uptime_seconds";
-        /// Whether the peer is heard from.
+        /// Whether the peer is heard from: `waiting` until its first datagram, again when packets were sent in the last 30 s and
+        /// nothing came back in that time, and while the device is deleted (with `reattach`); `up` otherwise; `closed` once the
+        /// tunnel has ended.
         state: TunnelState => State(|stats| stats.state), metric: "-";
         /// The TUN device.
         device: DeviceStats => Section;
@@ -120,7 +129,7 @@ values! {
         encap: EncapStats => Section;
         /// From the network to the device.
         decap: DecapStats => Section;
-        /// When the last datagram came from the peer, in ms since the epoch; `null` before the first.
+        /// When the last datagram came from the peer; absent before the first.
         last_at: Option<f64> => GaugeIfKnown(|stats| stats.last_at), path: "decap.last_at", unit: "ms since the epoch",
             metric: "ttun_last_received_timestamp_seconds";
     }
@@ -133,7 +142,7 @@ values! {
         name: String => Text;
         /// The kernel's number of the interface; 0 while it is deleted (with `reattach`).
         index: u32 => Gauge(|stats| stats.device.index.into()), metric: "-";
-        /// Largest packet that the device passes whole, in bytes; 0 while it is deleted.
+        /// Largest packet that the device passes whole; 0 while it is deleted.
         mtu: u32 => Gauge(|stats| stats.device.mtu.into()), unit: "bytes", metric: "ttun_device_mtu_bytes";
         /// What the kernel granted.
         offload: OffloadStats => Section;
@@ -160,18 +169,17 @@ values! {
         local: SocketAddr => Text;
         /// Address and port of the peer.
         remote: SocketAddr => Text;
-        /// MTU of the route to the peer, in bytes: larger datagrams, outer headers included, are fragmented. `null` while there is
-        /// no route.
+        /// MTU of the route to the peer: larger datagrams, outer headers included, are fragmented. Absent while there is no route.
         path_mtu: Option<usize> => GaugeIfKnown(|stats| stats.socket.path_mtu.map(number)), unit: "bytes",
             metric: "ttun_path_mtu_bytes";
         /// Datagrams that one send may carry; 1 when the kernel, or the interface, cannot segment.
         segments_per_send: usize => Gauge(|stats| number(stats.socket.segments_per_send)), unit: "datagrams", metric: "-";
         /// Whether one receive may bring many datagrams.
         gro: bool => Flag;
-        /// Size of the receive buffer in bytes, as getsockopt(2) reports it: twice what was granted.
+        /// Size of the receive buffer as getsockopt(2) reports it: twice what was granted.
         receive_buffer: usize => Gauge(|stats| number(stats.socket.receive_buffer)), unit: "bytes",
             metric: "ttun_receive_buffer_bytes";
-        /// Size of the send buffer in bytes, as getsockopt(2) reports it: twice what was granted.
+        /// Size of the send buffer as getsockopt(2) reports it: twice what was granted.
         send_buffer: usize => Gauge(|stats| number(stats.socket.send_buffer)), unit: "bytes",
             metric: "ttun_send_buffer_bytes";
         /// Datagrams lost because the receive buffer was full. A merged run counts once, so this is a lower bound.
@@ -239,8 +247,8 @@ mod tests {
                 Count(_) | Errors => assert!(!unit.is_empty(), "{path}"),
                 Kind::Drop(_) => assert!(!label.is_empty(), "{path}"),
                 Section => {
-                    let inside = format!("{path}.");
-                    assert!(table().any(|stat| stat.path.starts_with(&inside)), "{path}");
+                    let inside = |other: &str| other.strip_prefix(path).is_some_and(|rest| !rest.is_empty());
+                    assert!(table().any(|stat| inside(stat.path)), "{path}");
                 }
                 _ => {}
             }

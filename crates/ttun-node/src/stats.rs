@@ -3,11 +3,31 @@
 use napi_derive::napi;
 use ttun_core::{ERROR_NUMBERS, Kind, OffloadStats, Stat, TunnelState, TunnelStats, Value, table};
 
-/// How the buffer is laid out.
+/// One value of `TunnelStats`, as the core's table declares it.
+#[napi(object, object_from_js = false)]
+pub struct BindingStat {
+    /// Where it is in `TunnelStats`.
+    pub path: String,
+    /// Only `counter`, `drop`, `gauge`, `gauge-if-known` and `state` are numbers, and so in the buffer.
+    #[napi(
+        ts_type = "'counter' | 'drop' | 'gauge' | 'gauge-if-known' | 'state' | 'text' | 'flag' | 'errors' | 'section'"
+    )]
+    pub kind: &'static str,
+    /// What it counts or measures in.
+    pub unit: &'static str,
+    /// What it is, in a sentence.
+    pub help: &'static str,
+    /// What it is, in a few words.
+    pub label: &'static str,
+    /// Its name in Prometheus.
+    pub metric: &'static str,
+}
+
+/// The table, and how the buffer is laid out.
 #[napi(object, object_from_js = false)]
 pub struct BindingStatsLayout {
-    /// The paths of the values in `TunnelStats`, in their order in the buffer.
-    pub figures: Vec<String>,
+    /// All values; those that are numbers are in the buffer in this order.
+    pub table: Vec<BindingStat>,
     /// The names of the states, in the order of their numbers.
     pub states: Vec<&'static str>,
     /// How many values of 8 bytes the buffer has to hold. After the values come pairs of an error number and its count, until a
@@ -19,23 +39,31 @@ pub struct BindingStatsLayout {
 #[napi(catch_unwind)]
 #[must_use]
 pub fn stats_layout() -> BindingStatsLayout {
-    let figures: Vec<_> = numbers().map(|stat| camel_case(stat.path)).collect();
-    let length = (figures.len() + 2 * ERROR_NUMBERS) as u32;
-    BindingStatsLayout { figures, states: TunnelState::ALL.map(TunnelState::name).to_vec(), length }
+    let table: Vec<BindingStat> = table().map(Into::into).collect();
+    let length = (table.len() + 2 * ERROR_NUMBERS) as u32;
+    BindingStatsLayout { table, states: TunnelState::ALL.map(TunnelState::name).to_vec(), length }
 }
 
-fn numbers() -> impl Iterator<Item = &'static Stat> {
-    table().filter(|Stat { kind, path, .. }| {
-        !matches!(kind, Kind::Text | Kind::Flag | Kind::Errors | Kind::Section) && !DESCRIBED.contains(path)
-    })
+impl From<&Stat> for BindingStat {
+    fn from(&Stat { path, kind, unit, help, label, metric }: &Stat) -> Self {
+        let kind = match kind {
+            Kind::Counter(_) => "counter",
+            Kind::Drop(_) => "drop",
+            Kind::Gauge(_) => "gauge",
+            Kind::GaugeIfKnown(_) => "gauge-if-known",
+            Kind::State(_) => "state",
+            Kind::Text => "text",
+            Kind::Flag => "flag",
+            Kind::Errors => "errors",
+            Kind::Section => "section",
+        };
+        Self { path: camel_case(path), kind, unit, help, label, metric }
+    }
 }
-
-/// Handed over with the description, or found out by JavaScript itself.
-const DESCRIBED: [&str; 4] = ["opened_at", "device.index", "socket.receive_buffer", "socket.send_buffer"];
 
 /// Fills the buffer with numbers.
 pub(crate) fn write_numbers(stats: &TunnelStats, buffer: &mut [f64]) {
-    let values = numbers().filter_map(|stat| stat.kind.read(stats)).map(|value| match value {
+    let values = table().filter_map(|stat| stat.kind.read(stats)).map(|value| match value {
         Value::Count(count) => number(count),
         Value::Measure(measure) => measure,
     });
@@ -47,7 +75,7 @@ pub(crate) fn write_numbers(stats: &TunnelStats, buffer: &mut [f64]) {
 
 /// Fills the buffer with integers for counts; gauges are in it as the bits of their numbers.
 pub(crate) fn write_exact(stats: &TunnelStats, buffer: &mut [u64]) {
-    let values = numbers().filter_map(|stat| stat.kind.read(stats)).map(|value| match value {
+    let values = table().filter_map(|stat| stat.kind.read(stats)).map(|value| match value {
         Value::Count(count) => count,
         Value::Measure(measure) => measure.to_bits(),
     });
@@ -92,8 +120,6 @@ pub struct BindingDescription {
 pub struct BindingDeviceDescription {
     /// Its name.
     pub name: String,
-    /// Its interface index.
-    pub index: u32,
     /// Offloads in use.
     pub offload: BindingOffloadStats,
 }
@@ -118,10 +144,6 @@ pub struct BindingSocketDescription {
     pub remote: String,
     /// Whether one receive may bring several datagrams.
     pub gro: bool,
-    /// Bytes.
-    pub receive_buffer: f64,
-    /// Bytes.
-    pub send_buffer: f64,
 }
 
 impl From<&TunnelStats> for BindingDescription {
@@ -130,15 +152,12 @@ impl From<&TunnelStats> for BindingDescription {
         Self {
             device: BindingDeviceDescription {
                 name: device.name.clone(),
-                index: device.index,
                 offload: BindingOffloadStats { checksum, tso, uso },
             },
             socket: BindingSocketDescription {
                 local: socket.local.to_string(),
                 remote: socket.remote.to_string(),
                 gro: socket.gro,
-                receive_buffer: number(socket.receive_buffer as u64),
-                send_buffer: number(socket.send_buffer as u64),
             },
         }
     }
@@ -146,6 +165,5 @@ impl From<&TunnelStats> for BindingDescription {
 
 /// What the description is made from, to see whether it changed.
 pub(crate) fn described(TunnelStats { device, socket, .. }: &TunnelStats) -> impl PartialEq {
-    let ends = (socket.local, socket.remote);
-    (&device.name, device.index, device.offload, ends, socket.gro, socket.receive_buffer, socket.send_buffer)
+    (&device.name, device.offload, socket.local, socket.remote, socket.gro)
 }

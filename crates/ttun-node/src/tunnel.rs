@@ -8,7 +8,7 @@ use napi::Status;
 use napi::bindgen_prelude::{Buffer, Env, Object, Result, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use ttun_core::{Direction, Endpoint, Error, PacketTap, TapOptions, Tapped, Tunnel, TunnelStats};
+use ttun_core::{Advice, Direction, Endpoint, Error, PacketTap, TapOptions, Tapped, Tunnel, TunnelStats};
 
 use crate::options::{BindingEndpoint, BindingTunnelOptions};
 use crate::stats::{self, BindingDescription, number};
@@ -117,6 +117,27 @@ impl BindingTunnel {
         (&self.stats).into()
     }
 
+    /// What the tunnel is attached to, in one line.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn attached(&self) -> String {
+        self.tunnel.stats().attached()
+    }
+
+    /// What would make the tunnel faster; null if there is nothing to do.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn advice(&self) -> Option<BindingAdvice> {
+        self.tunnel.stats().advice().map(|Advice { text, command }| BindingAdvice { text, command })
+    }
+
+    /// What the tunnel carried and what it dropped, line by line.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn summary(&self) -> Vec<String> {
+        self.tunnel.stats().summary()
+    }
+
     /// The current state, as in the statistics.
     #[napi(catch_unwind, ts_return_type = "'up' | 'waiting' | 'closed'")]
     #[must_use]
@@ -175,6 +196,15 @@ impl Drop for BindingTunnel {
     fn drop(&mut self) {
         self.tunnel.request_close();
     }
+}
+
+/// What to do about a setting that makes the tunnel slower than necessary.
+#[napi(object, object_from_js = false)]
+pub struct BindingAdvice {
+    /// What is wrong; a colon and the command go after it.
+    pub text: String,
+    /// What to type.
+    pub command: String,
 }
 
 /// A packet tap. Garbage collection ends it.

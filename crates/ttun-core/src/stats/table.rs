@@ -11,7 +11,7 @@ pub struct Stat {
     pub kind: Kind,
     /// What it counts or measures in: `packets`, `bytes`, `ms`; empty for a number without a unit.
     pub unit: &'static str,
-    /// One sentence, with a full stop; those of [`Kind::Section`] may have more.
+    /// What it is, in a sentence or two without its unit.
     pub help: &'static str,
     /// A few words for a line of its own where people look; empty if its value is shown together with others.
     pub label: &'static str,

@@ -1,0 +1,233 @@
+//! What the programs print about a tunnel: the same sentences with and without Node.
+
+use std::fmt::{self, Display};
+
+use nix::errno::Errno;
+use ttun_link::IPV6_MIN_MTU;
+use ttun_packet::outer_overhead;
+
+use crate::stats::{DecapDrop, DeviceStats, EncapDrop, Kind, TunnelStats, table};
+
+/// What to do about a setting that makes the tunnel slower than necessary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What is wrong; a colon and the command go after it.
+    pub text: String,
+    /// What to type.
+    pub command: String,
+}
+
+impl Display for Advice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.text, self.command)
+    }
+}
+
+impl TunnelStats {
+    /// What the tunnel is attached to, in one line.
+    #[must_use]
+    pub fn attached(&self) -> String {
+        let Self { device: DeviceStats { name, mtu, offload, .. }, socket, .. } = self;
+        let of_device = listed(&[("checksum", offload.checksum), ("TSO", offload.tso), ("USO", offload.uso)]);
+        let of_socket = listed(&[("segmentation", socket.segments_per_send > 1), ("GRO", socket.gro)]);
+        let (local, remote) = (socket.local, socket.remote);
+        format!(
+            "attached to {name} (mtu {mtu}, offload: {of_device}), socket {local} -> {remote} (offload: {of_socket})"
+        )
+    }
+
+    /// What to type when full packets of the device do not fit the route to the peer; `None` when they do.
+    #[must_use]
+    pub fn advice(&self) -> Option<Advice> {
+        let DeviceStats { name, mtu, .. } = &self.device;
+        let fits = self.socket.path_mtu?.saturating_sub(outer_overhead(&self.socket.remote));
+        let drawback = if fits < IPV6_MIN_MTU as usize { " (too small for IPv6 in the tunnel)" } else { "" };
+        (*mtu as usize > fits).then(|| Advice {
+            text: format!("packets of more than {fits} bytes are sent in fragments; to avoid that{drawback}"),
+            command: format!("ip link set {name} mtu {fits}"),
+        })
+    }
+
+    /// What the tunnel carried and what it dropped, line by line.
+    #[must_use]
+    pub fn summary(&self) -> Vec<String> {
+        let Self { device, encap, decap, .. } = self;
+        let sent = EncapDrop::ALL.map(EncapDrop::name).into_iter().zip(encap.drops);
+        let received = DecapDrop::ALL.map(DecapDrop::name).into_iter().zip(decap.drops);
+        let mut lines = vec![
+            format!("{} closed after {:.1} s", device.name, self.uptime_ms / 1000.0),
+            format!("sent: {}", direction(encap.packets, encap.bytes, encap.dropped(), sent)),
+            format!("received: {}", direction(decap.packets, decap.bytes, decap.dropped(), received)),
+        ];
+        for stat in table().filter(|stat| !stat.label.is_empty()) {
+            let value = match stat.kind {
+                Kind::Counter(read) if read(self) > 0 => format!("{} {}", grouped(read(self)), stat.unit),
+                Kind::Errors if !self.socket.errors.is_empty() => {
+                    let name =
+                        |&(number, count): &(i32, u64)| (format!("{:?}", Errno::from_raw(number)), count);
+                    counted(self.socket.errors.iter().map(name))
+                }
+                _ => continue,
+            };
+            lines.push(format!("{}: {value}", stat.label));
+        }
+        lines
+    }
+}
+
+fn direction<'r>(
+    packets: u64,
+    bytes: u64,
+    dropped: u64,
+    reasons: impl Iterator<Item = (&'r str, u64)>,
+) -> String {
+    let drops = match dropped {
+        0 => "none dropped".to_owned(),
+        sum => format!("{} dropped: {}", grouped(sum), counted(reasons)),
+    };
+    format!("{} packets, {} bytes, {drops}", grouped(packets), grouped(bytes))
+}
+
+/// `2 malformed, 1 empty`
+fn counted<Name: Display>(counts: impl Iterator<Item = (Name, u64)>) -> String {
+    let occurred = counts.filter(|(_, count)| *count > 0);
+    occurred.map(|(name, count)| format!("{} {name}", grouped(count))).collect::<Vec<_>>().join(", ")
+}
+
+/// `1,234,567`
+#[must_use]
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
+}
+
+/// Those that are on: `checksum, TSO`.
+fn listed(offload: &[(&str, bool)]) -> String {
+    let names: Vec<_> = offload.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::{DecapStats, EncapStats, OffloadStats, SocketStats, TunnelState};
+
+    fn stats() -> TunnelStats {
+        TunnelStats {
+            timestamp: 12_345.0,
+            opened_at: 0.0,
+            uptime_ms: 12_345.0,
+            state: TunnelState::Closed,
+            device: DeviceStats {
+                name: "tun0".to_owned(),
+                index: 7,
+                mtu: 1500,
+                offload: OffloadStats { checksum: true, tso: true, uso: true },
+            },
+            socket: SocketStats {
+                local: "10.0.1.1:9000".parse().unwrap(),
+                remote: "10.0.1.2:9000".parse().unwrap(),
+                path_mtu: Some(1500),
+                segments_per_send: 64,
+                gro: true,
+                receive_buffer: 0,
+                send_buffer: 0,
+                receive_overflow: 0,
+                errors: Vec::new(),
+            },
+            encap: EncapStats::default(),
+            decap: DecapStats::default(),
+            last_at: None,
+        }
+    }
+
+    fn advice(device_mtu: u32, path_mtu: Option<usize>, remote: &str) -> Option<String> {
+        let mut stats = stats();
+        stats.device.mtu = device_mtu;
+        stats.socket.path_mtu = path_mtu;
+        stats.socket.remote = remote.parse().unwrap();
+        stats.advice().map(|advice| advice.to_string())
+    }
+
+    #[test]
+    fn the_first_line_names_the_device_its_mtu_the_offloads_in_use_and_both_ends() {
+        let mut stats = stats();
+        assert_eq!(
+            stats.attached(),
+            "attached to tun0 (mtu 1500, offload: checksum, TSO, USO), \
+             socket 10.0.1.1:9000 -> 10.0.1.2:9000 (offload: segmentation, GRO)"
+        );
+        stats.device.offload = OffloadStats::default();
+        (stats.socket.segments_per_send, stats.socket.gro) = (1, false);
+        assert_eq!(
+            stats.attached(),
+            "attached to tun0 (mtu 1500, offload: none), socket 10.0.1.1:9000 -> 10.0.1.2:9000 (offload: none)"
+        );
+    }
+
+    #[test]
+    fn a_device_mtu_that_does_not_fit_the_route_is_advised_against_with_what_to_type() {
+        let sentence =
+            "packets of more than 1472 bytes are sent in fragments; to avoid that: ip link set tun0 mtu 1472";
+        assert_eq!(advice(1500, Some(1500), "10.0.1.2:9000").unwrap(), sentence);
+        let over_ipv6 = advice(1500, Some(1500), "[fd00::2]:9000").unwrap();
+        assert!(over_ipv6.ends_with(": ip link set tun0 mtu 1452"));
+    }
+
+    #[test]
+    fn a_device_mtu_that_fits_or_a_route_that_is_not_known_needs_no_advice() {
+        assert_eq!(advice(1472, Some(1500), "10.0.1.2:9000"), None);
+        assert_eq!(advice(1500, None, "10.0.1.2:9000"), None);
+    }
+
+    #[test]
+    fn an_advised_mtu_that_would_end_ipv6_in_the_tunnel_says_so() {
+        let advice = advice(1500, Some(1280), "10.0.1.2:9000").unwrap();
+        assert!(
+            advice.ends_with("(too small for IPv6 in the tunnel): ip link set tun0 mtu 1252"),
+            "{advice}"
+        );
+    }
+
+    #[test]
+    fn the_summary_of_a_tunnel_without_faults_has_packets_and_bytes_of_both_directions() {
+        let mut stats = stats();
+        (stats.encap.packets, stats.encap.bytes) = (1234, 1_234_567);
+        (stats.decap.packets, stats.decap.bytes) = (1, 84);
+        assert_eq!(
+            stats.summary(),
+            [
+                "tun0 closed after 12.3 s",
+                "sent: 1,234 packets, 1,234,567 bytes, none dropped",
+                "received: 1 packets, 84 bytes, none dropped",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_summary_gives_drops_by_reason_socket_errors_by_name_fragments_and_overflow() {
+        let mut stats = stats();
+        stats.socket.errors = vec![(libc::EPERM, 1), (libc::ECONNREFUSED, 2)];
+        stats.socket.receive_overflow = 5000;
+        stats.encap.fragmented = 9;
+        stats.encap.drops[EncapDrop::PeerUnreachable as usize] = 1000;
+        stats.encap.drops[EncapDrop::TooBig as usize] = 3;
+        stats.decap.drops[DecapDrop::Malformed as usize] = 4;
+        assert_eq!(
+            stats.summary()[1..],
+            [
+                "sent: 0 packets, 0 bytes, 1,003 dropped: 1,000 peer-unreachable, 3 too-big",
+                "received: 0 packets, 0 bytes, 4 dropped: 4 malformed",
+                "sent in fragments: 9 packets",
+                "lost to a full receive buffer (at least): 5,000 datagrams",
+                "socket errors: 1 EPERM, 2 ECONNREFUSED",
+            ]
+        );
+    }
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let numbers = [0, 999, 1000, 1_234_567, 12_345_678];
+        assert_eq!(numbers.map(grouped), ["0", "999", "1,000", "1,234,567", "12,345,678"]);
+    }
+}
