@@ -1,4 +1,4 @@
-/** Texts about tunnels that several commands print. */
+/** Errors, counts and quantities as people read them. */
 import type { ControlError } from '../control/protocol.ts';
 import type { TtunError } from '../errors.ts';
 import type { Style } from '../terminal.ts';
