@@ -85,7 +85,7 @@ export const PROCESS_METRICS: readonly Metric<ProcessStats>[] = [
     name: 'process_cpu_seconds_total',
     type: 'counter',
     unit: 'seconds',
-    help: 'Processor time that the process took, the threads of its tunnels included.',
+    help: 'CPU time of the process, the threads of its tunnels included.',
     labels: [],
     samples: ({ cpuSeconds }) => [{ labels: [], value: cpuSeconds }],
   },
@@ -106,7 +106,7 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_up',
     type: 'gauge',
     unit: null,
-    help: 'Whether the tunnel is open and its peer is heard: 1 in the state up, 0 in any other.',
+    help: '1 if the tunnel is open and its peer is heard from (state up), 0 otherwise.',
     labels: ['tunnel'],
     samples: (report) => [of(report, isTrue(report.state === 'up'))],
   },
@@ -114,7 +114,7 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_state',
     type: 'gauge',
     unit: null,
-    help: 'The state of the tunnel: 1 for the one it is in, 0 for the others.',
+    help: 'State of the tunnel: 1 for the current state, 0 for the others.',
     labels: ['tunnel', 'state'],
     samples: (report) => REPORT_STATES.map((state) => of(report, isTrue(report.state === state), state)),
   },
@@ -122,7 +122,7 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_problem',
     type: 'gauge',
     unit: null,
-    help: 'What keeps the tunnel from working, by the code of the error: always 1. Absent while nothing does.',
+    help: 'The error that keeps the tunnel from working, by its code: always 1. Absent if there is none.',
     labels: ['tunnel', 'code'],
     samples: (report) => (report.problem === null ? [] : [of(report, 1, report.problem.code)]),
   },
@@ -130,7 +130,7 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_tunnel_info',
     type: 'gauge',
     unit: null,
-    help: 'What the tunnel joins: its device, both ends as configured, and the address in use for the remote one (empty until it was open). Always 1.',
+    help: 'Device and both ends of the tunnel as configured, and the current address of the remote end (empty until the tunnel has been open): always 1.',
     labels: ['tunnel', 'device', 'local', 'remote', 'remote_address'],
     samples: (report) => {
       const { device, local, remote, stats } = report;
@@ -141,7 +141,7 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_offload',
     type: 'gauge',
     unit: null,
-    help: 'Whether the kernel granted an offload: checksum, tso and uso of the device, segmentation and gro of the socket.',
+    help: 'Whether an offload is in use: checksum, tso and uso of the device, segmentation and gro of the socket.',
     labels: ['tunnel', 'offload'],
     samples: (report) => {
       if (report.stats === null) return [];
