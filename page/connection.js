@@ -2,7 +2,7 @@
 import { byId, setText } from './dom.js';
 import { formatClock } from './format.js';
 
-/** @import { StatsDocument } from '../src/http/routes.ts' */
+/** @import { StatsDocument } from '../src/http/stats.ts' */
 
 const INTERVAL_MS = 1000;
 const TIMEOUT_MS = 4000;

@@ -12,8 +12,7 @@ import {
 } from './format.js';
 import { TunnelView } from './tunnel.js';
 
-/** @import { ProcessStats } from '../src/http/process.ts' */
-/** @import { StatsDocument } from '../src/http/routes.ts' */
+/** @import { ProcessStats, StatsDocument } from '../src/http/stats.ts' */
 /** @import { ShownValue, TunnelReport } from '../src/tunnel-host.ts' */
 /** @import { Series } from './history.js' */
 

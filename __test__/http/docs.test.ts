@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { PROCESS_METRICS, TUNNEL_METRICS } from '../../src/http/metrics.ts';
 import type { Metric } from '../../src/http/metrics.ts';
-import { readProcessStats } from '../../src/http/process.ts';
+import { readProcessStats } from '../../src/http/stats.ts';
 import { checkExpressions } from './promtool.ts';
 import { OPEN } from './reports.ts';
 

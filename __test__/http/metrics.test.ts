@@ -1,6 +1,6 @@
 import test from 'ava';
 import { formatMetrics, PROCESS_METRICS, TUNNEL_METRICS } from '../../src/http/metrics.ts';
-import type { ProcessStats } from '../../src/http/process.ts';
+import type { ProcessStats } from '../../src/http/stats.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';
 import { run } from '../../testbed/exec.ts';
 import { reportOf } from '../stats-of-nothing.ts';

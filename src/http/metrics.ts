@@ -4,20 +4,20 @@ import type { Stat } from '../stats-table.ts';
 import { valueAt } from '../stats.ts';
 import { REPORT_STATES } from '../tunnel-host.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
-import type { ProcessStats } from './process.ts';
+import type { ProcessStats } from './stats.ts';
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** All metrics of these tunnels, and of the process. */
-export function formatMetrics(reports: readonly TunnelReport[], facts: ProcessStats): string {
+export function formatMetrics(reports: readonly TunnelReport[], process: ProcessStats): string {
   const families = [
     ...TUNNEL_METRICS.map((metric) => formatFamily(metric, reports)),
-    ...PROCESS_METRICS.map((metric) => formatFamily(metric, [facts])),
+    ...PROCESS_METRICS.map((metric) => formatFamily(metric, [process])),
   ];
   return families.join('');
 }
 
-/** The samples of one metric stand together. One without samples is left out. */
+/** All samples of a metric follow its description. A metric without samples is omitted. */
 function formatFamily<Subject>(metric: Metric<Subject>, subjects: readonly Subject[]): string {
   const samples = subjects.flatMap((subject) => metric.samples(subject));
   if (samples.length === 0) return '';
@@ -41,8 +41,6 @@ function escapeLabel(text: string): string {
   return escapeHelp(text).replaceAll('"', '\\"');
 }
 
-// What a metric is.
-
 export interface Metric<Subject> {
   /** Ends in its unit, and in `_total` if it counts (https://prometheus.io/docs/practices/naming/). */
   readonly name: string;
@@ -53,7 +51,7 @@ export interface Metric<Subject> {
   readonly help: string;
   /** Names of its labels, in the order in which they are written. */
   readonly labels: readonly string[];
-  /** Its samples, with the values of the labels in their order. None where it means nothing. */
+  /** Its samples, with the values of the labels in the same order. None if the value is unknown. */
   readonly samples: (subject: Subject) => readonly Sample[];
 }
 
@@ -62,7 +60,7 @@ export interface Sample {
   readonly value: number;
 }
 
-// The metrics of the process, under the names that all exporters use for them.
+// Metrics of the process, with the names that all exporters use.
 
 export const PROCESS_METRICS: readonly Metric<ProcessStats>[] = [
   {
@@ -99,7 +97,7 @@ export const PROCESS_METRICS: readonly Metric<ProcessStats>[] = [
   },
 ];
 
-// The metrics of a tunnel. Those that need statistics have no sample until the tunnel was open once.
+// Metrics of a tunnel. Those of its statistics have no samples until it was open once.
 
 const STATE_METRICS: readonly Metric<TunnelReport>[] = [
   {
@@ -152,9 +150,7 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
   },
 ];
 
-// The metrics of the statistics follow from the table.
-
-/** Help for families to which several values belong, and where the sentence of the value does not fit. */
+/** Help for metrics that combine several values, and for those whose sentence in the table does not fit. */
 const HELP: Readonly<Record<string, string>> = {
   ttun_received_packets_total:
     'Packets read: from the device (encap) or from the peer (decap). Each is then counted in ttun_packets_total or ttun_dropped_packets_total.',
@@ -186,7 +182,7 @@ function statsMetrics(): Metric<TunnelReport>[] {
   });
 }
 
-/** How a value is exported, if it is: as the table says, or by the rule that names are made of direction or section, name and unit. */
+/** The metric of a value: as the table says, or else named after its section, field and unit. None for texts and flags. */
 function memberOf(stat: Stat): Member[] {
   const [section = '', field = '', reason] = stat.path.split('.');
   if (stat.metric === '-' || stat.kind === 'section' || stat.kind === 'text' || stat.kind === 'flag')
@@ -225,12 +221,12 @@ function samplesOf(report: TunnelReport, { stat, name, labels }: Member): Sample
   if (stat.kind === 'errors') {
     return Object.entries<number>(Object(value)).map(([error, count]) => of(report, count, ...values, error));
   }
-  // A device that is deleted has an MTU of 0.
+  // A deleted device has an MTU of 0.
   if (typeof value !== 'number' || (value === 0 && name === 'ttun_device_mtu_bytes')) return [];
   return [of(report, stat.unit.startsWith('ms') ? value / 1000 : value, ...values)];
 }
 
-/** Of a tunnel, in the order in which they are written. */
+/** In the order in which they are written. */
 export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [...STATE_METRICS, ...statsMetrics()];
 
 function of({ name }: TunnelReport, value: number, ...labels: readonly string[]): Sample {

@@ -1,17 +1,20 @@
 /** The HTTP server: `/metrics` for Prometheus, `/stats` for programs, `/` for people. It changes nothing. */
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
+import { extname, join } from 'node:path';
 import { InvalidValue } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import type { TtunErrorCode } from '../errors.ts';
 import { formatAuthority, parseListen } from '../listen.ts';
 import type { ListenAddress } from '../listen.ts';
+import { packageFile } from '../native.ts';
 import type { TunnelHost } from '../tunnel-host.ts';
-import { loadRoutes } from './routes.ts';
-import type { Content, Routes } from './routes.ts';
+import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts';
+import { readProcessStats, readStats } from './stats.ts';
 
 export interface HttpServer {
   /** Such as `http://127.0.0.1:9750/`. */
@@ -131,6 +134,44 @@ function localAuthority(server: Server, { host }: ListenAddress): string {
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
   return formatAuthority(host === null || host === '0.0.0.0' || host === '::' ? 'localhost' : host, port);
+}
+
+interface Content {
+  readonly type: string;
+  readonly body: string | Buffer;
+}
+
+/** By path; called for each request. */
+type Routes = ReadonlyMap<string, () => Content>;
+
+/** Reads the page's files once, so that an update does not affect a running server. */
+async function loadRoutes(host: TunnelHost): Promise<Routes> {
+  const routes = new Map<string, () => Content>([
+    ['/metrics', () => toMetrics(host)],
+    ['/stats', () => toJson(readStats(host))],
+  ]);
+  const folder = packageFile('page');
+  for (const name of await readdir(folder)) {
+    const type = TYPES[extname(name)] ?? 'application/octet-stream';
+    const content = { type, body: await readFile(join(folder, name)) };
+    routes.set(name === 'index.html' ? '/' : `/page/${name}`, () => content);
+  }
+  return routes;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+function toMetrics(host: TunnelHost): Content {
+  return { type: METRICS_CONTENT_TYPE, body: formatMetrics(host.reports(), readProcessStats()) };
+}
+
+function toJson(document: unknown): Content {
+  return { type: 'application/json; charset=utf-8', body: `${JSON.stringify(document)}\n` };
 }
 
 async function close(server: Server): Promise<void> {

@@ -1,6 +1,19 @@
-/** The process that runs the tunnels, as /stats and /metrics report it. */
+/** The document at `/stats`: the process and its tunnels. */
 import { hostname } from 'node:os';
 import { VERSION } from '../native.ts';
+import { SHOWN_VALUES } from '../tunnel-host.ts';
+import type { ShownValue, TunnelHost, TunnelReport } from '../tunnel-host.ts';
+
+export interface StatsDocument {
+  readonly process: ProcessStats;
+  readonly tunnels: readonly TunnelReport[];
+  /** Labels of the statistics that the page shows in a list, and of all drop reasons. */
+  readonly values: readonly ShownValue[];
+}
+
+export function readStats(host: TunnelHost): StatsDocument {
+  return { process: readProcessStats(), tunnels: host.reports(), values: SHOWN_VALUES };
+}
 
 export interface ProcessStats {
   /** Version of ttun. */
