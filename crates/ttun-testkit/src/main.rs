@@ -1,28 +1,28 @@
 //! `ttun-probe`: what the tests of whole tunnels need and Node can't do. Bytes are written as hex, one item a line.
 //!
 //! ```text
-//! ttun-probe inject INTERFACE           each line of input is one packet that the interface sends
+//! ttun-probe inject INTERFACE           sends each line of input as a packet through the interface
 //! ttun-probe capture INTERFACE          prints each packet that passes the interface, both ways
-//! ttun-probe send LOCAL REMOTE          each line of input is one UDP send: HEX, or SIZE HEX to have it cut into datagrams
+//! ttun-probe send LOCAL REMOTE          each line of input is one UDP send: HEX, or SIZE HEX to segment it into datagrams
 //! ttun-probe receive LOCAL              prints each UDP datagram that arrives
 //! ttun-probe leave-device TUN SIZE      leaves a TUN device with virtio-net headers of SIZE bytes and all offloads on
-//! ttun-probe hold-device TUN            stays attached to a TUN device, with one of its queues where it has several
-//! ttun-probe notify-socket ADDRESS      prints what is told to the service manager, as sd_notify(3) does
+//! ttun-probe hold-device TUN            stays attached to a TUN device, with one of its queues if it has several
+//! ttun-probe notify-socket ADDRESS      prints messages to the service manager (sd_notify(3))
 //! ```
 //!
-//! `capture`, `receive`, `hold-device` and `notify-socket` print `ready` when nothing can be missed any more, and run
-//! until they are killed. The others end with their input. Whatever fails is said on standard error, with exit status 1.
+//! `capture`, `receive`, `hold-device` and `notify-socket` print `ready` when they miss nothing from then on, and run
+//! until they are killed. The others end with their input. Errors go to standard error, with exit status 1.
 
-mod capture;
-mod hex;
-mod inject;
-mod notify_socket;
-mod other_program;
-mod packet_socket;
-mod receive;
-mod send;
+mod packets;
+mod udp;
 
+use std::ffi::{c_int, c_uint, c_ulong};
+use std::fs::File;
 use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With standard error closed there is nobody to tell.
+            // With standard error closed, the exit status says enough.
             let _ = writeln!(io::stderr(), "ttun-probe {}: {error}", arguments.join(" "));
             ExitCode::FAILURE
         }
@@ -40,29 +40,97 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> io::Result<()> {
     match arguments {
-        ["inject", interface] => inject::inject(interface, io::stdin().lock()),
-        ["capture", interface] => capture::capture(interface, &mut io::stdout().lock()),
-        ["send", local, remote] => send::send(address(local)?, address(remote)?, io::stdin().lock()),
-        ["receive", local] => receive::receive(address(local)?, &mut io::stdout().lock()),
-        ["leave-device", tun, size] => other_program::leave_device(tun, number(size)?),
+        ["inject", interface] => packets::inject(interface, io::stdin().lock()),
+        ["capture", interface] => packets::capture(interface, &mut io::stdout().lock()),
+        ["send", local, remote] => udp::send(address(local)?, address(remote)?, io::stdin().lock()),
+        ["receive", local] => udp::receive(address(local)?, &mut io::stdout().lock()),
+        ["leave-device", tun, size] => leave_device(tun, number(size)?),
         ["hold-device", tun] => hold_device(tun),
-        ["notify-socket", address] => notify_socket::notify_socket(address, &mut io::stdout().lock()),
-        _ => Err(io::Error::other("unknown command, or not its number of arguments")),
+        ["notify-socket", address] => notify_socket(address, &mut io::stdout().lock()),
+        _ => Err(io::Error::other("unknown command, or wrong number of arguments")),
     }
 }
 
+fn address(text: &str) -> io::Result<SocketAddr> {
+    text.parse().map_err(|_| io::Error::other(format!("{text} is not an address with a port")))
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
+    text.parse().map_err(|_| io::Error::other(format!("{text} is not a number in range")))
+}
+
+/// All that drivers/net/tun.c can offload.
+const OFFLOADS: c_uint = libc::TUN_F_CSUM
+    | libc::TUN_F_TSO4
+    | libc::TUN_F_TSO6
+    | libc::TUN_F_TSO_ECN
+    | libc::TUN_F_USO4
+    | libc::TUN_F_USO6;
+
+/// Attaches to the device `name` with virtio-net headers of `header_len` bytes and all offloads, and detaches, which leaves them set
+/// on a persistent device.
+fn leave_device(name: &str, header_len: c_int) -> io::Result<()> {
+    let tun = attach(name, libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR)?;
+    // SAFETY: TUNSETVNETHDRSZ reads one int through the pointer.
+    checked(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETHDRSZ, &raw const header_len) })?;
+    // SAFETY: TUNSETOFFLOAD takes its argument by value, as an unsigned long, and no pointer.
+    checked(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD, c_ulong::from(OFFLOADS)) })
+}
+
+/// Stays attached to the device `name`, with one queue if it has several.
 fn hold_device(name: &str) -> io::Result<()> {
-    let _attached = other_program::hold_device(name)?;
+    let plain = libc::IFF_TUN | libc::IFF_NO_PI;
+    // A device of several queues accepts only users that ask for one of them (`tun_set_iff`).
+    let _attached = attach(name, plain).or_else(|_| attach(name, plain | libc::IFF_MULTI_QUEUE))?;
     writeln!(io::stdout(), "ready")?;
     loop {
         std::thread::park();
     }
 }
 
-fn address(text: &str) -> io::Result<std::net::SocketAddr> {
-    text.parse().map_err(|_| io::Error::other(format!("{text} is not an address with a port")))
+fn attach(name: &str, flags: c_int) -> io::Result<File> {
+    let tun = File::options().read(true).write(true).open("/dev/net/tun")?;
+    let request = request(name, flags);
+    // SAFETY: TUNSETIFF reads and writes a `struct ifreq`, which `request` is.
+    checked(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw const request) })?;
+    Ok(tun)
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
-    text.parse().map_err(|_| io::Error::other(format!("{text} is not a number in range")))
+fn request(name: &str, flags: c_int) -> libc::ifreq {
+    // SAFETY: `struct ifreq` is plain bytes for which all zeros are a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // The last byte stays zero: names have at most IFNAMSIZ - 1 bytes.
+    for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
+        *to = from.cast_signed() as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    request
+}
+
+fn checked(result: c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Prints each message to the service manager, which Node has no sockets for, that arrives at `address` (a path, or an abstract name
+/// after `@`), as `USEC MESSAGE`: the time by CLOCK_MONOTONIC, and its lines joined by `|`.
+fn notify_socket(address: &str, output: &mut impl Write) -> io::Result<()> {
+    let socket = match address.strip_prefix('@') {
+        Some(name) => UnixDatagram::bind_addr(&UnixAddress::from_abstract_name(name)?)?,
+        None => UnixDatagram::bind(address)?,
+    };
+    writeln!(output, "ready")?;
+    let mut buffer = [0; 4096];
+    loop {
+        let len = socket.recv(&mut buffer)?;
+        let message = String::from_utf8_lossy(buffer.get(..len).unwrap_or_default()).replace('\n', "|");
+        writeln!(output, "{} {message}", monotonic_usec()?)?;
+        output.flush()?;
+    }
+}
+
+fn monotonic_usec() -> io::Result<i64> {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one `struct timespec`, which outlives the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(now.tv_sec * 1_000_000 + now.tv_nsec / 1000) }
 }

@@ -4,9 +4,9 @@ use std::net::UdpSocket;
 
 use ttun_core::{End, Error, ErrorKind, Tunnel, TunnelOptions};
 
-use crate::namespace::{become_user, isolated, run};
 use crate::site::{await_up, description, endpoint, make_device, options, send_segmented};
 use crate::tun::{IFF_PLAIN, OtherProgram};
+use ttun_testkit::{become_user, isolated, run};
 
 /// Any user but root.
 const USER: u32 = 65_533;

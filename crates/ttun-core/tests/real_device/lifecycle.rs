@@ -4,9 +4,9 @@ use std::sync::mpsc::channel;
 
 use ttun_core::{Direction, End, ErrorKind, Offload, TapOptions, Tunnel, TunnelState};
 
-use crate::namespace::{isolated, run};
 use crate::site::{HEADERS, Site, answer, end_of, make_device, options};
 use crate::tun::{LIMIT, OtherProgram, eventually};
+use ttun_testkit::{isolated, run};
 
 const EVERYTHING: TapOptions =
     TapOptions { snap_length: 65_535, capacity: 100, packets_per_second: None, direction: None };

@@ -11,7 +11,6 @@
 
 mod attach;
 mod lifecycle;
-mod namespace;
 mod peer;
 mod place;
 mod reattach;

@@ -6,9 +6,9 @@ use std::thread;
 
 use ttun_core::{End, ErrorKind, Offload, Tunnel, TunnelOptions, TunnelState};
 
-use crate::namespace::{isolated, run};
 use crate::site::{HEADERS, Site, answer, await_up, bound, endpoint, make_device, options, received};
 use crate::tun::eventually;
+use ttun_testkit::{isolated, run};
 
 #[test]
 fn a_tunnel_continues_with_another_peer() {

@@ -5,9 +5,9 @@ use std::thread;
 
 use ttun_core::{EncapDrop, Endpoint, Error, ErrorKind, Tunnel, TunnelOptions};
 
-use crate::namespace::{become_user, isolated, run};
 use crate::site::{await_up, bound, endpoint, options};
 use crate::tun::eventually;
+use ttun_testkit::{become_user, isolated, run};
 
 /// Any user but root.
 const USER: u32 = 65_533;

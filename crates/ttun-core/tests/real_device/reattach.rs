@@ -8,9 +8,9 @@ use ttun_core::{
     DecapDrop, End, Error, ErrorKind, InterfaceOptions, Tunnel, TunnelOptions, TunnelState, TunnelStats,
 };
 
-use crate::namespace::{become_user, isolated, run};
 use crate::site::{HEADERS, Site, answer, await_up, bound, make_device, options};
 use crate::tun::{OtherProgram, eventually};
+use ttun_testkit::{become_user, isolated, run};
 
 /// Any user but root.
 const USER: u32 = 65_533;

@@ -6,9 +6,9 @@ use std::thread;
 
 use ttun_core::{End, Error, ErrorKind, InterfaceOptions, MtuChoice, Tunnel, TunnelOptions};
 
-use crate::namespace::{become_user, isolated, run};
 use crate::site::{Site, answer, bound, description, end_of, endpoint, make_device, options};
 use crate::tun::LIMIT;
+use ttun_testkit::{become_user, isolated, run};
 
 /// Any user but root.
 const USER: u32 = 65_533;

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use ttun_core::{End, Endpoint, Offload, Tunnel, TunnelOptions, TunnelStats};
 
-use crate::namespace::run;
 use crate::tun::{LIMIT, eventually};
+use ttun_testkit::run;
 
 /// IPv4 and UDP headers, bytes.
 pub(crate) const HEADERS: usize = 28;

@@ -2,9 +2,9 @@
 
 use ttun_core::{DecapDrop, End, ErrorKind, Offload, TunnelState};
 
-use crate::namespace::{isolated, run};
 use crate::site::{HEADERS, Site, answer, bound, end_of, received, send_segmented};
 use crate::tun::{LIMIT, eventually};
+use ttun_testkit::{isolated, run};
 
 #[test]
 fn a_super_packet_goes_out_as_packets_by_one_read_and_one_send() {

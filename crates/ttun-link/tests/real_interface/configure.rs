@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use ttun_link::{Changes, Error, Settings, Step, configure};
 
-use crate::namespace::{become_user, index, isolated, run, state};
+use ttun_testkit::{become_user, run};
+
+use crate::{index, isolated, state};
 
 pub(crate) fn network(text: &str) -> (IpAddr, u8) {
     let (ip, len) = text.split_once('/').unwrap();

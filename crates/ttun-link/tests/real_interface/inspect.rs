@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use ttun_link::{Interface, LinkKind, Route, RouteQuery, describe, interfaces, route_to};
 
 use crate::configure::network;
-use crate::namespace::{index, isolated, run};
+use ttun_testkit::run;
+
+use crate::{index, isolated};
 
 fn described(name: &str) -> Interface {
     describe(name).unwrap().unwrap()

@@ -5,7 +5,9 @@ use std::os::fd::AsRawFd;
 
 use ttun_link::LinkNotices;
 
-use crate::namespace::{isolated, run};
+use ttun_testkit::run;
+
+use crate::isolated;
 
 /// How long to wait for a notice, ms.
 const LIMIT: libc::c_int = 10_000;

@@ -5,7 +5,9 @@ use std::thread;
 use ttun_link::{Settings, configure};
 
 use crate::configure::{apply, settings};
-use crate::namespace::{index, isolated, run, state};
+use ttun_testkit::run;
+
+use crate::{index, isolated, state};
 
 #[test]
 fn an_interface_is_as_it_was_when_its_changes_are_dropped() {

@@ -1,13 +1,59 @@
-//! Packets of one interface as they are, by a socket of the family AF_PACKET (packet(7)).
+//! Packets of one interface as they are: injecting and capturing them through a socket of the family AF_PACKET (packet(7)).
 
 use std::ffi::{CString, c_int};
-use std::io;
+use std::io::{self, BufRead, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// What linux/virtio_net.h calls `struct virtio_net_hdr`, the form without the number of buffers.
+use crate::udp::{decode_hex, encode_hex};
+
+/// Sends each line of `input` as a packet through `interface`. Through a TUN device that means: the program behind it reads them.
+pub(crate) fn inject(interface: &str, input: impl BufRead) -> io::Result<()> {
+    let socket = PacketSocket::sender(interface)?;
+    for (index, line) in input.lines().enumerate() {
+        socket
+            .send(&decode_hex(&line?)?)
+            .map_err(|error| io::Error::new(error.kind(), format!("packet {index}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// A virtio-net header and the longest packet: an IPv6 payload length does not count the header before it.
+const BUFFER_LEN: usize = 10 + 40 + 65_535;
+
+/// Prints each packet that passes `interface` as one line:
+///
+/// `in|out SECONDS GSO-TYPE GSO-SIZE CHECKSUM-START CHECKSUM-OFFSET HEX`
+///
+/// The time is when the packet was taken from the kernel, since the epoch. The four numbers are those of a virtio-net
+/// header, `- -` for a checksum that is complete.
+pub(crate) fn capture(interface: &str, output: &mut impl Write) -> io::Result<()> {
+    let socket = PacketSocket::listener(interface)?;
+    writeln!(output, "ready")?;
+    let mut buffer = vec![0; BUFFER_LEN];
+    loop {
+        let passed = socket.receive(&mut buffer)?;
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let direction = if passed.outgoing { "out" } else { "in" };
+        let offload = describe(passed.offload);
+        let bytes = encode_hex(passed.bytes);
+        writeln!(output, "{direction} {}.{:06} {offload} {bytes}", at.as_secs(), at.subsec_micros())?;
+        output.flush()?;
+    }
+}
+
+fn describe(offload: Offload) -> String {
+    let checksum = match offload.checksum {
+        Some((start, offset)) => format!("{start} {offset}"),
+        None => "- -".to_owned(),
+    };
+    format!("{} {} {checksum}", offload.gso_type, offload.gso_size)
+}
+
+/// Bytes of `struct virtio_net_hdr` (linux/virtio_net.h), the form without the number of buffers.
 const VIRTIO_HEADER_LEN: usize = 10;
 
 const ADDRESS_LEN: libc::socklen_t = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
@@ -16,40 +62,40 @@ const ETH_P_ALL: u16 = libc::ETH_P_ALL as u16;
 const ETH_P_IP: u16 = libc::ETH_P_IP as u16;
 const ETH_P_IPV6: u16 = libc::ETH_P_IPV6 as u16;
 
-/// A socket that sends by or hears one interface. Needs `CAP_NET_RAW`.
-pub(crate) struct PacketSocket {
+/// A socket that sends or receives through one interface. Needs `CAP_NET_RAW`.
+struct PacketSocket {
     socket: Socket,
     interface_index: c_int,
 }
 
-/// One packet that passed the interface.
-pub(crate) struct Passed<'b> {
-    /// The kernel sent it by the interface; otherwise it came in there.
-    pub(crate) outgoing: bool,
-    pub(crate) offload: Offload,
-    pub(crate) bytes: &'b [u8],
+/// A packet that passed the interface.
+struct Passed<'b> {
+    /// Whether the kernel sent it; otherwise it was received.
+    outgoing: bool,
+    offload: Offload,
+    bytes: &'b [u8],
 }
 
 /// What the kernel still has to do to a packet, as in a virtio-net header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Offload {
-    /// VIRTIO_NET_HDR_GSO_…; 0 for a packet that is not to be cut.
-    pub(crate) gso_type: u8,
-    /// Payload of each packet that it is to be cut into, bytes.
-    pub(crate) gso_size: u16,
-    /// Where the sum of a checksum to be completed begins, and where from there the result goes, bytes.
-    pub(crate) checksum: Option<(u16, u16)>,
+struct Offload {
+    /// VIRTIO_NET_HDR_GSO_…; 0 for a packet that is not to be segmented.
+    gso_type: u8,
+    /// Payload of each segment, bytes.
+    gso_size: u16,
+    /// Where the range of a checksum to be completed begins, and where from there the result goes, bytes.
+    checksum: Option<(u16, u16)>,
 }
 
 impl PacketSocket {
     /// A socket that only sends.
-    pub(crate) fn sender(interface: &str) -> io::Result<Self> {
+    fn sender(interface: &str) -> io::Result<Self> {
         Self::open(interface, 0)
     }
 
-    /// A socket that hears from now on whatever passes the interface.
-    pub(crate) fn listener(interface: &str) -> io::Result<Self> {
-        /// As much as the tests send in one go, many times over.
+    /// A socket that receives from now on all that passes the interface.
+    fn listener(interface: &str) -> io::Result<Self> {
+        /// Many times what the tests send at once.
         const BUFFER_BYTES: c_int = 64 << 20;
         let listener = Self::open(interface, ETH_P_ALL)?;
         listener.set(libc::SOL_PACKET, libc::PACKET_VNET_HDR, 1)?;
@@ -59,7 +105,7 @@ impl PacketSocket {
 
     fn open(interface: &str, protocol: u16) -> io::Result<Self> {
         let interface_index = index_of(interface)?;
-        // Protocol 0 hears nothing: what passes before the socket is bound to its interface must not be taken for its.
+        // Protocol 0 receives nothing: the socket must not receive packets of other interfaces before it is bound to its own.
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
         let socket = Self { socket, interface_index };
         let address = socket.address(protocol);
@@ -69,8 +115,8 @@ impl PacketSocket {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }
     }
 
-    /// Has the interface send an IP packet exactly as it is.
-    pub(crate) fn send(&self, packet: &[u8]) -> io::Result<()> {
+    /// Sends an IP packet exactly as it is.
+    fn send(&self, packet: &[u8]) -> io::Result<()> {
         let is_ipv6 = packet.first().is_some_and(|byte| byte >> 4 == 6);
         let address = self.address(if is_ipv6 { ETH_P_IPV6 } else { ETH_P_IP });
         // SAFETY: the kernel reads the given lengths of `packet` and `address`, which outlive the call.
@@ -88,7 +134,7 @@ impl PacketSocket {
     }
 
     /// Waits for the next packet.
-    pub(crate) fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Passed<'b>> {
+    fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Passed<'b>> {
         let mut from = empty_address();
         let mut from_len = ADDRESS_LEN;
         // SAFETY: the kernel writes at most the given lengths to `buffer` and to `from`, which outlive the call.
@@ -166,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_virtio_header_tells_what_is_left_to_do() {
+    fn a_virtio_header_says_what_is_left_to_do() {
         let [size0, size1] = 1400_u16.to_ne_bytes();
         let [start0, start1] = 20_u16.to_ne_bytes();
         let [offset0, offset1] = 16_u16.to_ne_bytes();
