@@ -1,49 +1,50 @@
-//! `ttun` without Node: one tunnel, from here until a signal or a fault ends it.
-
-mod arguments;
-mod packets;
+//! `ttun` without Node: carries one tunnel until a signal or an error ends it.
 
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use ttun_core::{End, ErrorKind, Tunnel};
-
-use arguments::Wish;
+use ttun_core::{
+    Direction, End, Endpoint, Error, ErrorKind, PacketTap, TapOptions, TappedPacket, Tunnel, TunnelOptions,
+    grouped,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let problem = match arguments::parse(std::env::args().skip(1).collect()) {
-        Ok(Wish::Text(text)) => writeln!(io::stdout(), "{text}").err().map(|cause| (1, cause.to_string())),
-        Ok(Wish::Tunnel { options, quiet }) => carry(&options, quiet).await.err(),
+    let failure = match parse(std::env::args().skip(1).collect()) {
+        Ok(Request::Print(text)) => {
+            writeln!(io::stdout(), "{text}").err().map(|cause| (1, cause.to_string()))
+        }
+        Ok(Request::Run { options, quiet }) => run(&options, quiet).await.err(),
         Err(problem) => Some((2, format!("{problem} (see ttun --help)"))),
     };
-    let Some((exit_code, line)) = problem else { return ExitCode::SUCCESS };
+    let Some((exit_code, line)) = failure else { return ExitCode::SUCCESS };
     say(&[line]);
     ExitCode::from(exit_code)
 }
 
-/// The tunnel has a thread of its own; this one waits, and prints what passes.
-async fn carry(options: &ttun_core::TunnelOptions, quiet: bool) -> Result<(), (u8, String)> {
+/// The tunnel has a thread of its own; this one waits, and prints packets. An error comes with its exit code.
+async fn run(options: &TunnelOptions, quiet: bool) -> Result<(), (u8, String)> {
     let listen = |kind| signal(kind).map_err(|cause| (1, cause.to_string()));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
     // Closing a terminal would otherwise kill the process, and leave the device with its offloads on.
     let mut hangup = listen(SignalKind::hangup())?;
 
-    let tunnel = Tunnel::open(options).map_err(|error| problem(&error))?;
+    let tunnel = Tunnel::open(options).map_err(|error| failure(&error))?;
     let (ended, passed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (end, pass) = (Arc::clone(&ended), Arc::clone(&passed));
     tunnel.on_end(move |_| end.notify_one());
-    let mut tap = if quiet { None } else { tunnel.tap(packets::SHARE, move || pass.notify_one()).ok() };
+    let mut tap = if quiet { None } else { tunnel.tap(PRINTED, move || pass.notify_one()).ok() };
     let stats = tunnel.stats();
     say(&[stats.attached()]);
     say(stats.advice().as_slice());
     loop {
         tokio::select! {
-            () = passed.notified() => tap = tap.and_then(packets::print),
+            () = passed.notified() => tap = tap.and_then(print_packets),
             () = ended.notified() => break,
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
@@ -51,23 +52,113 @@ async fn carry(options: &ttun_core::TunnelOptions, quiet: bool) -> Result<(), (u
         }
     }
     let end = tunnel.close();
-    tap.and_then(packets::print);
+    tap.and_then(print_packets);
     if let End::Failed(error) = end {
-        return Err(problem(&error));
+        return Err(failure(&error));
     }
     say(&tunnel.stats().summary());
     Ok(())
 }
 
-/// The exit code, and what to say.
-fn problem(error: &ttun_core::Error) -> (u8, String) {
+fn failure(error: &Error) -> (u8, String) {
     let exit_code = if error.kind() == ErrorKind::InvalidOptions { 2 } else { 1 };
     (exit_code, error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")))
 }
 
-/// For the person at the terminal, who may be gone, which is no reason to end.
+/// Prints messages to standard error, which may be closed: that is no reason to end.
 fn say(lines: &[impl std::fmt::Display]) {
     for line in lines {
         let _ = writeln!(io::stderr(), "ttun: {line}");
     }
+}
+
+const HELP: &str = "Usage: ttun [-q] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
+
+Joins a TUN device to a UDP socket: each IP packet travels as one datagram. Two of them make a tunnel.
+Prints packets as they pass, at most ten a second; -q prints none. Ctrl-C ends it with a summary.";
+
+const VERSION: &str =
+    concat!("ttun ", env!("CARGO_PKG_VERSION"), ", without Node, ", env!("TTUN_BUILD_TARGET"));
+
+/// What the arguments ask for.
+enum Request {
+    Print(&'static str),
+    Run { options: Box<TunnelOptions>, quiet: bool },
+}
+
+fn parse(arguments: Vec<String>) -> Result<Request, String> {
+    let (switches, rest): (Vec<_>, Vec<_>) = arguments.into_iter().partition(|text| text.starts_with('-'));
+    let mut quiet = false;
+    for switch in &switches {
+        match switch.as_str() {
+            "-h" | "--help" => return Ok(Request::Print(HELP)),
+            "-V" | "--version" => return Ok(Request::Print(VERSION)),
+            "-q" | "--quiet" => quiet = true,
+            unknown => return Err(format!("there is no option {unknown}")),
+        }
+    }
+    let [device, local_ip, local_port, remote_ip, remote_port]: [String; 5] =
+        rest.try_into().map_err(|given: Vec<_>| format!("five arguments are needed, not {}", given.len()))?;
+    let local = endpoint("local", &local_ip, &local_port)?;
+    let remote = endpoint("remote", &remote_ip, &remote_port)?;
+    Ok(Request::Run { options: Box::new(TunnelOptions::plain(device, local, remote)), quiet })
+}
+
+/// A link-local address names its interface: `fe80::1%eth0`.
+fn endpoint(side: &str, ip: &str, port: &str) -> Result<Endpoint, String> {
+    let number = port.parse().ok().filter(|number: &u16| *number > 0);
+    let number = number
+        .ok_or_else(|| format!("<{side}-port>: '{port}' is not a UDP port; give a number from 1 to 65535"))?;
+    let (address, zone) = match ip.split_once('%') {
+        Some((address, zone)) => (address, Some(zone.to_owned())),
+        None => (ip, None),
+    };
+    let address = address.parse().ok().filter(|address: &IpAddr| zone.is_none() || address.is_ipv6());
+    let address = address.ok_or_else(|| {
+        format!("<{side}-ip>: '{ip}' is not an IP address; write it as 192.0.2.1 or 2001:db8::1")
+    })?;
+    Ok(Endpoint { ip: address, port: number, zone })
+}
+
+/// Few packets, so that printing costs nothing under load; of each the IP header.
+const PRINTED: TapOptions =
+    TapOptions { snap_length: 40, capacity: 64, packets_per_second: Some(10), direction: None };
+
+/// Prints the packets that have passed. Ends the tap when standard output is closed.
+fn print_packets(tap: PacketTap) -> Option<PacketTap> {
+    let tapped = tap.take();
+    let lines: String = tapped.packets.iter().map(packet_line).collect();
+    if io::stdout().write_all(lines.as_bytes()).is_err() {
+        say(&["standard output was closed; packets are no longer printed, the tunnel continues"]);
+        return None;
+    }
+    if tapped.left_out > 0 {
+        say(&[format!("{} more packets", grouped(tapped.left_out))]);
+    }
+    Some(tap)
+}
+
+fn packet_line(TappedPacket { direction, data, len, .. }: &TappedPacket) -> String {
+    let direction = if *direction == Direction::Outbound { "Out" } else { "In " };
+    format!("{direction} {}, length {len}\n", ipv4(data).or_else(|| ipv6(data)).unwrap_or_default())
+}
+
+/// RFC 791, section 3.1.
+fn ipv4(data: &[u8]) -> Option<String> {
+    let [0x40..0x50, .., protocol, _, _, s1, s2, s3, s4, d1, d2, d3, d4] = data.first_chunk::<20>()? else {
+        return None;
+    };
+    let [source, destination] =
+        [[s1, s2, s3, s4], [d1, d2, d3, d4]].map(|bytes| Ipv4Addr::from(bytes.map(|b| *b)));
+    Some(format!("IP {source} > {destination}: protocol {protocol}"))
+}
+
+/// RFC 8200, section 3.
+fn ipv6(data: &[u8]) -> Option<String> {
+    let ([0x60..0x70, _, _, _, _, _, protocol, _], addresses) = data.split_first_chunk::<8>()? else {
+        return None;
+    };
+    let [source, destination] =
+        [addresses.first_chunk::<16>()?, addresses.last_chunk::<16>()?].map(|b| Ipv6Addr::from(*b));
+    Some(format!("IP6 {source} > {destination}: protocol {protocol}"))
 }
