@@ -245,7 +245,9 @@ function keyItem(
   const [example] = usual === undefined ? examples : [usual];
   const term = example === undefined ? bold(key) : `${bold(key)} = ${italic(JSON.stringify(example))}`;
   const fallback = usual === undefined ? '' : ` Default: ${JSON.stringify(usual)}.`;
-  return item(term, `${description}${isRequired ? ' Required.' : fallback}`);
+  // Backticks mark names in Markdown and in editors.
+  const plain = description.replaceAll('`', '');
+  return item(term, `${plain}${isRequired ? ' Required.' : fallback}`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,5 +1,7 @@
-/** npm run schema: writes the schema by which editors check and complete configuration files. */
+/** npm run schema: writes what is made from the schema of the options. */
 import { writeFile } from 'node:fs/promises';
+import { INTERFACES_FILE, interfacesText } from './interfaces.ts';
 import { jsonSchemaText, SCHEMA_FILE } from './json-schema.ts';
 
+await writeFile(INTERFACES_FILE, await interfacesText());
 await writeFile(SCHEMA_FILE, await jsonSchemaText());

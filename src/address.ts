@@ -1,36 +1,35 @@
-/** Numeric IP addresses, ports and endpoints: text parsed once into values that cannot be wrong. */
+/** IP addresses, host names, ports and endpoints: text is parsed once into values that are valid. */
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { domainToASCII } from 'node:url';
 
 /** A numeric address in its canonical spelling. */
 export interface IpAddress {
   readonly family: 4 | 6;
-  /** Without zone. */
+  /** Without the zone. */
   readonly text: string;
-  /** Index of the interface to which a link-local address belongs, `null` for every other address. */
-  readonly scopeId: number | null;
+  /** Interface of a link-local address, by name or index as written; `null` for every other address. */
+  readonly zone: string | null;
 }
 
-/** Where a UDP socket lives. */
+/** A numeric address and a UDP port. */
 export interface Endpoint {
   readonly address: IpAddress;
   /** 1 to 65,535. */
   readonly port: number;
 }
 
-/** Where the tunnel's own socket is; `null` leaves the address to the routing table. */
+/** Where a tunnel's own socket is bound; an address of `null` leaves the choice to the routing table. */
 export interface LocalEndpoint {
   readonly address: IpAddress | null;
   readonly port: number;
 }
 
-/** Where the peer is: an address, or a name that is still to be resolved. */
+/** Where the peer is: at an address, or at a name that is resolved when the tunnel opens. */
 export type RemoteEndpoint =
   | { readonly address: IpAddress; readonly name?: undefined; readonly port: number }
   | { readonly name: string; readonly address?: undefined; readonly port: number };
 
-/** A value that means nothing here. `message` says what is wrong with it, `hint` what would be right. */
+/** An invalid value: `message` says what is wrong with it, `hint` what would be right. */
 export class InvalidValue extends Error {
   readonly hint: string;
 
@@ -40,98 +39,56 @@ export class InvalidValue extends Error {
   }
 }
 
-/**
- * The index of the interface that a zone (`eth0` in `fe80::1%eth0`) names.
- *
- * @throws InvalidValue when there is none
- */
-export type ZoneLookup = (zone: string) => number;
+// The two ends of a tunnel.
 
-/** Parses `192.0.2.1`, `2001:db8::1` or `fe80::1%eth0`. */
-export function parseIpAddress(text: string, zones: ZoneLookup = interfaceIndex): IpAddress {
-  const { family, address, zone } = parseZoned(text);
-  return { family, text: address, scopeId: family === 4 ? null : scopeIdOf(address, zone, zones) };
-}
-
-/** An address whose link is known from where it stands: inside the tunnel, or as part of a network. */
-export function parseInnerAddress(text: string): Pick<IpAddress, 'family' | 'text'> {
-  const { family, address, zone } = parseZoned(text);
-  if (zone === undefined) return { family, text: address };
-  throw new InvalidValue(`'${text}' names a zone, where none is needed`, `leave out '%${zone}'`);
-}
-
-function parseZoned(text: string): { family: 4 | 6; address: string; zone?: string | undefined } {
-  const family = isIP(text);
-  if (family === 0) throw notAnAddress(text);
-  if (family === 4) return { family: 4, address: text };
-
-  const [address = '', zone] = text.split('%');
-  const canonical = new SocketAddress({ address, family: 'ipv6' }).address;
-  const mapped = /^::ffff:(?<ipv4>[\d.]+)$/.exec(canonical)?.groups?.['ipv4'];
-  if (mapped !== undefined) {
-    throw new InvalidValue(`'${text}' is an IPv4 address in IPv6 clothing`, `write it as ${mapped}`);
-  }
-  return { family: 6, address: canonical, zone };
-}
-
-/** The bytes of a valid address in network order: 4, or 16 of IPv6. */
-export function ipBytes(text: string): number[] {
-  if (!text.includes(':')) return text.split('.').map(Number);
-  // `::` is as many zero groups as are missing from eight (RFC 4291, section 2.2).
-  const [head = [], tail = []] = text.split('::').map((part) => part.split(':').flatMap(groupBytes));
-  return [...head, ...Array.from({ length: 16 - head.length - tail.length }, () => 0), ...tail];
-}
-
-/** The last two groups may be written as an IPv4 address. */
-function groupBytes(group: string): number[] {
-  if (group === '') return [];
-  if (group.includes('.')) return group.split('.').map(Number);
-  const value = Number.parseInt(group, 16);
-  return [value >> 8, value & 0xff];
-}
-
-/** Parses a decimal port from 1 to 65,535. */
-export function parsePort(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (port >= 1 && port <= 65_535) return port;
-  throw new InvalidValue(`'${text}' is not a UDP port`, 'give a number from 1 to 65535');
-}
-
-/** Parses `192.0.2.1:8000` or `[2001:db8::1]:8000`. */
-export function parseEndpoint(text: string, zones: ZoneLookup = interfaceIndex): Endpoint {
-  const { host, port, isBracketed } = splitEndpoint(text);
-  const address = parseIpAddress(host, zones);
-  const endpoint = { address, port: parsePort(port) };
-  if (isBracketed && address.family === 4) {
-    throw new InvalidValue(
-      `'${text}' has an IPv4 address in brackets`,
-      `write '${formatEndpoint(endpoint)}'`,
-    );
-  }
+/** Parses `192.0.2.1:8000`, `[2001:db8::1]:8000`, or `:8000`, which leaves the address to the routing table. */
+export function parseLocal(text: string): LocalEndpoint {
+  const { host, port } = splitEndpoint(text);
+  if (host === '') return { address: null, port: parsePort(port) };
+  const endpoint = parseEndpoint(text);
+  checkUnicast(endpoint.address);
   return endpoint;
 }
 
-/** What stands before and after the colon, not looked into any further. */
-export function splitEndpoint(text: string): { host: string; port: string; isBracketed: boolean } {
-  const bracketed = /^\[(?<host>.*)\]:(?<port>[^:]*)$/.exec(text)?.groups;
-  const plain = /^(?<host>[^:[\]]*):(?<port>[^:]*)$/.exec(text)?.groups;
-  const parts = bracketed ?? plain;
-  if (parts === undefined) throw notAnEndpoint(text);
-  return { host: parts['host'] ?? '', port: parts['port'] ?? '', isBracketed: bracketed !== undefined };
+/** Parses `192.0.2.2:8000`, `[2001:db8::2]:8000`, or `gateway.example:8000`. */
+export function parseRemote(text: string): RemoteEndpoint {
+  if (isNameLike(text) && /^[^:[\]/]+$/.test(text)) {
+    throw new InvalidValue(`'${text}' has no port`, `write it as '${text}:8000'`);
+  }
+  const { host, port, isBracketed } = splitEndpoint(text);
+  if (!isBracketed && isNameLike(host)) return { name: parseHostName(host), port: parsePort(port) };
+  const endpoint = parseEndpoint(text);
+  checkRemoteAddress(endpoint.address);
+  return endpoint;
 }
 
-/** `192.0.2.1`, `2001:db8::1`, or `fe80::1%2` with the interface's index. */
-export function formatIpAddress({ text, scopeId }: IpAddress): string {
-  return scopeId === null ? text : `${text}%${scopeId}`;
+/** `:8000` where the address is left to the routing table. */
+export function formatLocal({ address, port }: LocalEndpoint): string {
+  return address === null ? `:${port}` : formatEndpoint({ address, port });
 }
 
-/** `192.0.2.1:8000`, `[2001:db8::1]:8000`, or `[fe80::1%2]:8000` with the interface's index. */
-export function formatEndpoint({ address, port }: Endpoint): string {
-  const host = formatIpAddress(address);
-  return address.family === 4 ? `${host}:${port}` : `[${host}]:${port}`;
+export function formatRemote(remote: RemoteEndpoint): string {
+  return remote.address === undefined ? `${remote.name}:${remote.port}` : formatEndpoint(remote);
 }
 
-/** The address of the other host: that of one host, which `0.0.0.0` is not. */
+/** @throws InvalidValue if no tunnel can run between the two */
+export function checkEnds(local: LocalEndpoint, remote: RemoteEndpoint): void {
+  if (local.address === null || remote.address === undefined) return;
+  if (local.address.family !== remote.address.family) {
+    throw new InvalidValue(
+      `${local.address.text} is IPv${local.address.family} but ${remote.address.text} is IPv${remote.address.family}`,
+      'give two IPv4 or two IPv6 addresses',
+    );
+  }
+  const [here, there] = [formatLocal(local), formatRemote(remote)];
+  if (here !== there) return;
+  throw new InvalidValue(
+    `the local and the remote end are both ${here}`,
+    'give the address and port of the other host as the remote end',
+  );
+}
+
+/** The address of one other host, which `0.0.0.0` is not. */
 export function checkRemoteAddress(address: IpAddress): void {
   if (address.text === '0.0.0.0' || address.text === '::') {
     throw new InvalidValue(`${address.text} stands for no host`, "give the other host's own address");
@@ -153,29 +110,131 @@ function groupKind({ family, text }: Pick<IpAddress, 'family' | 'text'>): 'broad
   return first >= 224 && first <= 239 ? 'multicast' : null; // RFC 5771
 }
 
-/** fe80::/10 (RFC 4291, section 2.5.6): the same addresses exist on every link, so the interface has to be named. */
-function scopeIdOf(address: string, zone: string | undefined, zones: ZoneLookup): number | null {
-  if (!/^fe[89ab]/.test(address)) {
-    if (zone === undefined) return null;
-    throw new InvalidValue(`${address} is not link-local and belongs to no zone`, `leave out '%${zone}'`);
+// Endpoints and ports.
+
+/** Parses `192.0.2.1:8000` or `[2001:db8::1]:8000`. */
+export function parseEndpoint(text: string): Endpoint {
+  const { host, port, isBracketed } = splitEndpoint(text);
+  const endpoint = { address: parseIpAddress(host), port: parsePort(port) };
+  if (isBracketed && endpoint.address.family === 4) {
+    throw new InvalidValue(
+      `'${text}' has an IPv4 address in brackets`,
+      `write '${formatEndpoint(endpoint)}'`,
+    );
   }
-  if (zone === undefined) {
+  return endpoint;
+}
+
+/** `192.0.2.1:8000`, `[2001:db8::1]:8000`, or `[fe80::1%eth0]:8000`. */
+export function formatEndpoint({ address, port }: Endpoint): string {
+  return formatAuthority(formatIpAddress(address), port);
+}
+
+/** `127.0.0.1:9750`, `localhost:9750`, or `[::1]:9750`. */
+export function formatAuthority(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Parses a decimal port from 1 to 65,535. */
+export function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new InvalidValue(`'${text}' is not a UDP port`, 'give a number from 1 to 65535');
+}
+
+/** The text before and after the colon of the port. */
+function splitEndpoint(text: string): { host: string; port: string; isBracketed: boolean } {
+  const bracketed = /^\[(?<host>.*)\]:(?<port>[^:]*)$/.exec(text)?.groups;
+  const plain = /^(?<host>[^:[\]]*):(?<port>[^:]*)$/.exec(text)?.groups;
+  const parts = bracketed ?? plain;
+  if (parts === undefined) throw notAnEndpoint(text);
+  return { host: parts['host'] ?? '', port: parts['port'] ?? '', isBracketed: bracketed !== undefined };
+}
+
+function notAnEndpoint(text: string): InvalidValue {
+  if (isIPv6(text)) return withoutBrackets(text, '8000');
+  if (isIPv4(text)) return new InvalidValue(`'${text}' has no port`, `write it as '${text}:8000'`);
+  return new InvalidValue(
+    `'${text}' is not an address with a port`,
+    "write it as '192.0.2.1:8000' or '[2001:db8::1]:8000'",
+  );
+}
+
+/**
+ * The error for an IPv6 address without brackets. The last part of `2001:db8::1:8000` is more likely a port than half of the address; a shorter one is part of the address,
+ * which then has no port.
+ */
+export function withoutBrackets(text: string, usualPort: string): InvalidValue {
+  const [, before = '', last = ''] = /^(.*[^:]):(\d{4})$/.exec(text) ?? [];
+  const meant = isIPv6(before) ? `[${before}]:${last}` : `[${text}]:${usualPort}`;
+  return new InvalidValue(
+    `'${text}' has no port, or no brackets around its address`,
+    `write it as '${meant}'`,
+  );
+}
+
+// IP addresses.
+
+/** Parses `192.0.2.1`, `2001:db8::1` or `fe80::1%eth0`. */
+export function parseIpAddress(text: string): IpAddress {
+  const { family, address, zone } = parseZoned(text);
+  if (family === 6) checkZone(address, zone);
+  return { family, text: address, zone };
+}
+
+/** `192.0.2.1`, `2001:db8::1` or `fe80::1%eth0`. */
+export function formatIpAddress({ text, zone }: IpAddress): string {
+  return zone === null ? text : `${text}%${zone}`;
+}
+
+/** Parses an address whose link is known from its context: inside the tunnel, or as part of a network. */
+export function parseInnerAddress(text: string): Pick<IpAddress, 'family' | 'text'> {
+  const { family, address, zone } = parseZoned(text);
+  if (zone === null) return { family, text: address };
+  throw new InvalidValue(`'${text}' names a zone, where none is needed`, `leave out '%${zone}'`);
+}
+
+/** The bytes of a valid address in network order: 4 for IPv4, 16 for IPv6. */
+export function ipBytes(text: string): number[] {
+  if (!text.includes(':')) return text.split('.').map(Number);
+  // `::` stands for as many zero groups as are missing from eight (RFC 4291, section 2.2).
+  const [head = [], tail = []] = text.split('::').map((part) => part.split(':').flatMap(groupBytes));
+  return [...head, ...Array.from({ length: 16 - head.length - tail.length }, () => 0), ...tail];
+}
+
+/** The last two groups may be written as an IPv4 address. */
+function groupBytes(group: string): number[] {
+  if (group === '') return [];
+  if (group.includes('.')) return group.split('.').map(Number);
+  const value = Number.parseInt(group, 16);
+  return [value >> 8, value & 0xff];
+}
+
+function parseZoned(text: string): { family: 4 | 6; address: string; zone: string | null } {
+  const family = isIP(text);
+  if (family === 0) throw notAnAddress(text);
+  if (family === 4) return { family: 4, address: text, zone: null };
+
+  const [address = '', zone = null] = text.split('%');
+  const canonical = new SocketAddress({ address, family: 'ipv6' }).address;
+  const mapped = /^::ffff:(?<ipv4>[\d.]+)$/.exec(canonical)?.groups?.['ipv4'];
+  if (mapped !== undefined) {
+    throw new InvalidValue(`'${text}' is an IPv4-mapped IPv6 address`, `write it as ${mapped}`);
+  }
+  return { family: 6, address: canonical, zone };
+}
+
+/** fe80::/10 (RFC 4291, section 2.5.6): the same addresses exist on every link, so the interface has to be named. */
+function checkZone(address: string, zone: string | null): void {
+  const isLinkLocal = /^fe[89ab]/.test(address);
+  if (isLinkLocal && zone === null) {
     throw new InvalidValue(
       `${address} is link-local and exists on every link`,
       `name the interface: ${address}%eth0`,
     );
   }
-  return /^[1-9]\d*$/.test(zone) ? Number(zone) : zones(zone);
-}
-
-function interfaceIndex(zone: string): number {
-  const scopeIds = networkInterfaces()[zone]?.map((entry) => (entry.family === 'IPv6' ? entry.scopeid : 0));
-  const scopeId = scopeIds?.find((id) => id > 0);
-  if (scopeId !== undefined) return scopeId;
-  throw new InvalidValue(
-    `no interface '${zone}' has a link-local address`,
-    'see which ones do with: ip -6 address show scope link',
-  );
+  if (isLinkLocal || zone === null) return;
+  throw new InvalidValue(`${address} is not link-local and belongs to no zone`, `leave out '%${zone}'`);
 }
 
 function notAnAddress(text: string): InvalidValue {
@@ -190,148 +249,41 @@ function notAnAddress(text: string): InvalidValue {
   if (bare !== text && isIPv6(bare)) return new InvalidValue(`'${text}' has brackets`, `write it as ${bare}`);
   if (/^[a-z\d](?:[a-z\d.-]*[a-z\d])?$/i.test(text)) {
     return new InvalidValue(
-      `'${text}' is not a numeric IP address, and names are not looked up`,
+      `'${text}' is not a numeric IP address, and names are not looked up here`,
       `find its address with: getent hosts ${text}`,
     );
   }
   return new InvalidValue(`'${text}' is not an IP address`, 'write it as 192.0.2.1 or 2001:db8::1');
 }
 
-/**
- * What somebody means who writes an IPv6 address without brackets. The last part of `2001:db8::1:8000` is more likely a port than
- * half of the address; a shorter one is part of the address, which then has no port.
- */
-export function withBrackets(address: string, port: string): string {
-  const [, before = '', last = ''] = /^(.*[^:]):(\d{4})$/.exec(address) ?? [];
-  return isIPv6(before) ? `[${before}]:${last}` : `[${address}]:${port}`;
-}
-
-function notAnEndpoint(text: string): InvalidValue {
-  if (isIPv6(text)) {
-    return new InvalidValue(
-      `'${text}' has no port, or no brackets round its address`,
-      `write it as '${withBrackets(text, '8000')}'`,
-    );
-  }
-  if (isIPv4(text)) return new InvalidValue(`'${text}' has no port`, `write it as '${text}:8000'`);
-  return new InvalidValue(
-    `'${text}' is not an address with a port`,
-    "write it as '192.0.2.1:8000' or '[2001:db8::1]:8000'",
-  );
-}
-
-/** Checks the name of a TUN device. */
-export function parseDeviceName(name: string): string {
-  return parseInterfaceName(name, 'give the name of a TUN device, as shown by: ip tuntap');
-}
+// Host names.
 
 /**
- * Checks a name by the rules of the kernel for interfaces (dev_valid_name in net/core/dev.c).
- *
- * @param right what would be right, for the error
- * @throws InvalidValue
- */
-export function parseInterfaceName(name: string, right: string): string {
-  if (name === '') throw new InvalidValue('the name is empty', right);
-  const bytes = Buffer.from(name);
-  if (bytes.length > LONGEST_NAME) {
-    throw new InvalidValue(`'${name}' is longer than the 15 bytes that an interface's name may have`, right);
-  }
-  if (name === '.' || name === '..' || bytes.some((byte) => FORBIDDEN.has(byte)) || INVISIBLE.test(name)) {
-    throw new InvalidValue(`${JSON.stringify(name)} is not a name that an interface can have`, right);
-  }
-  return name;
-}
-
-/** IFNAMSIZ less the final zero byte. */
-const LONGEST_NAME = 15;
-
-/** 0xA0 is a space to the kernel (lib/ctype.c), and `%` the place of a number that it chooses (dev_alloc_name). */
-const FORBIDDEN: ReadonlySet<number> = new Set([...Buffer.from('\0\t\n\v\f\r %/:'), 0xa0]);
-
-/** The kernel would take these; a terminal would take them for commands. */
-const INVISIBLE = /[\p{Cc}\p{Cf}]/u;
-
-/** What the kernel puts round each packet of a tunnel, in bytes: the outer IP header, by its family, and the UDP header. */
-export const OUTER_OVERHEAD = { 4: 20 + 8, 6: 40 + 8 } as const;
-
-/** The least MTU with which an interface carries IPv6 (RFC 8200, section 5). */
-export const IPV6_MINIMUM_MTU = 1280;
-
-// Names of hosts, which are still to be looked up.
-
-/**
- * Checks a name by the rules of RFC 1123, section 2.1, which are those of RFC 952 and a leading digit. Two things are taken
- * besides: the underscore, which container networks use in names, and letters beyond ASCII, which become what the DNS has for
- * them (RFC 5891). A point at the end keeps the resolver from trying its search domains, and is left in place.
+ * Checks a name by the rules of RFC 1123, section 2.1, which are those of RFC 952 and a leading digit. Two more things are
+ * accepted: the underscore, which container networks use in names, and letters beyond ASCII, which are encoded for the DNS
+ * (RFC 5891). A final dot keeps the resolver from trying its search domains, and is left in place.
  *
  * @returns the name in ASCII
- * @throws InvalidValue
  */
-export function parseHostName(text: string): string {
+function parseHostName(text: string): string {
   const name = /^[\x21-\x7E]*$/.test(text) ? text : domainToASCII(text);
   const labels = name.replace(/\.$/, '').split('.');
-  if (name.length <= HOST_NAME_LONGEST_NAME && labels.every((label) => LABEL.test(label))) return name;
+  if (name.length <= LONGEST_HOST_NAME && labels.every((label) => LABEL.test(label))) return name;
   throw new InvalidValue(
-    `'${text}' is neither an IP address nor the name of a host`,
+    `'${text}' is neither an IP address nor a host name`,
     'write it as 192.0.2.2, [2001:db8::2] or gateway.example',
   );
 }
 
-/** RFC 1035, section 2.3.4: 255 bytes on the wire, where each label has a byte for its length and an empty one is the end. */
-const HOST_NAME_LONGEST_NAME = 253 + '.'.length;
+/** RFC 1035, section 2.3.4: 255 bytes on the wire, where each label has a length byte and an empty one ends the name. */
+const LONGEST_HOST_NAME = 253 + '.'.length;
 
 const LABEL = /^[a-z\d_](?:[a-z\d_-]{0,61}[a-z\d_])?$/i;
 
-// The two ends of a tunnel's socket, as users write them.
-
-/** Parses `192.0.2.1:8000`, `[2001:db8::1]:8000`, or `:8000`, which leaves the address to the routing table. */
-export function parseLocal(text: string, zones?: ZoneLookup): LocalEndpoint {
-  const { host, port } = splitEndpoint(text);
-  if (host === '') return { address: null, port: parsePort(port) };
-  const endpoint = parseEndpoint(text, zones);
-  checkUnicast(endpoint.address);
-  return endpoint;
-}
-
-/** Parses `192.0.2.2:8000`, `[2001:db8::2]:8000`, or `gateway.example:8000`. */
-export function parseRemote(text: string, zones?: ZoneLookup): RemoteEndpoint {
-  if (isNameLike(text) && /^[^:[\]/]+$/.test(text)) {
-    throw new InvalidValue(`'${text}' has no port`, `write it as '${text}:8000'`);
-  }
-  const { host, port, isBracketed } = splitEndpoint(text);
-  if (!isBracketed && isNameLike(host)) return { name: parseHostName(host), port: parsePort(port) };
-  const endpoint = parseEndpoint(text, zones);
-  checkRemoteAddress(endpoint.address);
-  return endpoint;
-}
-
 /**
- * Where a number comes last, it is an IPv4 address, right or wrong: no top-level domain is one (RFC 3696, section 2), and
- * resolvers take it for an address without asking.
+ * A name that ends in a number is an IPv4 address, valid or not: no top-level domain is a number (RFC 3696, section 2), and
+ * resolvers take such a name for an address.
  */
 function isNameLike(host: string): boolean {
   return host !== '' && !/(?:^|\.)(?:\d+|0x[\da-f]*)\.?$/i.test(host);
-}
-
-/**
- * Refuses pairs between which no tunnel can run.
- *
- * @throws InvalidValue
- */
-export function checkEnds(local: LocalEndpoint, remote: RemoteEndpoint): void {
-  if (local.address === null || remote.address === undefined) return;
-  if (local.address.family !== remote.address.family) {
-    throw new InvalidValue(
-      `${local.address.text} is IPv${local.address.family} but ${remote.address.text} is IPv${remote.address.family}`,
-      'give two IPv4 or two IPv6 addresses',
-    );
-  }
-  const ends = [local, remote].map(({ address, port }) => address && formatEndpoint({ address, port }));
-  if (ends[0] === ends[1]) {
-    throw new InvalidValue(
-      `the local and the remote end are both ${ends[0]}`,
-      'give the address and port of the other host as the remote end',
-    );
-  }
 }

@@ -104,3 +104,18 @@ export function asTtunError(error: unknown): TtunError {
   const message = error instanceof Error ? error.message : String(error);
   return new TtunError('ERR_TTUN_INTERNAL', message, { cause: error });
 }
+
+/**
+ * Refuses what is not an AbortSignal, which JavaScript programs may pass and which would fail much later.
+ *
+ * @throws TtunError with code `ERR_TTUN_INVALID_OPTIONS`
+ */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  const given: unknown = signal;
+  if (typeof given === 'object' && given !== null && 'aborted' in given && 'addEventListener' in given)
+    return;
+  throw new TtunError('ERR_TTUN_INVALID_OPTIONS', 'signal: it is not an AbortSignal', {
+    hint: 'give the signal of an AbortController, or AbortSignal.timeout(ms)',
+  });
+}

@@ -1,7 +1,27 @@
-import { resolveOptions } from './config/resolve-options.ts';
-import { openTunnel } from './open-tunnel.ts';
+/** The package. */
 import type { TunnelOptions } from './options.ts';
+import { resolveOptions } from './config/resolve.ts';
+import { checkSignal } from './errors.ts';
+import { openTunnel } from './open-tunnel.ts';
 import type { CreateTunnelSettings, Tunnel } from './tunnel.ts';
+
+/**
+ * Attaches to a TUN device, opens the socket, and starts to carry packets both ways.
+ *
+ * If the host name of the peer cannot be resolved yet, it is retried, after 1 s at first and later every 30 s, until it can be
+ * or the signal is aborted.
+ *
+ * Rejects with a `TtunError` that says why the tunnel cannot be opened, or with the signal's reason if it is aborted before
+ * the tunnel is open. Either way, nothing is left open.
+ */
+export async function createTunnel(
+  options: TunnelOptions,
+  settings: CreateTunnelSettings = {},
+): Promise<Tunnel> {
+  checkSignal(settings.signal);
+  settings.signal?.throwIfAborted();
+  return openTunnel(resolveOptions(options), settings);
+}
 
 export type { CreateTunnelSettings, Tunnel, TunnelEnd, TunnelEvents } from './tunnel.ts';
 export type { InterfaceOptions, OffloadOptions, TunnelOptions } from './options.ts';
@@ -22,24 +42,8 @@ export type {
 } from './stats.ts';
 export { diffStats } from './rates.ts';
 export type { SamplesOptions, TunnelSample } from './rates.ts';
-export { loadConfig, parseConfig, TtunConfigError } from './config/index.ts';
-export type { Config, ConfigFormat, ConfigProblem, ParseSettings } from './config/index.ts';
+export { loadConfig } from './config/load.ts';
+export { parseConfig, TtunConfigError } from './config/parse.ts';
+export type { Config, ConfigFormat, ConfigProblem, ParseSettings } from './config/parse.ts';
 export { TtunError } from './errors.ts';
 export type { TtunErrorCode, TtunErrorDetails } from './errors.ts';
-
-/**
- * Attaches to a TUN device, opens the socket, and starts to carry packets both ways.
- *
- * When the remote end is given by a name that can't be resolved yet, it is tried again, after 1 s at first and every 30 s in
- * the end, until it can be or the signal is aborted.
- *
- * Rejects with a `TtunError` that says why the tunnel cannot be opened, or with the signal's reason when it is aborted
- * before the tunnel is open; nothing is left open in either case.
- */
-export async function createTunnel(
-  options: TunnelOptions,
-  settings: CreateTunnelSettings = {},
-): Promise<Tunnel> {
-  settings.signal?.throwIfAborted();
-  return openTunnel(resolveOptions(options), settings);
-}

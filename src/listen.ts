@@ -1,6 +1,6 @@
 /** The address of the HTTP server, as written in options. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { InvalidValue, withBrackets } from './address.ts';
+import { InvalidValue, withoutBrackets } from './address.ts';
 
 export interface ListenAddress {
   /** An address or name of this host; `null` for all its addresses. */
@@ -22,11 +22,6 @@ export function parseListen(text: string): ListenAddress {
   if (parts === undefined) throw notAListenAddress(text);
   const { ipv6, host, port = '' } = parts;
   return { host: parseHost(text, ipv6, host), port: parsePort(port) };
-}
-
-/** `127.0.0.1:9750` or `[::1]:9750`, as it stands in a URL. */
-export function formatAuthority(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function parseHost(text: string, ipv6: string | undefined, host: string | undefined): string | null {
@@ -56,12 +51,7 @@ function parsePort(text: string): number {
 }
 
 function notAListenAddress(text: string): InvalidValue {
-  if (isIPv6(text)) {
-    return new InvalidValue(
-      `'${text}' has no port, or no brackets round its address`,
-      `write it as '${withBrackets(text, '9750')}'`,
-    );
-  }
+  if (isIPv6(text)) return withoutBrackets(text, '9750');
   return new InvalidValue(
     `'${text}' is not an address with a port to listen at`,
     "write it as '127.0.0.1:9750' or '[::1]:9750'",

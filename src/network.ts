@@ -1,11 +1,11 @@
-/** Networks and addresses with a prefix length, and the arithmetic between them. */
+/** IP networks and the arithmetic between them, interface names, and MTUs. */
 import { SocketAddress } from 'node:net';
 import { checkUnicast, InvalidValue, ipBytes, parseInnerAddress } from './address.ts';
 
 /** `10.0.2.0/24`: an address and how many of its first bits name the network. */
 export interface IpNetwork {
   readonly family: 4 | 6;
-  /** In its canonical spelling; may have bits beyond the prefix. */
+  /** In canonical spelling; may have bits set beyond the prefix. */
   readonly address: string;
   readonly prefixLength: number;
 }
@@ -40,7 +40,7 @@ export function parseInterfaceAddress(text: string): IpNetwork {
   if (!text.includes('/')) {
     const length = network.family === 4 ? 24 : 64;
     throw new InvalidValue(
-      `'${text}' has no prefix length, which says who else is on its network`,
+      `'${text}' has no prefix length, which determines its network`,
       `write it as '${network.address}/${length}'`,
     );
   }
@@ -85,3 +85,50 @@ function baseOf(network: IpNetwork): string {
   const groups = base.toString(16).padStart(32, '0').match(/.{4}/g) ?? [];
   return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
 }
+
+// Interface names.
+
+export function parseDeviceName(name: string): string {
+  return parseInterfaceName(name, 'give the name of a TUN device, as shown by: ip tuntap');
+}
+
+/**
+ * Checks a name by the kernel's rules for interfaces (dev_valid_name in net/core/dev.c).
+ *
+ * @param hint of the error
+ * @throws InvalidValue
+ */
+export function parseInterfaceName(name: string, hint: string): string {
+  if (name === '') throw new InvalidValue('the name is empty', hint);
+  const bytes = Buffer.from(name);
+  if (bytes.length > LONGEST_NAME) {
+    throw new InvalidValue(`'${name}' is longer than 15 bytes, the limit for interface names`, hint);
+  }
+  if (name === '.' || name === '..' || bytes.some((byte) => FORBIDDEN.has(byte)) || INVISIBLE.test(name)) {
+    throw new InvalidValue(`${JSON.stringify(name)} is not a valid interface name`, hint);
+  }
+  return name;
+}
+
+/** IFNAMSIZ less the final zero byte. */
+const LONGEST_NAME = 15;
+
+/** 0xA0 is a space to the kernel (lib/ctype.c), and `%` a placeholder for a number that it chooses (dev_alloc_name). */
+const FORBIDDEN: ReadonlySet<number> = new Set([...Buffer.from('\0\t\n\v\f\r %/:'), 0xa0]);
+
+/** The kernel accepts these; a terminal would interpret them. */
+const INVISIBLE = /[\p{Cc}\p{Cf}]/u;
+
+// MTUs, in bytes.
+
+/** What the kernel adds to each packet of a tunnel: the outer IP header, by its family, and the UDP header. */
+export const OUTER_OVERHEAD = { 4: 20 + 8, 6: 40 + 8 } as const;
+
+/** The smallest MTU with which an interface carries IPv6 (RFC 8200, section 5). */
+export const IPV6_MINIMUM_MTU = 1280;
+
+/** The smallest MTU with which an interface carries IPv4 (RFC 791, section 3.2). */
+export const IPV4_MINIMUM_MTU = 68;
+
+/** The largest MTU of a TUN device (MAX_MTU in drivers/net/tun.c). */
+export const MAXIMUM_MTU = 65_535;

@@ -1,4 +1,4 @@
-/** The tunnel as this package itself holds it: over the binding, with what its users do not see. */
+/** The tunnel as this package itself uses it: over the binding, with what users do not see. */
 import { setMaxListeners } from 'node:events';
 import type {
   BindingAdvice,
@@ -13,9 +13,10 @@ import type {
 } from '../binding.cjs';
 import { ipBytes } from './address.ts';
 import type { Endpoint, IpAddress } from './address.ts';
+import type { ResolvedInterface, ResolvedOptions } from './config/schema.ts';
 import { TtunError } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
-import type { ResolvedInterface, ResolvedOptions } from './options.ts';
+import type { IpNetwork } from './network.ts';
 import { takeSamples } from './rates.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import { StatsReader } from './stats-reader.ts';
@@ -23,28 +24,21 @@ import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
 import type { CreateTunnelSettings, Tunnel, TunnelEnd } from './tunnel.ts';
 import { KeepAlive, TunnelEmitter } from './tunnel-emitter.ts';
 
-/** An open tunnel runs on when nobody holds it any more; the binding would close what is collected as garbage. */
-const openTunnels = new Set<OpenTunnel>();
-
-/** As `createTunnel`, for options that were checked. */
+/** As `createTunnel`, for options that are resolved. */
 export async function openTunnel(
   options: ResolvedOptions,
   settings: CreateTunnelSettings = {},
 ): Promise<OpenTunnel> {
   settings.signal?.throwIfAborted();
-  const { remote } = options;
-  if (remote.name === undefined) return openTo(remote.address, options, settings);
-  // Loaded only for a name: most tunnels have none, and should start quickly.
+  const { local, remote } = options;
+  if (remote.address !== undefined) return openTo(remote.address, options, settings);
+  // Most tunnels have no host name, and are to start quickly.
   const { PeerSearch, waitForName } = await import('./peer.ts');
-  const peer = { name: remote.name, port: remote.port, local: options.local };
+  const peer = { name: remote.name, port: remote.port, local };
   const address = await waitForName(peer, settings);
   const tunnel = await openTo(address, options, settings);
-  const search = new PeerSearch(peer, address, {
-    packetsToSend: () => tunnel.stats().encap.received,
-    setRemote: (endpoint) => tunnel.setRemote(endpoint),
-    setPeerProblem: (problem) => tunnel.setPeerProblem(problem),
-  });
-  tunnel.followState((state) => void search.look(state));
+  const search = new PeerSearch(peer, address, tunnel);
+  tunnel.followState((state) => void search.check(state));
   return tunnel;
 }
 
@@ -55,17 +49,17 @@ async function openTo(
   { signal }: CreateTunnelSettings,
 ): Promise<OpenTunnel> {
   const binding = await loadBinding();
+  const bindingOptions = toBindingOptions(options, address);
   const keepAlive = new KeepAlive();
   let onEnd: ((end: BindingEnd) => void) | undefined;
   const ended = new Promise<BindingEnd>((resolve) => {
     onEnd = resolve;
   });
   try {
-    const opening = binding.openTunnel(toBindingOptions(options, address), (end) => onEnd?.(end));
-    const { error, tunnel } = await opening;
+    const { error, tunnel } = await binding.openTunnel(bindingOptions, (end) => onEnd?.(end));
     if (error !== null) throw toTtunError(error);
     if (tunnel === null)
-      throw new TtunError('ERR_TTUN_INTERNAL', 'the binding gave neither a tunnel nor an error');
+      throw new TtunError('ERR_TTUN_INTERNAL', 'the binding returned neither a tunnel nor an error');
     if (signal?.aborted === true) {
       tunnel.requestClose();
       await ended;
@@ -77,6 +71,9 @@ async function openTo(
     throw error;
   }
 }
+
+/** An open tunnel continues to run when nothing refers to it; the binding would close what is garbage-collected. */
+const openTunnels = new Set<OpenTunnel>();
 
 export class OpenTunnel extends TunnelEmitter implements Tunnel {
   readonly closed: Promise<TunnelEnd>;
@@ -116,18 +113,10 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     return this.#binding.state();
   }
 
-  /**
-   * What keeps it from working although it runs: its device is gone, or its peer is silent and can't be looked up or connected
-   * to again.
-   */
+  /** Why it does not work although it runs: its device is gone, or its silent peer cannot be looked up. */
   problem(): TtunError | null {
     const problem = this.#binding.problem();
     return problem === null ? this.#peerProblem : toTtunError(problem);
-  }
-
-  /** Sets what keeps a silent peer from being found again; `null` when nothing does. */
-  setPeerProblem(problem: TtunError | null): void {
-    this.#peerProblem = problem;
   }
 
   /** What it is attached to, and what to type to make it faster, line by line. */
@@ -158,7 +147,7 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
   }
 
   async close(): Promise<void> {
-    // Whoever waits for the end of an un-ref'd tunnel is to see it.
+    // So that the end of an un-ref'd tunnel can be awaited.
     this.#keepAlive.ref();
     this.#binding.requestClose();
     await this.closed;
@@ -179,8 +168,8 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
   }
 
   /**
-   * Starts to copy packets that pass into a bounded ring, from which the watch's `take` takes them. `wake` is called, from
-   * time to time and not for each packet, when there is something to take. Up to 16 may watch at once.
+   * Starts to copy packets to a bounded ring, which the watch's `take` empties. `wake` is called when there are packets to
+   * take, from time to time and not for each packet. Up to 16 may watch at once.
    *
    * @throws TtunError with code `ERR_TTUN_TOO_MANY_WATCHES`
    */
@@ -188,8 +177,14 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     const { error, watch } = this.#binding.watch(options, wake);
     if (error !== null) throw toTtunError(error);
     if (watch === null)
-      throw new TtunError('ERR_TTUN_INTERNAL', 'the binding gave neither a watch nor an error');
+      throw new TtunError('ERR_TTUN_INTERNAL', 'the binding returned neither a watch nor an error');
     return watch;
+  }
+
+  // For the search of a peer by its name.
+
+  packetsToSend(): number {
+    return this.stats().encap.received;
   }
 
   /**
@@ -202,8 +197,15 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     const error = await this.#binding.setRemote(toBindingEndpoint(remote));
     if (error !== null) throw toTtunError(error);
     const now = this.stats().socket.remote;
-    // In a turn of its own: an exception of a listener is not an error of the caller.
+    // Separately: an exception of a listener is not an error of the caller.
     queueMicrotask(() => this.emit('peer', now, previous));
+  }
+
+  /** Called with each different reason why the silent peer cannot be found; with `null` once there is none. */
+  setPeerProblem(error: TtunError | null): void {
+    if (this.state === 'closed') return;
+    this.#peerProblem = error;
+    if (error !== null) queueMicrotask(() => this.emit('peerError', error));
   }
 }
 
@@ -211,33 +213,32 @@ function toTunnelEnd({ error }: BindingEnd): TunnelEnd {
   return error === null ? { reason: 'closed' } : { reason: 'failed', error: toTtunError(error) };
 }
 
-// Options that were checked, in the form in which the binding takes them.
+// Resolved options in the form of the binding.
 
-/** `peer` is the address of the remote end: its own, or one that its name stands for. */
-export function toBindingOptions(options: ResolvedOptions, peer: IpAddress): BindingTunnelOptions {
-  const { local, remote } = options;
+/** `peer` is the address of the remote end, given or looked up. */
+function toBindingOptions(options: ResolvedOptions, peer: IpAddress): BindingTunnelOptions {
+  const { local, remote, allowedSources, interface: device } = options;
   return {
     ...options,
-    local: toBindingEndpoint({ address: local.address ?? anyAddress(peer.family), port: local.port }),
-    remote: toBindingEndpoint({ address: peer, port: remote.port }),
-    allowedSources: options.allowedSources?.map(toBindingNetwork) ?? null,
-    interface: options.interface === null ? null : toBindingInterface(options.interface),
+    local: toBindingEndpoint({ ...local, address: local.address ?? ANY_ADDRESS[peer.family] }),
+    remote: toBindingEndpoint({ ...remote, address: peer }),
+    allowedSources: allowedSources?.map(toBindingNetwork) ?? null,
+    interface: device === null ? null : toBindingInterface(device),
   };
 }
 
-function anyAddress(family: IpAddress['family']): IpAddress {
-  return { family, text: family === 4 ? '0.0.0.0' : '::', scopeId: null };
+function toBindingEndpoint({ address: { text, zone }, port }: Endpoint): BindingEndpoint {
+  return { ip: ipBytes(text), port, zone };
 }
 
-function toBindingEndpoint({ address: { text, scopeId }, port }: Endpoint): BindingEndpoint {
-  return { ip: ipBytes(text), port, zone: scopeId === null ? null : String(scopeId) };
+function toBindingNetwork({ address, prefixLength }: IpNetwork): BindingNetwork {
+  return { ip: ipBytes(address), prefixLength };
 }
 
-/** From `address/prefix length`. */
-function toBindingNetwork(network: string): BindingNetwork {
-  const [address = '', prefixLength] = network.split('/');
-  return { ip: ipBytes(address), prefixLength: Number(prefixLength) };
-}
+const ANY_ADDRESS: Readonly<Record<4 | 6, IpAddress>> = {
+  4: { family: 4, text: '0.0.0.0', zone: null },
+  6: { family: 6, text: '::', zone: null },
+};
 
 function toBindingInterface({ mtu, addresses, routes, ...rest }: ResolvedInterface): BindingInterfaceOptions {
   return {

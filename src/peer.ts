@@ -1,4 +1,4 @@
-/** A peer that is known by name: its address is found before the tunnel is opened, and again when the peer is silent. */
+/** Peers that are known by host name: found before the tunnel opens, and again when they fall silent. */
 import { lookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkEnds, checkRemoteAddress, formatIpAddress, InvalidValue, parseIpAddress } from './address.ts';
@@ -7,22 +7,82 @@ import { asTtunError, TtunError } from './errors.ts';
 import type { TunnelState } from './stats.ts';
 import type { CreateTunnelSettings } from './tunnel.ts';
 
-// Finds the peer again when it is silent: its name may have got another address.
+/** A peer that is known by name, and the local end that its address must fit. */
+export interface NamedPeer {
+  readonly name: string;
+  readonly port: number;
+  /** Its address determines the family. */
+  readonly local: LocalEndpoint;
+}
 
-/** How often the name of a silent peer is looked up, and how long an address may be silent while there are others. */
-const AGAIN_MS = 30_000;
+/**
+ * The address of a peer. Retries as long as it takes: a host may start its programs before its network. `onWaiting` is called
+ * with each new reason for a failure. Rejects with the signal's reason when it is aborted.
+ */
+export async function waitForName(
+  peer: NamedPeer,
+  { signal, onWaiting }: CreateTunnelSettings,
+): Promise<IpAddress> {
+  let reported: string | undefined;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const family = peer.local.address?.family ?? null;
+      const [address] = await orAbort(() => resolveName(peer, family, signal), signal);
+      return address;
+    } catch (error) {
+      if (!(error instanceof TtunError && error.code === 'ERR_TTUN_NAME_NOT_RESOLVED')) throw error;
+      if (error.message !== reported) onWaiting?.(error);
+      reported = error.message;
+    }
+    await pause(RETRY_DELAYS_MS[Math.min(attempt, RETRY_DELAYS_MS.length - 1)], signal);
+  }
+}
 
-/** What the search does with the tunnel. */
+/** The last one repeats. */
+const RETRY_DELAYS_MS = [1000, 2000, 4000, 8000, 16_000, 30_000] as const;
+
+/** A lookup that has started cannot be cancelled; its result after the abort is ignored. */
+async function orAbort<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return start();
+  signal.throwIfAborted();
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([start(), aborted]);
+  } finally {
+    if (stop !== undefined) signal.removeEventListener('abort', stop);
+  }
+}
+
+async function pause(ms: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(ms, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    // The signal's reason rather than the AbortError of the timer.
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+// The search for a silent peer, whose name may have another address by now.
+
+/** How often the name of a silent peer is looked up, and for how long one of several addresses may be silent. */
+const LOOKUP_INTERVAL_MS = 30_000;
+
+/** What the search needs of a tunnel. */
 export interface SearchingTunnel {
   /** Packets to be sent so far, sent or not. */
   packetsToSend(): number;
   /** Sends to this address from now on; rejects if that is not possible. */
   setRemote(remote: Endpoint): Promise<void>;
-  /** Reports what keeps the peer from being found again; `null` when nothing does. */
-  setPeerProblem(problem: TtunError | null): void;
+  /** Called with each different reason why the peer cannot be found; with `null` once there is none. */
+  setPeerProblem(error: TtunError | null): void;
 }
 
-/** The search for one peer. It acts only when it is called with the state. */
+/** Searches for one peer, whenever `check` is called. */
 export class PeerSearch {
   readonly #peer: NamedPeer;
   readonly #tunnel: SearchingTunnel;
@@ -32,13 +92,14 @@ export class PeerSearch {
   #silentSince: number | null;
   #lookedUpAt: number;
   #packetsThen = 0;
-  #lookingUp = false;
+  #isLookingUp = false;
+  #problem: string | null = null;
 
   constructor(
     peer: NamedPeer,
     address: IpAddress,
     tunnel: SearchingTunnel,
-    { resolve = resolveName, now = () => performance.now() }: SearchSeams = {},
+    { resolve = resolveName, now = () => performance.now() }: SearchFakes = {},
   ) {
     this.#peer = peer;
     this.#address = address;
@@ -48,39 +109,38 @@ export class PeerSearch {
     this.#silentSince = this.#lookedUpAt = now();
   }
 
-  /** Looks the name up if it is time to, and connects to its present address. Never rejects: problems are reported to the tunnel. */
-  async look(state: TunnelState): Promise<void> {
+  /** Looks the name up if the peer is silent and a lookup is due, and uses the result. Never rejects. */
+  async check(state: TunnelState): Promise<void> {
     if (state !== 'waiting') {
       this.#silentSince = null;
-      this.#tunnel.setPeerProblem(null);
+      this.#report(null);
       return;
     }
     const now = this.#now();
     const fellSilent = this.#silentSince === null;
     this.#silentSince ??= now;
-    if (this.#lookingUp || !(fellSilent || now - this.#lookedUpAt >= AGAIN_MS)) return;
-    // While nothing is sent no address is needed.
+    if (this.#isLookingUp || !(fellSilent || now - this.#lookedUpAt >= LOOKUP_INTERVAL_MS)) return;
+    // A peer that nothing is sent to is not expected to answer.
     const packets = this.#tunnel.packetsToSend();
     if (packets === this.#packetsThen) return;
 
     this.#packetsThen = packets;
     this.#lookedUpAt = now;
-    this.#lookingUp = true;
+    this.#isLookingUp = true;
     try {
       const addresses = await this.#resolve(this.#peer, this.#address.family);
       const since = this.#silentSince;
-      // It may have answered meanwhile.
-      if (since !== null) await this.#take(this.#choose(addresses, now - since >= AGAIN_MS));
-      this.#tunnel.setPeerProblem(null);
+      // The peer may have answered meanwhile.
+      if (since !== null) await this.#use(this.#choose(addresses, now - since >= LOOKUP_INTERVAL_MS));
+      this.#report(null);
     } catch (error) {
-      // The present address may still be right, and the name is looked up again anyway.
-      this.#tunnel.setPeerProblem(asTtunError(error));
+      this.#report(asTtunError(error));
     } finally {
-      this.#lookingUp = false;
+      this.#isLookingUp = false;
     }
   }
 
-  /** The address at hand if the name still stands for it, unless another one deserves a turn. */
+  /** The current address if it is still one of the name, unless it has been silent for long and there are others. */
   #choose(addresses: readonly IpAddress[], longSilent: boolean): IpAddress | undefined {
     const current = formatIpAddress(this.#address);
     const index = addresses.findIndex((address) => formatIpAddress(address) === current);
@@ -88,37 +148,35 @@ export class PeerSearch {
     return longSilent ? addresses[(index + 1) % addresses.length] : this.#address;
   }
 
-  async #take(address: IpAddress | undefined): Promise<void> {
+  async #use(address: IpAddress | undefined): Promise<void> {
     if (address === undefined || formatIpAddress(address) === formatIpAddress(this.#address)) return;
     await this.#tunnel.setRemote({ address, port: this.#peer.port });
     this.#address = address;
   }
+
+  #report(error: TtunError | null): void {
+    const message = error?.message ?? null;
+    if (message !== this.#problem) this.#tunnel.setPeerProblem(error);
+    this.#problem = message;
+  }
 }
 
-/** What tests put in place of the resolver and the clock. */
-export interface SearchSeams {
+/** In tests, in place of the resolver and the clock. */
+export interface SearchFakes {
   readonly resolve?: typeof resolveName;
   readonly now?: () => number;
 }
 
-// Names of peers, looked up by the system's own resolver: /etc/hosts, DNS and whatever else it is told to ask.
-
-/** A peer that is known by name, and what its address has to fit. */
-export interface NamedPeer {
-  readonly name: string;
-  readonly port: number;
-  /** Where the tunnel's own socket is; its address settles the family. */
-  readonly local: LocalEndpoint;
-}
+// Lookups, by the system's resolver: /etc/hosts, DNS and whatever else it is configured to ask.
 
 /** At least one. */
 export type Addresses = readonly [IpAddress, ...IpAddress[]];
 
 /**
- * The addresses of the peer to which this tunnel can send, in the order in which the system would try them.
+ * The addresses of the peer that a tunnel can send to, in the order in which the system would try them.
  *
- * @param signal when it is aborted before the lookup has begun, there is none, and its reason is thrown
- * @throws TtunError with code `ERR_TTUN_NAME_NOT_RESOLVED` when there is none at present
+ * @param signal if it is aborted before the lookup has started, there is none, and its reason is thrown
+ * @throws TtunError with code `ERR_TTUN_NAME_NOT_RESOLVED` if there is none at present
  */
 export async function resolveName(
   { name, port, local }: NamedPeer,
@@ -154,7 +212,7 @@ async function lookUp(name: string, family: 4 | 6 | null): Promise<string[]> {
 }
 
 function codeOf(error: unknown): string {
-  // What is wrong with the call, and not with the name, would be a bug and never change.
+  // An error of the call rather than of the name would be a bug.
   if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
   return String(error.code);
 }
@@ -162,19 +220,19 @@ function codeOf(error: unknown): string {
 function describe(code: string, family: 4 | 6 | null): string {
   if (code === 'ENOTFOUND') return family === null ? 'not found' : `no IPv${family} address found`;
   if (code === 'EAI_AGAIN') return 'no name server answers';
-  return `looking it up failed (${code})`;
+  return `lookup failed (${code})`;
 }
 
 function notResolved(message: string, name: string, cause?: unknown): TtunError {
   return new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', message, {
-    hint: `see what the system knows of it with: getent ahosts ${name}`,
+    hint: `see what the system finds with: getent ahosts ${name}`,
     cause,
   });
 }
 
 /**
- * The system's resolver blocks a thread of Node's pool, of which there are four, for many seconds when no name server
- * answers. Many tunnels together are not to take them all from the rest of the program.
+ * The system's resolver blocks a thread of Node's pool, which has four, for many seconds if no name server answers. Many
+ * tunnels together must not take all of them from the rest of the program.
  */
 const AT_ONCE = 2;
 let running = 0;
@@ -190,59 +248,5 @@ async function inTurn<T>(action: () => Promise<T>, signal: AbortSignal | undefin
     const next = waiting.shift();
     if (next === undefined) running -= 1;
     else next();
-  }
-}
-
-// Opening a tunnel to a name that can't be resolved yet: a host that starts may have its network later than its programs.
-
-/** Pauses between attempts, in ms; the last one for good. */
-const PAUSES_MS = [1000, 2000, 4000, 8000, 16_000, 30_000] as const;
-
-/**
- * The address of a peer, waited for as long as it takes. `onWaiting` is called with each new reason why there is none.
- * Rejects with the signal's reason when it is aborted.
- */
-export async function waitForName(
-  peer: NamedPeer,
-  { signal, onWaiting }: CreateTunnelSettings,
-): Promise<IpAddress> {
-  let told: string | undefined;
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      const family = peer.local.address?.family ?? null;
-      const [address] = await orAbort(() => resolveName(peer, family, signal), signal);
-      return address;
-    } catch (error) {
-      if (!(error instanceof TtunError && error.code === 'ERR_TTUN_NAME_NOT_RESOLVED')) throw error;
-      if (error.message !== told) onWaiting?.(error);
-      told = error.message;
-    }
-    await pause(PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)], signal);
-  }
-}
-
-/** A lookup that has begun can't be called off; what it brings after the abort is for nobody. */
-async function orAbort<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return start();
-  signal.throwIfAborted();
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop);
-  });
-  try {
-    return await Promise.race([start(), aborted]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop);
-  }
-}
-
-async function pause(ms: number | undefined, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await sleep(ms, undefined, signal === undefined ? {} : { signal });
-  } catch (error) {
-    // Not the AbortError of the timer, but what the signal was aborted with.
-    signal?.throwIfAborted();
-    throw error;
   }
 }

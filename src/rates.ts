@@ -1,5 +1,5 @@
 /** How fast counters rose between two snapshots. */
-import { TtunError } from './errors.ts';
+import { checkSignal, TtunError } from './errors.ts';
 import { toRates } from './stats-table.ts';
 import type { TunnelRates, TunnelStats } from './stats-table.ts';
 
@@ -47,27 +47,27 @@ function mapValues<Name extends string>(
   return changed;
 }
 
-// Figures at equal intervals, for as long as somebody takes them.
+// Statistics at equal intervals.
 
-/** How often, and for how long, samples are taken. */
+/** How often, and for how long, to take samples. */
 export interface SamplesOptions {
-  /** Time from one sample to the next, in ms, from 1 to 2,147,483,647. Default 1000. */
+  /** Time between samples, in ms, from 1 to 2,147,483,647. Default 1000. */
   readonly intervalMs?: number;
   /** Aborting it ends the samples. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a tunnel counted, and how fast. */
+/** The statistics of a tunnel, and its rates. */
 export interface TunnelSample {
   /** When the sample was taken, in ms since the epoch: the `timestamp` of `stats`. */
   readonly at: number;
-  /** The figures of that instant. */
+  /** The statistics at that time. */
   readonly stats: TunnelStats;
-  /** The rates since the sample before, or since the first was asked for. */
+  /** The rates since the previous sample; of the first one, since the loop began. */
   readonly rate: TunnelRates;
 }
 
-/** Samples what `read` gives, the last time once `ended` is aborted. */
+/** Samples the result of `read`, for the last time when `ended` is aborted. */
 export function takeSamples(
   read: () => TunnelStats,
   ended: AbortSignal,
@@ -78,6 +78,7 @@ export function takeSamples(
       hint: `give milliseconds, from 1 to ${LONGEST_INTERVAL_MS}`,
     });
   }
+  checkSignal(signal);
   return generate(read, ended, intervalMs, signal);
 }
 
@@ -92,7 +93,7 @@ async function* generate(
   let before = read();
   let turn = 0;
   for (;;) {
-    // Turns that passed while the consumer was busy are left out; a timer that fired too early has had its turn.
+    // Skips the turns that passed while the consumer was busy, and does not repeat one whose timer fired early.
     turn = Math.max(turn + 1, Math.ceil((performance.now() - start) / intervalMs));
     await pause(start + turn * intervalMs - performance.now(), stops);
     if (signal?.aborted === true) return;
@@ -117,5 +118,5 @@ function pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
   });
 }
 
-/** The longest that setTimeout takes, about 25 days. */
+/** The longest delay that setTimeout accepts, about 25 days. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;

@@ -1,15 +1,15 @@
-/** The events of a tunnel, and what has to run so that there are any. */
+/** The events of a tunnel, and the timers behind them. */
 import { errorMonitor, EventEmitter } from 'node:events';
 import type { TtunError } from './errors.ts';
 import type { TunnelState } from './stats.ts';
 import type { TunnelEnd, TunnelEvents } from './tunnel.ts';
 
-/** Emits what `TunnelEvents` promises. While nobody listens to `state` and nobody follows it, no timer runs. */
+/** Emits `TunnelEvents`. No timer runs while `state` has no listener and no follower. */
 export abstract class TunnelEmitter extends EventEmitter<TunnelEvents> {
   abstract readonly state: TunnelState;
-  readonly #watch = new StateWatch(
+  readonly #poll = new StatePoll(
     () => this.state,
-    (state, previous) => this.#onLook(state, previous),
+    (state, previous) => this.#onPoll(state, previous),
   );
   #follower: ((state: TunnelState) => void) | null = null;
 
@@ -18,7 +18,7 @@ export abstract class TunnelEmitter extends EventEmitter<TunnelEvents> {
     this.#noticeListeners();
   }
 
-  /** Listeners may come again after all were removed, and then there has to be somebody to notice. */
+  /** Also keeps noticing listeners that are added afterwards. */
   override removeAllListeners(event?: keyof TunnelEvents): this {
     if (event === undefined) super.removeAllListeners();
     else super.removeAllListeners(event);
@@ -26,30 +26,30 @@ export abstract class TunnelEmitter extends EventEmitter<TunnelEvents> {
     return this;
   }
 
-  /** Has `follower` told of the state twice a second, until the end. */
+  /** Calls `follower` with the state twice a second, until the end. */
   followState(follower: (state: TunnelState) => void): void {
     this.#follower = follower;
-    this.#watch.start();
+    this.#poll.start();
   }
 
   /**
-   * Emits `state`, `error` and `close`, each in a turn of its own, so that a listener that throws keeps no other one from
-   * being told, and the error goes where errors of listeners go.
+   * Emits `state`, `error` and `close`, each in its own microtask, so that a listener that throws does not keep the others
+   * from being called, and its exception is handled as those of listeners are.
    */
   protected emitEnd(end: TunnelEnd): void {
-    queueMicrotask(() => this.#watch.look());
+    queueMicrotask(() => this.#poll.poll());
     if (end.reason === 'failed') queueMicrotask(() => this.#emitError(end.error));
     queueMicrotask(() => this.emit('close', end));
   }
 
-  #onLook(state: TunnelState, previous: TunnelState): void {
+  #onPoll(state: TunnelState, previous: TunnelState): void {
     const wanted = this.#follower !== null || this.listenerCount('state') > 0;
-    if (!wanted || state === 'closed') this.#watch.stop();
+    if (!wanted || state === 'closed') this.#poll.stop();
     this.#follower?.(state);
     if (state !== previous) this.emit('state', state, previous);
   }
 
-  /** EventEmitter throws an error that nobody listens to; but one lost tunnel must not end a program that awaits `closed`. */
+  /** EventEmitter would throw without a listener; but one lost tunnel must not end a program that awaits `closed`. */
   #emitError(error: TtunError): void {
     if (this.listenerCount('error') > 0) this.emit('error', error);
     else if (this.listenerCount(errorMonitor) > 0) this.#untyped.emit(errorMonitor, error);
@@ -62,45 +62,43 @@ export abstract class TunnelEmitter extends EventEmitter<TunnelEvents> {
   }
 
   readonly #onListener = (event: string | symbol): void => {
-    if (event === 'state') this.#watch.start();
+    if (event === 'state') this.#poll.start();
   };
 
-  /** For the events that every emitter has and that are not among those of a tunnel. */
+  /** For events that every emitter has, such as `newListener`. */
   get #untyped(): EventEmitter {
     return this;
   }
 }
 
-// Notices changes of state. The packet path tells nobody of them, as that would cost something with each packet; so while
-// somebody wants to know, the state is looked at twice a second.
+/** The packet path does not report changes of the state, which would cost time with each packet. */
+const POLL_INTERVAL_MS = 500;
 
-const INTERVAL_MS = 500;
-
-/** Looks at the state of one tunnel while there is a reason to, without keeping the process alive for it. */
-export class StateWatch {
+/** Polls the state of one tunnel while there is a reason to, without keeping the process alive for it. */
+class StatePoll {
   readonly #read: () => TunnelState;
-  readonly #onLook: (state: TunnelState, previous: TunnelState) => void;
+  readonly #onPoll: (state: TunnelState, previous: TunnelState) => void;
   #timer: NodeJS.Timeout | undefined;
   #seen: TunnelState = 'waiting';
 
-  /** `onLook` is called at each look, also when nothing changed since the one before. */
-  constructor(read: () => TunnelState, onLook: (state: TunnelState, previous: TunnelState) => void) {
+  /** `onPoll` is called each time, whether or not the state changed. */
+  constructor(read: () => TunnelState, onPoll: (state: TunnelState, previous: TunnelState) => void) {
     this.#read = read;
-    this.#onLook = onLook;
+    this.#onPoll = onPoll;
   }
 
-  /** Changes count from now on. */
+  /** Reports changes from now on. */
   start(): void {
     if (this.#timer !== undefined) return;
     this.#seen = this.#read();
     if (this.#seen === 'closed') return;
-    this.#timer = setInterval(() => this.look(), INTERVAL_MS).unref();
+    this.#timer = setInterval(() => this.poll(), POLL_INTERVAL_MS).unref();
   }
 
-  look(): void {
+  poll(): void {
     const previous = this.#seen;
     this.#seen = this.#read();
-    this.#onLook(this.#seen, previous);
+    this.#onPoll(this.#seen, previous);
   }
 
   stop(): void {
@@ -109,7 +107,7 @@ export class StateWatch {
   }
 }
 
-/** Keeps the process alive, as an open socket of Node's own does; the binding's threads do not. */
+/** Keeps the process alive, as an open socket of Node does; the binding's threads do not. */
 export class KeepAlive {
   readonly #timer = setInterval(() => {}, LONGEST_INTERVAL_MS);
 
@@ -126,5 +124,5 @@ export class KeepAlive {
   }
 }
 
-/** The longest that setInterval takes, about 25 days. */
+/** The longest interval that setInterval accepts, about 25 days. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;

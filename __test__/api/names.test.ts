@@ -70,7 +70,7 @@ test.serial('a name that can not be resolved yet is waited for, and the reason t
     [
       'ERR_TTUN_NAME_NOT_RESOLVED',
       'gateway.example: no IPv4 address found',
-      'see what the system knows of it with: getent ahosts gateway.example',
+      'see what the system finds with: getent ahosts gateway.example',
     ],
     '10.0.1.3:9000',
   ]);

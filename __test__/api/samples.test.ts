@@ -154,3 +154,21 @@ for (const intervalMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31])
     t.deepEqual(told, [['ERR_TTUN_INVALID_OPTIONS', `intervalMs: ${intervalMs} is not an interval`]]);
   });
 }
+
+test.serial('a signal that is none is refused at once, and not by a timer later', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `
+    const tunnel = await createTunnel(options);
+    for (const signal of [{}, 'now', null]) {
+      try { tunnel.samples({ signal }); } catch ({ code, message }) { tell([code, message]); }
+      await createTunnel(options, { signal }).catch(({ code, message }) => tell([code, message]));
+    }
+    await tunnel.close();
+    `,
+  );
+  t.deepEqual(
+    told,
+    Array.from({ length: 6 }, () => ['ERR_TTUN_INVALID_OPTIONS', 'signal: it is not an AbortSignal']),
+  );
+});

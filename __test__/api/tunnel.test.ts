@@ -234,3 +234,20 @@ test.serial('an error of a system call has its name, its number as Node gives it
   });
   t.regex(Object(failure).shown, /^TtunError: .*tun0/);
 });
+
+test.serial('the interface of a link-local address is looked up when the tunnel opens', async (t) => {
+  const told = await runInSite(
+    sites.a,
+    `
+    const remote = '[fe80::2%nowhere]:9000';
+    await createTunnel({ ...options, local: ':9000', remote }).catch(({ code, message, hint }) => tell([code, message, hint]));
+    `,
+  );
+  t.deepEqual(told, [
+    [
+      'ERR_TTUN_INVALID_OPTIONS',
+      "remote: no interface 'nowhere' has a link-local address",
+      'see which ones do with: ip -6 address show scope link',
+    ],
+  ]);
+});

@@ -83,7 +83,7 @@ const WRONG: readonly (readonly [args: string, message: string])[] = [
   ],
   [
     'tun0 10.0.1.1 9000 gateway.example 9000',
-    "<remote-ip>: 'gateway.example' is not a numeric IP address, and names are not looked up; find its address with: getent hosts gateway.example",
+    "<remote-ip>: 'gateway.example' is not a numeric IP address, and names are not looked up here; find its address with: getent hosts gateway.example",
   ],
   ['tun0 10.0.1.1 9000 [fd00::2] 9000', "<remote-ip>: '[fd00::2]' has brackets; write it as fd00::2"],
   ['tun0 10.0.1.1 0 10.0.1.2 9000', "<local-port>: '0' is not a UDP port; give a number from 1 to 65535"],

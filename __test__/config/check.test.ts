@@ -35,9 +35,9 @@ test('what is wrong is told in lines that editors know, each with what would be 
   const { status, stdout, stderr } = await check(t, { 'ttun.toml': WRONG });
   t.is(
     stdout,
-    `ttun.toml:5: tunnels.a.mtu: unknown option
+    `ttun.toml:5:1: tunnels.a.mtu: unknown option
     did you mean interface.mtu?
-ttun.toml:6: http.listen: is missing
+ttun.toml:6:2: http.listen: is missing
     give a string such as '127.0.0.1:9750'
 ttun.toml: 2 problems
 `,
@@ -50,8 +50,8 @@ test('warnings are told, and leave the exit code alone', async (t) => {
   const { status, stdout } = await check(t, { 'ttun.toml': `${GOOD}interface.addresses = ["10.0.2.0/24"]` });
   t.is(
     stdout,
-    `ttun.toml:5: warning: tunnels.a.interface.addresses[0]: 10.0.2.0/24 is the network, and no address in it
-    give an address of its own to each of the two ends, as 10.0.2.1/24 and 10.0.2.2/24
+    `ttun.toml:5:24: warning: tunnels.a.interface.addresses[0]: 10.0.2.0/24 is a network, not an address in it
+    give each of the two ends its own address, such as 10.0.2.1/24 and 10.0.2.2/24
 ttun.toml: 1 tunnel, no problems, 1 warning
 `,
   );
@@ -70,7 +70,7 @@ test('--json tells the same to programs', async (t) => {
       {
         file: 'ttun.toml',
         line: 5,
-        column: null,
+        column: 1,
         path: 'tunnels.a.mtu',
         message: 'unknown option',
         hint: 'did you mean interface.mtu?',
@@ -78,7 +78,7 @@ test('--json tells the same to programs', async (t) => {
       {
         file: 'ttun.toml',
         line: 6,
-        column: null,
+        column: 2,
         path: 'http.listen',
         message: 'is missing',
         hint: "give a string such as '127.0.0.1:9750'",
@@ -92,16 +92,16 @@ test('without a file it reads ttun.toml or ttun.json of the directory, if only o
   const json = '{"tunnels":{"a":{"device":"tun0","local":":1","remote":"b:1"}}}';
   t.is((await check(t, { 'ttun.json': json })).stdout, 'ttun.json: 1 tunnel, no problems\n');
   const none = await check(t, {});
-  t.regex(none.stdout, /^there is no ttun\.toml or ttun\.json in .*\n {4}name the file, or write one\n$/);
+  t.regex(none.stdout, /^there is no ttun\.toml or ttun\.json in .*\n {4}name the file, or create one\n$/);
   t.is(none.status, 1);
   const both = await check(t, { 'ttun.json': json, 'ttun.toml': GOOD });
-  t.is(both.stdout, 'ttun.toml and ttun.json are both here\n    name the one that is meant\n');
+  t.is(both.stdout, 'ttun.toml and ttun.json both exist\n    name the one to use\n');
   t.is(both.status, 1);
 });
 
 test('a file that is not there, and more than one, are told', async (t) => {
   const missing = await check(t, {}, 'other.toml');
   t.is(missing.status, 1);
-  t.regex(missing.stdout, /^other\.toml: there is no such file\n/);
+  t.regex(missing.stdout, /^other\.toml: no such file\n/);
   t.is((await check(t, {}, 'a.toml', 'b.toml')).status, 2);
 });

@@ -37,7 +37,7 @@ async function refusal(path: string): Promise<readonly [message: string, hint: s
   throw new Error('the file was accepted');
 }
 
-test('the format is that which the name of the file says', async (t) => {
+test('the format is given by the extension of the file', async (t) => {
   const { path, tunnels } = await loadConfig(await fileOf(t, GOOD, 'mine.TOML'));
   t.true(path?.endsWith('/mine.TOML'));
   t.deepEqual([...tunnels.keys()], ['a']);
@@ -45,8 +45,8 @@ test('the format is that which the name of the file says', async (t) => {
   t.deepEqual([...(await loadConfig(json)).tunnels.keys()], ['b']);
   for (const name of ['ttun.yaml', 'ttun', 'toml']) {
     t.deepEqual(await refusal(await fileOf(t, GOOD, name)), [
-      'the name does not say which format it has',
-      'name it with .toml or .json at the end',
+      'unknown format',
+      'give the file a name that ends in .toml or .json',
     ]);
   }
 });
@@ -54,23 +54,23 @@ test('the format is that which the name of the file says', async (t) => {
 test('problems name the file', async (t) => {
   const path = await fileOf(t, `${GOOD}mtu = 1`);
   const error = await t.throwsAsync(loadConfig(path), { instanceOf: TtunConfigError });
-  t.is(error.message, `${path}:5: tunnels.a.mtu: unknown option\n    did you mean interface.mtu?`);
+  t.is(error.message, `${path}:5:1: tunnels.a.mtu: unknown option\n    did you mean interface.mtu?`);
 });
 
-test('a file that is not there is told', async (t) => {
+test('a missing file is reported', async (t) => {
   const path = join(await folder(t), 'ttun.toml');
-  t.is((await refusal(path))[0], 'there is no such file');
+  t.is((await refusal(path))[0], 'no such file');
   t.is((await refusal(join(await fileOf(t, GOOD), 'ttun.toml')))[0], 'part of its path is not a directory');
 });
 
-test('what is no file is told, and not waited for', async (t) => {
+test('what is not a regular file is reported, without waiting for it', async (t) => {
   const path = await folder(t);
   await mkdir(join(path, 'dir.toml'));
-  t.is((await refusal(join(path, 'dir.toml')))[0], 'it is a directory');
+  t.is((await refusal(join(path, 'dir.toml')))[0], 'is a directory');
   await run(['mkfifo', join(path, 'pipe.toml')]);
-  t.is((await refusal(join(path, 'pipe.toml')))[0], 'it is not a regular file');
+  t.is((await refusal(join(path, 'pipe.toml')))[0], 'not a regular file');
   await symlink(join(path, 'loop.toml'), join(path, 'loop.toml'));
-  t.regex((await refusal(join(path, 'loop.toml')))[0], /^it cannot be read: ELOOP/);
+  t.regex((await refusal(join(path, 'loop.toml')))[0], /^cannot be read: ELOOP/);
 });
 
 test('an empty file is told, and what to write in it', async (t) => {
@@ -82,26 +82,29 @@ test('an empty file is told, and what to write in it', async (t) => {
   }
 });
 
-test('a file that is not UTF-8 is told, with what makes it so', async (t) => {
+test('a file that is not UTF-8 is reported, with a command that converts it', async (t) => {
   const latin = await fileOf(t, Buffer.from(`# f\u00FCr\n${GOOD}`, 'latin1'));
   t.deepEqual(await refusal(latin), [
-    'it has bytes that are no UTF-8',
+    'not valid UTF-8',
     `write it in UTF-8: iconv -f ISO-8859-1 -t UTF-8 ${latin}`,
   ]);
   const utf16 = await fileOf(t, Buffer.from(`\uFEFF${GOOD}`, 'utf16le'));
-  t.deepEqual(await refusal(utf16), ['it is UTF-16', `write it in UTF-8: iconv -f UTF-16 -t UTF-8 ${utf16}`]);
+  t.deepEqual(await refusal(utf16), [
+    'is UTF-16, not UTF-8',
+    `write it in UTF-8: iconv -f UTF-16 -t UTF-8 ${utf16}`,
+  ]);
 });
 
-test('a byte order mark is no mistake', async (t) => {
+test('a byte order mark is accepted', async (t) => {
   t.is((await loadConfig(await fileOf(t, `\uFEFF${GOOD}`))).tunnels.size, 1);
 });
 
-test('a file of more than 1 MiB is none', async (t) => {
+test('a file of more than 1 MiB is refused', async (t) => {
   const comment = `${GOOD}#`;
   t.is((await loadConfig(await fileOf(t, comment.padEnd(2 ** 20, 'x')))).tunnels.size, 1);
   t.is(
     (await refusal(await fileOf(t, comment.padEnd(2 ** 20 + 1, 'x'))))[0],
-    'it is larger than 1 MiB, which no configuration is',
+    'larger than 1 MiB, the limit for configuration files',
   );
 });
 

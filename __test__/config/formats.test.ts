@@ -1,4 +1,4 @@
-/** TOML and JSON say the same things. */
+/** TOML and JSON are equivalent. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -26,7 +26,7 @@ test('the same configuration gives the same result in TOML and in JSON', (t) => 
   });
 });
 
-test('what is wrong is the same in both, each with its own lines', (t) => {
+test('problems are the same in both, each with its own lines', (t) => {
   const toml = '[http]\nlisten = 3\n[tunnels.a]\ndevice = "tun0"\nlocal = ":0"\nremote = "b:1"\nmss = 1\n';
   const [fromToml, fromJson] = [problemsOf(toml), problemsOf(asJson(toml), 'json')].map((problems) =>
     problems.map((problem) => problem.replace(/^\d+/, '')).sort(),
@@ -50,7 +50,7 @@ test('keys of every object are keys like others, and no prototype is touched', (
   for (const name of ['__proto__', 'constructor', 'prototype']) {
     const text = `{"tunnels": {"${name}": {"device": "tun0", "local": ":1", "remote": "b:1"}}, "${name}": {"polluted": true}}`;
     const problems = problemsOf(text, 'json');
-    t.true(problems.includes(`1: tunnels.${name}: is not a name for a tunnel\n  choose another name`));
+    t.true(problems.includes(`1: tunnels.${name}: is not a valid tunnel name\n  choose another name`));
     t.true(problems.some((problem) => problem.startsWith(`1: ${name}: unknown option`)));
   }
   t.is(
@@ -78,10 +78,25 @@ for (const [what, text, line] of STATEMENTS) {
   });
 }
 
-test('places in a large file are found in a moment, or not at all', (t) => {
+test('the lines of a large file are found', (t) => {
   const many = Array.from({ length: 5000 }, (_, index) => `[tunnels.a${index}]\ndevice = "x"\n`).join('');
   const { problems } = refusalOf(many);
   t.is(problems.find(({ path }) => path === 'tunnels.a4999.local')?.line, 10_000 - 1);
-  const endless = `x = """\n${'\n'.repeat(50_000)}"""\n[tunnels.a]\n`;
-  t.true(refusalOf(endless).problems.length > 0);
+  const long = `x = """\n${'\n'.repeat(50_000)}"""\n[tunnels.a]\n`;
+  t.is(refusalOf(long).problems.find(({ path }) => path === 'tunnels.a.local')?.line, 50_003);
+});
+
+/** All compared with each other, they would take minutes. */
+test('20,000 routes and addresses are checked in linear time', (t) => {
+  const list = Array.from({ length: 20_000 }, (_, index) => `"10.${index >> 8}.${index & 255}.1/32"`).join(
+    ',\n',
+  );
+  const tables = ['a', 'b'].map(
+    (name, index) =>
+      `[tunnels.${name}]\ndevice = "tun-${name}"\nlocal = ":${index + 1}"\nremote = "192.0.2.9:1"\n` +
+      `[tunnels.${name}.interface]\nroutes = [${list}]\naddresses = [${index === 0 ? list : '"10.0.0.0/8"'}]\n`,
+  );
+  const { tunnels, warnings } = parseConfig(tables.join(''), { format: 'toml' });
+  t.is(tunnels.get('a')?.interface?.routes?.length, 20_000);
+  t.is(warnings.filter(({ message }) => message.includes('already routed into tunnels.a')).length, 20_000);
 });

@@ -1,8 +1,10 @@
-/** The options besides device, local and remote, as `createTunnel` takes them. */
+/** The options of `createTunnel` besides device, local and remote. */
 import test from 'ava';
-import { resolveOptions } from '../../src/config/resolve-options.ts';
+import { resolveOptions } from '../../src/config/resolve.ts';
 import { TtunError } from '../../src/errors.ts';
-import type { ResolvedOptions, TunnelOptions } from '../../src/options.ts';
+import { parseNetwork } from '../../src/network.ts';
+import type { TunnelOptions } from '../../src/options.ts';
+import type { ResolvedOptions } from '../../src/config/schema.ts';
 
 const GOOD = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
 
@@ -57,14 +59,14 @@ const NO_NAMES = [
 
 for (const written of NO_NAMES) {
   test(`${written.slice(0, 20)} is not the name of a peer`, (t) => {
-    const told = refusal({ remote: `${written}:8000` });
-    t.true(told.startsWith(`remote: '${written}' is neither an IP address nor the n`));
-    t.true(told.endsWith(' | write it as 192.0.2.2, [2001:db8::2] or gateway.example'));
+    const text = refusal({ remote: `${written}:8000` });
+    t.true(text.startsWith(`remote: '${written}' is neither an IP address nor a host n`));
+    t.true(text.endsWith(' | write it as 192.0.2.2, [2001:db8::2] or gateway.example'));
   });
 }
 
 for (const written of ['192.0.2.256', '192.0.2', '0x7f', '127.1', 'gateway.1', '1']) {
-  test(`${written} is an address that is wrong, and not a name`, (t) => {
+  test(`${written} is an invalid address, not a name`, (t) => {
     t.regex(refusal({ remote: `${written}:8000` }), /^remote: '[\w.]+' is not /);
   });
 }
@@ -83,7 +85,7 @@ test('interfaces are set up with all defaults filled in', (t) => {
   });
 });
 
-test('what is said of an interface is passed on, addresses in their canonical spelling', (t) => {
+test('interface options are passed on, with addresses in canonical spelling', (t) => {
   const written = {
     create: true,
     persist: true,
@@ -98,8 +100,8 @@ test('what is said of an interface is passed on, addresses in their canonical sp
   t.deepEqual(resolved({ interface: written }).interface, {
     ...written,
     owner: '1000',
-    addresses: ['10.0.2.1/24', 'fd00:2::1/64', 'fe80::1/64'],
-    routes: ['10.9.0.0/16', '10.8.0.1/32', '0.0.0.0/0', '2001:db8::/32'],
+    addresses: ['10.0.2.1/24', 'fd00:2::1/64', 'fe80::1/64'].map(parseNetwork),
+    routes: ['10.9.0.0/16', '10.8.0.1/32', '0.0.0.0/0', '2001:db8::/32'].map(parseNetwork),
   });
 });
 
@@ -121,7 +123,7 @@ test('the socket may be bound to an interface, and marked', (t) => {
 });
 
 test('link-local networks need no interface among the allowed sources', (t) => {
-  t.deepEqual(resolved({ allowedSources: ['fe80::/10'] }).allowedSources, ['fe80::/10']);
+  t.deepEqual(resolved({ allowedSources: ['fe80::/10'] }).allowedSources, [parseNetwork('fe80::/10')]);
 });
 
 const WRONG: readonly (readonly [what: string, options: object, refusal: string])[] = [
@@ -130,37 +132,33 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
     { remote: 'gateway.example' },
     "remote: 'gateway.example' has no port | write it as 'gateway.example:8000'",
   ],
-  [
-    'a local port that is none',
-    { local: ':0' },
-    "local: '0' is not a UDP port | give a number from 1 to 65535",
-  ],
+  ['an invalid local port', { local: ':0' }, "local: '0' is not a UDP port | give a number from 1 to 65535"],
   [
     'a device name with a place for a number',
     { device: 'tun%d' },
-    'device: "tun%d" is not a name that an interface can have | give the name of a TUN device, as shown by: ip tuntap',
+    'device: "tun%d" is not a valid interface name | give the name of a TUN device, as shown by: ip tuntap',
   ],
   [
-    'a byte that the kernel takes for a space',
+    'a byte that is a space to the kernel',
     { device: 'tunà' },
-    'device: "tunà" is not a name that an interface can have | give the name of a TUN device, as shown by: ip tuntap',
+    'device: "tunà" is not a valid interface name | give the name of a TUN device, as shown by: ip tuntap',
   ],
   [
     'a socket bound to the tunnel itself',
     { bindDevice: 'tun0' },
-    'bindDevice: datagrams sent by tun0 would come back into the tunnel | name the interface that leads to the peer, as shown by: ip route get',
+    'bindDevice: datagrams sent by tun0 would re-enter the tunnel | name the interface that leads to the peer, as shown by: ip route get',
   ],
   [
     'an interface name that is too long',
     { bindDevice: 'a-very-long-name' },
-    "bindDevice: 'a-very-long-name' is longer than the 15 bytes that an interface's name may have | give the name of an interface, as shown by: ip link",
+    "bindDevice: 'a-very-long-name' is longer than 15 bytes, the limit for interface names | give the name of an interface, as shown by: ip link",
   ],
   ['a mark of 0', { fwmark: 0 }, 'fwmark: 0 is not a mark | give a number from 1 to 4294967295'],
-  ['a mark in text', { fwmark: '0x77' }, 'fwmark: "0x77" is not a number | give a number such as 119'],
+  ['a mark as text', { fwmark: '0x77' }, 'fwmark: "0x77" is not a number | give a number such as 119'],
   [
     'an address without prefix length',
     { interface: { addresses: ['10.0.2.1'] } },
-    "interface.addresses[0]: '10.0.2.1' has no prefix length, which says who else is on its network | write it as '10.0.2.1/24'",
+    "interface.addresses[0]: '10.0.2.1' has no prefix length, which determines its network | write it as '10.0.2.1/24'",
   ],
   [
     'an address that no interface can have',
@@ -178,9 +176,9 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
     "interface.addresses[0]: 'fe80::1%tun0' names a zone, where none is needed | leave out '%tun0'",
   ],
   [
-    'an address that is there twice',
+    'an address that is listed twice',
     { interface: { addresses: ['fd00::1/64', 'FD00::1/64'] } },
-    "interface.addresses[1]: 'fd00::1/64' is there twice | leave one of them out",
+    "interface.addresses[1]: 'fd00::1/64' is listed twice | leave one of them out",
   ],
   [
     'a route with bits beyond its prefix',
@@ -210,27 +208,27 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
   [
     'an MTU with which there is no IPv6',
     { interface: { mtu: 1279, routes: ['10.9.0.0/16', 'fd00::/8'] } },
-    "interface.mtu: with an MTU of 1279 bytes the device cannot carry IPv6, as fd00::/8 asks for | give at least 1280, or 'auto'",
+    "interface.mtu: with an MTU of 1279 bytes the device cannot carry IPv6, which fd00::/8 needs | give at least 1280, or 'auto'",
   ],
   [
-    'an owner of a device that is not made',
+    'an owner of a device that is not created',
     { interface: { owner: 'alice' } },
-    'interface.owner: is only for a device that ttun makes | add create = true',
+    'interface.owner: is only for a device that ttun creates | add create = true',
   ],
   [
-    'a device that stays but is not made',
+    'a persistent device that is not created',
     { interface: { create: false, persist: true } },
-    'interface.persist: is only for a device that ttun makes | add create = true',
+    'interface.persist: is only for a device that ttun creates | add create = true',
   ],
   [
-    'an owner that nobody can be',
+    'a user ID that no user can have',
     { interface: { create: true, owner: 4_294_967_295 } },
-    'interface.owner: 4294967295 is not the number of a user | give the name or number of a user, as shown by: getent passwd',
+    'interface.owner: 4294967295 is not a user ID | give the name or number of a user, as shown by: getent passwd',
   ],
   [
     'a group that has no name',
     { interface: { create: true, group: '' } },
-    'interface.group: "" is not the name of a group | give the name or number of a group, as shown by: getent group',
+    'interface.group: "" is not a group name | give the name or number of a group, as shown by: getent group',
   ],
   [
     'an owner that is neither name nor number',
@@ -266,12 +264,12 @@ const SLIPS: readonly (readonly [written: string, meant: string])[] = [
 ];
 
 for (const [written, meant] of SLIPS) {
-  test(`who writes ${written} is asked about ${meant}`, (t) => {
+  test(`${written} brings up the question whether ${meant} was meant`, (t) => {
     t.is(refusal({ [written]: 1 }), `${written}: unknown option | did you mean ${meant}?`);
   });
 }
 
-test('all unknown options are told, and none is let pass for being one of every object', (t) => {
+test('all unknown options are reported, even those that every object has', (t) => {
   const options = { ...JSON.parse('{"__proto__": {"device": "x"}}'), constructor: 1, toString: 2, x: 3 };
   t.regex(
     refusal(options),
@@ -279,7 +277,7 @@ test('all unknown options are told, and none is let pass for being one of every 
   );
 });
 
-test('what is wrong between two options is told beside all else', (t) => {
+test('problems between two options are reported along with all others', (t) => {
   const text = refusal({ remote: '[2001:db8::1]:8000', clampMss: 1, interface: { group: 'x', mtu: 1 } });
   t.regex(text, /clampMss: 1 is not a boolean/);
   t.regex(text, /remote: 192\.0\.2\.1 is IPv4 but 2001:db8::1 is IPv6/);

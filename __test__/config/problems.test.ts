@@ -1,4 +1,4 @@
-/** What is wrong in a file is told with its line, its key, and what would be right. */
+/** Problems of a file are reported with line, key and hint. */
 import test from 'ava';
 import { parseConfig } from '../../src/index.ts';
 import { problemsOf, refusalOf } from './refusal.ts';
@@ -10,7 +10,7 @@ local = ":${port}"
 remote = "192.0.2.9:8000"
 `;
 
-test('everything that is wrong is told at once, in the order of the file', (t) => {
+test('everything that is wrong is reported at once, in the order of the file', (t) => {
   const text = `\
 [http]
 port = 9750
@@ -33,8 +33,8 @@ owner = "alice"
     '2: http.port: unknown option\n  the only option is listen',
     "6: tunnels.office.local: '192.0.2.1' has no port\n  write it as '192.0.2.1:8000'",
     '8: tunnels.office.allowed_sources: unknown option\n  did you mean allowedSources?',
-    "11: tunnels.office.interface.addresses[1]: '10.0.3.1' has no prefix length, which says who else is on its network\n  write it as '10.0.3.1/24'",
-    '15: tunnels.office.interface.owner: is only for a device that ttun makes\n  add create = true',
+    "13: tunnels.office.interface.addresses[1]: '10.0.3.1' has no prefix length, which determines its network\n  write it as '10.0.3.1/24'",
+    '15: tunnels.office.interface.owner: is only for a device that ttun creates\n  add create = true',
   ]);
 });
 
@@ -43,21 +43,25 @@ const WRONG: readonly (readonly [what: string, text: string, problems: readonly 
   [
     'no tunnel among the tunnels',
     '[tunnels]',
-    ['1: tunnels: no tunnel is there\n  add tunnels.NAME with device, local and remote'],
+    ['1: tunnels: no tunnel is defined\n  add tunnels.NAME with device, local and remote'],
   ],
-  ['tunnels that are no table', 'tunnels = 3', ['1: tunnels: 3 is not a table\n  give a table of options']],
+  [
+    'tunnels that are not a table',
+    'tunnels = 3',
+    ['1: tunnels: 3 is not a table\n  give a table of options'],
+  ],
   [
     'tunnels in a list',
     '[[tunnels]]\ndevice = "tun0"',
     ['1: tunnels: a list is not a table\n  give a table of options'],
   ],
   [
-    'a tunnel that is no table',
+    'a tunnel that is not a table',
     '[tunnels]\noffice = "tun0"',
     ['2: tunnels.office: "tun0" is not a table\n  give a table of options'],
   ],
   [
-    'a table that is called otherwise',
+    'a table with another name',
     `[http]\nlisten = ":1"\n${tunnel('a', 1)}\n[tunnel.b]`,
     ['8: tunnel: unknown option\n  did you mean tunnels?'],
   ],
@@ -67,16 +71,16 @@ const WRONG: readonly (readonly [what: string, text: string, problems: readonly 
     ['5: office: unknown option\n  put it among the tunnels: tunnels.office'],
   ],
   [
-    'a name that a shell would not like',
+    'a name that a shell would split',
     tunnel('"my office"', 1).replace('tun-"my office"', 'tun0'),
     [
-      '1: tunnels."my office": is not a name for a tunnel\n  use letters, digits and . _ - as in [tunnels.office]',
+      '1: tunnels."my office": is not a valid tunnel name\n  use letters, digits and . _ - as in [tunnels.office]',
     ],
   ],
   [
     'an empty name',
     tunnel('""', 1).replace('tun-""', 'tun0'),
-    ['1: tunnels."": is not a name for a tunnel\n  use letters, digits and . _ - as in [tunnels.office]'],
+    ['1: tunnels."": is not a valid tunnel name\n  use letters, digits and . _ - as in [tunnels.office]'],
   ],
   [
     'a name of 65 characters',
@@ -88,29 +92,27 @@ const WRONG: readonly (readonly [what: string, text: string, problems: readonly 
   [
     'two tunnels on one device',
     `${tunnel('a', 1)}${tunnel('b', 2).replace('tun-b', 'tun-a')}`,
-    [
-      "6: tunnels.b.device: 'tun-a' is the device of tunnels.a (line 2) too\n  give each tunnel a device of its own",
-    ],
+    ["6: tunnels.b.device: 'tun-a' is already used by tunnels.a (line 2)\n  give each tunnel its own device"],
   ],
   [
     'two tunnels on one port of all addresses',
     `${tunnel('a', 1)}${tunnel('b', 1)}`,
     [
-      '7: tunnels.b.local: port 1 of all addresses is that of tunnels.a (line 3) too\n  give each tunnel a port of its own',
+      '7: tunnels.b.local: port 1 of all addresses is already used by tunnels.a (line 3)\n  give each tunnel its own port',
     ],
   ],
   [
     'two tunnels on one address and port',
     `${tunnel('a', 1)}${tunnel('b', 1)}`.replaceAll('":1"', '"192.0.2.1:1"'),
     [
-      '7: tunnels.b.local: port 1 of 192.0.2.1 is that of tunnels.a (line 3) too\n  give each tunnel a port of its own',
+      '7: tunnels.b.local: port 1 of 192.0.2.1 is already used by tunnels.a (line 3)\n  give each tunnel its own port',
     ],
   ],
   [
     'a port of all addresses and of one',
     `${tunnel('a', 1)}${tunnel('b', 1).replace('":1"', '"192.0.2.1:1"')}`,
     [
-      '7: tunnels.b.local: port 1 is taken at 192.0.2.1 here, and at all addresses by tunnels.a (line 3)\n  give each tunnel a port of its own',
+      '7: tunnels.b.local: port 1 of 192.0.2.1 is already used by tunnels.a (line 3), at all addresses\n  give each tunnel its own port',
     ],
   ],
   [
@@ -118,11 +120,11 @@ const WRONG: readonly (readonly [what: string, text: string, problems: readonly 
     `${tunnel('a', 1)}mtu = 3\n${tunnel('b', 2).replace('tun-b', 'tun-a')}`,
     [
       '5: tunnels.a.mtu: unknown option\n  did you mean interface.mtu?',
-      "7: tunnels.b.device: 'tun-a' is the device of tunnels.a (line 2) too\n  give each tunnel a device of its own",
+      "7: tunnels.b.device: 'tun-a' is already used by tunnels.a (line 2)\n  give each tunnel its own device",
     ],
   ],
   [
-    'a place for HTTP that is none',
+    'an invalid address for HTTP',
     `${tunnel('a', 1)}[http]\nlisten = "localhost"`,
     ["6: http.listen: 'localhost' is not a TCP port\n  give a number up to 65535, as in 127.0.0.1:9750"],
   ],
@@ -132,7 +134,7 @@ const WRONG: readonly (readonly [what: string, text: string, problems: readonly 
     ['5: tunnels.a.fwmark: a date is not a number\n  give a number such as 119'],
   ],
   [
-    'a number that is none',
+    'a number that is not a number',
     `${tunnel('a', 1)}fwmark = nan`,
     ['5: tunnels.a.fwmark: NaN is not a number\n  give a number such as 119'],
   ],
@@ -144,7 +146,7 @@ for (const [what, text, problems] of WRONG) {
   });
 }
 
-test('ports are shared by tunnels that cannot meet: of two families, addresses or interfaces', (t) => {
+test('tunnels may share a port if they differ in family, address or interface', (t) => {
   const bound = (name: string): string => `${tunnel(name, 1)}bindDevice = "eth-${name}"\n`;
   const v6 = tunnel('b', 1).replace('192.0.2.9', '[2001:db8::9]');
   const at = (name: string, address: string): string => tunnel(name, 1).replace('":1"', `"${address}:1"`);
@@ -163,7 +165,7 @@ test('ports are shared by tunnels that cannot meet: of two families, addresses o
   );
 });
 
-test('interfaces of link-local addresses are told apart, but need not be there', (t) => {
+test('interfaces of link-local addresses are distinguished, but need not exist', (t) => {
   const text = (tunnel('a', 1) + tunnel('b', 1)).replaceAll('192.0.2.9', '[fe80::2%nowhere]');
   const here = text.replace('":1"', '"[fe80::1%nowhere]:1"');
   const apart = here.replace('":1"', '"[fe80::1%elsewhere]:1"');
@@ -171,30 +173,30 @@ test('interfaces of link-local addresses are told apart, but need not be there',
   t.is(problemsOf(here.replace('":1"', '"[fe80::1%nowhere]:1"')).length, 1);
 });
 
-const DOUBTS: readonly (readonly [what: string, text: string, warning: string])[] = [
+const WARNINGS: readonly (readonly [what: string, text: string, warning: string])[] = [
   [
     'a route that covers the peer',
     `${tunnel('a', 1)}interface.routes = ["192.0.2.0/24"]`,
-    "5: tunnels.a.interface.routes[0]: the peer 192.0.2.9:8000 is in 192.0.2.0/24, so that the tunnel's own datagrams may be routed into the tunnel",
+    "5: tunnels.a.interface.routes[0]: the peer 192.0.2.9:8000 is in 192.0.2.0/24, so the tunnel's own datagrams may be routed into the tunnel",
   ],
   [
     'one network in two tunnels',
     `${tunnel('a', 1)}interface.addresses = ["10.0.2.1/24"]\n${tunnel('b', 2)}interface.addresses = ["10.0.2.9/16"]`,
-    '10: tunnels.b.interface.addresses[0]: 10.0.2.9/16 is on one network with 10.0.2.1/24 of tunnels.a (line 5)',
+    '10: tunnels.b.interface.addresses[0]: 10.0.2.9/16 is in the same network as 10.0.2.1/24 of tunnels.a (line 5)',
   ],
   [
     'one route in two tunnels',
     `${tunnel('a', 1)}interface.routes = ["10.0.2.0/24"]\n${tunnel('b', 2)}interface.routes = ["10.0.2.0/24"]`,
-    '10: tunnels.b.interface.routes[0]: 10.0.2.0/24 is routed into the tunnel of tunnels.a (line 5) too',
+    '10: tunnels.b.interface.routes[0]: 10.0.2.0/24 is already routed into tunnels.a (line 5)',
   ],
   [
     'the address of a network',
     `${tunnel('a', 1)}interface.addresses = ["10.0.2.0/24"]`,
-    '5: tunnels.a.interface.addresses[0]: 10.0.2.0/24 is the network, and no address in it',
+    '5: tunnels.a.interface.addresses[0]: 10.0.2.0/24 is a network, not an address in it',
   ],
 ];
 
-for (const [what, text, warning] of DOUBTS) {
+for (const [what, text, warning] of WARNINGS) {
   test(`${what} is a warning`, (t) => {
     const { warnings } = parseConfig(text, { format: 'toml' });
     t.deepEqual(
@@ -204,7 +206,7 @@ for (const [what, text, warning] of DOUBTS) {
   });
 }
 
-test('what is usual is no warning', (t) => {
+test('common configurations bring no warning', (t) => {
   const text = `
 ${tunnel('a', 1)}
 bindDevice = "eth0"
@@ -224,14 +226,14 @@ test('the message of the error has every problem in the form that editors know',
   t.is(
     error.message,
     `2 problems in the configuration:
-1: tunnels: 1 is not a table
+1:1: tunnels: 1 is not a table
     give a table of options
-2: x: unknown option
+2:1: x: unknown option
     the options are $schema, http, tunnels`,
   );
 });
 
-test('no text of a file reaches the terminal as anything but text', (t) => {
+test('control characters of a file do not reach the terminal', (t) => {
   const text =
     '["\\u001b]0;"]\n[tunnels.a]\ndevice = "\\u001b[2Jtun\\u202e"\nlocal = ":1\\n"\nremote = "b\\u0007:2"';
   const problems = problemsOf(text);
@@ -240,7 +242,7 @@ test('no text of a file reaches the terminal as anything but text', (t) => {
   t.true(problems[0]?.startsWith(String.raw`1: "\u001b]0;": unknown option`));
 });
 
-test('what is very long is not shown to its end', (t) => {
+test('long values are shortened', (t) => {
   for (const text of [`x${'y'.repeat(100_000)} = 1`, `tunnels = "${'y'.repeat(100_000)}"`]) {
     for (const problem of problemsOf(text)) t.true(problem.length < 1000);
   }

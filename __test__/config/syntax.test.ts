@@ -1,4 +1,4 @@
-/** Text that is not of its format. */
+/** Text that is not valid in its format. */
 import test from 'ava';
 import type { ConfigFormat } from '../../src/index.ts';
 import { refusalOf } from './refusal.ts';
@@ -16,31 +16,31 @@ const TOML: readonly Case[] = [
     'text without quotes',
     '[tunnels.a]\ndevice = tun0\n',
     [2, 10],
-    'not valid TOML: invalid value: device = tun0',
-    'put quotes round text: device = "tun0"',
+    'not valid TOML: unexpected character: device = tun0',
+    'put quotes around text: device = "tun0"',
   ],
   [
     'an address without quotes',
     '[tunnels.a]\r\nlocal = 192.0.2.1:8000 # mine\r\n',
     [2, 14],
-    'not valid TOML: illegal character in numeric literal: local = 192.0.2.1:8000 # mine',
-    'put quotes round text: local = "192.0.2.1:8000"',
+    'not valid TOML: unexpected character: local = 192.0.2.1:8000 # mine',
+    'put quotes around text: local = "192.0.2.1:8000"',
   ],
   [
-    'a key that is there twice',
+    'a key that is given twice',
     '[tunnels.a]\ndevice = "tun0"\ndevice = "tun1"\n',
     [3, 1],
-    'not valid TOML: trying to redefine an already defined table or value: device = "tun1"',
+    'not valid TOML: defining a key multiple times is invalid: device = "tun1"',
     null,
   ],
   [
-    'a tunnel that is there twice',
+    'a tunnel that is given twice',
     '[tunnels.a]\n[tunnels.a]\n',
-    [2, 2],
-    'not valid TOML: trying to redefine an already defined table or value: [tunnels.a]',
+    [2, 10],
+    'not valid TOML: defining a key multiple times is invalid: [tunnels.a]',
     null,
   ],
-  ['a list without its end', 'a = [1,\n', [2, 1], 'not valid TOML: invalid value', null],
+  ['a list without an end', 'a = [1,\n', [2, 1], 'not valid TOML: unspecified values are invalid', null],
 ];
 
 const JSON_TEXTS: readonly Case[] = [
@@ -95,14 +95,14 @@ const JSON_TEXTS: readonly Case[] = [
     'write text in double quotes',
   ],
   [
-    'a string without its end',
+    'a string without an end',
     '{"device": "tun0\n}',
     [1, 12],
-    'not valid JSON: a string without its end: {"device": "tun0',
+    'not valid JSON: a string without an end: {"device": "tun0',
     'close it with a double quote on the same line',
   ],
   [
-    'an escape that there is not',
+    'an invalid escape',
     String.raw`{"device": "tun\0"}`,
     [1, 16],
     String.raw`not valid JSON: an escape that JSON does not have: {"device": "tun\0"}`,
@@ -110,10 +110,10 @@ const JSON_TEXTS: readonly Case[] = [
   ],
   ['more after the end', '{}\n{}', [2, 1], "not valid JSON: '{' after the end of the object: {}", null],
   [
-    'a key that is there twice',
+    'a key that is given twice',
     '{"tunnels": {\n  "a": {},\n  "a": {}}}',
     [3, 3],
-    'the key "a" is there twice, first in line 2: "a": {}}}',
+    'the key "a" is given twice, first in line 2: "a": {}}}',
     'leave one of them out',
   ],
   [
@@ -130,7 +130,7 @@ for (const [format, cases] of [
   ['json', JSON_TEXTS],
 ] satisfies (readonly [ConfigFormat, readonly Case[]])[]) {
   for (const [what, text, [line, column], message, hint] of cases) {
-    test(`${format}: ${what} is told with line, column and what stands there`, (t) => {
+    test(`${format}: ${what} is reported with line, column and excerpt`, (t) => {
       t.deepEqual(refusalOf(text, format).problems, [{ file: null, line, column, path: '', message, hint }]);
     });
   }

@@ -58,7 +58,7 @@ for (const [what, args, line] of [
   [
     'a name that no device can have',
     ['a/b'],
-    /^ttun: \[device\]: "a\/b" is not a name that an interface can have; .*\(see ttun doctor --help\)\n$/,
+    /^ttun: \[device\]: "a\/b" is not a valid interface name; .*\(see ttun doctor --help\)\n$/,
   ],
   ['two devices', ['tun0', 'tun1'], /^ttun: unexpected argument 'tun1'; /],
   [
@@ -78,7 +78,7 @@ for (const [what, args, line] of [
 test('a missing file is reported', async (t) => {
   const { status, stdout, stderr } = await runToEnd([process.execPath, BIN, 'doctor', '-c', '/nowhere.toml']);
   t.deepEqual([status, stdout], [1, '']);
-  t.regex(stderr, /^ttun: \/nowhere\.toml: there is no such file/);
+  t.regex(stderr, /^ttun: \/nowhere\.toml: no such file/);
 });
 
 test('its help names the file and the exit codes', async (t) => {

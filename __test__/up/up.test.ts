@@ -208,7 +208,7 @@ test.serial('a likely mistake is reported as a warning', async (t) => {
   await using up = folder.up(sites.a);
   t.is(
     await up.waitForLine('every user'),
-    `ttun: ${folder.config}: warning: every user can write the file, and decide what ttun does`,
+    `ttun: ${folder.config}: warning: every user can write the file, and so decide what ttun does`,
   );
   await up.waitForLine('office: attached to');
 });

@@ -1,6 +1,6 @@
-import { formatProblem, loadConfig, TtunConfigError } from '../config/index.ts';
-import type { ConfigProblem } from '../config/index.ts';
-import { findConfigFile } from '../config/load.ts';
+import { findConfigFile, loadResolved } from '../config/load.ts';
+import { formatProblem, TtunConfigError } from '../config/parse.ts';
+import type { ConfigProblem } from '../config/parse.ts';
 import { styleFor } from '../terminal.ts';
 import { parseArguments } from './args.ts';
 import type { CommandSpec } from './args.ts';
@@ -57,8 +57,8 @@ async function check(named: string | undefined): Promise<Findings> {
   let file: string | null = null;
   try {
     file = findConfigFile(named);
-    const { tunnels, warnings } = await loadConfig(file);
-    return { file, tunnels: [...tunnels.keys()], problems: [], warnings };
+    const { resolved, warnings } = await loadResolved(file);
+    return { file, tunnels: [...resolved.tunnels.keys()], problems: [], warnings };
   } catch (error) {
     if (!(error instanceof TtunConfigError)) throw error;
     return { file, tunnels: null, problems: error.problems, warnings: [] };

@@ -1,4 +1,5 @@
-import { InvalidValue, parseDeviceName } from '../address.ts';
+import { InvalidValue } from '../address.ts';
+import { parseDeviceName } from '../network.ts';
 import { isUnicode, styleFor } from '../terminal.ts';
 import { parseArguments, UsageError } from './args.ts';
 import type { CommandSpec } from './args.ts';

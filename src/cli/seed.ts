@@ -4,14 +4,14 @@ import {
   checkEnds,
   formatEndpoint,
   InvalidValue,
-  parseDeviceName,
   parseIpAddress,
   parseLocal,
   parsePort,
   parseRemote,
 } from '../address.ts';
-import { OFFLOAD_DEFAULTS, TUNNEL_DEFAULTS } from '../options.ts';
-import type { ResolvedOptions } from '../options.ts';
+import type { ResolvedOptions } from '../config/schema.ts';
+import { parseDeviceName } from '../network.ts';
+import { TUNNEL_DEFAULTS } from '../options.ts';
 import { extraArgument, missingArguments, parseOptions, UsageError } from './args.ts';
 import type { CommandSpec, Values } from './args.ts';
 
@@ -232,15 +232,5 @@ export function resolveSeedArguments(given: SeedArguments): ResolvedOptions {
   if (device === undefined || local === undefined || remote === undefined || problems.length > 0) {
     throw new UsageError(problems.join('; '));
   }
-  return {
-    device,
-    local,
-    remote,
-    allowedSources: null,
-    ...TUNNEL_DEFAULTS,
-    bindDevice: null,
-    fwmark: null,
-    interface: null,
-    offload: OFFLOAD_DEFAULTS,
-  };
+  return { device, local, remote, ...TUNNEL_DEFAULTS };
 }

@@ -1,7 +1,7 @@
 /** `ttun up`: runs the tunnels of a configuration file until a signal ends it. */
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import { findConfigFile, loadConfig } from '../config/load.ts';
+import { findConfigFile, loadResolved } from '../config/load.ts';
 import { formatProblem } from '../config/parse.ts';
 import { loadBinding } from '../native.ts';
 import { Service } from '../service/service.ts';
@@ -123,9 +123,9 @@ function printBoth(): (event: ServiceEvent) => void {
 
 /** Reports warnings on each load, as they are about the current content. */
 async function load(path: string): Promise<Plan> {
-  const { http, tunnels, warnings } = await loadConfig(path);
+  const { value, resolved, warnings } = await loadResolved(path);
   for (const warning of warnings) say(formatProblem(warning, 'warning'));
-  return { listen: http?.listen ?? null, tunnels };
+  return { listen: value.http?.listen ?? null, tunnels: resolved.tunnels };
 }
 
 function unknownTunnel(name: string, { tunnels }: Plan): UsageError {

@@ -1,22 +1,21 @@
-/** What a file says, and where it says it. */
+/** What the text of a configuration says, and at which place. */
 
+/** A text that was parsed. */
 export interface Document {
   readonly value: unknown;
-  /** The place of a key, or of the closest one above it that stands in the file; `null` where none does. */
-  locate(path: KeyPath): Place | null;
+  readonly places: Places;
 }
 
-/** The keys that lead to a value, from the top of a file; a number is the place in a list. */
+/** The keys that lead to a value, from the top of a file; a number is a list index. */
 export type KeyPath = readonly (string | number)[];
 
+/** Both count from 1; columns count UTF-16 units, as editors do. */
 export interface Place {
-  /** From 1. */
   readonly line: number;
-  /** From 1; `null` where only the line is known. */
-  readonly column: number | null;
+  readonly column: number;
 }
 
-/** The places of keys; of a key that comes more than once, the first one. */
+/** The places of keys; of a key that is given more than once, the first one. */
 export class Places {
   readonly #places = new Map<string, Place>();
 
@@ -29,16 +28,17 @@ export class Places {
     return this.#places.get(JSON.stringify(path));
   }
 
-  closest(path: KeyPath): Place | null {
+  /** The place of a key, or of the closest one above it that the file has. */
+  closest(path: KeyPath): Place | undefined {
     for (let length = path.length; length > 0; length--) {
       const place = this.get(path.slice(0, length));
       if (place !== undefined) return place;
     }
-    return null;
+    return undefined;
   }
 }
 
-/** `tunnels.office.allowedSources[0]`, with quotes round a key that TOML would want them round. */
+/** `tunnels.office.allowedSources[0]`, with quotes around a key that needs them in TOML. */
 export function formatPath(path: KeyPath): string {
   return path.map(formatStep).join('').replace(/^\./, '');
 }
@@ -48,17 +48,17 @@ function formatStep(step: string | number): string {
   return /^[\w$-]+$/.test(step) ? `.${step}` : `.${JSON.stringify(step)}`;
 }
 
-/** The text is not of its format, so that nothing in it can be looked at. */
+/** The text is not valid in its language. */
 export class ConfigSyntaxError extends Error {
-  /** Both count from 1; the column counts UTF-16 units, as editors do. */
-  readonly line: number;
-  readonly column: number;
+  readonly place: Place;
   readonly hint: string | null;
 
-  constructor(problem: string, place: { line: number; column: number }, hint: string | null = null) {
+  constructor(problem: string, place: Place, hint: string | null = null) {
     super(problem);
-    this.line = place.line;
-    this.column = place.column;
+    this.place = place;
     this.hint = hint;
   }
 }
+
+/** Of lists and tables within each other: more than any configuration needs. */
+export const MAXIMUM_DEPTH = 32;

@@ -1,16 +1,15 @@
-/** JSON (RFC 8259) with the places of its keys, and with errors that say what is wrong. */
-import { ConfigSyntaxError, Places } from './document.ts';
-import type { Document, KeyPath } from './document.ts';
+/**
+ * JSON (RFC 8259) with the places of its keys. By hand, because the parsers in the registry that keep places either accept
+ * more than JSON, or report a mistake by a token's name where a hint is needed.
+ */
+import { ConfigSyntaxError, MAXIMUM_DEPTH, Places } from './document.ts';
+import type { Document, KeyPath, Place } from './document.ts';
 
-/** @throws ConfigSyntaxError also for a key that is there twice, of which `JSON.parse` would drop one */
+/** @throws ConfigSyntaxError also for a key that is given twice, of which `JSON.parse` would drop one */
 export function parseJson(text: string): Document {
   const places = new Places();
-  const value = new Parser(text, places).parse();
-  return { value, locate: (path) => places.closest(path) };
+  return { value: new Parser(text, places).parse(), places };
 }
-
-/** Of lists and objects within each other. No configuration needs as many. */
-const DEEPEST = 32;
 
 class Parser {
   readonly #text: string;
@@ -33,7 +32,8 @@ class Parser {
 
   #value(path: KeyPath): unknown {
     this.#skipSpace();
-    if (path.length > DEEPEST) throw this.#error(`objects and lists in more than ${DEEPEST} levels`);
+    if (path.length > MAXIMUM_DEPTH)
+      throw this.#error(`objects and lists in more than ${MAXIMUM_DEPTH} levels`);
     const next = this.#text[this.#at];
     if (next === '{') return this.#object(path);
     if (next === '[') return this.#list(path);
@@ -59,7 +59,7 @@ class Parser {
       const earlier = this.#places.get(inner);
       if (earlier !== undefined) {
         throw new ConfigSyntaxError(
-          `the key ${JSON.stringify(key)} is there twice, first in line ${earlier.line}`,
+          `the key ${JSON.stringify(key)} is given twice, first in line ${earlier.line}`,
           place,
           'leave one of them out',
         );
@@ -107,10 +107,10 @@ class Parser {
     const stop = this.#text[this.#at];
     if (stop === '\\') throw this.#error('an escape that JSON does not have', 'write a backslash as \\\\');
     if (stop !== undefined && stop !== '\n' && stop !== '\r') {
-      throw this.#error('a control character within a string', 'write it as an escape such as \\t');
+      throw this.#error('a control character in a string', 'write it as an escape such as \\t');
     }
     this.#at -= begun.length;
-    throw this.#error('a string without its end', 'close it with a double quote on the same line');
+    throw this.#error('a string without an end', 'close it with a double quote on the same line');
   }
 
   #unexpectedValue(word: string | undefined): ConfigSyntaxError {
@@ -126,7 +126,7 @@ class Parser {
     const [space = ''] = this.#match(/[ \t\n\r]*/y) ?? [];
     const lastBreak = space.lastIndexOf('\n');
     if (lastBreak >= 0) {
-      // Nothing but space goes over a line.
+      // Only space extends over several lines.
       this.#line += space.split('\n').length - 1;
       this.#lineStart = start + lastBreak + 1;
     }
@@ -142,7 +142,7 @@ class Parser {
     return match;
   }
 
-  /** What stands here, for an error. */
+  /** The text here, for an error. */
   #found(): string {
     const [word] = /^[-+\w.]+|^./su.exec(this.#text.slice(this.#at, this.#at + 20)) ?? [];
     return word === undefined ? 'the end of the file' : `'${word}'`;
@@ -152,7 +152,7 @@ class Parser {
     return new ConfigSyntaxError(`not valid JSON: ${problem}`, this.#place(), hint);
   }
 
-  #place(): { line: number; column: number } {
+  #place(): Place {
     return { line: this.#line, column: this.#at - this.#lineStart + 1 };
   }
 }

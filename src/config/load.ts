@@ -1,35 +1,47 @@
-/** Reads configuration files. */
+/** Configuration files: which one to read, its text, and who else can write it. */
 import { constants, existsSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { open, realpath, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
-import { parseConfig, TtunConfigError } from './parse.ts';
-import type { Config, ConfigFormat, ConfigProblem } from './parse.ts';
+import { parseConfig, parseResolved, TtunConfigError } from './parse.ts';
+import type { Config, ConfigFormat, ConfigProblem, ParseSettings, ResolvedConfig } from './parse.ts';
 
 /**
- * Reads and checks a configuration file, in the format that its name says: `.toml` or `.json`.
+ * Reads and checks a configuration file, in the format given by its extension: `.toml` or `.json`.
  *
- * Rejects with a `TtunConfigError` that has all that is wrong.
+ * Rejects with a `TtunConfigError` that has every problem.
  */
 export async function loadConfig(path: string): Promise<Config> {
+  return loadBy(parseConfig, path);
+}
+
+/** As `loadConfig`, with the options resolved. */
+export async function loadResolved(path: string): Promise<ResolvedConfig> {
+  return loadBy(parseResolved, path);
+}
+
+async function loadBy<Result extends { readonly warnings: readonly ConfigProblem[] }>(
+  parse: (text: string, settings: ParseSettings) => Result,
+  path: string,
+): Promise<Result> {
   const format = formatOf(path);
   const text = await readText(path);
   if (text.trim() === '') {
     throw fault(path, 'the file is empty', 'add tunnels.NAME with device, local and remote');
   }
-  const config = parseConfig(text, { format, path });
+  const config = parse(text, { format, path });
   return { ...config, warnings: [...(await findWriters(path)), ...config.warnings] };
 }
 
-/** Far more than thousands of tunnels need, bytes. */
+/** In bytes: more than thousands of tunnels need. */
 const LARGEST_FILE = 2 ** 20;
 
 function formatOf(path: string): ConfigFormat {
   const extension = extname(path).toLowerCase();
   if (extension === '.toml') return 'toml';
   if (extension === '.json') return 'json';
-  throw fault(path, 'the name does not say which format it has', 'name it with .toml or .json at the end');
+  throw fault(path, 'unknown format', 'give the file a name that ends in .toml or .json');
 }
 
 async function readText(path: string): Promise<string> {
@@ -39,7 +51,7 @@ async function readText(path: string): Promise<string> {
   } catch {
     const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
     const name = isUtf16 ? 'UTF-16' : 'ISO-8859-1';
-    const encoding = isUtf16 ? 'it is UTF-16' : 'it has bytes that are no UTF-8';
+    const encoding = isUtf16 ? 'is UTF-16, not UTF-8' : 'not valid UTF-8';
     throw fault(path, encoding, `write it in UTF-8: iconv -f ${name} -t UTF-8 ${path}`);
   }
 }
@@ -47,15 +59,15 @@ async function readText(path: string): Promise<string> {
 async function readBytes(path: string): Promise<Buffer> {
   let file: FileHandle | undefined;
   try {
-    // What is no file is not to be waited for.
+    // So that opening a FIFO does not block.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = await file.stat();
-    if (stats.isDirectory()) throw fault(path, 'it is a directory', 'name a file in it');
-    if (!stats.isFile()) throw fault(path, 'it is not a regular file', 'name a file');
+    if (stats.isDirectory()) throw fault(path, 'is a directory', 'name a file in it');
+    if (!stats.isFile()) throw fault(path, 'not a regular file', 'name a file');
     if (stats.size > LARGEST_FILE) {
       throw fault(
         path,
-        'it is larger than 1 MiB, which no configuration is',
+        'larger than 1 MiB, the limit for configuration files',
         'check whether it is the right file',
       );
     }
@@ -70,58 +82,56 @@ async function readBytes(path: string): Promise<Buffer> {
 
 function unreadable(path: string, error: unknown): TtunConfigError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return fault(path, 'there is no such file', 'check the path, or write the file');
-  if (code === 'EACCES') return fault(path, 'you may not read it', `see who may: ls -l ${path}`);
+  if (code === 'ENOENT') return fault(path, 'no such file', 'check the path, or create the file');
+  if (code === 'EACCES') return fault(path, 'permission denied', `see who may read it: ls -l ${path}`);
   if (code === 'ENOTDIR') return fault(path, 'part of its path is not a directory', 'check the path');
-  return fault(path, `it cannot be read: ${error instanceof Error ? error.message : String(error)}`, null);
+  return fault(path, `cannot be read: ${error instanceof Error ? error.message : String(error)}`, null);
 }
 
-function fault(file: string, message: string, hint: string | null): TtunConfigError {
+function fault(file: string | null, message: string, hint: string | null): TtunConfigError {
   return new TtunConfigError([{ file, line: null, column: null, path: '', message, hint }]);
 }
 
-// Which file is meant where none is named.
+// The file to read if none is named.
 
 const NAMES = ['ttun.toml', 'ttun.json'] as const;
 
 /**
  * The file that was named, or the one in the working directory.
  *
- * @param named as typed: `-c FILE`
- * @throws TtunConfigError where there is none, or it is not clear which
+ * @throws TtunConfigError if there is none, or more than one
  */
 export function findConfigFile(named: string | undefined): string {
   if (named !== undefined) return named;
   const [first, second] = NAMES.filter((name) => existsSync(name));
   if (first === undefined) {
-    throw faultFind(`there is no ${NAMES.join(' or ')} in ${process.cwd()}`, 'name the file, or write one');
+    throw fault(
+      null,
+      `there is no ${NAMES.join(' or ')} in ${process.cwd()}`,
+      'name the file, or create one',
+    );
   }
-  if (second !== undefined)
-    throw faultFind(`${first} and ${second} are both here`, 'name the one that is meant');
-  return first;
+  if (second === undefined) return first;
+  throw fault(null, `${first} and ${second} both exist`, 'name the one to use');
 }
 
-function faultFind(message: string, hint: string): TtunConfigError {
-  return new TtunConfigError([{ file: null, line: null, column: null, path: '', message, hint }]);
-}
+// Who else can change a configuration, and with it the network of whoever uses it.
 
-// Who else could change a configuration, which decides what is done to the network with the rights of whoever uses it.
-
-/** Warnings about a file, or the directory it is in, that others can write. */
-export async function findWriters(path: string): Promise<ConfigProblem[]> {
+/** Warnings about a file, or its directory, that others can write. */
+async function findWriters(path: string): Promise<ConfigProblem[]> {
   const real = await realpath(path);
   const folder = dirname(real);
   const [fileRights, folderRights] = [openTo(await stat(real)), openTo(await stat(folder))];
   const warnings = [];
   if (fileRights !== null) {
     warnings.push({
-      message: `${fileRights.whom} can write the file, and decide what ttun does`,
+      message: `${fileRights.whom} can write the file, and so decide what ttun does`,
       hint: `chmod ${fileRights.mode} ${real}`,
     });
   }
   if (folderRights !== null && !folderRights.isSticky) {
     warnings.push({
-      message: `${folderRights.whom} can write the directory ${folder}, and put another file in this one's place`,
+      message: `${folderRights.whom} can write the directory ${folder}, and so replace the file`,
       hint: `chmod ${folderRights.mode} ${folder}`,
     });
   }
@@ -130,13 +140,13 @@ export async function findWriters(path: string): Promise<ConfigProblem[]> {
 
 interface Rights {
   readonly whom: string;
-  /** What takes their right to write away. */
+  /** Argument of chmod that takes write permission away from them. */
   readonly mode: string;
-  /** In such a directory nobody replaces the files of others (`S_ISVTX` in inode(7)). */
+  /** Whether it is a directory in which users cannot replace each other's files (`S_ISVTX` in inode(7)). */
   readonly isSticky: boolean;
 }
 
-/** To whom else than its owner; `null` for nobody. */
+/** Who besides the owner can write it; `null` if no one can. */
 function openTo({ mode, gid }: Stats): Rights | null {
   const isSticky = (mode & STICKY) !== 0;
   const isGroups = (mode & GROUP_WRITES) !== 0 && !ownGroups().includes(gid);
@@ -144,7 +154,7 @@ function openTo({ mode, gid }: Stats): Rights | null {
   return isGroups ? { whom: `the group ${gid}`, mode: 'g-w', isSticky } : null;
 }
 
-/** Root's, this process's, and that of the person behind `sudo`: often a group of one. */
+/** Root's, this process's, and that of the user who typed `sudo`, which often has one member. */
 function ownGroups(): number[] {
   return [0, process.getegid?.() ?? 0, Number(process.env['SUDO_GID'] ?? 0)];
 }

@@ -1,84 +1,91 @@
-/** Configuration files: what they say, checked, and all that is wrong with them at once. */
-import * as v from 'valibot';
-import type { ZoneLookup } from '../address.ts';
+/** Configurations: checked text, with every problem at once. */
 import { TtunError } from '../errors.ts';
-import { FILE_DEFAULTS } from '../options.ts';
-import type { TunnelOptions } from '../options.ts';
-import { findConflicts, findDoubts } from './check.ts';
-import type { NamedTunnel, Reference } from './check.ts';
+import { findConflicts, findWarnings } from './conflicts.ts';
+import type { Reference } from './conflicts.ts';
 import { ConfigSyntaxError, formatPath } from './document.ts';
 import type { Document } from './document.ts';
 import { parseJson } from './json.ts';
-import { isTable } from './schema-tools.ts';
-import { fileSchema, tunnelSchema } from './schema.ts';
-import type { ConfigFile } from './schema.ts';
+import type { TunnelOptions } from '../options.ts';
+import { asLine, resolveFile } from './resolve.ts';
+import type { Finding } from './resolve.ts';
+import type { ResolvedFile } from './schema.ts';
 import { parseToml } from './toml.ts';
-import { asLine, excerptAt, validate } from './validate.ts';
-import type { Finding } from './validate.ts';
 
-/** A configuration that is right. */
+/** A valid configuration. */
 export interface Config {
-  /** The file it was read from. */
+  /** The file it was read from; `null` for a text. */
   readonly path: string | null;
-  /** Where metrics and the page are to be served; `null` for nowhere. */
+  /** Where to serve metrics and the page; `null` for nowhere. */
   readonly http: {
     /** Address and port. */
     readonly listen: string;
   } | null;
-  /** The options of the tunnels by their names, as they are written, in the order of the file. */
+  /** The options of the tunnels by name, as written, in the order of the file. */
   readonly tunnels: ReadonlyMap<string, TunnelOptions>;
-  /** What works, but is hardly meant so. */
+  /** What works, but is probably a mistake. */
   readonly warnings: readonly ConfigProblem[];
 }
 
-/** The languages of configurations, which say the same. */
+/** The languages of configurations; both have the same content. */
 export type ConfigFormat = 'toml' | 'json';
 
-/** What is known of a text besides its content. */
+/** What the text of a configuration is. */
 export interface ParseSettings {
   /** Its language. */
   readonly format: ConfigFormat;
-  /** The file from which the text comes, for errors. */
+  /** The file that the text comes from, for errors. */
   readonly path?: string | undefined;
 }
 
 /**
- * Checks the text of a configuration. Nothing but the text counts: not which interfaces, addresses or users there are.
+ * Checks the text of a configuration, and nothing else: the interfaces, addresses and users that it names need not exist.
  *
- * @param text what the file holds
- * @param settings what is known of it besides
- * @throws TtunConfigError with all that is wrong
+ * @param text the content of the file
+ * @param settings its language, and where it comes from
+ * @throws TtunConfigError with every problem
  */
-export function parseConfig(text: string, { format, path }: ParseSettings): Config {
-  const file = path ?? null;
-  const document = parseDocument(text, format, file);
+export function parseConfig(text: string, settings: ParseSettings): Config {
+  const { path, value, warnings } = parseResolved(text, settings);
+  // Without the parsers' objects, which have no prototype.
+  const { http = null, tunnels } = structuredClone(value);
+  return { path, http, tunnels: new Map(Object.entries(tunnels)), warnings };
+}
+
+/** A configuration as this package itself uses it. */
+export interface ResolvedConfig {
+  readonly path: string | null;
+  /** As written. */
+  readonly value: WrittenFile;
+  /** As checked, with the defaults filled in. */
+  readonly resolved: ResolvedFile;
+  readonly warnings: readonly ConfigProblem[];
+}
+
+interface WrittenFile {
+  readonly http?: { readonly listen: string };
+  readonly tunnels: Readonly<Record<string, TunnelOptions>>;
+}
+
+/** As `parseConfig`. */
+export function parseResolved(text: string, { format, path: named }: ParseSettings): ResolvedConfig {
+  const path = named ?? null;
+  const document = parseDocument(text, format, path);
   const toProblems = (findings: readonly Finding[]): ConfigProblem[] =>
-    findings.map((finding) => toProblem(finding, document, file));
+    findings
+      .map((finding) => toProblem(finding, document, path))
+      .sort((one, other) => (one.line ?? 0) - (other.line ?? 0));
   const refer: Reference = (other) => {
-    const line = document.locate(other)?.line;
     const tunnel = asLine(formatPath(other.slice(0, 2)));
-    return line === undefined ? tunnel : `${tunnel} (line ${line})`;
+    const place = document.places.closest(other);
+    return place === undefined ? tunnel : `${tunnel} (line ${place.line})`;
   };
 
-  const zones = zonesByName();
-  const { findings = [] } = validate(
-    fileSchema(zones),
-    document.value,
-    format === 'toml' ? 'table' : 'object',
-  );
-  const tunnels = rightParts(document.value, zones);
-  const problems = toProblems([...findings, ...findConflicts(tunnels, refer)]);
-  if (problems.length > 0) throw new TtunConfigError(inOrder(problems));
-
-  // Without what the parsers' objects have of their own.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it was just found to be right
-  const value = structuredClone(document.value) as ConfigFile;
-  return {
-    path: file,
-    http: value.http ?? null,
-    tunnels: new Map(Object.entries(value.tunnels)),
-    warnings: inOrder(toProblems(findDoubts(tunnels, refer))),
-  };
+  const { file, findings, tunnels } = resolveFile(document.value, format === 'toml' ? 'table' : 'object');
+  const problems = [...findings, ...findConflicts(tunnels, refer)];
+  if (file === null || problems.length > 0) throw new TtunConfigError(toProblems(problems));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema has just accepted it
+  const value = document.value as WrittenFile;
+  return { path, value, resolved: file, warnings: toProblems(findWarnings(tunnels, refer)) };
 }
 
 function parseDocument(text: string, format: ConfigFormat, file: string | null): Document {
@@ -87,28 +94,29 @@ function parseDocument(text: string, format: ConfigFormat, file: string | null):
     return format === 'toml' ? parseToml(withoutMark) : parseJson(withoutMark);
   } catch (error) {
     if (!(error instanceof ConfigSyntaxError)) throw error;
-    const { line, column, message, hint } = error;
-    const excerpt = excerptAt(withoutMark.split(/\r?\n/)[line - 1] ?? '', column);
+    const { place, message, hint } = error;
+    const excerpt = excerptAt(withoutMark.split(/\r?\n/)[place.line - 1] ?? '', place.column);
     const shown = excerpt === '' ? message : `${message}: ${excerpt}`;
-    throw new TtunConfigError([{ file, line, column, path: '', message: asLine(shown), hint }]);
+    throw new TtunConfigError([{ file, ...place, path: '', message: asLine(shown), hint }]);
   }
 }
 
-/** What is right of each tunnel: conflicts are told even where something else is wrong. */
-function rightParts(value: unknown, zones: ZoneLookup): NamedTunnel[] {
-  const tunnels = isTable(value) ? value['tunnels'] : undefined;
-  if (!isTable(tunnels)) return [];
-  const schema = tunnelSchema({ zones, ...FILE_DEFAULTS });
-  return Object.entries(tunnels).map(([name, written]) => {
-    const { output, issues = [] } = v.safeParse(schema, written);
-    const wrong = new Set(issues.map(({ path }) => path?.[0]?.key));
-    const parts = isTable(output) && !wrong.has(undefined) ? Object.entries(output) : [];
-    return { name, options: Object.fromEntries(parts.filter(([key]) => !wrong.has(key))) };
-  });
+/** The line with the mistake; of a long one, the part around it. */
+function excerptAt(line: string, column: number): string {
+  if (line.length <= LONGEST_EXCERPT) return line.trim();
+  const start = Math.max(0, column - LONGEST_EXCERPT / 2);
+  const part = line.slice(start, start + LONGEST_EXCERPT).trim();
+  return `${start > 0 ? '…' : ''}${part}${start + LONGEST_EXCERPT < line.length ? '…' : ''}`;
 }
 
-function toProblem({ path, message, hint }: Finding, document: Document, file: string | null): ConfigProblem {
-  const { line, column } = document.locate(path) ?? { line: null, column: null };
+const LONGEST_EXCERPT = 60;
+
+function toProblem(
+  { path, message, hint }: Finding,
+  { places }: Document,
+  file: string | null,
+): ConfigProblem {
+  const { line, column } = places.closest(path) ?? { line: null, column: null };
   return {
     file,
     line,
@@ -119,43 +127,30 @@ function toProblem({ path, message, hint }: Finding, document: Document, file: s
   };
 }
 
-function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
-  return problems.toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0));
-}
+// Problems, for people and for programs.
 
-/** Different numbers for different names: which interfaces there are does not matter yet. */
-function zonesByName(): ZoneLookup {
-  const names: string[] = [];
-  return (zone) => {
-    if (!names.includes(zone)) names.push(zone);
-    return names.indexOf(zone) + 1;
-  };
-}
-
-// What is wrong with a configuration, for people and for programs.
-
-/** One thing that is wrong, or that deserves a second look. */
+/** One problem, or one warning. */
 export interface ConfigProblem {
-  /** The file as it was named; `null` where the text did not come from one. */
+  /** The file as it was named; `null` for a text. */
   readonly file: string | null;
-  /** From 1; `null` where it concerns the whole file, or the line is not known. */
+  /** From 1; `null` if the problem concerns the whole file. */
   readonly line: number | null;
-  /** From 1, in UTF-16 units; `null` where only the line is known. */
+  /** From 1, in UTF-16 units; `null` if the problem concerns the whole file. */
   readonly column: number | null;
-  /** The key it concerns, as `tunnels.office.remote`; empty where it is none. */
+  /** The key it concerns, such as `tunnels.office.remote`; empty if it concerns none. */
   readonly path: string;
   /** What is wrong. */
   readonly message: string;
-  /** What would be right. */
+  /** How to fix it. */
   readonly hint: string | null;
 }
 
 /**
- * A configuration that cannot be used: `ERR_TTUN_INVALID_CONFIG`. `problems` has everything that is wrong with it, in the order
- * of the file; `message` says the same in lines.
+ * An invalid configuration: `ERR_TTUN_INVALID_CONFIG`. `problems` lists everything that is wrong with it, in the order of the
+ * file; `message` has the same as text.
  */
 export class TtunConfigError extends TtunError {
-  /** All that is wrong, in the order of the file. */
+  /** Everything that is wrong, in the order of the file. */
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
@@ -168,10 +163,9 @@ export class TtunConfigError extends TtunError {
 }
 
 /**
- * `ttun.toml:4:10: tunnels.office.remote: what is wrong`, which editors and CI understand, and in a further line what would
- * be right.
+ * `ttun.toml:4:10: tunnels.office.remote: what is wrong`, which editors and CI understand, and the hint on a second line.
  *
- * @param kind stands before the key: `warning`
+ * @param kind goes before the key: `warning`
  */
 export function formatProblem({ file, line, column, path, message, hint }: ConfigProblem, kind = ''): string {
   const place = [file, line, column].filter((part) => part !== null).join(':');

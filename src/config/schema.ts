@@ -1,451 +1,392 @@
-/** The options of a tunnel: one table of a file, or what `createTunnel` is given. */
+/**
+ * The schema of a tunnel's options and of configuration files. It declares each option once: its name, description, type,
+ * default and check. The TypeScript interfaces (options.ts), the JSON Schema for editors, ttun.toml(5) and the tables of
+ * docs/configuration.md are generated from it: `npm run schema`.
+ */
 import * as v from 'valibot';
-import {
-  checkEnds,
-  InvalidValue,
-  parseDeviceName,
-  parseInterfaceName,
-  parseLocal,
-  parseRemote,
-} from '../address.ts';
-import type { ZoneLookup } from '../address.ts';
+import { checkEnds, InvalidValue, parseLocal, parseRemote } from '../address.ts';
+import type { LocalEndpoint, RemoteEndpoint } from '../address.ts';
 import { parseListen } from '../listen.ts';
-import { formatNetwork, parseInterfaceAddress, parseNetwork, parseRoute } from '../network.ts';
+import type { ListenAddress } from '../listen.ts';
+import {
+  formatNetwork,
+  IPV4_MINIMUM_MTU,
+  IPV6_MINIMUM_MTU,
+  MAXIMUM_MTU,
+  parseDeviceName,
+  parseInterfaceAddress,
+  parseInterfaceName,
+  parseNetwork,
+  parseRoute,
+} from '../network.ts';
 import type { IpNetwork } from '../network.ts';
-import { FILE_DEFAULTS, OFFLOAD_DEFAULTS, TUNNEL_DEFAULTS } from '../options.ts';
-import type {
-  InterfaceOptions,
-  OffloadOptions,
-  ResolvedInterface,
-  ResolvedOptions,
-  TunnelOptions,
-} from '../options.ts';
-import { agreeing, checkedBetween, flag, issueOf, parsedBy, text } from './schema-tools.ts';
-import type { About, SchemaOf } from './schema-tools.ts';
+import { checkedBetween, checkedBy, distinct, filled, flag, integer, text } from './schema-tools.ts';
+import type { About } from './schema-tools.ts';
 
-/** What depends on where the options stand. */
-export interface Setting {
-  /** Finds the interfaces of link-local addresses; absent: among those of this host. */
-  readonly zones?: ZoneLookup;
-  /** Whether a deleted device is waited for where nothing is said of it. */
+// What the schema produces: checked values, with the defaults filled in. `null` stands for an option that is absent.
+
+/** The options of a tunnel. Host names and zones are still names: they are looked up when a socket is opened. */
+export interface ResolvedOptions {
+  readonly device: string;
+  readonly local: LocalEndpoint;
+  readonly remote: RemoteEndpoint;
+  readonly allowedSources: readonly IpNetwork[] | null;
+  readonly clampMss: boolean;
+  readonly bindDevice: string | null;
+  readonly fwmark: number | null;
   readonly reattach: boolean;
+  readonly interface: ResolvedInterface | null;
+  readonly offload: ResolvedOffload;
 }
 
-export function tunnelSchema(setting: Setting): SchemaOf<TunnelOptions, ResolvedOptions> {
-  return agreeing<TunnelOptions>()(
-    v.pipe(
-      v.strictObject({ ...ends(setting.zones), ...rest(setting) }),
-      v.metadata({ description: 'A tunnel: a TUN device joined to a UDP socket.' }),
-      checkedBetween<Table, 'local' | 'remote'>(['remote', 'local'], ({ local, remote }) =>
-        checkEnds(local, remote),
-      ),
-      checkedBetween<Table, 'bindDevice' | 'device'>(['bindDevice', 'device'], (parts) => {
-        if (parts.bindDevice !== parts.device) return;
-        throw new InvalidValue(
-          `datagrams sent by ${parts.device} would come back into the tunnel`,
-          'name the interface that leads to the peer, as shown by: ip route get',
-        );
-      }),
-      v.transform(
-        ({ allowedSources = null, bindDevice = null, fwmark = null, ...others }): ResolvedOptions => ({
-          ...others,
-          allowedSources,
-          bindDevice,
-          fwmark,
-          interface: others.interface ?? null,
-        }),
-      ),
-    ),
-  );
+export interface ResolvedInterface {
+  readonly create: boolean;
+  readonly persist: boolean;
+  readonly owner: string | null;
+  readonly group: string | null;
+  readonly multiQueue: boolean;
+  readonly addresses: readonly IpNetwork[];
+  readonly routes: readonly IpNetwork[];
+  readonly mtu: number | 'auto' | null;
+  readonly up: boolean | null;
 }
 
-type Table = v.InferOutput<
-  v.StrictObjectSchema<ReturnType<typeof ends> & ReturnType<typeof rest>, undefined>
->;
-
-// The result's type spells out the schemas.
-function ends(zones: ZoneLookup | undefined) {
-  return {
-    device: text(
-      {
-        description:
-          'Name of a TUN device. One that exists is attached to as it is: its addresses, MTU and up/down state stay.',
-        examples: ['tun0'],
-        minLength: 1,
-        maxLength: 15,
-      },
-      parseDeviceName,
-    ),
-    local: text(
-      {
-        description:
-          'Address and port to which the UDP socket is bound. Numeric; an IPv6 address in brackets; a link-local one with its interface: [fe80::1%eth0]:8000. A port alone, as in :8000, leaves the address to the routing table.',
-        examples: ['192.0.2.1:8000', '[2001:db8::1]:8000', ':8000'],
-        pattern: ENDS_WITH_PORT,
-      },
-      (value) => parseLocal(value, zones),
-    ),
-    remote: text(
-      {
-        description:
-          'Address and port of the peer, of the same family as the local address. Datagrams from anybody else are not received. A name in place of the address is resolved, and again whenever the peer falls silent.',
-        examples: ['192.0.2.2:8000', 'gateway.example:8000'],
-        pattern: ENDS_WITH_PORT,
-      },
-      (value) => parseRemote(value, zones),
-    ),
-  };
+export interface ResolvedOffload {
+  readonly checksum: boolean;
+  readonly tso: boolean;
+  readonly uso: boolean;
+  readonly segment: boolean;
+  readonly receive: boolean;
+  readonly virtioHeader: boolean;
 }
 
-const ENDS_WITH_PORT = ':\\d{1,5}$';
-
-const LARGEST_MARK = 2 ** 32 - 1;
-
-function rest({ reattach }: Setting) {
-  return {
-    allowedSources: v.optional(
-      v.pipe(
-        v.array(
-          text({ examples: ['10.0.2.0/24'], pattern: '^[\\dA-Fa-f.:]+(/\\d{1,3})?$' }, (value) =>
-            formatNetwork(parseNetwork(value)),
-          ),
-        ),
-        v.metadata({
-          description:
-            'Networks from which inner packets of the peer may come; others are dropped and counted as source-not-allowed. An address alone stands for itself. Absent: all are accepted.',
-          examples: [['10.0.2.0/24']],
-          minItems: 1,
-        }),
-        parsedBy((allowed) => {
-          if (allowed.length > 0) return allowed;
-          throw new InvalidValue(
-            'an empty list would let no packet in',
-            'name a network, or leave the option out to accept all',
-          );
-        }),
-      ),
-    ),
-    clampMss: flag(
-      'Lower the MSS option of TCP connections being opened through the tunnel, in either direction, so that their full segments fit the route to the peer.',
-      TUNNEL_DEFAULTS.clampMss,
-    ),
-    bindDevice: v.optional(
-      text(
-        {
-          description:
-            "Interface by which alone the tunnel's datagrams leave and come, whatever the routing table says (SO_BINDTODEVICE).",
-          examples: ['eth0'],
-          minLength: 1,
-          maxLength: 15,
-        },
-        (name) => parseInterfaceName(name, 'give the name of an interface, as shown by: ip link'),
-      ),
-    ),
-    fwmark: v.optional(
-      v.pipe(
-        v.number(),
-        v.metadata({
-          description: "Mark of the tunnel's datagrams, for policy routing and firewalls (SO_MARK).",
-          examples: [119],
-          type: 'integer',
-          minimum: 1,
-          maximum: LARGEST_MARK,
-        }),
-        parsedBy((mark) => {
-          if (Number.isInteger(mark) && mark >= 1 && mark <= LARGEST_MARK) return mark;
-          throw new InvalidValue(`${mark} is not a mark`, `give a number from 1 to ${LARGEST_MARK}`);
-        }),
-      ),
-    ),
-    reattach: flag('Wait for a deleted device to come back rather than end.', reattach),
-    interface: v.optional(INTERFACE),
-    offload: v.optional(OFFLOAD, OFFLOAD_DEFAULTS),
-  };
+export interface ResolvedFile {
+  readonly http: { readonly listen: ListenAddress } | null;
+  /** By name, in the order of the file. */
+  readonly tunnels: ReadonlyMap<string, ResolvedOptions>;
 }
 
-// The values that stand in `interface`.
+// The device.
+
+const LARGEST_ID = 2 ** 32 - 2; // 2^32 - 1 means "unchanged" (setresuid(2)).
 
 /** A user or a group, by name or number. */
-export function account(
-  kind: 'user' | 'group',
-  about: About,
-): v.OptionalSchema<v.GenericSchema<string | number, string>, undefined> {
-  const numeric = { type: 'integer', minimum: 0, maximum: LARGEST_ID };
-  return v.optional(
-    v.pipe(
-      v.union([v.string(), v.pipe(v.number(), v.metadata(numeric))]),
-      v.metadata(about),
-      parsedBy((value) => parseAccount(kind, value)),
-    ),
+function account(kind: 'user' | 'group', about: About): v.GenericSchema<string | number, string> {
+  const hint = `give the name or number of a ${kind}, as shown by: getent ${kind === 'user' ? 'passwd' : 'group'}`;
+  const name = v.pipe(
+    v.string(),
+    checkedBy((value) => {
+      if (/^[^\s:/,]{1,255}$/.test(value)) return;
+      throw new InvalidValue(`${JSON.stringify(value)} is not a ${kind} name`, hint);
+    }),
   );
+  const id = integer({ minimum: 0, maximum: LARGEST_ID }, `a ${kind} ID`, hint);
+  return v.pipe(v.union([name, id]), v.metadata(about), v.transform(String));
 }
 
-function parseAccount(kind: 'user' | 'group', value: string | number): string {
-  const right = `give the name or number of a ${kind}, as shown by: getent ${kind === 'user' ? 'passwd' : 'group'}`;
-  if (typeof value === 'string') {
-    if (/^[^\s:/,]{1,255}$/.test(value)) return value;
-    throw new InvalidValue(`${JSON.stringify(value)} is not the name of a ${kind}`, right);
-  }
-  if (Number.isInteger(value) && value >= 0 && value <= LARGEST_ID) return String(value);
-  throw new InvalidValue(`${value} is not the number of a ${kind}`, right);
-}
-
-/** 2^32 - 1 stands for nobody at all (setresuid(2)). */
-const LARGEST_ID = 2 ** 32 - 2;
-
-/** A list in which no network stands twice. */
-export function networks(
-  about: About,
-  item: v.GenericSchema<string, IpNetwork>,
-): v.OptionalSchema<v.GenericSchema<string[], IpNetwork[]>, undefined> {
-  return v.optional(
-    v.pipe(
-      v.array(item),
-      v.metadata({ ...about, uniqueItems: true }),
-      v.rawCheck(({ dataset, addIssue }) => {
-        if (!dataset.typed) return;
-        const texts = dataset.value.map(formatNetwork);
-        for (const [index, network] of texts.entries()) {
-          if (texts.indexOf(network) === index) continue;
-          const twice = new InvalidValue(`'${network}' is there twice`, 'leave one of them out');
-          const { value: input } = dataset;
-          addIssue({
-            ...issueOf(twice),
-            path: [{ type: 'array', origin: 'value', input, key: index, value: input[index] }],
-          });
-        }
-      }),
-    ),
-  );
-}
-
-/** Least MTU with which an interface carries IPv4 (RFC 791, section 3.2) and IPv6 (RFC 8200, section 5), bytes. */
-const LEAST_MTU = { ipv4: 68, ipv6: 1280 } as const;
-
-/** What the kernel's driver takes at most (MAX_MTU in drivers/net/tun.c), bytes. */
-const LARGEST_MTU = 65_535;
-
-export const MTU: v.GenericSchema<number | 'auto', number | 'auto'> = v.pipe(
-  v.union([
-    v.pipe(v.number(), v.metadata({ type: 'integer', minimum: LEAST_MTU.ipv4, maximum: LARGEST_MTU })),
-    v.literal('auto'),
-  ]),
-  v.metadata({
-    description:
-      "MTU of the device in bytes, or 'auto': that of the route to the peer less the outer headers (28 bytes in IPv4, 48 in IPv6), and not under 1280 where the inside speaks IPv6. Absent: as it is.",
-    examples: ['auto', 1472],
-  }),
-  parsedBy((mtu) => {
-    if (mtu === 'auto') return mtu;
-    if (Number.isInteger(mtu) && mtu >= LEAST_MTU.ipv4 && mtu <= LARGEST_MTU) return mtu;
-    throw new InvalidValue(
-      `${mtu} is not an MTU`,
-      `give a number of bytes from ${LEAST_MTU.ipv4} to ${LARGEST_MTU}, or 'auto'`,
-    );
-  }),
-);
-
-/** @throws InvalidValue where IPv6 is to travel inside and could not */
-export function checkMtuFor(mtu: number, inside: readonly IpNetwork[]): void {
-  const ipv6 = inside.find(({ family }) => family === 6);
-  if (ipv6 === undefined || mtu >= LEAST_MTU.ipv6) return;
-  throw new InvalidValue(
-    `with an MTU of ${mtu} bytes the device cannot carry IPv6, as ${formatNetwork(ipv6)} asks for`,
-    `give at least ${LEAST_MTU.ipv6}, or 'auto'`,
-  );
-}
-
-// `interface`: what to set up of the device.
-
-const table = v.strictObject({
+const INTERFACE_OPTIONS = {
   create: flag(
-    'Make the device if it is not there; it vanishes when the tunnel ends, also by a crash.',
+    'Create the device if it does not exist; it disappears when the tunnel closes, even after a crash.',
     false,
   ),
-  persist: flag('Leave a device that was made, as it was set up, when the tunnel ends.', false),
-  owner: account('user', {
-    description: 'User, by name or number, who may attach to a device that is made. Absent: only root.',
-    examples: ['alice', 1000],
-  }),
-  group: account('group', {
-    description: 'Group, by name or number, whose members may attach to a device that is made.',
-    examples: ['netdev', 1000],
-  }),
-  multiQueue: flag('Make the device for several queues (IFF_MULTI_QUEUE).', false),
-  addresses: networks(
-    {
-      description: 'Addresses of the device, with their prefix lengths.',
-      examples: [['10.0.2.1/24', 'fd00:2::1/64']],
-    },
-    text({ examples: ['10.0.2.1/24'], pattern: '^[\\dA-Fa-f.:]+/\\d{1,3}$' }, parseInterfaceAddress),
+  persist: flag('Keep a created device, with its settings, when the tunnel closes.', false),
+  owner: v.optional(
+    account('user', {
+      description: 'User, by name or number, who may attach to a created device. Absent: only root.',
+      examples: ['alice', 1000],
+    }),
   ),
-  routes: networks(
-    { description: 'Networks to route into the tunnel.', examples: [['10.9.0.0/16']] },
-    text({ examples: ['10.9.0.0/16'], pattern: '^[\\dA-Fa-f.:]+(/\\d{1,3})?$' }, parseRoute),
+  group: v.optional(
+    account('group', {
+      description: 'Group, by name or number, whose members may attach to a created device.',
+      examples: ['netdev', 1000],
+    }),
   ),
-  mtu: v.optional(MTU),
+  multiQueue: flag('Create the device with several queues (`IFF_MULTI_QUEUE`).', false),
+  addresses: v.optional(
+    v.pipe(
+      v.array(
+        text({ examples: ['10.0.2.1/24'], pattern: '^[\\dA-Fa-f.:]+/\\d{1,3}$' }, parseInterfaceAddress),
+      ),
+      v.metadata({
+        description: 'Addresses of the device, with their prefix lengths.',
+        examples: [['10.0.2.1/24', 'fd00:2::1/64']],
+        uniqueItems: true,
+      }),
+      distinct(formatNetwork),
+    ),
+  ),
+  routes: v.optional(
+    v.pipe(
+      v.array(text({ examples: ['10.9.0.0/16'], pattern: '^[\\dA-Fa-f.:]+(/\\d{1,3})?$' }, parseRoute)),
+      v.metadata({
+        description: 'Networks to route into the tunnel.',
+        examples: [['10.9.0.0/16']],
+        uniqueItems: true,
+      }),
+      distinct(formatNetwork),
+    ),
+  ),
+  mtu: v.optional(
+    v.pipe(
+      v.union([
+        integer(
+          { minimum: IPV4_MINIMUM_MTU, maximum: MAXIMUM_MTU },
+          'an MTU',
+          `give a number of bytes from ${IPV4_MINIMUM_MTU} to ${MAXIMUM_MTU}, or 'auto'`,
+        ),
+        v.literal('auto'),
+      ]),
+      v.metadata({
+        description:
+          'MTU of the device in bytes, or `auto`: the MTU of the route to the peer less the outer headers (28 bytes for IPv4, 48 for IPv6), but at least 1280 if the tunnel carries IPv6. Absent: unchanged.',
+        examples: ['auto', 1472],
+      }),
+    ),
+  ),
   up: v.optional(
     v.pipe(
       v.boolean(),
       v.metadata({
-        description: 'Bring the device up or down. Absent: up when it is made, otherwise as it is.',
+        description:
+          'Bring the device up or down. Absent: a created device is brought up, any other is unchanged.',
       }),
     ),
   ),
-});
+};
 
-type TableInterface = v.InferOutput<typeof table>;
+type InterfaceTable = v.InferOutput<v.StrictObjectSchema<typeof INTERFACE_OPTIONS, undefined>>;
 
-export const INTERFACE: SchemaOf<InterfaceOptions, ResolvedInterface> = agreeing<InterfaceOptions>()(
-  v.pipe(
-    table,
-    v.metadata({
-      description:
-        'What to set up of the device; needs root (CAP_NET_ADMIN). Only what is named is changed, and it is put back when the tunnel ends. Absent: the device is used as it is.',
-    }),
-    onlyWithCreate('persist'),
-    onlyWithCreate('owner'),
-    onlyWithCreate('group'),
-    onlyWithCreate('multiQueue'),
-    checkedBetween<TableInterface, 'mtu' | 'addresses' | 'routes'>(
-      ['mtu', 'addresses', 'routes'],
-      (parts) => {
-        if (typeof parts.mtu !== 'number') return;
-        checkMtuFor(parts.mtu, [...(parts.addresses ?? []), ...(parts.routes ?? [])]);
-      },
-    ),
-    v.transform(
-      ({
-        owner = null,
-        group = null,
-        addresses = [],
-        routes = [],
-        mtu = null,
-        up = null,
-        ...flags
-      }): ResolvedInterface => ({
-        ...flags,
-        owner,
-        group,
-        addresses: addresses.map(formatNetwork),
-        routes: routes.map(formatNetwork),
-        mtu,
-        up,
-      }),
-    ),
-  ),
+const INTERFACE: v.GenericSchema<unknown, ResolvedInterface> = v.pipe(
+  v.strictObject(INTERFACE_OPTIONS),
+  v.metadata({
+    description:
+      'What to set up on the device; needs root (CAP_NET_ADMIN). Only what is named is changed, and it is undone when the tunnel closes. Absent: the device is used as it is.',
+  }),
+  onlyWithCreate('persist'),
+  onlyWithCreate('owner'),
+  onlyWithCreate('group'),
+  onlyWithCreate('multiQueue'),
+  checkedBetween<InterfaceTable, 'mtu' | 'addresses' | 'routes'>(['mtu', 'addresses', 'routes'], (parts) => {
+    const { mtu, addresses = [], routes = [] } = parts;
+    const ipv6 = [...addresses, ...routes].find(({ family }) => family === 6);
+    if (ipv6 === undefined || typeof mtu !== 'number' || mtu >= IPV6_MINIMUM_MTU) return;
+    throw new InvalidValue(
+      `with an MTU of ${mtu} bytes the device cannot carry IPv6, which ${formatNetwork(ipv6)} needs`,
+      `give at least ${IPV6_MINIMUM_MTU}, or 'auto'`,
+    );
+  }),
+  filled<InterfaceTable>(INTERFACE_OPTIONS),
+  v.transform(({ addresses, routes, ...others }) => ({
+    ...others,
+    addresses: addresses ?? [],
+    routes: routes ?? [],
+  })),
 );
 
-/** Also where the device happens to be there: whoever names an owner believes that it is made with one. */
-function onlyWithCreate(key: 'persist' | 'owner' | 'group' | 'multiQueue'): v.RawCheckAction<TableInterface> {
-  return checkedBetween<TableInterface, 'create' | typeof key>([key, 'create'], (parts) => {
+/** Even if the device happens to exist: to name an owner is to expect that ttun creates it. */
+function onlyWithCreate(key: 'persist' | 'owner' | 'group' | 'multiQueue'): v.RawCheckAction<InterfaceTable> {
+  return checkedBetween<InterfaceTable, 'create' | typeof key>([key, 'create'], (parts) => {
     if (parts.create || parts[key] === undefined || parts[key] === false) return;
-    throw new InvalidValue('is only for a device that ttun makes', 'add create = true');
+    throw new InvalidValue('is only for a device that ttun creates', 'add create = true');
   });
 }
 
-export const OFFLOAD: SchemaOf<OffloadOptions, Required<OffloadOptions>> = agreeing<OffloadOptions>()(
-  v.pipe(
-    v.strictObject({
-      checksum: flag(
-        'The device hands over packets whose checksum is not filled in yet (TUN_F_CSUM). Without it tso and uso are off too.',
-        OFFLOAD_DEFAULTS.checksum,
-      ),
-      tso: flag(
-        'The device hands over and takes TCP super-packets of up to 64 KiB (TUN_F_TSO4, TUN_F_TSO6).',
-        OFFLOAD_DEFAULTS.tso,
-      ),
-      uso: flag(
-        'The device hands over and takes runs of UDP datagrams as one (TUN_F_USO4, TUN_F_USO6; kernel 6.2 and later).',
-        OFFLOAD_DEFAULTS.uso,
-      ),
-      segment: flag('One send carries up to 64 datagrams (UDP_SEGMENT).', OFFLOAD_DEFAULTS.segment),
-      receive: flag('One receive brings many datagrams (UDP_GRO).', OFFLOAD_DEFAULTS.receive),
-      virtioHeader: flag(
-        'Packets of the device carry a virtio-net header (IFF_VNET_HDR). Without it checksum, tso and uso are off too.',
-        OFFLOAD_DEFAULTS.virtioHeader,
-      ),
-    }),
-    v.metadata({
-      description:
-        "What may be used at most of the kernel's offloads. What a kernel lacks is done without in any case; each can be switched off to find a fault.",
-    }),
+const OFFLOAD_OPTIONS = {
+  checksum: flag(
+    'The device delivers packets whose checksum is not filled in yet (`TUN_F_CSUM`). Without it, `tso` and `uso` are off too.',
+    true,
   ),
+  tso: flag(
+    'The device delivers and accepts TCP super-packets of up to 64 KiB (`TUN_F_TSO4`, `TUN_F_TSO6`).',
+    true,
+  ),
+  uso: flag(
+    'The device delivers and accepts runs of UDP datagrams as one super-packet (`TUN_F_USO4`, `TUN_F_USO6`; kernel 6.2 and later).',
+    true,
+  ),
+  segment: flag('One system call sends up to 64 datagrams (`UDP_SEGMENT`).', true),
+  receive: flag('One system call receives many datagrams (`UDP_GRO`).', true),
+  virtioHeader: flag(
+    'Packets of the device carry a virtio-net header (`IFF_VNET_HDR`). Without it, `checksum`, `tso` and `uso` are off too.',
+    true,
+  ),
+};
+
+const OFFLOAD: v.GenericSchema<unknown, ResolvedOffload> = v.pipe(
+  v.strictObject(OFFLOAD_OPTIONS),
+  v.metadata({
+    description:
+      "Which of the kernel's offloads may be used. Those that the kernel lacks are never used; each can be switched off to isolate a fault.",
+  }),
 );
 
-// A whole configuration file.
+// The tunnel.
 
-/** What a file holds, in the notation of TOML or JSON. */
-export interface ConfigFile {
-  /** Where the schema for editors is, in JSON files. */
-  readonly $schema?: string;
-  readonly http?: {
-    /** Where metrics and the page are served. */
-    readonly listen: string;
-  };
-  /** The tunnels by their names. */
-  readonly tunnels: { readonly [name: string]: TunnelOptions };
-}
+const LARGEST_MARK = 2 ** 32 - 1;
+const ENDS_WITH_PORT = ':\\d{1,5}$';
 
-export interface ResolvedFile {
-  readonly $schema?: string | undefined;
-  readonly http?: { readonly listen: string } | undefined;
-  readonly tunnels: Readonly<Record<string, ResolvedOptions>>;
-}
-
-export function fileSchema(zones: ZoneLookup): SchemaOf<ConfigFile, ResolvedFile> {
-  return agreeing<ConfigFile>()(
+const TUNNEL_OPTIONS = {
+  device: text(
+    {
+      description:
+        'Name of the TUN device. One that exists is used as it is: its addresses, MTU and up/down state stay unchanged.',
+      examples: ['tun0'],
+      minLength: 1,
+      maxLength: 15,
+    },
+    parseDeviceName,
+  ),
+  local: text(
+    {
+      description:
+        'Numeric address and port that the UDP socket is bound to: `192.0.2.1:8000`, `[2001:db8::1]:8000`, or with the interface of a link-local address, `[fe80::1%eth0]:8000`. `:8000` leaves the address to the routing table.',
+      examples: ['192.0.2.1:8000', '[2001:db8::1]:8000', ':8000'],
+      pattern: ENDS_WITH_PORT,
+    },
+    parseLocal,
+  ),
+  remote: text(
+    {
+      description:
+        'Address and port of the peer, of the same family as the local address; datagrams from any other are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again whenever the peer falls silent.',
+      examples: ['192.0.2.2:8000', 'gateway.example:8000'],
+      pattern: ENDS_WITH_PORT,
+    },
+    parseRemote,
+  ),
+  allowedSources: v.optional(
     v.pipe(
-      v.strictObject({
-        $schema: v.optional(
-          v.pipe(
-            v.string(),
-            v.metadata({
-              description: 'Where the schema for editors is.',
-              examples: ['./node_modules/ttun/schema/ttun.schema.json'],
-            }),
-          ),
-        ),
-        http: v.optional(HTTP),
-        tunnels: v.pipe(
-          v.record(TUNNEL_NAME, tunnelSchema({ zones, ...FILE_DEFAULTS })),
-          v.metadata({ description: 'The tunnels by their names.', minProperties: 1 }),
-          parsedBy((tunnels) => {
-            if (Object.keys(tunnels).length > 0) return tunnels;
-            throw new InvalidValue('no tunnel is there', 'add tunnels.NAME with device, local and remote');
-          }),
-        ),
+      v.array(text({ examples: ['10.0.2.0/24'], pattern: '^[\\dA-Fa-f.:]+(/\\d{1,3})?$' }, parseNetwork)),
+      v.metadata({
+        description:
+          'Networks that inner packets from the peer may come from; others are dropped and counted as `source-not-allowed`. An address without a prefix length stands for itself. Absent: all are accepted.',
+        examples: [['10.0.2.0/24']],
+        minItems: 1,
       }),
-      v.metadata({ title: 'ttun', description: 'The configuration of ttun up.' }),
+      checkedBy((allowed) => {
+        if (allowed.length > 0) return;
+        throw new InvalidValue(
+          'an empty list would accept no packet',
+          'name a network, or leave the option out to accept all',
+        );
+      }),
     ),
+  ),
+  clampMss: flag(
+    'Lower the MSS option of TCP connections opened through the tunnel, in either direction, so that their full segments fit the route to the peer.',
+    true,
+  ),
+  bindDevice: v.optional(
+    text(
+      {
+        description:
+          "The only interface that the tunnel's datagrams may use, whatever the routing table says (`SO_BINDTODEVICE`).",
+        examples: ['eth0'],
+        minLength: 1,
+        maxLength: 15,
+      },
+      (name) => parseInterfaceName(name, 'give the name of an interface, as shown by: ip link'),
+    ),
+  ),
+  fwmark: v.optional(
+    integer(
+      {
+        description:
+          "Mark of the tunnel's datagrams, for policy routing and firewalls (`SO_MARK`): 1 to 4294967295.",
+        examples: [119],
+        minimum: 1,
+        maximum: LARGEST_MARK,
+      },
+      'a mark',
+    ),
+  ),
+  reattach: flag('Wait for a deleted device to come back instead of failing.', false),
+  interface: v.optional(INTERFACE),
+  offload: v.optional(OFFLOAD, {}),
+};
+
+type TunnelTable = v.InferOutput<v.StrictObjectSchema<typeof TUNNEL_OPTIONS, undefined>>;
+
+/** @param defaults those that differ from the ones above */
+function tunnelSchema(defaults: Partial<typeof TUNNEL_OPTIONS>): v.GenericSchema<unknown, ResolvedOptions> {
+  const entries = { ...TUNNEL_OPTIONS, ...defaults };
+  return v.pipe(
+    v.strictObject(entries),
+    v.metadata({
+      description:
+        'The options of a tunnel, which joins a TUN device to a UDP socket; the same in TOML, JSON and TypeScript. Unknown options are errors.',
+    }),
+    checkedBetween<TunnelTable, 'local' | 'remote'>(['remote', 'local'], ({ local, remote }) =>
+      checkEnds(local, remote),
+    ),
+    checkedBetween<TunnelTable, 'bindDevice' | 'device'>(['bindDevice', 'device'], (parts) => {
+      if (parts.bindDevice !== parts.device) return;
+      throw new InvalidValue(
+        `datagrams sent by ${parts.device} would re-enter the tunnel`,
+        'name the interface that leads to the peer, as shown by: ip route get',
+      );
+    }),
+    filled<TunnelTable>(entries),
   );
 }
 
-const HTTP = v.pipe(
-  v.strictObject({
-    listen: text(
-      {
-        description:
-          'Address and port at which /metrics, /stats and the page are served to everybody who can reach them: 127.0.0.1 and [::1] are reached from this host only, as is a port alone; :9750 stands for all addresses of this host.',
-        examples: ['127.0.0.1:9750', '[::1]:9750', ':9750'],
-        pattern: '^(.*:)?\\d{1,5}$',
-      },
-      checkListen,
-    ),
-  }),
-  v.metadata({ description: 'Metrics and a page of the tunnels by HTTP. Absent: none.' }),
-);
+/** The options of `createTunnel`. */
+export const TUNNEL: v.GenericSchema<unknown, ResolvedOptions> = tunnelSchema({});
 
-/** It is parsed again by the server, which others start with text, too. */
-function checkListen(listen: string): string {
-  parseListen(listen);
-  return listen;
-}
+// The file.
 
 const TUNNEL_NAME = text({ pattern: '^[A-Za-z0-9._-]{1,64}$' }, (name) => {
   if (/^[\w.-]{1,64}$/.test(name)) return name;
   throw new InvalidValue(
-    name.length > 64 ? 'the name of a tunnel is longer than 64 characters' : 'is not a name for a tunnel',
+    name.length > 64 ? 'the name of a tunnel is longer than 64 characters' : 'is not a valid tunnel name',
     'use letters, digits and . _ - as in [tunnels.office]',
   );
 });
+
+const FILE_OPTIONS = {
+  $schema: v.optional(
+    v.pipe(
+      v.string(),
+      v.metadata({
+        description: 'Location of the JSON Schema, for editors.',
+        examples: ['./node_modules/ttun/schema/ttun.schema.json'],
+      }),
+    ),
+  ),
+  http: v.optional(
+    v.pipe(
+      v.strictObject({
+        listen: text(
+          {
+            description:
+              'Address and port to serve /metrics, /stats and the page at, to everyone who can reach them. 127.0.0.1 and `[::1]` are reachable from this host only, as is a port alone; `:9750` stands for all addresses of this host.',
+            examples: ['127.0.0.1:9750', '[::1]:9750', ':9750'],
+            pattern: '^(.*:)?\\d{1,5}$',
+          },
+          parseListen,
+        ),
+      }),
+      v.metadata({ description: 'Metrics and a page of the tunnels over HTTP. Absent: none.' }),
+    ),
+  ),
+  tunnels: v.pipe(
+    v.record(
+      TUNNEL_NAME,
+      // `ttun up` keeps its tunnels running.
+      tunnelSchema({ reattach: v.optional(TUNNEL_OPTIONS.reattach.wrapped, true) }),
+    ),
+    v.metadata({ description: 'The tunnels by name.', minProperties: 1 }),
+    checkedBy((tunnels) => {
+      if (Object.keys(tunnels).length > 0) return;
+      throw new InvalidValue('no tunnel is defined', 'add tunnels.NAME with device, local and remote');
+    }),
+  ),
+};
+
+/** A configuration file. */
+export const FILE: v.GenericSchema<unknown, ResolvedFile> = v.pipe(
+  v.strictObject(FILE_OPTIONS),
+  v.metadata({ title: 'ttun', description: 'The configuration of ttun up.' }),
+  v.transform(({ http = null, tunnels }) => ({ http, tunnels: new Map(Object.entries(tunnels)) })),
+);

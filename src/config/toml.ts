@@ -1,113 +1,113 @@
-import { parse, TomlError } from 'smol-toml';
-import { ConfigSyntaxError, Places } from './document.ts';
-import type { Document, KeyPath } from './document.ts';
+import { ParseError, parseTOML } from 'toml-eslint-parser';
+import type { AST } from 'toml-eslint-parser';
+import { ConfigSyntaxError, MAXIMUM_DEPTH, Places } from './document.ts';
+import type { Document, KeyPath, Place } from './document.ts';
 
 /** @throws ConfigSyntaxError */
 export function parseToml(text: string): Document {
-  let places: Places | undefined;
-  return {
-    value: parseAll(text),
-    locate: (path) => {
-      places ??= findPlaces(text);
-      return places.closest(path);
-    },
-  };
+  return new TomlReader().read(parseTree(text));
 }
 
-function parseAll(text: string): unknown {
+function parseTree(text: string): AST.TOMLProgram {
   try {
-    return parse(text, { maxDepth: DEEPEST });
+    return parseTOML(text);
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const [first = ''] = error.message.split('\n', 1);
-    const problem = first.replace('Invalid TOML document: ', '');
-    throw new ConfigSyntaxError(`not valid TOML: ${problem}`, error, hintFor(text, error.line));
+    if (error instanceof RangeError) throw tooDeep({ line: 1, column: 1 });
+    if (!(error instanceof ParseError)) throw error;
+    const { message, lineNumber: line, column } = error;
+    const problem = message === 'Must be a newline' ? 'unexpected character' : lowerFirst(message);
+    throw new ConfigSyntaxError(
+      `not valid TOML: ${problem}`,
+      { line, column: column + 1 },
+      hintFor(text, line),
+    );
   }
 }
 
-/** Of lists and tables within each other. No configuration needs as many. */
-const DEEPEST = 32;
+function lowerFirst(message: string): string {
+  return message.charAt(0).toLowerCase() + message.slice(1);
+}
 
-/** The most common slip: the values are all text. */
+/** The most common mistake: text values need quotes. */
 function hintFor(text: string, line: number): string | null {
-  const [, key, value] =
-    /^\s*([\w.-]+)\s*=\s*([^\s"'[{#][^#]*?)\s*(?:#.*)?$/.exec(linesOf(text)[line - 1] ?? '') ?? [];
+  const written = text.split(/\r?\n/)[line - 1] ?? '';
+  const [, key, value] = /^\s*([\w.-]+)\s*=\s*([^\s"'[{#][^#]*?)\s*(?:#.*)?$/.exec(written) ?? [];
   if (key === undefined || value === undefined || /^(?:true|false|\d+)$/.test(value)) return null;
-  return `put quotes round text: ${key} = "${value.replaceAll('"', '')}"`;
+  return `put quotes around text: ${key} = "${value.replaceAll('"', '')}"`;
 }
 
-/**
- * The lines on which keys begin. The parser does not tell them, so it is asked about one statement after the other: a
- * statement ends with the first line with which it is complete.
- */
-function findPlaces(text: string): Places {
-  const places = new Places();
-  const lines = linesOf(text);
-  let table: KeyPath = [];
-  let budget = LARGEST_SEARCH;
-  for (let first = 0; first < lines.length;) {
-    let end = first;
-    let statement: string;
-    let value: unknown;
-    do {
-      end += 1;
-      statement = lines.slice(first, end).join('\n');
-      budget -= statement.length;
-      if (end > lines.length || budget < 0) return places;
-      value = tryToParse(statement);
-    } while (value === undefined);
+/** Makes the value of a syntax tree, which the parser has checked for keys that are defined twice. */
+class TomlReader {
+  readonly #places = new Places();
 
-    const place = { line: first + 1, column: null };
-    if (statement.trimStart().startsWith('[')) {
-      table = headerPath(value);
-      for (let length = 1; length <= table.length; length++) places.add(table.slice(0, length), place);
-    } else {
-      for (const path of pathsIn(value, table)) places.add(path, place);
+  read({ body: [top] }: AST.TOMLProgram): Document {
+    const value = newTable();
+    for (const statement of top.body) {
+      if (statement.type === 'TOMLKeyValue') this.#keyValue(statement, value, []);
+      else this.#table(statement, value);
     }
-    first = end;
+    return { value, places: this.#places };
   }
-  return places;
-}
 
-/** Characters to parse in all while looking for places: a statement of very many lines is not worth more. */
-const LARGEST_SEARCH = 2 ** 24;
+  #table({ key, resolvedKey, body }: AST.TOMLTable, top: Table): void {
+    const table = this.#descend(top, resolvedKey, [], placeOf(key));
+    for (const statement of body) this.#keyValue(statement, table, resolvedKey);
+  }
 
-function linesOf(text: string): string[] {
-  return text.split(/\r?\n/);
-}
+  #keyValue({ key, value }: AST.TOMLKeyValue, table: Table, above: KeyPath): void {
+    const keys = key.keys.map((part) => (part.type === 'TOMLBare' ? part.name : part.value));
+    const last = keys.pop() ?? '';
+    const place = placeOf(key);
+    const inner = this.#descend(table, keys, above, place);
+    const path = [...above, ...keys, last];
+    this.#places.add(path, place);
+    inner[last] = this.#value(value, path);
+  }
 
-function tryToParse(statement: string): unknown {
-  try {
-    return parse(statement, { maxDepth: DEEPEST });
-  } catch {
-    return undefined;
+  /** The table under these keys, created where it does not exist yet. */
+  #descend(table: Table, keys: KeyPath, above: KeyPath, place: Place): Table {
+    let current = table;
+    for (const [index, key] of keys.entries()) {
+      // Deeper ones are never looked up.
+      if (above.length + index < MAXIMUM_DEPTH)
+        this.#places.add([...above, ...keys.slice(0, index + 1)], place);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parser has refused keys of anything but tables
+      current = (current[key] ??= typeof keys[index + 1] === 'number' ? [] : newTable()) as Table;
+    }
+    return current;
+  }
+
+  #value(node: AST.TOMLContentNode, path: KeyPath): unknown {
+    if (path.length > MAXIMUM_DEPTH) throw tooDeep(placeOf(node));
+    if (node.type === 'TOMLValue') return node.value;
+    if (node.type === 'TOMLArray') {
+      return node.elements.map((element, index) => {
+        const inner = [...path, index];
+        this.#places.add(inner, placeOf(element));
+        return this.#value(element, inner);
+      });
+    }
+    const table = newTable();
+    for (const statement of node.body) this.#keyValue(statement, table, path);
+    return table;
   }
 }
 
-/** `[a.b]` alone is a table in a table, and nothing in that. */
-function headerPath(value: unknown): KeyPath {
-  const path: string[] = [];
-  let table = firstOf(value);
-  while (path.length < DEEPEST) {
-    const [entry] = Object.entries(table);
-    if (entry === undefined) break;
-    path.push(entry[0]);
-    table = firstOf(entry[1]);
-  }
-  return path;
+/** An array of tables has numbers as keys. */
+type Table = Record<string | number, unknown>;
+
+/** Without a prototype, so that `__proto__` is a key like others. */
+function newTable(): Table {
+  return Object.create(null);
 }
 
-/** The element, of a `[[table]]`. */
-function firstOf(value: unknown): object {
-  const table: unknown = Array.isArray(value) ? value[0] : value;
-  return typeof table === 'object' && table !== null ? table : {};
+function placeOf({ loc: { start } }: AST.TOMLNode): Place {
+  return { line: start.line, column: start.column + 1 };
 }
 
-function* pathsIn(value: unknown, above: KeyPath): Generator<KeyPath> {
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, inner] of Object.entries(value)) {
-    const path = [...above, Array.isArray(value) ? Number(key) : key];
-    yield path;
-    if (path.length < DEEPEST) yield* pathsIn(inner, path);
-  }
+function tooDeep(place: Place): ConfigSyntaxError {
+  return new ConfigSyntaxError(
+    `not valid TOML: lists and tables in more than ${MAXIMUM_DEPTH} levels`,
+    place,
+  );
 }

@@ -1,6 +1,6 @@
 /** Checks of the device: whether a tunnel can attach to it, and whether it is set up. */
 import type { BindingInterface } from '../../binding.cjs';
-import { IPV6_MINIMUM_MTU, OUTER_OVERHEAD } from '../address.ts';
+import { formatNetwork, IPV6_MINIMUM_MTU, OUTER_OVERHEAD } from '../network.ts';
 import { isLinkLocal } from './facts.ts';
 import type { HostFacts, Program, SubjectFacts, User } from './facts.ts';
 import { finding, ok } from './finding.ts';
@@ -105,10 +105,11 @@ export function checkDeviceState({ subject, device }: SubjectFacts, { interfaces
     );
   }
   const addresses = device.addresses.filter((address) => !isLinkLocal(address));
-  if (addresses.length === 0 && (wanted?.addresses ?? []).length === 0) {
+  const planned = (wanted?.addresses ?? []).map(formatNetwork);
+  if (addresses.length === 0 && planned.length === 0) {
     found.push(withoutAddress(device, interfaces));
   }
-  return found.length > 0 ? found : [ok(`${name} is ${describe(addresses, wanted?.addresses ?? [])}`)];
+  return found.length > 0 ? found : [ok(`${name} is ${describe(addresses, planned)}`)];
 }
 
 function withoutAddress({ name }: BindingInterface, interfaces: readonly BindingInterface[]): Finding {
@@ -141,7 +142,9 @@ export function checkMtu({ subject, device, path }: SubjectFacts): Finding[] {
   const wanted = subject.options?.interface ?? null;
   if (wanted?.mtu === 'auto') return [ok('the MTU will be set when the tunnel starts')];
 
-  const hasIpv6 = [...device.addresses, ...(wanted?.addresses ?? [])].some((text) => text.includes(':'));
+  const hasIpv6 =
+    device.addresses.some((text) => text.includes(':')) ||
+    (wanted?.addresses ?? []).some(({ family }) => family === 6);
   const fits = route.mtu - OUTER_OVERHEAD[address.family];
   const best = hasIpv6 ? Math.max(fits, IPV6_MINIMUM_MTU) : fits;
   const configured = wanted?.mtu ?? null;

@@ -1,10 +1,10 @@
 /** Chooses what to examine, gathers the facts, and runs the checks. */
 import { stat } from 'node:fs/promises';
-import { loadConfig } from '../config/index.ts';
-import { resolveOptions } from '../config/resolve-options.ts';
+import { loadResolved } from '../config/load.ts';
+import { resolveOptions } from '../config/resolve.ts';
+import type { ResolvedOptions } from '../config/schema.ts';
 import { survey } from '../control/client.ts';
 import { TtunError } from '../errors.ts';
-import type { ResolvedOptions } from '../options.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
 import { checkAttached, checkDevice, checkDeviceState, checkMtu } from './device-checks.ts';
 import {
@@ -95,8 +95,8 @@ function checkSubject(subject: SubjectFacts, host: HostFacts): Finding[] {
  * @throws TtunConfigError when it is invalid
  */
 export async function subjectsOfFile(path: string): Promise<Subject[]> {
-  const { tunnels } = await loadConfig(path);
-  return [...tunnels].map(([name, options]) => toSubject(name, options.device, resolveOptions(options)));
+  const { resolved } = await loadResolved(path);
+  return [...resolved.tunnels].map(([name, options]) => toSubject(name, options.device, options));
 }
 
 /** A device, with the tunnels running on it. */
@@ -143,8 +143,8 @@ function reportedOptions({ device, local, remote }: TunnelReport): ResolvedOptio
 /** `null` when the file has changed since the tunnel started, or this user may not read it. */
 async function optionsInFile(path: string, name: string): Promise<ResolvedOptions | null> {
   try {
-    const options = (await loadConfig(path)).tunnels.get(name);
-    return options === undefined ? null : resolveOptions(options);
+    const { tunnels } = (await loadResolved(path)).resolved;
+    return tunnels.get(name) ?? null;
   } catch (error) {
     if (error instanceof TtunError) return null;
     throw error;

@@ -7,8 +7,8 @@ import { ipBytes } from '../address.ts';
 import type { IpAddress, LocalEndpoint } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import { loadedBinding } from '../native.ts';
-import { overlap, parseNetwork } from '../network.ts';
-import type { ResolvedOptions } from '../options.ts';
+import { formatNetwork, overlap, parseNetwork } from '../network.ts';
+import type { ResolvedOptions } from '../config/schema.ts';
 import { resolveName } from '../peer.ts';
 import type {
   ReturnRoute,
@@ -98,9 +98,11 @@ function gatherPeer(
 
 function gatherReturnRoutes(options: ResolvedOptions | null): ReturnRoute[] {
   return (options?.allowedSources ?? [])
-    .map((network) => ({ network, ...parseNetwork(network) }))
     .filter(({ prefixLength }) => prefixLength > 0)
-    .map(({ network, address }) => ({ network, route: routeTo({ text: address, scopeId: null }) }));
+    .map((network) => ({
+      network: formatNetwork(network),
+      route: routeTo({ text: network.address, zone: null }),
+    }));
 }
 
 /** What of a socket decides the route of its datagrams. */
@@ -115,16 +117,22 @@ export const PLAIN_SOCKET: RoutedSocket = { source: null, bindDevice: null, fwma
 
 /** The route of its datagrams; `null` when there is none. */
 export function routeTo(
-  { text, scopeId }: Pick<IpAddress, 'text' | 'scopeId'>,
+  { text, zone }: Pick<IpAddress, 'text' | 'zone'>,
   { source, bindDevice, fwmark }: RoutedSocket = PLAIN_SOCKET,
 ): BindingRoute | null {
   const query = {
     remote: ipBytes(text),
     local: source === null ? null : ipBytes(source),
-    bindDevice: bindDevice ?? scopeId,
+    bindDevice: bindDevice ?? indexOf(zone),
     fwmark,
   };
   return loadedBinding().inspectRoute(query).route;
+}
+
+/** Of an interface; `null` if there is none. */
+function indexOf(zone: string | null): number | null {
+  if (zone === null) return null;
+  return /^\d+$/.test(zone) ? Number(zone) : (loadedBinding().inspectDevice(zone)?.index ?? null);
 }
 
 /** A route through an interface other than `device`: to a neighbour if possible, otherwise through a router. */

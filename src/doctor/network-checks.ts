@@ -158,7 +158,7 @@ function accepts({ acceptedPorts }: InputChain, port: number): boolean {
 export function checkReturnRoutes({ subject, device, returnRoutes }: SubjectFacts): Finding[] {
   if (device?.kind !== 'tun' || !device.up) return [];
   const wanted = subject.options?.interface ?? null;
-  const planned = [...(wanted?.routes ?? []), ...(wanted?.addresses ?? [])].map(parseNetwork);
+  const planned = [...(wanted?.routes ?? []), ...(wanted?.addresses ?? [])];
   return returnRoutes
     .filter(({ route }) => route?.device !== device.name)
     .filter(({ network }) => !planned.some((one) => overlap(one, parseNetwork(network))))
@@ -169,22 +169,19 @@ export function checkReturnRoutes({ subject, device, returnRoutes }: SubjectFact
     });
 }
 
-const FAMILIES = [
-  { name: 'IPv4', setting: 'net.ipv4.ip_forward', isMember: (network: string) => !network.includes(':') },
-  {
-    name: 'IPv6',
-    setting: 'net.ipv6.conf.all.forwarding',
-    isMember: (network: string) => network.includes(':'),
-  },
+const FORWARDING = [
+  { family: 4, setting: 'net.ipv4.ip_forward' },
+  { family: 6, setting: 'net.ipv6.conf.all.forwarding' },
 ] as const;
 
 /** Routes into the tunnel usually mean that this host forwards for others. */
 export function checkForwarding({ subject }: SubjectFacts, { settings }: HostFacts): Finding[] {
   const routes = subject.options?.interface?.routes ?? [];
-  return FAMILIES.filter(({ setting, isMember }) => routes.some(isMember) && settings.get(setting) === 0).map(
-    ({ name, setting }) =>
-      finding('forwarding-off', `this host does not forward ${name} packets`, {
-        commands: [`sysctl -w ${setting}=1`],
-      }),
+  return FORWARDING.filter(
+    ({ family, setting }) => routes.some((route) => route.family === family) && settings.get(setting) === 0,
+  ).map(({ family, setting }) =>
+    finding('forwarding-off', `this host does not forward IPv${family} packets`, {
+      commands: [`sysctl -w ${setting}=1`],
+    }),
   );
 }

@@ -6,10 +6,10 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { extname, join } from 'node:path';
-import { InvalidValue } from '../address.ts';
+import { formatAuthority, InvalidValue } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import type { TtunErrorCode } from '../errors.ts';
-import { formatAuthority, parseListen } from '../listen.ts';
+import { parseListen } from '../listen.ts';
 import type { ListenAddress } from '../listen.ts';
 import { packageFile } from '../native.ts';
 import type { TunnelHost } from '../tunnel-host.ts';

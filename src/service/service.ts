@@ -1,7 +1,7 @@
 /** All that `ttun up` runs: tunnels, the HTTP server, and notifications to the service manager. */
 import { asTtunError, TtunError } from '../errors.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import type { TunnelOptions } from '../options.ts';
+import type { ResolvedOptions } from '../config/schema.ts';
 import type { HttpReport, ReloadReport, TunnelHost, TunnelReport } from '../tunnel-host.ts';
 import { HttpEndpoint } from './http-endpoint.ts';
 import type { HttpEvent } from './http-endpoint.ts';
@@ -14,7 +14,7 @@ export interface Plan {
   /** Where to serve HTTP, such as `127.0.0.1:9750`; `null` for nowhere. */
   readonly listen: string | null;
   /** By name, in the order of the configuration. */
-  readonly tunnels: ReadonlyMap<string, TunnelOptions>;
+  readonly tunnels: ReadonlyMap<string, ResolvedOptions>;
 }
 
 export type ServiceEvent =

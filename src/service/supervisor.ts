@@ -1,12 +1,12 @@
 /** Keeps the tunnels of a configuration open, and replaces one set of them by another. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { resolveOptions } from '../config/resolve-options.ts';
+import { formatLocal, formatRemote } from '../address.ts';
+import type { ResolvedOptions } from '../config/schema.ts';
 import { asTtunError } from '../errors.ts';
 import type { TtunError } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import type { ResolvedOptions, TunnelOptions } from '../options.ts';
 import type { TunnelStats } from '../stats.ts';
 import { toReport } from '../tunnel-host.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
@@ -74,7 +74,7 @@ export class Supervisor {
    * Resolves once each new tunnel was tried, or after 5 s: a name server that does not answer must not delay the caller, which a
    * service manager would then take for hung.
    */
-  async apply(wanted: ReadonlyMap<string, TunnelOptions>): Promise<ReloadReport> {
+  async apply(wanted: ReadonlyMap<string, ResolvedOptions>): Promise<ReloadReport> {
     const before = this.#tunnels;
     const report = compare(before, wanted);
     const going = new Set([...report.removed, ...report.changed]);
@@ -118,7 +118,7 @@ const POLL_MS = 500;
 
 function compare(
   before: ReadonlyMap<string, SupervisedTunnel>,
-  wanted: ReadonlyMap<string, TunnelOptions>,
+  wanted: ReadonlyMap<string, ResolvedOptions>,
 ): ReloadReport {
   const [added, changed, unchanged]: [string[], string[], string[]] = [[], [], []];
   for (const [name, options] of wanted) {
@@ -136,7 +136,7 @@ class SupervisedTunnel {
   readonly name: string;
   /** Resolves after the first attempt: the tunnel is open, or there is a problem. */
   readonly tried: Promise<void>;
-  readonly #options: TunnelOptions;
+  readonly #options: ResolvedOptions;
   readonly #listener: TunnelListener;
   readonly #closing = new AbortController();
   readonly #ended: Promise<void>;
@@ -148,10 +148,8 @@ class SupervisedTunnel {
   /** The problem of the open tunnel at the last poll. */
   #impairment: TtunError | null = null;
   #tunnel: OpenTunnel | null = null;
-  /** Options of the last attempt. */
-  #resolved: ResolvedOptions | null = null;
 
-  constructor(name: string, options: TunnelOptions, listener: TunnelListener) {
+  constructor(name: string, options: ResolvedOptions, listener: TunnelListener) {
     this.name = name;
     this.#options = options;
     this.#listener = listener;
@@ -162,20 +160,14 @@ class SupervisedTunnel {
   }
 
   report(): TunnelReport {
-    const { device, local, remote } = this.#options;
+    const { device } = this.#options;
     const error = this.#error ?? this.open?.problem() ?? null;
-    return toReport({ name: this.name, device, local, remote }, this.#tunnel, this.#phase, error);
+    const ends = { local: formatLocal(this.#options.local), remote: formatRemote(this.#options.remote) };
+    return toReport({ name: this.name, device, ...ends }, this.#tunnel, this.#phase, error);
   }
 
-  /**
-   * Whether these options mean the same tunnel, however they are written. If the interface of a link-local address was deleted and
-   * created again, its index differs and so does the tunnel; while it does not exist, the options are compared as written.
-   */
-  hasOptions(options: TunnelOptions): boolean {
-    const wanted = resolveIfPossible(options);
-    return wanted === null || this.#resolved === null
-      ? isDeepStrictEqual(options, this.#options)
-      : isDeepStrictEqual(wanted, this.#resolved);
+  hasOptions(options: ResolvedOptions): boolean {
+    return isDeepStrictEqual(options, this.#options);
   }
 
   get open(): OpenTunnel | undefined {
@@ -227,12 +219,10 @@ class SupervisedTunnel {
   /** Opens the tunnel, and resolves when it has ended: to the error that ended it, or `null` if it was closed on request. */
   async #runOnce(signal: AbortSignal): Promise<TtunError | null> {
     try {
-      this.#resolved = null;
-      this.#resolved = resolveForService(this.#options);
       const onWaiting = (error: TtunError): void => {
         if (this.#isNew(error)) this.#listener({ kind: 'waiting', tunnel: this.name, error });
       };
-      this.#tunnel = await openTunnel(this.#resolved, { signal, onWaiting });
+      this.#tunnel = await openTunnel(this.#options, { signal, onWaiting });
     } catch (error) {
       // Even a bug must not affect the other tunnels.
       return signal.aborted ? null : asTtunError(error);
@@ -265,22 +255,6 @@ class SupervisedTunnel {
 
   #stats(): TunnelStats | null {
     return this.#tunnel?.stats() ?? null;
-  }
-}
-
-/**
- * Called for each attempt, because the interface of a link-local address may appear, or be created again. Unlike in the API,
- * `reattach` is the default: a service is expected to recover when its device is created again.
- */
-function resolveForService(options: TunnelOptions): ResolvedOptions {
-  return resolveOptions({ reattach: true, ...options });
-}
-
-function resolveIfPossible(options: TunnelOptions): ResolvedOptions | null {
-  try {
-    return resolveForService(options);
-  } catch {
-    return null;
   }
 }
 

@@ -1,11 +1,67 @@
-/** Values against a schema: all that is wrong at once, each with what would be right. */
+/** Options and files against their schemas: every problem at once, each with a hint. */
 import { inspect } from 'node:util';
 import * as v from 'valibot';
+import { TtunError } from '../errors.ts';
 import { suggest } from '../text.ts';
 import { formatPath } from './document.ts';
 import type { KeyPath } from './document.ts';
-import { childOf, examplesOf, isTable, isTableNode, nodeOf } from './schema-tools.ts';
-import type { SchemaNode } from './schema-tools.ts';
+import type { TunnelOptions } from '../options.ts';
+import { isTable } from './schema-tools.ts';
+import { FILE, TUNNEL } from './schema.ts';
+import type { ResolvedFile, ResolvedOptions } from './schema.ts';
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws TtunError with code `ERR_TTUN_INVALID_OPTIONS` that names every problem
+ */
+export function resolveOptions(options: TunnelOptions): ResolvedOptions {
+  const { output, findings } = validate(TUNNEL, options, 'object');
+  if (output !== null) return output;
+  const lines = findings.map(({ path, message }) => asLine(`${formatPath(path) || 'options'}: ${message}`));
+  const hint = findings.map((finding) => asLine(finding.hint)).join('; ');
+  throw new TtunError('ERR_TTUN_INVALID_OPTIONS', lines.join('; '), { hint });
+}
+
+/** A file as it was checked. */
+export interface CheckedFile {
+  /** `null` if there are problems. */
+  readonly file: ResolvedFile | null;
+  readonly findings: readonly Finding[];
+  /** The valid options of each tunnel, whatever else is wrong. */
+  readonly tunnels: readonly NamedTunnel[];
+}
+
+export interface NamedTunnel {
+  readonly name: string;
+  readonly options: Partial<ResolvedOptions>;
+}
+
+export function resolveFile(value: unknown, word: TableWord): CheckedFile {
+  const { output, findings, parts } = validate(FILE, value, word);
+  const tunnels =
+    output === null
+      ? tunnelsIn(parts, findings)
+      : [...output.tunnels].map(([name, options]) => ({ name, options }));
+  return { file: output, findings, tunnels };
+}
+
+function tunnelsIn(parts: unknown, findings: readonly Finding[]): NamedTunnel[] {
+  const tunnels = isTable(parts) ? parts['tunnels'] : undefined;
+  if (!isTable(tunnels)) return [];
+  const wrong = new Map<unknown, Set<unknown>>();
+  for (const {
+    path: [, tunnel, key],
+  } of findings) {
+    const keys = wrong.get(tunnel) ?? new Set();
+    wrong.set(tunnel, keys.add(key));
+  }
+  return Object.entries(tunnels).map(([name, table]) => {
+    const keys = wrong.get(name);
+    const entries = isTable(table) && keys?.has(undefined) !== true ? Object.entries(table) : [];
+    return { name, options: Object.fromEntries(entries.filter(([key]) => keys?.has(key) !== true)) };
+  });
+}
 
 /** Something that is wrong with the value at a path. */
 export interface Finding {
@@ -14,37 +70,43 @@ export interface Finding {
   readonly hint: string;
 }
 
-export type Validated<Output> =
-  { readonly output: Output; readonly findings?: undefined } | { readonly findings: readonly Finding[] };
-
-/** What a thing with keys is called where the value comes from. */
+/** What something with keys is called where the value comes from. */
 export type TableWord = 'object' | 'table';
 
-export function validate<Output>(
+interface Validated<Output> {
+  /** `null` if there are findings. */
+  readonly output: Output | null;
+  readonly findings: readonly Finding[];
+  /** What the schema made of the value, invalid parts included. */
+  readonly parts: unknown;
+}
+
+function validate<Output>(
   schema: v.GenericSchema<unknown, Output>,
   value: unknown,
-  word: TableWord = 'object',
+  word: TableWord,
 ): Validated<Output> {
   const root = nodeOf(schema);
   const inKeys = [...findInKeys(root, value, [], word)];
   const { success, output, issues = [] } = v.safeParse(schema, value);
-  if (success && inKeys.length === 0) return { output };
+  if (success && inKeys.length === 0) return { output, findings: [], parts: output };
   const misplaced = inKeys.filter(({ isTableMissing }) => isTableMissing);
   const inValues = issues
     .filter((issue) => !isAboutKeys(issue))
     .map((issue) => toFinding(issue, root, word))
     .filter(({ path }) => !misplaced.some((other) => startsWith(path, other.path)));
-  return { findings: [...inValues, ...inKeys.map(({ path, message, hint }) => ({ path, message, hint }))] };
+  const findings = [...inValues, ...inKeys.map(({ path, message, hint }) => ({ path, message, hint }))];
+  return { output: null, findings, parts: output };
 }
 
 interface FindingInKeys extends Finding {
-  /** Something else stands where a table belongs, so that nothing can be said of what is in it. */
+  /** There is something else in place of a table, so its contents cannot be checked. */
   readonly isTableMissing: boolean;
 }
 
 /**
- * What is wrong with the keys. Valibot tells only the first unknown key of an object, takes an array for an object, and passes
- * over `__proto__` and the like.
+ * What is wrong with the keys. Valibot reports only the first unknown key of an object, accepts an array as an object, and
+ * skips `__proto__` and the like.
  */
 function* findInKeys(
   node: SchemaNode,
@@ -68,7 +130,7 @@ function* findInKeys(
     if (node.type === 'record' && OBJECT_KEYS.has(key)) {
       yield {
         path: innerPath,
-        message: 'is not a name for a tunnel',
+        message: 'is not a valid tunnel name',
         hint: 'choose another name',
         isTableMissing: false,
       };
@@ -85,10 +147,10 @@ function* findInKeys(
   }
 }
 
-/** Of every JavaScript object: valibot leaves them out of records. */
+/** Properties of every JavaScript object, which valibot leaves out of records. */
 const OBJECT_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** About one that is not known; one that is missing is expected by its name. */
+/** About an unknown key; a missing one is expected by its name. */
 function isAboutKeys({ type, expected }: v.BaseIssue<unknown>): boolean {
   return type === 'strict_object' && expected === 'never';
 }
@@ -137,18 +199,14 @@ function startsWith(path: KeyPath, start: KeyPath): boolean {
   return start.every((key, index) => path[index] === key);
 }
 
-// What may have been meant by a key that is not known.
+// Hints for unknown keys.
 
-/**
- * What to write in place of the key.
- *
- * @param value what stands under it
- */
-export function hintForKey(key: string, value: unknown, table: SchemaNode): string {
+/** What to write in place of a key, which has this value. */
+function hintForKey(key: string, value: unknown, table: SchemaNode): string {
   const known = Object.keys(table.entries ?? {});
   const meant = suggestKey(key, known);
   if (meant !== null) return `did you mean ${meant}?`;
-  // Nobody writes `mtu` for anything but the MTU of the interface.
+  // `mtu` can only mean the MTU of the interface.
   const inner = known.find((name) => hasKey(childOf(table, name), key));
   if (inner !== undefined) return `did you mean ${inner}.${key}?`;
   if (known.includes('tunnels') && isTable(value) && 'device' in value) {
@@ -178,7 +236,7 @@ function hasKey(node: SchemaNode | undefined, key: string): boolean {
   );
 }
 
-/** What the same is called elsewhere: in `ip`, WireGuard, OpenVPN. */
+/** Names of the same things elsewhere: in `ip`, WireGuard, OpenVPN. */
 const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ['tun', 'device'],
   ['dev', 'device'],
@@ -212,23 +270,23 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ['vnethdr', 'virtioHeader'],
 ]);
 
-// How values are shown in errors.
+// Values in messages.
 
-/** `"text"`, `1400`, `a list`: no more of it than a line has room for. */
-export function show(value: unknown): string {
+/** `"text"`, `1400`, `a list`: no more of it than fits on a line. */
+function show(value: unknown): string {
   if (typeof value === 'string') return shortened(JSON.stringify(value));
   if (value instanceof Date) return 'a date';
   if (Array.isArray(value)) return value.length === 0 ? '[]' : 'a list';
   return typeof value === 'object' && value !== null ? 'an object' : shortened(inspect(value));
 }
 
-/** A value as it is written in TOML and in JavaScript alike: `'tun0'`, `['10.0.2.0/24']`. */
-export function write(value: unknown): string {
+/** A value as written in both TOML and JavaScript: `'tun0'`, `['10.0.2.0/24']`. */
+function write(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(write).join(', ')}]`;
   return typeof value === 'string' ? `'${value}'` : String(value);
 }
 
-/** One line that a terminal takes as nothing but text, whatever a file has put into it. */
+/** One line of visible text, whatever control characters a file contains. */
 export function asLine(text: string): string {
   const visible = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase();
@@ -237,17 +295,55 @@ export function asLine(text: string): string {
   return visible.length <= LONGEST_LINE ? visible : `${visible.slice(0, LONGEST_LINE)}…`;
 }
 
-/** The line in which something is wrong, or of a long one what is round the place. */
-export function excerptAt(line: string, column: number): string {
-  if (line.length <= LONGEST_VALUE) return line.trim();
-  const start = Math.max(0, column - LONGEST_VALUE / 2);
-  const part = line.slice(start, start + LONGEST_VALUE).trim();
-  return `${start > 0 ? '…' : ''}${part}${start + LONGEST_VALUE < line.length ? '…' : ''}`;
-}
-
 const LONGEST_LINE = 400;
 const LONGEST_VALUE = 60;
 
 function shortened(text: string): string {
   return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}…`;
+}
+
+// A schema as a tree.
+
+/** The parts of a schema that are looked at here; which ones it has depends on its type. */
+interface SchemaNode extends v.GenericSchema {
+  /** Of an object. */
+  readonly entries?: Readonly<Record<string, SchemaNode>>;
+  /** Of a record. */
+  readonly value?: SchemaNode;
+  /** Of an array. */
+  readonly item?: SchemaNode;
+  /** Of a union. */
+  readonly options?: readonly SchemaNode[];
+  /** Of an optional value. */
+  readonly wrapped?: SchemaNode;
+  /** Of a literal. */
+  readonly literal?: unknown;
+}
+
+/** The schema of the value, if it is given. */
+function nodeOf(schema: v.GenericSchema): SchemaNode {
+  const node: SchemaNode = schema;
+  return node.wrapped === undefined ? node : nodeOf(node.wrapped);
+}
+
+/** The schema under a key; `undefined` for an unknown key. */
+function childOf(node: SchemaNode, key: PropertyKey): SchemaNode | undefined {
+  const { entries, item, value } = node;
+  if (entries === undefined) {
+    const child = item ?? value;
+    return child && nodeOf(child);
+  }
+  const child = Object.hasOwn(entries, key) ? entries[String(key)] : undefined;
+  return child && nodeOf(child);
+}
+
+/** Whether its values have keys. */
+function isTableNode({ entries, type }: SchemaNode): boolean {
+  return entries !== undefined || type === 'record';
+}
+
+/** Valid values, for hints. */
+function examplesOf(node: SchemaNode): readonly unknown[] {
+  const { examples } = v.getMetadata(node);
+  return Array.isArray(examples) ? examples : [];
 }

@@ -1,23 +1,26 @@
-/** Tunnels that are right each for itself, but of which one could not run beside the other. */
-import { formatEndpoint, formatIpAddress } from '../address.ts';
+/** Problems between tunnels that are valid on their own, and options that are valid but probably mistaken. */
+import { formatIpAddress, formatRemote } from '../address.ts';
 import type { LocalEndpoint } from '../address.ts';
-import { isNetworkItself, overlap, parseNetwork, rangeOf } from '../network.ts';
-import type { ResolvedOptions } from '../options.ts';
+import { formatNetwork, isNetworkItself, overlap, parseNetwork, rangeOf } from '../network.ts';
+import type { IpNetwork } from '../network.ts';
 import type { KeyPath } from './document.ts';
-import type { Finding } from './validate.ts';
+import type { Finding, NamedTunnel } from './resolve.ts';
 
-export interface NamedTunnel {
-  readonly name: string;
-  /** Those that are right. */
-  readonly options: Partial<ResolvedOptions>;
-}
-
-/** Names the tunnel to which a key belongs, and the line where that stands: `tunnels.office (line 4)`. */
+/** Names the tunnel that a key belongs to, and the line of the key: `tunnels.office (line 4)`. */
 export type Reference = (path: KeyPath) => string;
 
-/** Each tunnel is told of the first one before it that is in its way. */
+/** What keeps tunnels from running side by side; reported at the later one. */
 export function findConflicts(tunnels: readonly NamedTunnel[], refer: Reference): Finding[] {
   return [...findSharedDevices(tunnels, refer), ...findSharedPorts(tunnels, refer)];
+}
+
+/** What works, but is probably a mistake. */
+export function findWarnings(tunnels: readonly NamedTunnel[], refer: Reference): Finding[] {
+  return [
+    ...tunnels.flatMap((tunnel) => [...addressesOfNetworks(tunnel), ...routesToPeer(tunnel)]),
+    ...sharedNetworks(tunnels, refer),
+    ...sharedRoutes(tunnels, refer),
+  ];
 }
 
 function* findSharedDevices(tunnels: readonly NamedTunnel[], refer: Reference): Generator<Finding> {
@@ -32,8 +35,8 @@ function* findSharedDevices(tunnels: readonly NamedTunnel[], refer: Reference): 
     }
     yield {
       path: ['tunnels', name, 'device'],
-      message: `'${device}' is the device of ${refer(['tunnels', owner, 'device'])} too`,
-      hint: 'give each tunnel a device of its own',
+      message: `'${device}' is already used by ${refer(['tunnels', owner, 'device'])}`,
+      hint: 'give each tunnel its own device',
     };
   }
 }
@@ -50,19 +53,16 @@ function* findSharedPorts(tunnels: readonly NamedTunnel[], refer: Reference): Ge
       bindDevice: options.bindDevice ?? null,
     };
     const others = byPort.get(local.port) ?? [];
-    const taker = others.find((other) => excludes(other, socket));
+    const owner = others.find((other) => excludes(other, socket));
     others.push(socket);
     byPort.set(local.port, others);
-    if (taker === undefined) continue;
-    const where = refer(['tunnels', taker.name, 'local']);
-    const [its, theirs] = [socket, taker].map(({ address }) => address ?? 'all addresses');
+    if (owner === undefined) continue;
+    const [here, there] = [socket, owner].map(({ address }) => address ?? 'all addresses');
+    const where = here === there ? '' : `, at ${there}`;
     yield {
       path: ['tunnels', name, 'local'],
-      message:
-        its === theirs
-          ? `port ${local.port} of ${its} is that of ${where} too`
-          : `port ${local.port} is taken at ${its} here, and at ${theirs} by ${where}`,
-      hint: 'give each tunnel a port of its own',
+      message: `port ${local.port} of ${here} is already used by ${refer(['tunnels', owner.name, 'local'])}${where}`,
+      hint: 'give each tunnel its own port',
     };
   }
 }
@@ -75,7 +75,7 @@ interface Socket {
   readonly bindDevice: string | null;
 }
 
-/** As the kernel sees it: IPv6 sockets of ttun are for IPv6 alone, and those of different interfaces are apart. */
+/** By the kernel's rules: ttun's IPv6 sockets are for IPv6 only, and sockets bound to different interfaces are independent. */
 function excludes(one: Socket, other: Socket): boolean {
   if (one.bindDevice !== null && other.bindDevice !== null && one.bindDevice !== other.bindDevice)
     return false;
@@ -83,9 +83,9 @@ function excludes(one: Socket, other: Socket): boolean {
   return one.address === null || other.address === null || one.address === other.address;
 }
 
-function familiesOf({ local, remote }: Partial<ResolvedOptions>): readonly (4 | 6)[] {
+function familiesOf({ local, remote }: NamedTunnel['options']): readonly (4 | 6)[] {
   const family = local?.address?.family ?? remote?.address?.family;
-  // That of a name is not known before it is resolved.
+  // The family of a name is not known before it is resolved.
   return family === undefined ? [4, 6] : [family];
 }
 
@@ -93,55 +93,50 @@ function addressOf({ address }: LocalEndpoint): string | null {
   return address === null || ['0.0.0.0', '::'].includes(address.text) ? null : formatIpAddress(address);
 }
 
-// What works, but hardly as it is meant.
-
-export function findDoubts(tunnels: readonly NamedTunnel[], refer: Reference): Finding[] {
-  return [
-    ...tunnels.flatMap((tunnel) => [...addressesOfNetworks(tunnel), ...routesToPeer(tunnel)]),
-    ...sharedNetworks(tunnels, refer),
-    ...sharedRoutes(tunnels, refer),
-  ];
-}
+// Warnings.
 
 function* addressesOfNetworks({ name, options }: NamedTunnel): Generator<Finding> {
   for (const [index, address] of (options.interface?.addresses ?? []).entries()) {
-    if (!isNetworkItself(parseNetwork(address))) continue;
+    if (!isNetworkItself(address)) continue;
     yield {
       path: ['tunnels', name, 'interface', 'addresses', index],
-      message: `${address} is the network, and no address in it`,
-      hint: 'give an address of its own to each of the two ends, as 10.0.2.1/24 and 10.0.2.2/24',
+      message: `${formatNetwork(address)} is a network, not an address in it`,
+      hint: 'give each of the two ends its own address, such as 10.0.2.1/24 and 10.0.2.2/24',
     };
   }
 }
 
-/** The tunnel's own datagrams would be packets for the tunnel. */
+/** The tunnel's own datagrams would be routed into the tunnel. */
 function* routesToPeer({ name, options }: NamedTunnel): Generator<Finding> {
   const { remote, bindDevice, fwmark } = options;
   if (remote?.address === undefined || bindDevice || fwmark) return;
   const peer = parseNetwork(remote.address.text);
   for (const [index, route] of (options.interface?.routes ?? []).entries()) {
-    if (!overlap(parseNetwork(route), peer)) continue;
+    if (!overlap(route, peer)) continue;
     yield {
       path: ['tunnels', name, 'interface', 'routes', index],
-      message: `the peer ${formatEndpoint(remote)} is in ${route}, so that the tunnel's own datagrams may be routed into the tunnel`,
-      hint: 'name the interface that leads to the peer by bindDevice, or choose another route by fwmark',
+      message: `the peer ${formatRemote(remote)} is in ${formatNetwork(route)}, so the tunnel's own datagrams may be routed into the tunnel`,
+      hint: 'name the interface that leads to the peer with bindDevice, or choose another route with fwmark',
     };
   }
 }
 
-/** Each of these networks lies within the one before it, or apart from it: so a list of those that are still open is enough. */
+/**
+ * Goes through the networks in order, which keeps it from comparing each with each. Of any two, one contains the other or
+ * they are disjoint, so those that contain the current one are a stack; and a tunnel needs to be in it only once.
+ */
 function* sharedNetworks(tunnels: readonly NamedTunnel[], refer: Reference): Generator<Finding> {
-  const open: PlacedAddress[] = [];
+  const containing: PlacedAddress[] = [];
   for (const address of tunnels.flatMap(placedAddresses).sort(byRange)) {
-    while (open.length > 0 && (open.at(-1)?.last ?? 0n) < address.first) open.pop();
-    const other = open.find(({ tunnel, family }) => tunnel !== address.tunnel && family === address.family);
-    open.push(address);
+    while (containing.length > 0 && !contains(containing.at(-1), address)) containing.pop();
+    const other = containing.find(({ tunnel }) => tunnel !== address.tunnel);
+    if (!containing.some(({ tunnel }) => tunnel === address.tunnel)) containing.push(address);
     if (other === undefined) continue;
     const [earlier, later] = other.order < address.order ? [other, address] : [address, other];
     yield {
       path: ['tunnels', later.tunnel, 'interface', 'addresses', later.index],
-      message: `${later.text} is on one network with ${earlier.text} of ${refer(['tunnels', earlier.tunnel, 'interface', 'addresses', earlier.index])}`,
-      hint: 'packets for that network go into one of the two tunnels only; give each a network of its own',
+      message: `${formatNetwork(later.network)} is in the same network as ${formatNetwork(earlier.network)} of ${refer(['tunnels', earlier.tunnel, 'interface', 'addresses', earlier.index])}`,
+      hint: 'packets for that network enter only one of the two tunnels; give each tunnel its own network',
     };
   }
 }
@@ -152,42 +147,46 @@ interface PlacedAddress {
   readonly order: number;
   /** Of the address in its list. */
   readonly index: number;
-  readonly text: string;
-  readonly family: 4 | 6;
+  readonly network: IpNetwork;
   readonly first: bigint;
   readonly last: bigint;
 }
 
 function placedAddresses({ name, options }: NamedTunnel, order: number): PlacedAddress[] {
   const addresses = options.interface?.addresses ?? [];
-  return addresses.flatMap((text, index) => {
-    // Every interface has the network of link-local addresses.
-    if (text.startsWith('fe80:')) return [];
-    const network = parseNetwork(text);
-    return [{ tunnel: name, order, index, text, family: network.family, ...rangeOf(network) }];
+  return addresses.flatMap((network, index) => {
+    // Every interface has the link-local network.
+    if (network.address.startsWith('fe80:')) return [];
+    return [{ tunnel: name, order, index, network, ...rangeOf(network) }];
   });
 }
 
-/** The larger ones first, of those that begin together. */
+/** Larger networks first among those with the same first address. */
 function byRange(one: PlacedAddress, other: PlacedAddress): number {
-  if (one.family !== other.family) return one.family - other.family;
+  if (one.network.family !== other.network.family) return one.network.family - other.network.family;
   if (one.first !== other.first) return one.first < other.first ? -1 : 1;
   if (one.last === other.last) return one.order - other.order;
   return one.last > other.last ? -1 : 1;
 }
 
+function contains(outer: PlacedAddress | undefined, inner: PlacedAddress): boolean {
+  return outer?.network.family === inner.network.family && outer.last >= inner.last;
+}
+
 function* sharedRoutes(tunnels: readonly NamedTunnel[], refer: Reference): Generator<Finding> {
-  const owners = new Map<string, string>();
+  const owners = new Map<string, KeyPath>();
   for (const { name, options } of tunnels) {
-    for (const [index, route] of (options.interface?.routes ?? []).entries()) {
+    for (const [index, network] of (options.interface?.routes ?? []).entries()) {
+      const route = formatNetwork(network);
+      const path = ['tunnels', name, 'interface', 'routes', index];
       const owner = owners.get(route);
       if (owner === undefined) {
-        owners.set(route, refer(['tunnels', name, 'interface', 'routes', index]));
+        owners.set(route, path);
         continue;
       }
       yield {
-        path: ['tunnels', name, 'interface', 'routes', index],
-        message: `${route} is routed into the tunnel of ${owner} too`,
+        path,
+        message: `${route} is already routed into ${refer(owner)}`,
         hint: 'leave one of the two out',
       };
     }
