@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import { format, resolveConfig } from 'prettier';
 import * as v from 'valibot';
-import { FILE, TUNNEL } from '../src/config/schema.ts';
-import { describe } from './json-schema.ts';
+import { TUNNEL } from '../src/config/schema.ts';
+import { describe, entriesOf, exampleOf, fileTunnel } from './json-schema.ts';
 
 export const INTERFACES_FILE: string = fileURLToPath(new URL('../src/options.ts', import.meta.url));
 
@@ -18,14 +18,6 @@ export async function interfacesText(): Promise<string> {
     `export const TUNNEL_DEFAULTS: Omit<ResolvedOptions, ${REQUIRED.map((key) => `'${key}'`).join(' | ')}> = ${JSON.stringify(defaults())};\n`,
   ].join('\n');
   return format(source, { ...(await resolveConfig(INTERFACES_FILE)), filepath: INTERFACES_FILE });
-}
-
-/** A tunnel of a file, whose defaults may differ. */
-function fileTunnel(): JsonSchema {
-  const tunnel = describe(FILE).properties?.['tunnels'];
-  const inner = typeof tunnel === 'object' ? tunnel.additionalProperties : undefined;
-  if (typeof inner !== 'object') throw new Error('the schema of a file has no tunnels');
-  return inner;
 }
 
 const REQUIRED = ['device', 'local', 'remote'] as const;
@@ -50,12 +42,6 @@ function* interfaceOf(name: string, schema: JsonSchema, inFile: JsonSchema): Gen
   }
 }
 
-function entriesOf({ properties = {} }: JsonSchema): [string, JsonSchema][] {
-  return Object.entries(properties).filter(
-    (entry): entry is [string, JsonSchema] => typeof entry[1] === 'object',
-  );
-}
-
 function interfaceName(key: string): string {
   return `${key.charAt(0).toUpperCase()}${key.slice(1)}Options`;
 }
@@ -72,15 +58,10 @@ function typeOf(key: string, { type, const: literal, anyOf, items, properties }:
 
 /** The description, with the default, and with an example if it shows none. */
 function docOf(property: JsonSchema, inFile: JsonSchema | undefined): string {
-  const { description = '', default: fallback, examples } = property;
-  const [example] = [examples].flat(2);
+  const { description = '', default: fallback } = property;
   const sentences = [description];
-  if (
-    typeof example === 'string' &&
-    !/`[^`]*\d[^`]*`/.test(description) &&
-    !description.includes(`\`${example}\``)
-  )
-    sentences.push(`Example: \`${example}\`.`);
+  const [example] = [exampleOf(property)].flat();
+  if (typeof example === 'string') sentences.push(`Example: \`${example}\`.`);
   if (typeof fallback === 'boolean') {
     const other = inFile?.default === fallback ? '' : `, in \`ttun up\` \`${!fallback}\``;
     sentences.push(`Default \`${fallback}\`${other}.`);

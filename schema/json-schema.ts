@@ -17,3 +17,24 @@ export async function jsonSchemaText(): Promise<string> {
 export function describe(schema: GenericSchema): JsonSchema {
   return toJsonSchema(schema, { typeMode: 'input', ignoreActions: ['raw_check'], target: 'draft-07' });
 }
+
+/** A tunnel in a file, whose defaults may differ from those of `createTunnel`. */
+export function fileTunnel(): JsonSchema {
+  const tunnels = describe(FILE).properties?.['tunnels'];
+  const tunnel = typeof tunnels === 'object' ? tunnels.additionalProperties : undefined;
+  if (typeof tunnel !== 'object') throw new Error('the schema of a file has no tunnels');
+  return tunnel;
+}
+
+export function entriesOf({ properties = {} }: JsonSchema): [string, JsonSchema][] {
+  return Object.entries(properties).filter(
+    (entry): entry is [string, JsonSchema] => typeof entry[1] === 'object',
+  );
+}
+
+/** The first example, if the description shows none. */
+export function exampleOf({ description = '', examples }: JsonSchema): unknown {
+  const [example] = Array.isArray(examples) ? examples : [];
+  const isShown = /`[^`]*\d[^`]*`/.test(description) || description.includes(`\`${String(example)}\``);
+  return example === undefined || isShown ? null : example;
+}

@@ -1,33 +1,34 @@
 /**
- * What went wrong, for programs to match on.
+ * What went wrong, for programs.
  *
- * - `ERR_TTUN_INVALID_OPTIONS`: an option is unknown, missing or impossible; the message names it
- * - `ERR_TTUN_INVALID_CONFIG`: a configuration file is not there, cannot be read, or says something impossible; the error is a
- *   `TtunConfigError`, whose `problems` has all of it with file, line and key
+ * - `ERR_TTUN_INVALID_OPTIONS`: an option is unknown, missing or invalid; the message names it
+ * - `ERR_TTUN_INVALID_CONFIG`: a configuration file is missing, unreadable or invalid; the error is a `TtunConfigError`, whose
+ *   `problems` list everything with file, line and key
  * - `ERR_TTUN_DEVICE_NOT_FOUND`: no device has this name
  * - `ERR_TTUN_DEVICE_IS_TAP`: it is a TAP device, which carries Ethernet frames
- * - `ERR_TTUN_DEVICE_NOT_TUN`: it is a device of some other kind
+ * - `ERR_TTUN_DEVICE_NOT_TUN`: it is a device of another kind
  * - `ERR_TTUN_DEVICE_BUSY`: the device is in use already, by another process or by another tunnel of this one
  * - `ERR_TTUN_DEVICE_NOT_OWNER`: the device belongs to another user
- * - `ERR_TTUN_DEVICE_GONE`: the device was deleted while the tunnel ran
+ * - `ERR_TTUN_DEVICE_GONE`: the device was deleted while the tunnel was open
  * - `ERR_TTUN_TUN_MISSING`: the system has no `/dev/net/tun`
  * - `ERR_TTUN_TUN_PERMISSION`: this user may not open `/dev/net/tun`
  * - `ERR_TTUN_ADDRESS_NOT_LOCAL`: no interface of this host has the local address
  * - `ERR_TTUN_PORT_IN_USE`: another socket has the local address and port
  * - `ERR_TTUN_PORT_PERMISSION`: this user may not bind the local port
  * - `ERR_TTUN_NO_ROUTE`: there is no route to the remote address
- * - `ERR_TTUN_BIND_DEVICE_NOT_FOUND`: no interface has the name given as `bindDevice`
+ * - `ERR_TTUN_BIND_DEVICE_NOT_FOUND`: no interface has the name given as `bindDevice`, or as the zone of a link-local address
  * - `ERR_TTUN_PERMISSION`: this user may not do what an option asks for (CAP_NET_ADMIN); the message names it
- * - `ERR_TTUN_TOO_MANY_WATCHES`: as many watch the tunnel's packets already as may at once
- * - `ERR_TTUN_NAME_NOT_RESOLVED`: the name of the remote end stands for no address at present; opening goes on trying, so only
- *   `onWaiting` is given it
- * - `ERR_TTUN_SYSTEM`: another system call failed; `syscall` and `errno` say which and how
- * - `ERR_TTUN_CLOSED`: the tunnel is closed already
- * - `ERR_TTUN_INTERNAL`: the data path panicked, a bug in ttun
+ * - `ERR_TTUN_TOO_MANY_WATCHES`: the tunnel has as many packet watches as it may
+ * - `ERR_TTUN_NAME_NOT_RESOLVED`: the host name of the peer has no address at present; retrying, so it is passed to `onWaiting`
+ *   and `peerError` only
+ * - `ERR_TTUN_SYSTEM`: another system call failed; `syscall` and `errno` identify it
+ * - `ERR_TTUN_CLOSED`: the tunnel is closed
+ * - `ERR_TTUN_INTERNAL`: the data path panicked, which is a bug in ttun
  * - `ERR_TTUN_UNSUPPORTED_PLATFORM`: tunnels exist on Linux only
- * - `ERR_TTUN_FILE_MISSING`: a file of the package besides the native part is missing, as in a bundle: the page or the lab's programs
- * - `ERR_TTUN_NATIVE_MISSING`: the native part for this Node is not installed, is of no use, or is of another version; the message says
- *   what was found, the hint what to type
+ * - `ERR_TTUN_FILE_MISSING`: a file of the package besides the native part is missing, as in a bundle: the page or the lab's
+ *   programs
+ * - `ERR_TTUN_NATIVE_MISSING`: the native part for this Node is not installed, cannot be loaded, or has another version; the
+ *   message says what was found, the hint what to type
  */
 export type TtunErrorCode =
   | 'ERR_TTUN_INVALID_OPTIONS'
@@ -55,7 +56,7 @@ export type TtunErrorCode =
   | 'ERR_TTUN_FILE_MISSING'
   | 'ERR_TTUN_NATIVE_MISSING';
 
-/** What a `TtunError` may tell besides its code and message. */
+/** What a `TtunError` may have besides its code and message. */
 export interface TtunErrorDetails {
   /** The system call that failed. */
   readonly syscall?: string | undefined;
@@ -67,11 +68,11 @@ export interface TtunErrorDetails {
   readonly cause?: unknown;
 }
 
-/** Every error that this package raises on purpose. `message` says what happened, `hint` what to do about it. */
+/** The errors of this package. `message` says what happened, `hint` what to do about it. */
 export class TtunError extends Error {
   /** What went wrong, from a closed set. */
   readonly code: TtunErrorCode;
-  /** The system call that failed, when one did. */
+  /** The system call that failed, if one did. */
   readonly syscall: string | undefined;
   /** Its error number, negative as on Node's own errors: `util.getSystemErrorName(errno)` gives the name. */
   readonly errno: number | undefined;
@@ -86,19 +87,19 @@ export class TtunError extends Error {
     this.hint = details.hint;
   }
 
-  // On the prototype, so that it does not show among an error's own properties.
+  // On the prototype, so that it is not among an error's own properties.
   static {
     Object.defineProperty(this.prototype, 'name', { value: 'TtunError', configurable: true, writable: true });
   }
 }
 
-/** What the system said to a call that failed, without the call: of `EROFS: read-only file system, mkdir '/run/ttun'` the middle. */
+/** The reason of a system error without the call: the middle of `EROFS: read-only file system, mkdir '/run/ttun'`. */
 export function describeSystemError(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return /^[A-Z0-9]+: (?<what>[^,]+), /.exec(message)?.groups?.['what'] ?? message;
 }
 
-/** Whatever was thrown, as what can be told and gone on after. */
+/** Anything that was thrown, as a TtunError. */
 export function asTtunError(error: unknown): TtunError {
   if (error instanceof TtunError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -245,9 +245,9 @@ test.serial('the interface of a link-local address is looked up when the tunnel 
   );
   t.deepEqual(told, [
     [
-      'ERR_TTUN_INVALID_OPTIONS',
-      "remote: no interface 'nowhere' has a link-local address",
-      'see which ones do with: ip -6 address show scope link',
+      'ERR_TTUN_BIND_DEVICE_NOT_FOUND',
+      'there is no interface nowhere for a link-local address',
+      'ip -brief link lists the interfaces of this host',
     ],
   ]);
 });

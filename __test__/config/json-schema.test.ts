@@ -7,13 +7,15 @@ import type { ExecutionContext } from 'ava';
 import { parse } from 'smol-toml';
 import { INTERFACES_FILE, interfacesText } from '../../schema/interfaces.ts';
 import { jsonSchemaText, SCHEMA_FILE } from '../../schema/json-schema.ts';
+import { PAGE_FILE, pageText } from '../../schema/tables.ts';
 import { parseConfig, TtunConfigError } from '../../src/index.ts';
 import { runToEnd } from '../../testbed/exec.ts';
 import { ROOT } from '../readme/markdown.ts';
 
-test('the committed JSON Schema and interfaces are those that npm run schema writes', async (t) => {
+test('the committed JSON Schema, interfaces and tables are those that npm run schema writes', async (t) => {
   t.is(await readFile(SCHEMA_FILE, 'utf8'), await jsonSchemaText());
   t.is(await readFile(INTERFACES_FILE, 'utf8'), await interfacesText());
+  t.is(await readFile(PAGE_FILE, 'utf8'), await pageText());
 });
 
 const TUNNEL = { device: 'tun0', local: ':8000', remote: 'gateway.example:8000' };
