@@ -35,6 +35,8 @@ export function entriesOf({ properties = {} }: JsonSchema): [string, JsonSchema]
 /** The first example, if the description shows none. */
 export function exampleOf({ description = '', examples }: JsonSchema): unknown {
   const [example] = Array.isArray(examples) ? examples : [];
-  const isShown = /`[^`]*\d[^`]*`/.test(description) || description.includes(`\`${String(example)}\``);
+  const isShown =
+    /`[^`]*\d[^`]*`/.test(description) ||
+    (typeof example === 'string' && description.includes(`\`${example}\``));
   return example === undefined || isShown ? null : example;
 }
