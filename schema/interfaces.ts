@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import { format, resolveConfig } from 'prettier';
 import * as v from 'valibot';
-import { TUNNEL } from '../src/config/schema.ts';
+import { TUNNEL } from '../src/schema.ts';
 import { describe, entriesOf, exampleOf, fileTunnel } from './json-schema.ts';
 
 export const INTERFACES_FILE: string = fileURLToPath(new URL('../src/options.ts', import.meta.url));
@@ -11,8 +11,8 @@ export const INTERFACES_FILE: string = fileURLToPath(new URL('../src/options.ts'
 /** The content of src/options.ts. */
 export async function interfacesText(): Promise<string> {
   const source = [
-    '/** The options of a tunnel. Generated from config/schema.ts by `npm run schema`. */',
-    "import type { ResolvedOptions } from './config/schema.ts';\n",
+    '/** The options of a tunnel. Generated from schema.ts by `npm run schema`. */',
+    "import type { ResolvedOptions } from './schema.ts';\n",
     ...interfaceOf('TunnelOptions', describe(TUNNEL), fileTunnel()),
     '/** The options that need not be given, for the command line, which does without the schema. */',
     `export const TUNNEL_DEFAULTS: Omit<ResolvedOptions, ${REQUIRED.map((key) => `'${key}'`).join(' | ')}> = ${JSON.stringify(defaults())};\n`,

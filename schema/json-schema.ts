@@ -4,7 +4,7 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import { format } from 'prettier';
 import type { GenericSchema } from 'valibot';
-import { FILE } from '../src/config/schema.ts';
+import { FILE } from '../src/schema.ts';
 
 /** Where it is kept, and found in the package. */
 export const SCHEMA_FILE: string = fileURLToPath(new URL('ttun.schema.json', import.meta.url));

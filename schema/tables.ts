@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { JsonSchema } from '@valibot/to-json-schema';
-import { FILE, TUNNEL } from '../src/config/schema.ts';
+import { FILE, TUNNEL } from '../src/schema.ts';
 import { describe, entriesOf, exampleOf, fileTunnel } from './json-schema.ts';
 
 export const PAGE_FILE: string = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));

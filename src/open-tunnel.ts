@@ -13,7 +13,7 @@ import type {
 } from '../binding.cjs';
 import { ipBytes } from './address.ts';
 import type { Endpoint, IpAddress } from './address.ts';
-import type { ResolvedInterface, ResolvedOptions } from './config/schema.ts';
+import type { ResolvedInterface, ResolvedOptions } from './schema.ts';
 import { TtunError } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
 import type { IpNetwork } from './network.ts';

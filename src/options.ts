@@ -1,5 +1,5 @@
-/** The options of a tunnel. Generated from config/schema.ts by `npm run schema`. */
-import type { ResolvedOptions } from './config/schema.ts';
+/** The options of a tunnel. Generated from schema.ts by `npm run schema`. */
+import type { ResolvedOptions } from './schema.ts';
 
 /**
  * The options of a tunnel, which joins a TUN device to a UDP socket; the same in TOML, JSON and TypeScript. Unknown

@@ -4,7 +4,7 @@ import { resolveOptions } from '../../src/config/resolve.ts';
 import { TtunError } from '../../src/errors.ts';
 import { parseNetwork } from '../../src/network.ts';
 import type { TunnelOptions } from '../../src/options.ts';
-import type { ResolvedOptions } from '../../src/config/schema.ts';
+import type { ResolvedOptions } from '../../src/schema.ts';
 
 const GOOD = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
 

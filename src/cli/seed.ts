@@ -9,7 +9,7 @@ import {
   parsePort,
   parseRemote,
 } from '../address.ts';
-import type { ResolvedOptions } from '../config/schema.ts';
+import type { ResolvedOptions } from '../schema.ts';
 import { parseDeviceName } from '../network.ts';
 import { TUNNEL_DEFAULTS } from '../options.ts';
 import { extraArgument, missingArguments, parseOptions, UsageError } from './args.ts';

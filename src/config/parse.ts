@@ -8,7 +8,7 @@ import { parseJson } from './json.ts';
 import type { TunnelOptions } from '../options.ts';
 import { asLine, resolveFile } from './resolve.ts';
 import type { Finding } from './resolve.ts';
-import type { ResolvedFile } from './schema.ts';
+import type { ResolvedFile } from '../schema.ts';
 import { parseToml } from './toml.ts';
 
 /** A valid configuration. */

@@ -6,9 +6,9 @@ import { suggest } from '../text.ts';
 import { formatPath } from './document.ts';
 import type { KeyPath } from './document.ts';
 import type { TunnelOptions } from '../options.ts';
-import { isTable } from './schema-tools.ts';
-import { FILE, TUNNEL } from './schema.ts';
-import type { ResolvedFile, ResolvedOptions } from './schema.ts';
+import { isTable } from '../schema-tools.ts';
+import { FILE, TUNNEL } from '../schema.ts';
+import type { ResolvedFile, ResolvedOptions } from '../schema.ts';
 
 /**
  * Checks options and fills in the defaults.

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { loadResolved } from '../config/load.ts';
 import { resolveOptions } from '../config/resolve.ts';
-import type { ResolvedOptions } from '../config/schema.ts';
+import type { ResolvedOptions } from '../schema.ts';
 import { survey } from '../control/client.ts';
 import { TtunError } from '../errors.ts';
 import type { TunnelReport } from '../tunnel-host.ts';

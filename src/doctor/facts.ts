@@ -1,7 +1,7 @@
 /** The facts that checks examine, gathered beforehand, so that each check is a function of values. */
 import type { BindingInterface, BindingRoute } from '../../binding.cjs';
 import type { IpAddress } from '../address.ts';
-import type { ResolvedOptions } from '../config/schema.ts';
+import type { ResolvedOptions } from '../schema.ts';
 
 /** This machine, as this user sees it. */
 export interface HostFacts {

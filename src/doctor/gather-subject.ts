@@ -8,7 +8,7 @@ import type { IpAddress, LocalEndpoint } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import { loadedBinding } from '../native.ts';
 import { formatNetwork, overlap, parseNetwork } from '../network.ts';
-import type { ResolvedOptions } from '../config/schema.ts';
+import type { ResolvedOptions } from '../schema.ts';
 import { resolveName } from '../peer.ts';
 import type {
   ReturnRoute,

@@ -1,7 +1,7 @@
 /** All that `ttun up` runs: tunnels, the HTTP server, and notifications to the service manager. */
 import { asTtunError, TtunError } from '../errors.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import type { ResolvedOptions } from '../config/schema.ts';
+import type { ResolvedOptions } from '../schema.ts';
 import type { HttpReport, ReloadReport, TunnelHost, TunnelReport } from '../tunnel-host.ts';
 import { HttpEndpoint } from './http-endpoint.ts';
 import type { HttpEvent } from './http-endpoint.ts';

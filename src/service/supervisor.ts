@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { formatLocal, formatRemote } from '../address.ts';
-import type { ResolvedOptions } from '../config/schema.ts';
+import type { ResolvedOptions } from '../schema.ts';
 import { asTtunError } from '../errors.ts';
 import type { TtunError } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';

@@ -4,10 +4,10 @@
  * docs/configuration.md are generated from it: `npm run schema`.
  */
 import * as v from 'valibot';
-import { checkEnds, InvalidValue, parseLocal, parseRemote } from '../address.ts';
-import type { LocalEndpoint, RemoteEndpoint } from '../address.ts';
-import { parseListen } from '../listen.ts';
-import type { ListenAddress } from '../listen.ts';
+import { checkEnds, InvalidValue, parseLocal, parseRemote } from './address.ts';
+import type { LocalEndpoint, RemoteEndpoint } from './address.ts';
+import { parseListen } from './listen.ts';
+import type { ListenAddress } from './listen.ts';
 import {
   formatNetwork,
   IPV4_MINIMUM_MTU,
@@ -18,8 +18,8 @@ import {
   parseInterfaceName,
   parseNetwork,
   parseRoute,
-} from '../network.ts';
-import type { IpNetwork } from '../network.ts';
+} from './network.ts';
+import type { IpNetwork } from './network.ts';
 import { checkedBetween, checkedBy, distinct, filled, flag, integer, text } from './schema-tools.ts';
 import type { About } from './schema-tools.ts';
 

@@ -1,6 +1,6 @@
 /** Building blocks of the schemas, beside those of valibot. */
 import * as v from 'valibot';
-import { InvalidValue } from '../address.ts';
+import { InvalidValue } from './address.ts';
 
 /** What people and editors learn about an option. */
 export interface About {
