@@ -2,6 +2,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { addTun } from '../../testbed/additional-tun.ts';
+import { run } from '../../testbed/exec.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { startTtun } from '../../testbed/tunnel.ts';
@@ -57,6 +58,23 @@ test.serial('SIGTERM ends it as Ctrl-C does', async (t) => {
   t.deepEqual(await up.stop('SIGTERM'), { status: 0, signal: null });
   t.regex(up.stderr, /^ttun: office: tun0 closed after/m);
 });
+
+for (const [first, second] of [
+  ['INT', 'TERM'],
+  ['TERM', 'HUP'],
+] as const) {
+  test.serial(`SIG${second} right after SIG${first} does not cut the summary`, async (t) => {
+    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), home } });
+    for (let round = 0; round < 5; round += 1) {
+      await using up = folder.up(sites.a);
+      await Promise.all(['office: attached to', 'home: attached to'].map((line) => up.waitForLine(line)));
+      await run(['bash', '-c', `kill -${first} ${up.pid}; kill -${second} ${up.pid}`]);
+      t.deepEqual(await up.exited, { status: 0, signal: null });
+      for (const name of ['office', 'home'])
+        t.regex(up.stderr, new RegExp(`^ttun: ${name}: .* closed after`, 'm'));
+    }
+  });
+}
 
 test.serial(
   'a tunnel whose device is missing does not affect others, and opens when the device is created',
