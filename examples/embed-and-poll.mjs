@@ -1,5 +1,5 @@
 /**
- * A tunnel inside a program: opens it, prints once a second what passes, and closes it on Ctrl-C.
+ * A tunnel in a program: opens it, prints its traffic once a second, and closes it on Ctrl-C.
  *
  *     node examples/embed-and-poll.mjs tun0 192.0.2.1:8000 192.0.2.2:8000
  */
@@ -16,13 +16,13 @@ const tunnel = await createTunnel(
 tunnel.on('state', (state) => console.log(`the tunnel is ${state}`));
 tunnel.on('peer', (address) => console.log(`the peer is now at ${address}`));
 
-// Ends by itself when the tunnel does.
+// The loop ends with the tunnel.
 for await (const { stats, rate } of tunnel.samples({ intervalMs: 1000 })) {
   const { encap, decap } = rate;
   console.log(
-    `out ${megabits(encap.bytes)}, ${Math.round(encap.packets)} packets/s`,
-    `| in ${megabits(decap.bytes)}, ${Math.round(decap.packets)} packets/s`,
-    `| dropped so far: ${stats.encap.dropped + stats.decap.dropped}`,
+    `sent ${megabits(encap.bytes)}, ${Math.round(encap.packets)} packets/s`,
+    `| received ${megabits(decap.bytes)}, ${Math.round(decap.packets)} packets/s`,
+    `| dropped in total: ${stats.encap.dropped + stats.decap.dropped}`,
   );
 }
 
@@ -32,7 +32,7 @@ if (end.reason === 'failed') {
   process.exitCode = 1;
 }
 
-/** Rates are bytes per second. */
+/** Rates are in bytes per second. */
 function megabits(bytesPerSecond) {
   return `${((bytesPerSecond * 8) / 1e6).toFixed(2)} Mbit/s`;
 }

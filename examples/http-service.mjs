@@ -1,5 +1,5 @@
 /**
- * An HTTP service that shows its own tunnel: as JSON for programs, and as text for Prometheus.
+ * An HTTP service that exports the statistics of its tunnel, as JSON and for Prometheus.
  *
  *     node examples/http-service.mjs tun0 192.0.2.1:8000 192.0.2.2:8000 8080
  *     curl http://127.0.0.1:8080/tunnel
@@ -12,7 +12,7 @@ const [device, local, remote, port = '8080'] = process.argv.slice(2);
 const tunnel = await createTunnel({ device, local, remote });
 
 const server = createServer((request, response) => {
-  // Reading takes a few microseconds, so each request may do it.
+  // This takes only a few microseconds, so each request can do it.
   const stats = tunnel.stats();
   if (request.url === '/tunnel') {
     response.setHeader('content-type', 'application/json');
@@ -35,15 +35,18 @@ server.close();
 
 function toPrometheus({ state, encap, decap }) {
   const drops = [
-    ...Object.entries(encap.drops).map(([reason, count]) => [`{direction="out",reason="${reason}"}`, count]),
-    ...Object.entries(decap.drops).map(([reason, count]) => [`{direction="in",reason="${reason}"}`, count]),
+    ...Object.entries(encap.drops).map(([reason, count]) => [`{direction="sent",reason="${reason}"}`, count]),
+    ...Object.entries(decap.drops).map(([reason, count]) => [
+      `{direction="received",reason="${reason}"}`,
+      count,
+    ]),
   ];
   return [
-    metric('my_tunnel_up', 'gauge', 'Whether the peer is heard.', [['', state === 'up' ? 1 : 0]]),
+    metric('my_tunnel_up', 'gauge', '1 while the peer is heard from.', [['', state === 'up' ? 1 : 0]]),
     metric('my_tunnel_sent_bytes_total', 'counter', 'Bytes of packets sent to the peer.', [
       ['', encap.bytes],
     ]),
-    metric('my_tunnel_received_bytes_total', 'counter', 'Bytes of packets from the peer.', [
+    metric('my_tunnel_received_bytes_total', 'counter', 'Bytes of packets received from the peer.', [
       ['', decap.bytes],
     ]),
     metric('my_tunnel_dropped_packets_total', 'counter', 'Packets dropped, by reason.', drops),

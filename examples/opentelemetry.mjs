@@ -1,5 +1,5 @@
 /**
- * A tunnel's counters as OpenTelemetry metrics. They are read when the metrics are collected, and at no other time.
+ * A tunnel's counters as OpenTelemetry metrics. They are read only when the metrics are collected.
  *
  *     npm install @opentelemetry/api @opentelemetry/sdk-metrics
  *     node examples/opentelemetry.mjs tun0 192.0.2.1:8000 192.0.2.2:8000
@@ -14,7 +14,7 @@ import { createTunnel } from 'ttun';
 
 const [device, local, remote] = process.argv.slice(2);
 
-// A service would have its exporter here, such as that of OTLP.
+// A real service would use another exporter here, such as the one for OTLP.
 const provider = new MeterProvider({
   readers: [
     new PeriodicExportingMetricReader({
@@ -31,7 +31,7 @@ observe(tunnel, metrics.getMeter('my-service'));
 
 process.once('SIGINT', () => tunnel.close());
 await tunnel.closed;
-// Exports the last figures.
+// Exports the last values.
 await provider.shutdown();
 
 function observe(observed, meter) {

@@ -1,6 +1,6 @@
 /**
- * A tunnel in a thread of its own, so that a busy program still reads it in time. Packets need no thread of JavaScript in any
- * case: this is for what the program does with the figures. Terminating the worker closes its tunnel.
+ * A tunnel in a worker thread, so that its statistics are read on time even if the main thread is busy. Packets never pass through
+ * JavaScript, so they do not need this. Terminating the worker closes its tunnel.
  *
  *     node examples/worker.mjs tun0 192.0.2.1:8000 192.0.2.2:8000
  */

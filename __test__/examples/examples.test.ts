@@ -61,7 +61,7 @@ test.serial('every example is listed in its README, and tested here', async (t) 
 
 test.serial('embed-and-poll prints the traffic, and exits with 0 on Ctrl-C', async (t) => {
   await using example = startExample('embed-and-poll.mjs');
-  await passPackets(example, /^out 0\.0[1-9] Mbit\/s, \d+ packets\/s \| in 0\.0[1-9] Mbit\/s/);
+  await passPackets(example, /^sent 0\.0[1-9] Mbit\/s, \d+ packets\/s \| received 0\.0[1-9] Mbit\/s/);
   t.true(example.lines.includes('the tunnel is up'));
   t.deepEqual(await example.stop('SIGINT'), { status: 0, signal: null });
 });
@@ -87,7 +87,7 @@ test.serial('http-service serves JSON and Prometheus metrics', async (t) => {
   const metrics = await get('/metrics');
   t.regex(metrics, /^my_tunnel_up 1$/m);
   t.regex(metrics, /^my_tunnel_sent_bytes_total 168$/m);
-  t.regex(metrics, /^my_tunnel_dropped_packets_total\{direction="in",reason="device-down"\} 0$/m);
+  t.regex(metrics, /^my_tunnel_dropped_packets_total\{direction="received",reason="device-down"\} 0$/m);
   t.deepEqual(await example.stop('SIGINT'), { status: 0, signal: null });
 });
 
@@ -104,7 +104,7 @@ test.serial('opentelemetry exports the counters, for the last time when the tunn
 test.serial('abort-and-await-using ends when the peer has been heard, and releases the device', async (t) => {
   await using example = startExample('abort-and-await-using.ts');
   await example.waitForLine('open');
-  await passPackets(example, /^\d+ packets came from the peer$/);
+  await passPackets(example, /^\d+ packets arrived from the peer$/);
   const { status } = await example.exited;
   t.is(status, 0);
   const { encap } = await peer.stats();
@@ -117,6 +117,6 @@ test.serial('worker reports on its tunnel from a thread, and releases it when te
   await example.stop('SIGINT');
   t.false(example.lines.some((line) => line.includes('Error')));
   await using again = startExample('embed-and-poll.mjs');
-  await waitFor('the next to attach', () => again.lines.some((line) => line.startsWith('out ')));
+  await waitFor('the next to attach', () => again.lines.some((line) => line.startsWith('sent ')));
   t.deepEqual(await again.stop('SIGINT'), { status: 0, signal: null });
 });
