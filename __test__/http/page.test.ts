@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import test from 'ava';
 import type { Browser, Page } from 'playwright-core';
 import { startHttpServer } from '../../src/http/server.ts';
+import { SHOWN_VALUES } from '../../src/tunnel-host.ts';
 import { startBrowser, visit } from './browser.ts';
 import { hostOf, OPEN, RETRYING } from './reports.ts';
 import { Actor, Stage } from './stage.ts';
@@ -69,6 +70,28 @@ test.serial('drops are shown by reason, and highlighted while they grow', async 
     );
     await shows(page, '.rates', /Dropped47 \+[\d.]+\/s/);
     t.is(await rows.count(), 14);
+  });
+});
+
+test.serial('every value with words of its own is on the page, every drop reason among them', async (t) => {
+  await visit(t, browser, new Stage(new Actor({})), async ({ page }) => {
+    await shows(page, '.details-list', 'Uptime');
+    const terms = await page.locator('.details-list dt').allTextContents();
+    const reasons = await page.locator('.drops tbody tr').allTextContents();
+    for (const { path, label } of SHOWN_VALUES) {
+      const reason = path.split('.drops.')[1];
+      if (reason === undefined)
+        t.true(
+          terms.some((term) => term.toLowerCase() === label.toLowerCase()),
+          path,
+        );
+      else
+        t.true(
+          reasons.some((row) => row.startsWith(`${reason}${label}`)),
+          path,
+        );
+    }
+    t.is(reasons.length, SHOWN_VALUES.filter(({ path }) => path.includes('.drops.')).length);
   });
 });
 
