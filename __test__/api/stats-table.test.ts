@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { describeTunnel } from '../../src/cli/show.ts';
 import { formatMetrics } from '../../src/http/metrics.ts';
-import { readProcessStats } from '../../src/http/process.ts';
+import { readProcessStats } from '../../src/http/stats.ts';
 import { loadBinding } from '../../src/native.ts';
 import { STATES, STATS } from '../../src/stats-table.ts';
 import { valueAt } from '../../src/stats.ts';
