@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { CommandSpec } from '../src/cli/args.ts';
 import { COMMANDS } from '../src/cli/commands.ts';
 import { exitCodesOf, introduction } from '../src/cli/help.ts';
-import { PROGRAM } from '../src/cli/seed.ts';
+import { PROGRAM } from '../src/cli/tunnel-arguments.ts';
 import { VERSION } from '../src/native.ts';
 import { bold, italic, item, literal, MARKDOWN, ROFF, text } from './formats.ts';
 import type { Entry, Format } from './formats.ts';

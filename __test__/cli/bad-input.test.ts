@@ -4,8 +4,8 @@ import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { BIN, startTtun } from '../../testbed/tunnel.ts';
 
-const SEED = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'] as const;
-const [DEVICE, LOCAL, PORT, REMOTE] = SEED;
+const ARGUMENTS = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'] as const;
+const [DEVICE, LOCAL, PORT, REMOTE] = ARGUMENTS;
 /** The user nobody, who owns only what the tests give them. */
 const USER = '65534';
 
@@ -50,7 +50,7 @@ function ttunAsUser(args: readonly string[], node?: TunNode): Promise<RunResult>
 const REFUSED: readonly (readonly [what: string, args: readonly string[], status: number, line: RegExp])[] = [
   [
     'a missing argument',
-    SEED.slice(0, 4),
+    ARGUMENTS.slice(0, 4),
     2,
     /^ttun: <remote-port> is missing; usage: ttun tun0 10\.0\.1\.1 9000 10\.0\.1\.2 <remote-port> \(see ttun --help\)$/,
   ],
@@ -71,34 +71,39 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
     'mixed address families',
     [DEVICE, LOCAL, PORT, 'fd00:1::2', PORT],
     2,
-    /^ttun: remote: 10\.0\.1\.1 is IPv4 but fd00:1::2 is IPv6; give two IPv4 or two IPv6 addresses /,
+    /^ttun: <remote-ip>: 10\.0\.1\.1 is IPv4 but fd00:1::2 is IPv6; give two IPv4 or two IPv6 addresses /,
   ],
   [
     'a tunnel to itself',
     [DEVICE, LOCAL, PORT, LOCAL, PORT],
     2,
-    /^ttun: remote: the local and the remote end are both 10\.0\.1\.1:9000; /,
+    /^ttun: <remote-ip>: the local and the remote end are both 10\.0\.1\.1:9000; /,
   ],
   [
     'a device name that is too long',
-    ['a-very-long-name', ...SEED.slice(1)],
+    ['a-very-long-name', ...ARGUMENTS.slice(1)],
     2,
-    /^ttun: device: 'a-very-long-name' is longer than the 15 bytes /,
+    /^ttun: <tun>: 'a-very-long-name' is longer than 15 bytes, /,
   ],
-  ['an unknown option', ['--fast', ...SEED], 2, /^ttun: there is no option --fast \(see ttun --help\)$/],
+  ['an unknown option', ['--fast', ...ARGUMENTS], 2, /^ttun: there is no option --fast \(see ttun --help\)$/],
   [
     'a missing device',
-    ['tun9', ...SEED.slice(1)],
+    ['tun9', ...ARGUMENTS.slice(1)],
     1,
     /^ttun: there is no device tun9; .*ip tuntap add dev tun9 mode tun$/,
   ],
   [
     'a TAP device',
-    ['tap0', ...SEED.slice(1)],
+    ['tap0', ...ARGUMENTS.slice(1)],
     1,
     /^ttun: tap0 is a TAP device.*; .*ip tuntap add dev tap0 mode tun$/,
   ],
-  ['a device that is not a TUN device', ['veth0', ...SEED.slice(1)], 1, /^ttun: veth0 is not a TUN device; /],
+  [
+    'a device that is not a TUN device',
+    ['veth0', ...ARGUMENTS.slice(1)],
+    1,
+    /^ttun: veth0 is not a TUN device; /,
+  ],
   [
     'an address of another host',
     [DEVICE, '10.0.1.77', PORT, REMOTE, PORT],
@@ -134,7 +139,7 @@ function assertRefused(
 }
 
 test.serial('a busy device and a port in use are reported', async (t) => {
-  await using first = startTtun(sites.a, SEED);
+  await using first = startTtun(sites.a, ARGUMENTS);
   await first.waitForLine('attached to tun0');
   assertRefused(
     t,
@@ -150,12 +155,12 @@ test.serial('a busy device and a port in use are reported', async (t) => {
 
 test.serial('the device is free after each failure', async (t) => {
   await ttun(DEVICE, '10.0.1.77', PORT, REMOTE, PORT);
-  await using tunnel = startTtun(sites.a, SEED);
+  await using tunnel = startTtun(sites.a, ARGUMENTS);
   await t.notThrowsAsync(tunnel.waitForLine('attached to tun0'));
 });
 
 test.serial("an ordinary user may use their own device, but not another user's", async (t) => {
-  await using tunnel = sites.a.start(asUser([process.execPath, BIN, 'mine', ...SEED.slice(1)]));
+  await using tunnel = sites.a.start(asUser([process.execPath, BIN, 'mine', ...ARGUMENTS.slice(1)]));
   await tunnel.waitForLine('attached to mine');
   const refused = await ttunAsUser(['theirs', LOCAL, '9001', REMOTE, PORT]);
   assertRefused(t, refused, /^ttun: theirs belongs to .*; /);
@@ -171,11 +176,11 @@ test('a port that only root may bind is reported', async (t) => {
 });
 
 test('a /dev/net/tun that this user may not open is reported', async (t) => {
-  const result = await ttunAsUser(['mine', ...SEED.slice(1)], 'closed to users');
+  const result = await ttunAsUser(['mine', ...ARGUMENTS.slice(1)], 'closed to users');
   assertRefused(t, result, /^ttun: this user may not open \/dev\/net\/tun; /);
 });
 
 test('a missing /dev/net/tun is reported', async (t) => {
-  const result = await ttunAsUser(['mine', ...SEED.slice(1)], 'missing');
+  const result = await ttunAsUser(['mine', ...ARGUMENTS.slice(1)], 'missing');
   assertRefused(t, result, /^ttun: this system has no \/dev\/net\/tun; .*modprobe tun/);
 });

@@ -1,24 +1,28 @@
 import test from 'ava';
-import { parseCommandLine } from '../../src/cli/seed.ts';
+import { parseCommandLine } from '../../src/cli/tunnel-arguments.ts';
 import { UsageError } from '../../src/cli/args.ts';
 
-const SEED = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9001'];
+const ARGUMENTS = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9001'];
 
 test('the five arguments are device, local end and remote end', (t) => {
-  t.deepEqual(parseCommandLine(SEED), {
+  t.like(parseCommandLine(ARGUMENTS), {
     name: 'tunnel',
-    device: 'tun0',
-    local: '10.0.1.1:9000',
-    remote: '10.0.1.2:9001',
+    options: {
+      device: 'tun0',
+      local: { address: { family: 4, text: '10.0.1.1' }, port: 9000 },
+      remote: { address: { family: 4, text: '10.0.1.2' }, port: 9001 },
+    },
     output: 'some-packets',
     http: null,
   });
 });
 
 test('IPv6 addresses are accepted without brackets and normalised', (t) => {
-  t.like(parseCommandLine(['tun0', '2001:DB8:0::1', '9000', 'fe80::2%7', '9000']), {
-    local: '[2001:db8::1]:9000',
-    remote: '[fe80::2%7]:9000',
+  t.like(parseCommandLine(['tun0', '2001:DB8:0::1', '9000', '2001:db8::2', '9000']), {
+    options: { local: { address: { text: '2001:db8::1' } } },
+  });
+  t.like(parseCommandLine(['tun0', 'fe80::1%7', '9000', 'fe80::2%7', '9000']), {
+    options: { remote: { address: { text: 'fe80::2', zone: '7' } } },
   });
 });
 
@@ -30,14 +34,14 @@ for (const [options, output] of [
   [['--json'], 'json'],
 ] as const) {
   test(`${options.join(' ')} makes the output ${output}, in any position`, (t) => {
-    t.like(parseCommandLine([...options, ...SEED]), { output });
-    t.like(parseCommandLine([...SEED, ...options]), { output });
+    t.like(parseCommandLine([...options, ...ARGUMENTS]), { output });
+    t.like(parseCommandLine([...ARGUMENTS, ...options]), { output });
   });
 }
 
 test('--http is the address at which metrics and the page are served', (t) => {
-  t.like(parseCommandLine(['--http', '127.0.0.1:9750', ...SEED]), { http: '127.0.0.1:9750' });
-  t.like(parseCommandLine([...SEED, '--http=:9750']), { http: ':9750' });
+  t.like(parseCommandLine(['--http', '127.0.0.1:9750', ...ARGUMENTS]), { http: '127.0.0.1:9750' });
+  t.like(parseCommandLine([...ARGUMENTS, '--http=:9750']), { http: ':9750' });
 });
 
 test('--version needs no arguments', (t) => {
@@ -46,7 +50,7 @@ test('--version needs no arguments', (t) => {
 });
 
 test('options end at --', (t) => {
-  t.like(parseCommandLine(['--', '-tun', ...SEED.slice(1)]), { device: '-tun' });
+  t.like(parseCommandLine(['--', '-tun', ...ARGUMENTS.slice(1)]), { options: { device: '-tun' } });
 });
 
 const WRONG: readonly (readonly [args: string, message: string])[] = [

@@ -3,7 +3,7 @@ import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { BIN, startTtun } from '../../testbed/tunnel.ts';
 
-const SEED = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
+const ARGUMENTS = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
 
 let sites: Sites;
 test.before(async () => {
@@ -12,7 +12,7 @@ test.before(async () => {
 test.after.always(() => sites[Symbol.asyncDispose]());
 
 test.serial('--http serves metrics of the tunnel until it ends', async (t) => {
-  await using tunnel = startTtun(sites.a, ['--http', '127.0.0.1:9750', ...SEED]);
+  await using tunnel = startTtun(sites.a, ['--http', '127.0.0.1:9750', ...ARGUMENTS]);
   const line = await tunnel.waitForLine('serving metrics and a page at');
   t.regex(line, /^ttun: serving metrics and a page at http:\/\/127\.0\.0\.1:9750\/$/);
   const metrics = await fetchInside(sites, '/metrics');
@@ -35,13 +35,13 @@ test.serial('if --http cannot be served, that is reported and no tunnel is opene
     "require('node:net').createServer().listen(9751, '127.0.0.1', () => console.log('listening'))",
   ]);
   await listener.waitForLine('listening');
-  const taken = await sites.a.runToEnd([process.execPath, BIN, '--http', '9751', ...SEED]);
+  const taken = await sites.a.runToEnd([process.execPath, BIN, '--http', '9751', ...ARGUMENTS]);
   t.is(taken.status, 1);
   t.regex(
     taken.stderr,
     /^ttun: cannot serve HTTP at 127\.0\.0\.1:9751: another program listens there; .*\n$/,
   );
-  const wrong = await sites.a.runToEnd([process.execPath, BIN, '--http', 'nowhere', ...SEED]);
+  const wrong = await sites.a.runToEnd([process.execPath, BIN, '--http', 'nowhere', ...ARGUMENTS]);
   t.is(wrong.status, 2);
   t.regex(wrong.stderr, /^ttun: cannot serve HTTP: 'nowhere' is not a.*; .* \(see ttun --help\)\n$/);
 });

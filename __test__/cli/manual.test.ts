@@ -5,7 +5,7 @@ import { text } from '../../manual/formats.ts';
 import { ENVIRONMENT, makePages } from '../../manual/pages.ts';
 import type { JsonSchema } from '../../manual/pages.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
-import { PROGRAM } from '../../src/cli/seed.ts';
+import { PROGRAM } from '../../src/cli/tunnel-arguments.ts';
 import { run, runToEnd } from '../../testbed/exec.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -51,8 +51,8 @@ function heavyOnes(urls: readonly string[]): string[] {
 test('a tunnel, from its start to its end, loads no schema, TOML, HTTP or other heavy code', async (t) => {
   await using sites = await createSites();
   const { env, loaded } = await recordLoaded(t);
-  const seed = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
-  await using tunnel = sites.a.start([process.execPath, BIN, ...seed], { env });
+  const tunnelArguments = ['tun0', '10.0.1.1', '9000', '10.0.1.2', '9000'];
+  await using tunnel = sites.a.start([process.execPath, BIN, ...tunnelArguments], { env });
   await tunnel.waitForLine('attached to tun0');
   t.deepEqual(await tunnel.stop('SIGINT'), { status: 0, signal: null });
   const urls = await loaded();
@@ -69,8 +69,8 @@ test('a tunnel, from its start to its end, loads no schema, TOML, HTTP or other 
     'main',
     'packet-lines',
     'run-tunnel',
-    'seed',
     'text',
+    'tunnel-arguments',
   ]);
 });
 

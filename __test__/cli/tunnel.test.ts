@@ -13,7 +13,7 @@ const PACKET_LINE = /^\d\d:\d\d:\d\d\.\d{6} (?:Out|In ) IP6? /;
 
 let sites: Sites;
 test.before(async () => {
-  // As in the seed's own steps.
+  // The default MTU of devices.
   sites = await createSites({ tunMtu: 1500 });
 });
 test.after.always(() => sites[Symbol.asyncDispose]());

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import test from 'ava';
 import { COMMANDS } from '../../src/cli/commands.ts';
-import { parseCommandLine } from '../../src/cli/seed.ts';
+import { parseCommandLine } from '../../src/cli/tunnel-arguments.ts';
 import { parseArguments } from '../../src/cli/args.ts';
 import { parseConfig } from '../../src/index.ts';
 import { run } from '../../testbed/exec.ts';

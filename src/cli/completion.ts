@@ -6,7 +6,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { didYouMean } from '../text.ts';
 import { parseArguments, UsageError } from './args.ts';
 import type { Commands, CommandSpec, Completes, OptionSpec } from './args.ts';
-import { PROGRAM } from './seed.ts';
+import { PROGRAM } from './tunnel-arguments.ts';
 
 export const SPEC = {
   name: 'completion',

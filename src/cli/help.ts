@@ -2,7 +2,7 @@
 import { styleFor } from '../terminal.ts';
 import { noSuchCommand, parseArguments } from './args.ts';
 import type { Commands, CommandSpec, OptionSpec } from './args.ts';
-import { PROGRAM } from './seed.ts';
+import { PROGRAM } from './tunnel-arguments.ts';
 
 export const SPEC = {
   name: 'help',

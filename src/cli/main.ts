@@ -5,7 +5,7 @@ import { guardOutput, sayError } from '../terminal.ts';
 import { suggest } from '../text.ts';
 import { noSuchCommand, UsageError } from './args.ts';
 import { COMMANDS } from './commands.ts';
-import { isAddressLike, parseCommandLine } from './seed.ts';
+import { isAddressLike, parseCommandLine } from './tunnel-arguments.ts';
 import { describeError } from './text.ts';
 
 /**

@@ -1,4 +1,5 @@
 /** `ttun <tun> …`: runs one tunnel until a signal or a failure ends it. */
+import { formatLocal, formatRemote } from '../address.ts';
 import type { ControlServer, ControlSettings } from '../control/server.ts';
 import { TtunError } from '../errors.ts';
 import type { HttpServer } from '../http/server.ts';
@@ -10,18 +11,16 @@ import { abortOnSignals, endByHangUp, endSoon, say, sayError } from '../terminal
 import type { TunnelEnd } from '../tunnel.ts';
 import { UsageError } from './args.ts';
 import { describeServing, startEvents } from './events.ts';
-import { resolveSeedArguments } from './seed.ts';
-import type { Output, TunnelCommand } from './seed.ts';
 import { describeError } from './text.ts';
+import type { Output, TunnelCommand } from './tunnel-arguments.ts';
 
-export async function runTunnel(command: TunnelCommand): Promise<number> {
-  const { device, local, remote, output, http } = command;
-  const opened = { device, local, remote };
-  const options = resolveSeedArguments(opened);
+export async function runTunnel({ options, output, http }: TunnelCommand): Promise<number> {
   const signal = abortOnSignals();
   const loadingPrinter = loadPrinter(output);
   let tunnel: OpenTunnel | undefined;
-  const host = hostOf(opened, () => tunnel);
+  const { device, local, remote } = options;
+  const names = { device, local: formatLocal(local), remote: formatRemote(remote) };
+  const host = hostOf(names, () => tunnel);
   let server: HttpServer | null = null;
   try {
     server = await serveHttp(http, host);

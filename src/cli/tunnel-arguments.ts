@@ -2,13 +2,13 @@
 import { isIP, isIPv6 } from 'node:net';
 import {
   checkEnds,
-  formatEndpoint,
+  checkRemoteAddress,
+  checkUnicast,
   InvalidValue,
   parseIpAddress,
-  parseLocal,
   parsePort,
-  parseRemote,
 } from '../address.ts';
+import type { Endpoint } from '../address.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { parseDeviceName } from '../network.ts';
 import { TUNNEL_DEFAULTS } from '../options.ts';
@@ -76,15 +76,14 @@ export const PROGRAM = {
   },
 } as const satisfies CommandSpec;
 
-export type CommandLine = VersionCommand | TunnelCommand;
-
 export interface VersionCommand {
   readonly name: 'version';
   readonly form: 'text' | 'json';
 }
 
-export interface TunnelCommand extends SeedArguments {
+export interface TunnelCommand {
   readonly name: 'tunnel';
+  readonly options: ResolvedOptions;
   readonly output: Output;
   /** Where metrics and the page are served; `null` for nowhere. */
   readonly http: string | null;
@@ -94,11 +93,11 @@ export interface TunnelCommand extends SeedArguments {
 export type Output = 'some-packets' | 'all-packets' | 'nothing' | 'json';
 
 /** @throws UsageError */
-export function parseCommandLine(args: readonly string[]): CommandLine {
+export function parseCommandLine(args: readonly string[]): VersionCommand | TunnelCommand {
   const { values, operands } = parseOptions(PROGRAM, args);
   if (values.version === true) return { name: 'version', form: values.json === true ? 'json' : 'text' };
   const output = chooseOutput(values);
-  return { name: 'tunnel', ...parseSeedArguments(operands), output, http: values.http ?? null };
+  return { name: 'tunnel', options: parseOperands(operands), output, http: values.http ?? null };
 }
 
 function chooseOutput(values: Values<typeof PROGRAM>): Output {
@@ -115,64 +114,38 @@ const OUTPUT_OPTIONS = [
   ['json', 'json'],
 ] as const;
 
-// The five arguments of a tunnel: `<tun> <local-ip> <local-port> <remote-ip> <remote-port>`.
-
-/** In the form that `createTunnel` takes. */
-export interface SeedArguments {
-  readonly device: string;
-  readonly local: string;
-  readonly remote: string;
-}
-
-/** @throws UsageError that names the argument */
-export function parseSeedArguments(positionals: readonly string[]): SeedArguments {
-  if (positionals.length === 0) throw new UsageError(`no arguments given; usage: ${FORM}`);
-  refuseJoinedEndpoint(positionals);
-  const [device, localIp, localPort, remoteIp, remotePort, extra] = positionals;
+/** Resolves the options without the schema, which takes longer to load than everything else. */
+function parseOperands(operands: readonly string[]): ResolvedOptions {
+  if (operands.length === 0) throw new UsageError(`no arguments given; usage: ${FORM}`);
+  refuseJoinedEndpoint(operands);
+  const [tun, localIp, localPort, remoteIp, remotePort, extra] = operands;
   if (extra !== undefined) throw extraArgument(extra, FORM);
   if (
-    device === undefined ||
+    tun === undefined ||
     localIp === undefined ||
     localPort === undefined ||
     remoteIp === undefined ||
     remotePort === undefined
   ) {
-    throw argumentsMissingFrom(positionals);
+    throw argumentsMissingFrom(operands);
   }
-  return {
-    device,
-    local: endpoint('local', localIp, localPort),
-    remote: endpoint('remote', remoteIp, remotePort),
-  };
+  const device = named('<tun>', () => parseDeviceName(tun));
+  const local = endpoint('local', localIp, localPort);
+  const remote = endpoint('remote', remoteIp, remotePort);
+  named('<local-ip>', () => checkUnicast(local.address));
+  named('<remote-ip>', () => {
+    checkRemoteAddress(remote.address);
+    checkEnds(local, remote);
+  });
+  return { device, local, remote, ...TUNNEL_DEFAULTS };
 }
 
-interface Place {
-  readonly name: string;
-  /** Whether the text may be meant for this argument. */
-  readonly fits: (text: string) => boolean;
-}
-
-export function isAddressLike(text: string): boolean {
-  return isIP(text) !== 0 || /[.:]/.test(text);
-}
-
-const isPortLike = (text: string): boolean => /^\d+$/.test(text);
-
-const PLACES: readonly Place[] = [
-  { name: '<tun>', fits: (text) => isIP(text) === 0 },
-  { name: '<local-ip>', fits: isAddressLike },
-  { name: '<local-port>', fits: isPortLike },
-  { name: '<remote-ip>', fits: isAddressLike },
-  { name: '<remote-port>', fits: isPortLike },
-];
-
-const FORM = `ttun ${PLACES.map(({ name }) => name).join(' ')}`;
-
-function endpoint(side: 'local' | 'remote', ip: string, port: string): string {
+function endpoint(side: 'local' | 'remote', ip: string, port: string): Endpoint {
   const address = named(`<${side}-ip>`, () => parseIpAddress(ip));
-  return formatEndpoint({ address, port: named(`<${side}-port>`, () => parsePort(port)) });
+  return { address, port: named(`<${side}-port>`, () => parsePort(port)) };
 }
 
+/** Adds the name of the argument to an error. */
 function named<T>(argument: string, parse: () => T): T {
   try {
     return parse();
@@ -183,23 +156,42 @@ function named<T>(argument: string, parse: () => T): T {
 }
 
 /** Works out from the form of the given arguments which ones are missing. */
-function argumentsMissingFrom(positionals: readonly string[]): UsageError {
-  const unplaced = [...positionals];
-  const filled = PLACES.map(({ name, fits }) => {
+function argumentsMissingFrom(operands: readonly string[]): UsageError {
+  const unplaced = [...operands];
+  const filled = PLACES.map(([name, fits]) => {
     const [next] = unplaced;
     if (next === undefined || !fits(next)) return name;
     unplaced.shift();
     return next;
   });
   // Arguments that fit none of the places are taken in their order.
-  const shown = unplaced.length === 0 ? filled : PLACES.map(({ name }, index) => positionals[index] ?? name);
-  const missing = PLACES.filter(({ name }, index) => shown[index] === name).map(({ name }) => name);
+  const shown = unplaced.length === 0 ? filled : PLACES.map(([name], index) => operands[index] ?? name);
+  const missing = PLACES.map(([name]) => name).filter((name, index) => shown[index] === name);
   return missingArguments(missing, `ttun ${shown.join(' ')}`);
 }
 
+/** The arguments, and whether a text may be meant for each. */
+const PLACES: readonly (readonly [name: string, fits: (text: string) => boolean])[] = [
+  ['<tun>', (text) => isIP(text) === 0],
+  ['<local-ip>', isAddressLike],
+  ['<local-port>', isPortLike],
+  ['<remote-ip>', isAddressLike],
+  ['<remote-port>', isPortLike],
+];
+
+const FORM = `ttun ${PLACES.map(([name]) => name).join(' ')}`;
+
+export function isAddressLike(text: string): boolean {
+  return isIP(text) !== 0 || /[.:]/.test(text);
+}
+
+function isPortLike(text: string): boolean {
+  return /^\d+$/.test(text);
+}
+
 /** Refuses `10.0.1.1:9000`, the form used elsewhere, where two arguments are expected. */
-function refuseJoinedEndpoint(positionals: readonly string[]): void {
-  for (const text of positionals) {
+function refuseJoinedEndpoint(operands: readonly string[]): void {
+  for (const text of operands) {
     const parts = /^\[?(?<address>[^[\]]+)\]?:(?<port>\d+)$/.exec(text)?.groups;
     if (parts === undefined || isIPv6(text)) continue;
     const { address = '', port } = parts;
@@ -208,29 +200,4 @@ function refuseJoinedEndpoint(positionals: readonly string[]): void {
       `'${text}' is an address and a port in one argument; separate them: ${address} ${port}`,
     );
   }
-}
-
-// The options of the tunnel, resolved without the schema, which takes longer to load than everything else.
-
-/** @throws UsageError that lists all problems */
-export function resolveSeedArguments(given: SeedArguments): ResolvedOptions {
-  const problems: string[] = [];
-  const attempt = <T>(name: string, parse: () => T): T | undefined => {
-    try {
-      return parse();
-    } catch (error) {
-      if (!(error instanceof InvalidValue)) throw error;
-      problems.push(`${name}: ${error.message}; ${error.hint}`);
-      return undefined;
-    }
-  };
-  const device = attempt('device', () => parseDeviceName(given.device));
-  const local = attempt('local', () => parseLocal(given.local));
-  const remote = attempt('remote', () => parseRemote(given.remote));
-  if (local !== undefined && remote !== undefined) attempt('remote', () => checkEnds(local, remote));
-
-  if (device === undefined || local === undefined || remote === undefined || problems.length > 0) {
-    throw new UsageError(problems.join('; '));
-  }
-  return { device, local, remote, ...TUNNEL_DEFAULTS };
 }
