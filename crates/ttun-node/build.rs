@@ -1,4 +1,4 @@
-//! Tells the linker that Node supplies the Node-API symbols, and the library how it is being built.
+//! Sets up linking to Node, and passes on to the library how it is built.
 
 use std::env;
 
@@ -7,7 +7,7 @@ fn main() {
     for name in ["TARGET", "PROFILE"] {
         pass_on(name, &env::var(name).unwrap_or_default());
     }
-    // Only who builds can know it, and who builds the same sources again must get the same library: nothing is asked of git here.
+    // Not read from git: a build of the same sources without a repository must give the same library.
     println!("cargo::rerun-if-env-changed=TTUN_COMMIT");
     pass_on("COMMIT", &env::var("TTUN_COMMIT").unwrap_or_default());
     println!("cargo::rerun-if-changed=build.rs");

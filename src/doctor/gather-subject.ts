@@ -126,7 +126,7 @@ export function routeTo(
     bindDevice: bindDevice ?? indexOf(zone),
     fwmark,
   };
-  return loadedBinding().inspectRoute(query).route;
+  return loadedBinding().inspectRoute(query);
 }
 
 /** Of an interface; `null` if there is none. */

@@ -41,7 +41,7 @@ impl From<Refusal> for io::Error {
 #[derive(Debug)]
 pub(crate) struct Netlink {
     socket: Socket,
-    /// Number of the last request, which tells its answers from what is left of those to earlier ones.
+    /// Number of the last request; what is left of answers to earlier ones has other numbers.
     sequence: Cell<u32>,
 }
 

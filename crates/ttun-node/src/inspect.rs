@@ -3,10 +3,9 @@
 
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
-use ttun_core::{Error, ErrorKind, probe_udp_offload};
+use ttun_core::probe_udp_offload;
 use ttun_link::{Interface, LinkKind, Route, RouteQuery, describe, interfaces, route_to};
 
-use crate::BindingError;
 use crate::options::ip_address;
 use crate::stats::number;
 
@@ -107,38 +106,18 @@ pub struct BindingRoute {
     pub mtu: u32,
 }
 
-/// A route, or why there is none.
-#[napi(object, object_from_js = false, use_nullable = true)]
-pub struct BindingRouteResult {
-    /// Why there is none.
-    pub error: Option<BindingError>,
-    /// The route.
-    pub route: Option<BindingRoute>,
-}
-
-/// Looks up the route that a packet would take.
+/// Looks up the route that a packet would take; null when there is none.
 #[napi(catch_unwind)]
-#[must_use]
 #[allow(clippy::needless_pass_by_value, reason = "napi hands over objects as values")]
-pub fn inspect_route(query: BindingRouteQuery) -> BindingRouteResult {
-    match route(&query) {
-        Ok(route) => BindingRouteResult { error: None, route: Some(route.into()) },
-        Err(error) => BindingRouteResult { error: Some(error.into()), route: None },
-    }
-}
-
-fn route(query: &BindingRouteQuery) -> std::result::Result<Route, Error> {
+pub fn inspect_route(query: BindingRouteQuery) -> Result<Option<BindingRoute>> {
+    let address = |bytes: &[u8]| ip_address(bytes).map_err(|error| napi::Error::from_reason(error.message()));
     let query = RouteQuery {
-        destination: ip_address(&query.remote)?,
-        source: query.local.as_deref().map(ip_address).transpose()?,
+        destination: address(&query.remote)?,
+        source: query.local.as_deref().map(address).transpose()?,
         bind_device: query.bind_device,
         mark: query.fwmark,
     };
-    route_to(&query).map_err(|cause| {
-        Error::new(ErrorKind::NoRoute, format!("there is no route to {}: {cause}", query.destination))
-            .with_hint(format!("look at: ip route get {}", query.destination))
-            .caused_by("recvmsg", &cause)
-    })
+    Ok(route_to(&query).ok().map(BindingRoute::from))
 }
 
 impl From<Route> for BindingRoute {
