@@ -22,64 +22,64 @@ async function withOwnSite<T>(run: (own: Sites) => Promise<T>): Promise<T> {
   return await run(own);
 }
 
-test.serial('the state is told when it changes, with the one before', async (t) => {
+test.serial('a change of the state is emitted, with the previous state', async (t) => {
   await using peer = await RemoteTunnel.open(sites.b, {
     device: 'tun0',
     local: '10.0.1.2:9000',
     remote: '10.0.1.1:9000',
   });
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `
     import { execFileSync } from 'node:child_process';
     import { once } from 'node:events';
     const tunnel = await createTunnel(options);
-    tell(tunnel.state);
+    report(tunnel.state);
     const changed = once(tunnel, 'state');
     execFileSync('ping', ['-c', '1', '${sites.b.inner.ipv4}']);
-    tell(await changed);
-    tell([tunnel.state, tunnel.stats().state]);
-    tunnel.on('state', (...states) => tell(states));
+    report(await changed);
+    report([tunnel.state, tunnel.stats().state]);
+    tunnel.on('state', (...states) => report(states));
     await tunnel.close();
-    tell(tunnel.state);
+    report(tunnel.state);
     `,
   );
-  t.deepEqual(told, ['waiting', ['up', 'waiting'], ['up', 'up'], ['closed', 'up'], 'closed']);
+  t.deepEqual(reported, ['waiting', ['up', 'waiting'], ['up', 'up'], ['closed', 'up'], 'closed']);
   t.is((await peer.stats()).decap.packets, 1);
 });
 
 test.serial(
-  'a tunnel that is closed tells so once, after its state and before `closed` resolves',
+  'a tunnel that is closed emits that once, after its state and before `closed` resolves',
   async (t) => {
-    const told = await runInSite(
+    const reported = await runInSite(
       sites.a,
       `
     const tunnel = await createTunnel(options);
-    for (const event of ['state', 'peer', 'error', 'close']) tunnel.on(event, (...values) => tell([event, ...values]));
+    for (const event of ['state', 'peer', 'error', 'close']) tunnel.on(event, (...values) => report([event, ...values]));
     await tunnel.close();
-    tell('closed');
+    report('closed');
     await tunnel.close();
     `,
     );
-    t.deepEqual(told, [['state', 'closed', 'waiting'], ['close', { reason: 'closed' }], 'closed']);
+    t.deepEqual(reported, [['state', 'closed', 'waiting'], ['close', { reason: 'closed' }], 'closed']);
   },
 );
 
-test.serial('a tunnel that fails tells the error, and then that it has ended', async (t) => {
-  const told = await withOwnSite((own) =>
+test.serial('a tunnel that fails emits the error, and then its end', async (t) => {
+  const reported = await withOwnSite((own) =>
     runInSite(
       own.a,
       `${DELETE_DEVICE}
       const tunnel = await createTunnel(options);
       for (const event of ['state', 'error', 'close']) {
-        tunnel.on(event, (value) => tell([event, value.code ?? value.error?.code ?? value]));
+        tunnel.on(event, (value) => report([event, value.code ?? value.error?.code ?? value]));
       }
       deleteDevice();
-      tell((await tunnel.closed).reason);
+      report((await tunnel.closed).reason);
       `,
     ),
   );
-  t.deepEqual(told, [
+  t.deepEqual(reported, [
     ['state', 'closed'],
     ['error', 'ERR_TTUN_DEVICE_GONE'],
     ['close', 'ERR_TTUN_DEVICE_GONE'],
@@ -87,42 +87,42 @@ test.serial('a tunnel that fails tells the error, and then that it has ended', a
   ]);
 });
 
-test.serial('a failure that nobody listens to does not end the program', async (t) => {
-  const told = await withOwnSite((own) =>
+test.serial('a failure without a listener does not end the program', async (t) => {
+  const reported = await withOwnSite((own) =>
     runInSite(
       own.a,
       `${DELETE_DEVICE}
       import { errorMonitor } from 'node:events';
       const tunnel = await createTunnel(options);
-      tunnel.on(errorMonitor, ({ code }) => tell(code));
+      tunnel.on(errorMonitor, ({ code }) => report(code));
       deleteDevice();
       const { reason, error } = await tunnel.closed;
-      tell([reason, error.code]);
+      report([reason, error.code]);
       `,
     ),
   );
-  t.deepEqual(told, ['ERR_TTUN_DEVICE_GONE', ['failed', 'ERR_TTUN_DEVICE_GONE']]);
+  t.deepEqual(reported, ['ERR_TTUN_DEVICE_GONE', ['failed', 'ERR_TTUN_DEVICE_GONE']]);
 });
 
 test.serial(
-  'a listener that throws is an uncaught exception; the tunnel and other listeners go on',
+  'a listener that throws causes an uncaught exception; the tunnel and other listeners continue',
   async (t) => {
-    const told = await runInSite(
+    const reported = await runInSite(
       sites.a,
       `
     const tunnel = await createTunnel(options);
-    process.on('uncaughtException', ({ message }) => tell(message));
+    process.on('uncaughtException', ({ message }) => report(message));
     tunnel.on('state', () => { throw new Error('in state'); });
-    tunnel.once('close', ({ reason }) => { tell(reason); throw new Error('in close'); });
+    tunnel.once('close', ({ reason }) => { report(reason); throw new Error('in close'); });
     await tunnel.close();
-    tell(await tunnel.closed);
+    report(await tunnel.closed);
     `,
     );
-    t.deepEqual(told, ['in state', 'closed', 'in close', { reason: 'closed' }]);
+    t.deepEqual(reported, ['in state', 'closed', 'in close', { reason: 'closed' }]);
   },
 );
 
-test.serial('timers run only while somebody listens to the state, and hold no process', async (t) => {
+test.serial('timers run only while the state has listeners, and do not keep the process alive', async (t) => {
   const counts = await runInSite(
     sites.a,
     `
@@ -134,7 +134,7 @@ test.serial('timers run only while somebody listens to the state, and hold no pr
     const tunnel = await createTunnel(options);
     const settle = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
     await settle(1300);
-    tell(looks.length);
+    report(looks.length);
     tunnel.removeAllListeners();
     const listener = () => {};
     tunnel.on('state', listener);
@@ -143,7 +143,7 @@ test.serial('timers run only while somebody listens to the state, and hold no pr
     const seen = looks.length;
     while (looks.length === seen) await settle(10);
     await settle(1300);
-    tell(looks.length - seen);
+    report(looks.length - seen);
     tunnel.on('state', listener);
     tunnel.unref();
     `,
@@ -152,7 +152,7 @@ test.serial('timers run only while somebody listens to the state, and hold no pr
 });
 
 test.serial("Node's own helpers for emitters work with tunnels", async (t) => {
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `
     import { on, once } from 'node:events';
@@ -160,15 +160,15 @@ test.serial("Node's own helpers for emitters work with tunnels", async (t) => {
     const closing = once(tunnel, 'close');
     const states = on(tunnel, 'state', { close: ['close'] });
     tunnel.close();
-    tell(await closing);
-    for await (const change of states) tell(change);
+    report(await closing);
+    for await (const change of states) report(change);
     `,
   );
-  t.deepEqual(told, [[{ reason: 'closed' }], ['closed', 'waiting']]);
+  t.deepEqual(reported, [[{ reason: 'closed' }], ['closed', 'waiting']]);
 });
 
-test.serial('a program may listen from several threads, each to its own tunnel', async (t) => {
-  const told = await runInSite(
+test.serial('several threads may each listen to their own tunnel', async (t) => {
+  const reported = await runInSite(
     sites.a,
     `
     import { once } from 'node:events';
@@ -182,9 +182,9 @@ test.serial('a program may listen from several threads, each to its own tunnel',
       });
     \`;
     const worker = new Worker(program, { eval: true, execArgv: [], workerData: { options, url: '${PACKAGE}' } });
-    tell((await once(worker, 'message'))[0]);
+    report((await once(worker, 'message'))[0]);
     await once(worker, 'exit');
     `,
   );
-  t.deepEqual(told, [[{ reason: 'closed' }, 'closed']]);
+  t.deepEqual(reported, [[{ reason: 'closed' }, 'closed']]);
 });

@@ -12,7 +12,7 @@ export interface InSiteOptions {
 
 /**
  * Runs a program in a site, as an ES module with `createTunnel`, `TtunError`, and `options` for its device, and returns what
- * it hands to `tell()`, once for each call. A program that does not end by itself is an error.
+ * it hands to `report()`, once for each call. A program that does not end by itself is an error.
  */
 export async function runInSite(
   site: Site,
@@ -23,7 +23,7 @@ export async function runInSite(
   const source = `
     import { createTunnel, TtunError } from '${PACKAGE}';
     const options = ${JSON.stringify(options)};
-    const tell = (value) => console.log(JSON.stringify(value));
+    const report = (value) => console.log(JSON.stringify(value));
     ${program}
   `;
   const command = [process.execPath, ...nodeFlags, '--input-type=module', '-e', source];

@@ -16,7 +16,7 @@ const LEFT = `
   const threads = () => readdirSync('/proc/self/task').filter((task) => {
     try { return readFileSync('/proc/self/task/' + task + '/comm', 'utf8').startsWith('ttun-'); } catch { return false; }
   }).length;
-  /** A thread tells of the end of its tunnel as the last thing it does, and is gone a moment later. */
+  /** The thread of a tunnel reports the end of it just before it exits. */
   const threadsGone = async () => { while (threads() > 0) await new Promise((resolve) => setTimeout(resolve, 1)); };
   const left = () => ({ descriptors: count('fd'), timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length });
   const megabytes = () => {
@@ -25,10 +25,12 @@ const LEFT = `
   };
 `;
 
-test.serial('a thousand tunnels, each used and closed, leave no descriptor, thread or memory', async (t) => {
-  const [same, grown] = await runInSite(
-    sites.a,
-    `${LEFT}
+test.serial(
+  'a thousand tunnels, used and closed, leave no descriptors, threads or memory behind',
+  async (t) => {
+    const [same, grown] = await runInSite(
+      sites.a,
+      `${LEFT}
     const use = async () => {
       const tunnel = await createTunnel(options);
       tunnel.on('state', () => {}).once('close', () => {});
@@ -47,17 +49,18 @@ test.serial('a thousand tunnels, each used and closed, leave no descriptor, thre
     await threadsGone();
     const grown = megabytes() - rss;
     const after = left();
-    tell(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
-    tell(grown);
+    report(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
+    report(grown);
     `,
-    { nodeFlags: ['--expose-gc'], timeoutMs: 60_000 },
-  );
-  t.is(same, 'same');
-  // A socket or a ring that is kept a thousand times would show as tens of megabytes.
-  t.true(Number(grown) < 8, `${String(grown)} MB more`);
-});
+      { nodeFlags: ['--expose-gc'], timeoutMs: 60_000 },
+    );
+    t.is(same, 'same');
+    // A socket or a ring that is kept a thousand times would show as tens of megabytes.
+    t.true(Number(grown) < 8, `${String(grown)} MB more`);
+  },
+);
 
-test.serial('failed openings leave nothing either', async (t) => {
+test.serial('tunnels that fail to open leave nothing behind either', async (t) => {
   const [same] = await runInSite(
     sites.a,
     `${LEFT}
@@ -68,14 +71,14 @@ test.serial('failed openings leave nothing either', async (t) => {
     const before = left();
     for (let round = 0; round < 200; round += 1) codes.add(await fail());
     await threadsGone();
-    tell(JSON.stringify(left()) === JSON.stringify(before) ? [...codes] : [before, left()]);
+    report(JSON.stringify(left()) === JSON.stringify(before) ? [...codes] : [before, left()]);
     `,
   );
   t.deepEqual(same, ['ERR_TTUN_ADDRESS_NOT_LOCAL']);
 });
 
-test.serial('an abort at any moment of opening leaves the device free', async (t) => {
-  const told = await runInSite(
+test.serial('aborting at any time while a tunnel opens leaves the device free', async (t) => {
+  const reported = await runInSite(
     sites.a,
     `${LEFT}
     const outcomes = new Set();
@@ -97,19 +100,19 @@ test.serial('an abort at any moment of opening leaves the device free', async (t
     await openAndClose();
     await threadsGone();
     const after = left();
-    tell([...outcomes].toSorted());
-    tell(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
+    report([...outcomes].toSorted());
+    report(JSON.stringify(after) === JSON.stringify(before) ? 'same' : [before, after]);
     `,
   );
-  t.deepEqual(told, [['closed', 'enough'], 'same']);
+  t.deepEqual(reported, [['closed', 'enough'], 'same']);
 });
 
 for (const [what, end, expected] of [
   ['process.exit()', 'process.exit(3);', 3],
-  ['an exception that nobody catches', `throw new Error('expected');`, 1],
+  ['an uncaught exception', `throw new Error('expected');`, 1],
   ['nothing being left to do', 'tunnel.unref();', 0],
 ] as const) {
-  test.serial(`a device is as it was when the program is ended by ${what}`, async (t) => {
+  test.serial(`a device is restored when the program is ended by ${what}`, async (t) => {
     const device = (): Promise<string> => sites.a.ip('address', 'show', 'dev', sites.a.tun);
     const before = await device();
     const program = `
@@ -134,7 +137,7 @@ for (const [what, end, expected] of [
   });
 }
 
-test.serial('under full load no JavaScript runs but what the program asked for', async (t) => {
+test.serial('under full load, no JavaScript runs except what the program started', async (t) => {
   await using peer = await RemoteTunnel.open(sites.b, {
     device: 'tun0',
     local: '10.0.1.2:9000',
@@ -156,7 +159,7 @@ test.serial('under full load no JavaScript runs but what the program asked for',
     // One timer of the program itself, and what resolves its promise.
     await sleep(1000);
     hook.disable();
-    tell({ callbacks, packets: tunnel.stats().decap.packets - before });
+    report({ callbacks, packets: tunnel.stats().decap.packets - before });
     await tunnel.close();
     `,
   );
@@ -167,14 +170,14 @@ test.serial('under full load no JavaScript runs but what the program asked for',
   t.true((await peer.stats()).encap.packets > 0);
 });
 
-test.serial('closing under full load takes no longer than a moment', async (t) => {
+test.serial('closing under full load is quick', async (t) => {
   await using peer = await RemoteTunnel.open(sites.b, {
     device: 'tun0',
     local: '10.0.1.2:9000',
     remote: '10.0.1.1:9000',
   });
   const flood = sites.b.start(['ping', '-f', '-q', sites.a.inner.ipv4]);
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `
     import { setTimeout as sleep } from 'node:timers/promises';
@@ -183,13 +186,13 @@ test.serial('closing under full load takes no longer than a moment', async (t) =
       while (tunnel.stats().decap.packets < 100) await sleep(5);
       await tunnel.close();
       const { encap, decap } = tunnel.stats();
-      tell(encap.received === encap.packets + encap.dropped && decap.received === decap.packets + decap.dropped);
+      report(encap.received === encap.packets + encap.dropped && decap.received === decap.packets + decap.dropped);
     }
     `,
   );
   await flood.stop('SIGINT');
   t.deepEqual(
-    told,
+    reported,
     Array.from({ length: 10 }, () => true),
   );
   t.true((await peer.stats()).encap.packets > 0);

@@ -20,11 +20,11 @@ test.after.always(async () => {
   await names[Symbol.asyncDispose]();
 });
 
-test('a name that nobody waits for any more is not looked up, so that others have their turn sooner', async (t) => {
+test('a queued lookup that is no longer needed is skipped, so that others start sooner', async (t) => {
   await using silent = await Receiver.start(sites.b, '10.0.1.2:53');
   const resolv = 'nameserver 10.0.1.2\noptions timeout:2 attempts:1\n';
   await writeFile(join('/etc/netns', sites.a.namespace, 'resolv.conf'), resolv);
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `
     // Loaded already, as in a process that has other such tunnels.
@@ -40,13 +40,13 @@ test('a name that nobody waits for any more is not looked up, so that others hav
     for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     abandoned.push(open('five', givenUp.signal));
     givenUp.abort('given up');
-    tell(await Promise.all(abandoned));
+    report(await Promise.all(abandoned));
     await new Promise((resolve) => first.push(open('last', end.signal, resolve)));
     end.abort('the end');
-    tell(await Promise.all(first));
+    report(await Promise.all(first));
     `,
   );
-  t.deepEqual(told, [
+  t.deepEqual(reported, [
     ['given up', 'given up', 'given up'],
     ['the end', 'the end', 'the end'],
   ]);

@@ -18,7 +18,7 @@ test.after.always(async () => {
   await names[Symbol.asyncDispose]();
 });
 
-/** The clock by which silence is measured runs a hundred times as fast; the packet path has its own, as ever. */
+/** Makes the clock that measures silence a hundred times as fast; the packet path has its own clock. */
 const HASTE = `
   const now = performance.now.bind(performance);
   performance.now = () => now() * 100;
@@ -26,32 +26,32 @@ const HASTE = `
 
 const OPEN_BY_NAME = `
   const named = { ...options, remote: 'gateway.example:9000' };
-  const onWaiting = ({ code, message, hint }) => tell([code, message, hint]);
+  const onWaiting = ({ code, message, hint }) => report([code, message, hint]);
 `;
 
 const PEER_AT_3 = { device: 'tun0', local: '10.0.1.3:9000', remote: '10.0.1.1:9000' };
 
-test.serial('a peer may be given by name, and the address in use is told', async (t) => {
+test.serial('a peer may be given by name, and the statistics have its address', async (t) => {
   await names.set({ 'gateway.example': ['10.0.1.3'] });
   await using peer = await RemoteTunnel.open(sites.b, PEER_AT_3);
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${OPEN_BY_NAME}
     import { execFileSync } from 'node:child_process';
     const tunnel = await createTunnel(named, { onWaiting });
     execFileSync('ping', ['-c', '1', '${sites.b.inner.ipv4}']);
     const { state, socket } = tunnel.stats();
-    tell([state, socket.remote]);
+    report([state, socket.remote]);
     await tunnel.close();
     `,
   );
-  t.deepEqual(told, [['up', '10.0.1.3:9000']]);
+  t.deepEqual(reported, [['up', '10.0.1.3:9000']]);
   t.is((await peer.stats()).decap.packets, 1);
 });
 
-test.serial('a name that can not be resolved yet is waited for, and the reason told once', async (t) => {
+test.serial('a name that cannot be resolved yet is retried, and the reason is reported once', async (t) => {
   await names.set({});
-  const told = runInSite(
+  const reported = runInSite(
     sites.a,
     `${OPEN_BY_NAME}
     import { appendFileSync } from 'node:fs';
@@ -62,11 +62,11 @@ test.serial('a name that can not be resolved yet is waited for, and the reason t
         appendFileSync('/etc/hosts', '10.0.1.3 gateway.example\\n');
       },
     });
-    tell(tunnel.stats().socket.remote);
+    report(tunnel.stats().socket.remote);
     await tunnel.close();
     `,
   );
-  t.deepEqual(await told, [
+  t.deepEqual(await reported, [
     [
       'ERR_TTUN_NAME_NOT_RESOLVED',
       'gateway.example: no IPv4 address found',
@@ -76,94 +76,91 @@ test.serial('a name that can not be resolved yet is waited for, and the reason t
   ]);
 });
 
-test.serial('waiting for a name ends with the reason of the signal', async (t) => {
+test.serial('an aborted signal ends the wait for a name with its reason', async (t) => {
   await names.set({});
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${OPEN_BY_NAME}
     const controller = new AbortController();
     const settings = { signal: controller.signal, onWaiting: () => controller.abort(new Error('enough')) };
-    await createTunnel(named, settings).catch(({ message }) => tell(message));
+    await createTunnel(named, settings).catch(({ message }) => report(message));
     const tunnel = await createTunnel(options);
     await tunnel.close();
-    tell('device and port are free');
+    report('device and port are free');
     `,
   );
-  t.deepEqual(told, ['enough', 'device and port are free']);
+  t.deepEqual(reported, ['enough', 'device and port are free']);
 });
 
-test.serial(
-  'the local address settles the family, and where it is left open the resolver does',
-  async (t) => {
-    await names.set({ 'gateway.example': ['fd00:1::2', '10.0.1.3'] });
-    const told = await runInSite(
-      sites.a,
-      `${OPEN_BY_NAME}
+test.serial('the local address determines the family; without one, the resolver does', async (t) => {
+  await names.set({ 'gateway.example': ['fd00:1::2', '10.0.1.3'] });
+  const reported = await runInSite(
+    sites.a,
+    `${OPEN_BY_NAME}
     for (const local of ['10.0.1.1:9000', '[fd00:1::1]:9000', ':9000']) {
       const tunnel = await createTunnel({ ...named, local });
       const { socket } = tunnel.stats();
-      tell([local, socket.local, socket.remote]);
+      report([local, socket.local, socket.remote]);
       await tunnel.close();
     }
     `,
-    );
-    t.deepEqual(told.slice(0, 2), [
-      ['10.0.1.1:9000', '10.0.1.1:9000', '10.0.1.3:9000'],
-      ['[fd00:1::1]:9000', '[fd00:1::1]:9000', '[fd00:1::2]:9000'],
-    ]);
-    // Which of the two is tried first is the system's choice (RFC 6724, gai.conf).
-    t.regex(String(Object(told[2])[2]), /^(?:10\.0\.1\.3|\[fd00:1::2\]):9000$/);
-  },
-);
+  );
+  t.deepEqual(reported.slice(0, 2), [
+    ['10.0.1.1:9000', '10.0.1.1:9000', '10.0.1.3:9000'],
+    ['[fd00:1::1]:9000', '[fd00:1::1]:9000', '[fd00:1::2]:9000'],
+  ]);
+  // Which of the two is tried first is the system's choice (RFC 6724, gai.conf).
+  t.regex(String(Object(reported[2])[2]), /^(?:10\.0\.1\.3|\[fd00:1::2\]):9000$/);
+});
 
-test.serial('addresses that no peer can have are passed over', async (t) => {
+test.serial('addresses that no peer can have are skipped', async (t) => {
   await names.set({ 'gateway.example': ['0.0.0.0', '224.0.0.1', '10.0.1.1', '10.0.1.3'] });
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${OPEN_BY_NAME}
     const tunnel = await createTunnel(named, { onWaiting });
-    tell(tunnel.stats().socket.remote);
+    report(tunnel.stats().socket.remote);
     await tunnel.close();
     `,
   );
-  t.deepEqual(told, ['10.0.1.3:9000']);
+  t.deepEqual(reported, ['10.0.1.3:9000']);
 });
 
-test.serial('a name that stands for nothing usable is waited for, and told why', async (t) => {
+test.serial('a name without a usable address is retried, and the reason is reported', async (t) => {
   await names.set({ 'gateway.example': ['0.0.0.0'] });
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${OPEN_BY_NAME}
     const controller = new AbortController();
-    const settings = { signal: controller.signal, onWaiting(reason) { tell(reason.message); controller.abort(); } };
-    await createTunnel(named, settings).catch(({ name }) => tell(name));
+    const settings = { signal: controller.signal, onWaiting(reason) { report(reason.message); controller.abort(); } };
+    await createTunnel(named, settings).catch(({ name }) => report(name));
     `,
   );
-  t.deepEqual(told, [
+  t.deepEqual(reported, [
     'gateway.example has no address that can be used: 0.0.0.0 stands for no host',
     'AbortError',
   ]);
 });
 
-test.serial('a name server that is not there is told as such', async (t) => {
+test.serial('a missing name server is reported as such', async (t) => {
   await using own = await createSites();
   await using dead = await SiteNames.of(own.a, 'dead');
-  const told = await runInSite(
+  const reported = await runInSite(
     own.a,
     `${OPEN_BY_NAME}
     const controller = new AbortController();
-    const settings = { signal: controller.signal, onWaiting(reason) { tell(reason.message); controller.abort(); } };
+    const settings = { signal: controller.signal, onWaiting(reason) { report(reason.message); controller.abort(); } };
     await createTunnel(named, settings).catch(() => {});
     `,
   );
-  t.deepEqual(told, ['gateway.example: no name server answers']);
+  t.deepEqual(reported, ['gateway.example: no name server answers']);
   await dead.set({});
 });
 
-test.serial('a peer that moved is found again by its name, while packets flow', async (t) => {
+test.serial('a peer that moved is found again by its name while there is traffic', async (t) => {
   await names.set({ 'gateway.example': ['10.0.1.2'] });
   await using peer = await RemoteTunnel.open(sites.b, PEER_AT_3);
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${OPEN_BY_NAME}${HASTE}
     import { spawn } from 'node:child_process';
@@ -173,29 +170,31 @@ test.serial('a peer that moved is found again by its name, while packets flow', 
     const ping = spawn('ping', ['-i', '0.1', '${sites.b.inner.ipv4}']);
     writeFileSync('/etc/hosts', '10.0.1.3 gateway.example\\n');
     const [peer, up] = await Promise.all([once(tunnel, 'peer'), once(tunnel, 'state')]);
-    tell(peer);
-    tell(up);
-    tell(tunnel.stats().socket.remote);
+    report(peer);
+    report(up);
+    report(tunnel.stats().socket.remote);
     ping.kill();
     await tunnel.close();
     `,
   );
-  t.deepEqual(told, [['10.0.1.3:9000', '10.0.1.2:9000'], ['up', 'waiting'], '10.0.1.3:9000']);
+  t.deepEqual(reported, [['10.0.1.3:9000', '10.0.1.2:9000'], ['up', 'waiting'], '10.0.1.3:9000']);
   t.true((await peer.stats()).decap.packets > 0);
 });
 
-test.serial('a listener that throws is told once that the peer moved, and is no secret', async (t) => {
-  await names.set({ 'gateway.example': ['10.0.1.2'] });
-  await using peer = await RemoteTunnel.open(sites.b, PEER_AT_3);
-  const told = await runInSite(
-    sites.a,
-    `${OPEN_BY_NAME}${HASTE}
+test.serial(
+  'a listener that throws is called once when the peer moved, and its exception is uncaught',
+  async (t) => {
+    await names.set({ 'gateway.example': ['10.0.1.2'] });
+    await using peer = await RemoteTunnel.open(sites.b, PEER_AT_3);
+    const reported = await runInSite(
+      sites.a,
+      `${OPEN_BY_NAME}${HASTE}
     import { spawn } from 'node:child_process';
     import { once } from 'node:events';
     import { writeFileSync } from 'node:fs';
     const tunnel = await createTunnel(named);
     const ping = spawn('ping', ['-i', '0.1', '${sites.b.inner.ipv4}']);
-    process.on('uncaughtException', ({ message }) => tell(message));
+    process.on('uncaughtException', ({ message }) => report(message));
     tunnel.on('peer', (remote) => {
       throw new Error('a bug when the peer is at ' + remote);
     });
@@ -204,15 +203,16 @@ test.serial('a listener that throws is told once that the peer moved, and is no 
     ping.kill();
     await tunnel.close();
     `,
-  );
-  t.deepEqual(told, ['a bug when the peer is at 10.0.1.3:9000']);
-  t.true((await peer.stats()).decap.packets > 0);
-});
+    );
+    t.deepEqual(reported, ['a bug when the peer is at 10.0.1.3:9000']);
+    t.true((await peer.stats()).decap.packets > 0);
+  },
+);
 
-test.serial('of several addresses the one that answers is found', async (t) => {
+test.serial('of several addresses, the one that answers is found', async (t) => {
   await names.set({ 'gateway.example': ['10.0.1.4', '10.0.1.3', '10.0.1.5'] });
   await using peer = await RemoteTunnel.open(sites.b, PEER_AT_3);
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${OPEN_BY_NAME}${HASTE}
     import { spawn } from 'node:child_process';
@@ -220,24 +220,24 @@ test.serial('of several addresses the one that answers is found', async (t) => {
     const tunnel = await createTunnel(named);
     const ping = spawn('ping', ['-i', '0.1', '${sites.b.inner.ipv4}']);
     await once(tunnel, 'state');
-    tell([tunnel.state, tunnel.stats().socket.remote]);
+    report([tunnel.state, tunnel.stats().socket.remote]);
     ping.kill();
     await tunnel.close();
     `,
   );
-  t.deepEqual(told, [['up', '10.0.1.3:9000']]);
+  t.deepEqual(reported, [['up', '10.0.1.3:9000']]);
   t.true((await peer.stats()).decap.packets > 0);
 });
 
 test.serial("an un-ref'd tunnel to a name does not keep the process alive", async (t) => {
   await names.set({ 'gateway.example': ['10.0.1.3'] });
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${OPEN_BY_NAME}
     const tunnel = await createTunnel(named);
     tunnel.unref();
-    setTimeout(() => { tell('kept alive'); process.exit(); }, 1000).unref();
+    setTimeout(() => { report('kept alive'); process.exit(); }, 1000).unref();
     `,
   );
-  t.deepEqual(told, []);
+  t.deepEqual(reported, []);
 });

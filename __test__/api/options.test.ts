@@ -49,11 +49,11 @@ test('every option is passed on', (t) => {
   });
 });
 
-test('an offload that is not named stays on', (t) => {
+test('offloads that are not named stay on', (t) => {
   t.like(resolveOptions({ ...GOOD, offload: { tso: false } }), { offload: { tso: false, uso: true } });
 });
 
-test('an option that is undefined stands for its default', (t) => {
+test('an undefined option has its default', (t) => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- exactOptionalPropertyTypes forbids it, JavaScript does not
   const options = { ...GOOD, clampMss: undefined, offload: undefined } as unknown as TunnelOptions;
   t.deepEqual(resolveOptions(options), resolveOptions(GOOD));
@@ -220,7 +220,7 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
 ];
 
 for (const [what, options, message, hint] of WRONG) {
-  test(`${what} is refused with what would be right`, (t) => {
+  test(`${what} is refused, with a hint`, (t) => {
     const error = refusal(options);
     t.is(error.code, 'ERR_TTUN_INVALID_OPTIONS');
     t.is(error.message, message);

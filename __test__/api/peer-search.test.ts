@@ -52,14 +52,14 @@ class Simulation {
   }
 }
 
-test('a peer that is heard from is left alone', async (t) => {
+test('a peer that answers is not looked up', async (t) => {
   const search = new Simulation();
   search.addresses = ['192.0.2.9'];
   await search.pass(300, 'up');
   t.is(search.lookups, 0);
 });
 
-test('a peer to which nothing is sent is left alone', async (t) => {
+test('a peer that nothing is sent to is not looked up', async (t) => {
   const search = new Simulation();
   await search.pass(300, 'waiting', 0);
   t.is(search.lookups, 0);
@@ -80,7 +80,7 @@ test('a peer that falls silent is looked up at once, and every 30 s while it las
   t.is(search.lookups, 4);
 });
 
-test('a peer that was never heard from is looked up after 30 s', async (t) => {
+test('a peer that never answered is looked up after 30 s', async (t) => {
   const search = new Simulation();
   await search.pass(29.5, 'waiting');
   t.is(search.lookups, 0);
@@ -88,7 +88,7 @@ test('a peer that was never heard from is looked up after 30 s', async (t) => {
   t.is(search.lookups, 1);
 });
 
-test('a new address is taken; one that stays is not set again', async (t) => {
+test('a new address is used; an unchanged one is not set again', async (t) => {
   const search = new Simulation();
   await search.pass(1, 'up');
   await search.pass(90, 'waiting');
@@ -98,7 +98,7 @@ test('a new address is taken; one that stays is not set again', async (t) => {
   t.deepEqual(search.remotes, ['[2001:db8::9]:8000']);
 });
 
-test('among several the address at hand stays at first, and when silence lasts each has its turn', async (t) => {
+test('of several addresses, the current one stays at first; if the peer stays silent, each is tried in turn', async (t) => {
   const search = new Simulation();
   search.addresses = ['192.0.2.7', '192.0.2.1', '192.0.2.8'];
   await search.pass(1, 'up');
@@ -111,7 +111,7 @@ test('among several the address at hand stays at first, and when silence lasts e
   t.is(search.remotes.length, 3);
 });
 
-test('a name that can not be resolved any more leaves the address as it is, and is tried again', async (t) => {
+test('a name that can no longer be resolved leaves the address unchanged, and is retried', async (t) => {
   const search = new Simulation();
   search.addresses = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
   await search.pass(60, 'waiting');
@@ -123,7 +123,7 @@ test('a name that can not be resolved any more leaves the address as it is, and 
   t.is(search.problem, null);
 });
 
-test('an address that the tunnel can not use now is tried again', async (t) => {
+test('an address that the tunnel cannot use now is retried', async (t) => {
   const search = new Simulation();
   search.addresses = ['192.0.2.9'];
   search.accepts = false;

@@ -44,7 +44,7 @@ const AFTER = stats({
   },
 });
 
-test('rates are the rise of each counter over the time between', (t) => {
+test('rates are the increase of each counter over time', (t) => {
   const { ECONNREFUSED = 0, ...others } = BEFORE.socket.errors;
   const before = stats({ ...BEFORE, socket: { errors: others } });
   const rates = diffStats(before, AFTER);
@@ -58,7 +58,7 @@ test('rates are the rise of each counter over the time between', (t) => {
   t.is(typeof ECONNREFUSED, 'number');
 });
 
-test('every counter has its rate, and nothing else has', (t) => {
+test('every counter has a rate, and nothing else does', (t) => {
   const rates = diffStats(BEFORE, AFTER);
   const { lastAt, ...decap } = NUMBERS.decap;
   t.deepEqual(Object.keys(rates.encap), Object.keys(NUMBERS.encap));
@@ -68,21 +68,21 @@ test('every counter has its rate, and nothing else has', (t) => {
   t.is(typeof lastAt, 'number');
 });
 
-test('exact figures give the same rates, mixed with numbers or not', (t) => {
+test('exact statistics give the same rates, mixed with numbers or not', (t) => {
   const rates = diffStats(BEFORE, AFTER);
   t.deepEqual(diffStats(exact(BEFORE), exact(AFTER)), rates);
   t.deepEqual(diffStats(BEFORE, exact(AFTER)), rates);
   t.deepEqual(diffStats(exact(BEFORE), AFTER), rates);
 });
 
-test('between two exact figures beyond 2^53 nothing is rounded away', (t) => {
+test('rates of exact counters beyond 2^53 are not rounded', (t) => {
   const huge = exact(BEFORE);
   const before = { ...huge, encap: { ...huge.encap, bytes: 2n ** 60n } };
   const after = { ...huge, uptimeMs: huge.uptimeMs + 1000, encap: { ...huge.encap, bytes: 2n ** 60n + 3n } };
   t.is(diffStats(before, after).encap.bytes, 3);
 });
 
-test('after a new start the rates are those of the new tunnel alone', (t) => {
+test('after a restart, the rates are those of the new tunnel alone', (t) => {
   const reopened = stats({
     openedAt: NUMBERS.openedAt + 60_000,
     uptimeMs: 2000,
@@ -96,12 +96,12 @@ test('after a new start the rates are those of the new tunnel alone', (t) => {
   t.is(rates.socket.receiveOverflow, 0);
 });
 
-test('in no time nothing happens', (t) => {
+test('rates over no time are 0', (t) => {
   const rates = diffStats(AFTER, AFTER);
   t.is(rates.intervalMs, 0);
   t.is(rates.encap.packets, 0);
 });
 
-test('snapshots in the wrong order are an error rather than rates below 0', (t) => {
+test('snapshots in the wrong order are an error', (t) => {
   t.throws(() => diffStats(AFTER, BEFORE), { instanceOf: RangeError, message: /give the earlier one first/ });
 });

@@ -1,9 +1,9 @@
-/** What names stand for in one site: `ip netns exec` puts the files of /etc/netns/NAME in the place of those in /etc. */
+/** Host names of one site: `ip netns exec` mounts the files of /etc/netns/NAME over those of /etc. */
 import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Site } from '../../testbed/site.ts';
 
-/** Where the answers to names come from besides the list: `none` knows no others, `dead` is a name server that is not there. */
+/** The name server besides the list of names: none, or one that does not answer. */
 export type Beyond = 'none' | 'dead';
 
 export class SiteNames implements AsyncDisposable {
@@ -13,7 +13,7 @@ export class SiteNames implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** For programs that are started in the site from now on. */
+  /** For programs that are started in the site afterwards. */
   static async of(site: Site, beyond: Beyond = 'none'): Promise<SiteNames> {
     const folder = join('/etc/netns', site.namespace);
     await mkdir(folder, { recursive: true });
@@ -24,18 +24,18 @@ export class SiteNames implements AsyncDisposable {
     return names;
   }
 
-  /** Changes what names stand for, also for programs that run. */
+  /** Changes the addresses of names, for running programs too. */
   async set(names: Readonly<Record<string, readonly string[]>>): Promise<void> {
     const lines = Object.entries(names).flatMap(([name, addresses]) =>
       addresses.map((address) => `${address} ${name}\n`),
     );
-    // Written in place: what programs see is this very file, mounted over theirs.
+    // Written in place: programs see this file, mounted over theirs.
     await writeFile(join(this.#folder, 'hosts'), lines.join(''));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.#folder, { recursive: true });
-    // The folder of all namespaces goes with the last of them.
+    // Removed with the last of the namespaces.
     await rmdir('/etc/netns').catch(() => {});
   }
 }

@@ -10,7 +10,7 @@ test.before(async () => {
 });
 test.after.always(() => sites[Symbol.asyncDispose]());
 
-test.serial('exact figures are the same ones, with every count as a bigint', async (t) => {
+test.serial('exact statistics are the same, with every counter as a bigint', async (t) => {
   await using peer = await RemoteTunnel.open(sites.b, {
     device: 'tun0',
     local: '10.0.1.2:9000',
@@ -24,9 +24,9 @@ test.serial('exact figures are the same ones, with every count as a bigint', asy
     execFileSync('ping', ['-c', '2', '-i', '0.2', '${sites.b.inner.ipv4}']);
     await tunnel.close();
     const withoutTime = ({ timestamp, decap: { lastAt, ...decap }, ...stats }) => ({ ...stats, decap });
-    tell(withoutTime(tunnel.stats()));
+    report(withoutTime(tunnel.stats()));
     const digits = (key, value) => typeof value === 'bigint' ? 'bigint ' + value : value;
-    tell(JSON.parse(JSON.stringify(withoutTime(tunnel.stats({ bigint: true })), digits)));
+    report(JSON.parse(JSON.stringify(withoutTime(tunnel.stats({ bigint: true })), digits)));
     `,
     { timeoutMs: 30_000 },
   );
@@ -54,14 +54,14 @@ test.serial('a snapshot stays as it was taken', async (t) => {
     await tunnel.close();
     tunnel.stats();
     tunnel.stats({ bigint: true });
-    tell(text === JSON.stringify(first));
-    tell(Object.isFrozen(first.device.offload));
+    report(text === JSON.stringify(first));
+    report(Object.isFrozen(first.device.offload));
     `,
   );
   t.deepEqual([first, later], [true, true]);
 });
 
-test.serial('time goes on while the tunnel is open and stands still after', async (t) => {
+test.serial('time advances while the tunnel is open, and stops at its end', async (t) => {
   const [open, closed, wait] = await runInSite(
     sites.a,
     `
@@ -73,18 +73,18 @@ test.serial('time goes on while the tunnel is open and stands still after', asyn
       uptimes.push(stats.uptimeMs);
       openedAt.add(stats.openedAt);
     }
-    tell(uptimes.every((uptime, index) => index === 0 || uptime > uptimes[index - 1]));
+    report(uptimes.every((uptime, index) => index === 0 || uptime > uptimes[index - 1]));
     await tunnel.close();
     const { uptimeMs } = tunnel.stats();
     await new Promise((resolve) => setTimeout(resolve, 20));
-    tell(tunnel.stats().uptimeMs === uptimeMs && uptimeMs >= uptimes.at(-1));
-    tell([...openedAt, tunnel.stats().openedAt].every((at) => at === tunnel.stats().openedAt));
+    report(tunnel.stats().uptimeMs === uptimeMs && uptimeMs >= uptimes.at(-1));
+    report([...openedAt, tunnel.stats().openedAt].every((at) => at === tunnel.stats().openedAt));
     `,
   );
   t.deepEqual([open, closed, wait], [true, true, true]);
 });
 
-test.serial('errors that the socket reports come and grow in both kinds of figures', async (t) => {
+test.serial('errors of the socket appear and increase in both kinds of statistics', async (t) => {
   const [numbers, exact] = await runInSite(
     sites.a,
     `
@@ -94,8 +94,8 @@ test.serial('errors that the socket reports come and grow in both kinds of figur
       spawnSync('ping', ['-c', '1', '-W', '0.1', '${sites.b.inner.ipv4}']);
     }
     await tunnel.close();
-    tell(tunnel.stats().socket.errors);
-    tell(Object.entries(tunnel.stats({ bigint: true }).socket.errors).map(([name, count]) => [name, typeof count, Number(count)]));
+    report(tunnel.stats().socket.errors);
+    report(Object.entries(tunnel.stats({ bigint: true }).socket.errors).map(([name, count]) => [name, typeof count, Number(count)]));
     `,
   );
   const { ECONNREFUSED } = Object(numbers);

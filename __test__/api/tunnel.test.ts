@@ -11,7 +11,7 @@ test.before(async () => {
 });
 test.after.always(() => sites[Symbol.asyncDispose]());
 
-test.serial('a tunnel carries packets, counts them, and tells about itself', async (t) => {
+test.serial('a tunnel carries packets, counts them, and describes itself', async (t) => {
   const pair = await openPair(sites);
   await using a = pair[0];
   await using b = pair[1];
@@ -36,7 +36,7 @@ test.serial('a tunnel carries packets, counts them, and tells about itself', asy
   t.is((await b.stats()).decap.packets, 3);
 });
 
-test.serial('answers of the network are counted by the names of their errors', async (t) => {
+test.serial('ICMP errors are counted by name', async (t) => {
   await using a = await RemoteTunnel.open(sites.a, {
     device: 'tun0',
     local: '10.0.1.1:9000',
@@ -47,15 +47,15 @@ test.serial('answers of the network are counted by the names of their errors', a
   t.true(refused >= 1);
 });
 
-test.serial('close() may be called twice, and after it the figures stay and add up', async (t) => {
+test.serial('close() may be called twice, and the last statistics stay and add up', async (t) => {
   const [end, stats] = await runInSite(
     sites.a,
     `
     const tunnel = await createTunnel(options);
     await Promise.all([tunnel.close(), tunnel.close()]);
     await tunnel.close();
-    tell(await tunnel.closed);
-    tell(tunnel.stats());
+    report(await tunnel.closed);
+    report(tunnel.stats());
     `,
   );
   t.deepEqual(end, { reason: 'closed' });
@@ -72,7 +72,7 @@ test.serial('closing frees device and port for the next tunnel', async (t) => {
     for (let round = 0; round < 20; round += 1) {
       const tunnel = await createTunnel(options);
       await tunnel[Symbol.asyncDispose]();
-      tell((await tunnel.closed).reason);
+      report((await tunnel.closed).reason);
     }
     `,
   );
@@ -83,11 +83,14 @@ test.serial('closing frees device and port for the next tunnel', async (t) => {
 });
 
 /** An un-ref'd timer fires only while something else keeps the process alive. */
-const TELL_WHEN_KEPT_ALIVE = `setTimeout(() => { tell('kept alive'); process.exit(); }, 300).unref();`;
+const TELL_WHEN_KEPT_ALIVE = `setTimeout(() => { report('kept alive'); process.exit(); }, 300).unref();`;
 
 test.serial('an open tunnel keeps the process alive', async (t) => {
-  const told = await runInSite(sites.a, `const tunnel = await createTunnel(options);${TELL_WHEN_KEPT_ALIVE}`);
-  t.deepEqual(told, ['kept alive']);
+  const reported = await runInSite(
+    sites.a,
+    `const tunnel = await createTunnel(options);${TELL_WHEN_KEPT_ALIVE}`,
+  );
+  t.deepEqual(reported, ['kept alive']);
 });
 
 test.serial("an un-ref'd tunnel does not keep the process alive, until it is ref'd again", async (t) => {
@@ -96,12 +99,12 @@ test.serial("an un-ref'd tunnel does not keep the process alive, until it is ref
   t.deepEqual(await runInSite(sites.a, `${unref} tunnel.ref();${TELL_WHEN_KEPT_ALIVE}`), ['kept alive']);
 });
 
-test.serial("the end of an un-ref'd tunnel can be waited for", async (t) => {
-  const told = await runInSite(
+test.serial("the end of an un-ref'd tunnel can be awaited", async (t) => {
+  const reported = await runInSite(
     sites.a,
-    `const tunnel = await createTunnel(options); tunnel.unref(); await tunnel.close(); tell('closed');`,
+    `const tunnel = await createTunnel(options); tunnel.unref(); await tunnel.close(); report('closed');`,
   );
-  t.deepEqual(told, ['closed']);
+  t.deepEqual(reported, ['closed']);
 });
 
 test.serial('a closed tunnel lets the process end', async (t) => {
@@ -109,7 +112,7 @@ test.serial('a closed tunnel lets the process end', async (t) => {
   t.deepEqual(await runInSite(sites.a, program), []);
 });
 
-test.serial('a tunnel that nobody holds runs on', async (t) => {
+test.serial('a tunnel without references continues to run', async (t) => {
   const [first, second] = await runInSite(
     sites.a,
     `
@@ -119,9 +122,9 @@ test.serial('a tunnel that nobody holds runs on', async (t) => {
       try { return readlinkSync('/proc/self/fd/' + fd) === '/dev/net/tun'; } catch { return false; }
     }).length;
     await createTunnel(options);
-    tell(attached());
+    report(attached());
     for (let round = 0; round < 5; round += 1) { globalThis.gc(); await setImmediate(); }
-    tell(attached());
+    report(attached());
     process.exit();
     `,
     { nodeFlags: ['--expose-gc'], timeoutMs: 60_000 },
@@ -130,48 +133,48 @@ test.serial('a tunnel that nobody holds runs on', async (t) => {
   t.is(second, 1);
 });
 
-test.serial('a signal that is aborted already opens nothing', async (t) => {
-  const told = await runInSite(
+test.serial('an aborted signal opens nothing', async (t) => {
+  const reported = await runInSite(
     sites.a,
     `
     const signal = AbortSignal.abort(new Error('changed my mind'));
-    await createTunnel(options, { signal }).catch((error) => tell(error.message));
+    await createTunnel(options, { signal }).catch((error) => report(error.message));
     `,
   );
-  t.deepEqual(told, ['changed my mind']);
+  t.deepEqual(reported, ['changed my mind']);
 });
 
 test.serial('a signal that is aborted while the tunnel opens leaves nothing open', async (t) => {
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `
     const controller = new AbortController();
     const opening = createTunnel(options, { signal: controller.signal });
     controller.abort(new Error('changed my mind'));
-    await opening.catch((error) => tell(error.message));
+    await opening.catch((error) => report(error.message));
     const tunnel = await createTunnel(options);
     await tunnel.close();
-    tell('opened and closed');
+    report('opened and closed');
     `,
   );
-  t.deepEqual(told, ['changed my mind', 'opened and closed']);
+  t.deepEqual(reported, ['changed my mind', 'opened and closed']);
 });
 
 test.serial('a signal that is aborted later closes the tunnel', async (t) => {
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `
     const controller = new AbortController();
     const tunnel = await createTunnel(options, { signal: controller.signal });
     controller.abort();
-    tell(await tunnel.closed);
+    report(await tunnel.closed);
     `,
   );
-  t.deepEqual(told, [{ reason: 'closed' }]);
+  t.deepEqual(reported, [{ reason: 'closed' }]);
 });
 
 test.serial('a worker that is terminated frees its tunnel', async (t) => {
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `
     import { once } from 'node:events';
@@ -184,14 +187,14 @@ test.serial('a worker that is terminated frees its tunnel', async (t) => {
     \`;
     const url = '${PACKAGE}';
     const worker = new Worker(program, { eval: true, execArgv: [], workerData: { options, url } });
-    tell((await once(worker, 'message'))[0]);
+    report((await once(worker, 'message'))[0]);
     await worker.terminate();
     const tunnel = await createTunnel(options);
     await tunnel.close();
-    tell('opened again');
+    report('opened again');
     `,
   );
-  t.deepEqual(told, ['open', 'opened again']);
+  t.deepEqual(reported, ['open', 'opened again']);
 });
 
 test.serial('a deleted device ends the tunnel with an error that says so', async (t) => {
@@ -214,7 +217,7 @@ test.serial('an error of a system call has its name, its number as Node gives it
     `
     import { getSystemErrorName } from 'node:util';
     const first = await createTunnel(options);
-    await createTunnel({ ...options, local: '10.0.1.1:9001' }).catch((error) => tell({
+    await createTunnel({ ...options, local: '10.0.1.1:9001' }).catch((error) => report({
       isTtunError: error instanceof TtunError,
       code: error.code,
       errno: getSystemErrorName(error.errno),
@@ -236,14 +239,14 @@ test.serial('an error of a system call has its name, its number as Node gives it
 });
 
 test.serial('the interface of a link-local address is looked up when the tunnel opens', async (t) => {
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `
     const remote = '[fe80::2%nowhere]:9000';
-    await createTunnel({ ...options, local: ':9000', remote }).catch(({ code, message, hint }) => tell([code, message, hint]));
+    await createTunnel({ ...options, local: ':9000', remote }).catch(({ code, message, hint }) => report([code, message, hint]));
     `,
   );
-  t.deepEqual(told, [
+  t.deepEqual(reported, [
     [
       'ERR_TTUN_BIND_DEVICE_NOT_FOUND',
       'there is no interface nowhere for a link-local address',

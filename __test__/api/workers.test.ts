@@ -10,7 +10,7 @@ test.before(async () => {
 });
 test.after.always(() => sites[Symbol.asyncDispose]());
 
-/** `startWorker()` starts a thread that opens the tunnel of the site and does `use` with it; `left()` tells what the process holds. */
+/** `startWorker()` starts a thread that opens the tunnel of the site and runs `use` with it; `left()` returns the resources of the process. */
 function withWorkers(use: string): string {
   const program = `
     const { parentPort, workerData } = require('node:worker_threads');
@@ -27,7 +27,7 @@ function withWorkers(use: string): string {
     import { Worker } from 'node:worker_threads';
     const startWorker = () =>
       new Worker(${JSON.stringify(program)}, { eval: true, execArgv: [], workerData: { options, url: '${PACKAGE}' } });
-    const told = async (worker, what) => { while ((await once(worker, 'message'))[0] !== what); };
+    const reported = async (worker, what) => { while ((await once(worker, 'message'))[0] !== what); };
     const left = () => ({
       descriptors: readdirSync('/proc/self/fd').filter((fd) => {
         try { return /tun|socket/.test(readlinkSync('/proc/self/fd/' + fd)); } catch { return false; }
@@ -42,14 +42,14 @@ function withWorkers(use: string): string {
   `;
 }
 
-test.serial('workers that are terminated under load, in whatever they do, leave nothing', async (t) => {
+test.serial('workers that are terminated under load, at any time, leave nothing behind', async (t) => {
   await using peer = await RemoteTunnel.open(sites.b, {
     device: 'tun0',
     local: '10.0.1.2:9000',
     remote: '10.0.1.1:9000',
   });
   const flood = sites.b.start(['ping', '-f', '-q', sites.a.inner.ipv4]);
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${withWorkers(`
       tunnel.on('state', () => {});
@@ -59,7 +59,7 @@ test.serial('workers that are terminated under load, in whatever they do, leave 
     const before = left();
     for (let round = 0; round < 30; round += 1) {
       const worker = startWorker();
-      await told(worker, round % 3 === 0 ? 'opening' : 'open');
+      await reported(worker, round % 3 === 0 ? 'opening' : 'open');
       if (round % 3 === 2) await new Promise((resolve) => setTimeout(resolve, 20));
       await worker.terminate();
       await settled(before);
@@ -68,39 +68,39 @@ test.serial('workers that are terminated under load, in whatever they do, leave 
     while (tunnel.stats().decap.packets === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await tunnel.close();
     await settled(before);
-    tell('the device is free and carries packets');
+    report('the device is free and carries packets');
     `,
     { timeoutMs: 60_000 },
   );
   await flood.stop('SIGINT');
-  t.deepEqual(told, ['the device is free and carries packets']);
+  t.deepEqual(reported, ['the device is free and carries packets']);
   t.true((await peer.stats()).encap.packets > 0);
 });
 
-test.serial('a worker ends by itself when its tunnel does not hold it', async (t) => {
-  const told = await runInSite(
+test.serial('a worker ends by itself if its tunnel does not keep it alive', async (t) => {
+  const reported = await runInSite(
     sites.a,
     `${withWorkers('tunnel.unref();')}
     const worker = startWorker();
-    tell(await once(worker, 'exit'));
+    report(await once(worker, 'exit'));
     const tunnel = await createTunnel(options);
     await tunnel.close();
-    tell('free');
+    report('free');
     `,
   );
-  t.deepEqual(told, [[0], 'free']);
+  t.deepEqual(reported, [[0], 'free']);
 });
 
 test.serial('a worker that ends itself frees its tunnel', async (t) => {
-  const told = await runInSite(
+  const reported = await runInSite(
     sites.a,
     `${withWorkers('process.exit(3);')}
     const worker = startWorker();
-    tell(await once(worker, 'exit'));
+    report(await once(worker, 'exit'));
     const tunnel = await createTunnel(options);
     await tunnel.close();
-    tell('free');
+    report('free');
     `,
   );
-  t.deepEqual(told, [[3], 'free']);
+  t.deepEqual(reported, [[3], 'free']);
 });

@@ -24,14 +24,14 @@ async function check(
   return runToEnd(['env', '-C', folder, process.execPath, BIN, 'check', ...args]);
 }
 
-test('a file that is right is told to be, with how many tunnels it has', async (t) => {
+test('a valid file is reported as such, with the number of its tunnels', async (t) => {
   const one = await check(t, { 'ttun.toml': GOOD });
   t.deepEqual(one, { status: 0, signal: null, stdout: 'ttun.toml: 1 tunnel, no problems\n', stderr: '' });
   const two = GOOD + GOOD.replace('.a]', '.b]').replace('tun0', 'tun1').replace('":1"', '":2"');
   t.is((await check(t, { 'x.toml': two }, 'x.toml')).stdout, 'x.toml: 2 tunnels, no problems\n');
 });
 
-test('what is wrong is told in lines that editors know, each with what would be right', async (t) => {
+test('problems are reported in the format that editors understand, each with a hint', async (t) => {
   const { status, stdout, stderr } = await check(t, { 'ttun.toml': WRONG });
   t.is(
     stdout,
@@ -46,7 +46,7 @@ ttun.toml: 2 problems
   t.is(stderr, '');
 });
 
-test('warnings are told, and leave the exit code alone', async (t) => {
+test('warnings are reported, and do not change the exit code', async (t) => {
   const { status, stdout } = await check(t, { 'ttun.toml': `${GOOD}interface.addresses = ["10.0.2.0/24"]` });
   t.is(
     stdout,
@@ -58,7 +58,7 @@ ttun.toml: 1 tunnel, no problems, 1 warning
   t.is(status, 0);
 });
 
-test('--json tells the same to programs', async (t) => {
+test('--json reports the same as JSON', async (t) => {
   const right = await check(t, { 'ttun.toml': GOOD }, '--json');
   t.deepEqual(JSON.parse(right.stdout), { file: 'ttun.toml', tunnels: ['a'], problems: [], warnings: [] });
   const wrong = await check(t, { 'ttun.toml': WRONG }, '--json', 'ttun.toml');
@@ -88,7 +88,7 @@ test('--json tells the same to programs', async (t) => {
   });
 });
 
-test('without a file it reads ttun.toml or ttun.json of the directory, if only one is there', async (t) => {
+test('without a file, it reads ttun.toml or ttun.json in the working directory if only one exists', async (t) => {
   const json = '{"tunnels":{"a":{"device":"tun0","local":":1","remote":"b:1"}}}';
   t.is((await check(t, { 'ttun.json': json })).stdout, 'ttun.json: 1 tunnel, no problems\n');
   const none = await check(t, {});
@@ -99,7 +99,7 @@ test('without a file it reads ttun.toml or ttun.json of the directory, if only o
   t.is(both.status, 1);
 });
 
-test('a file that is not there, and more than one, are told', async (t) => {
+test('a missing file, and more than one, are reported', async (t) => {
   const missing = await check(t, {}, 'other.toml');
   t.is(missing.status, 1);
   t.regex(missing.stdout, /^other\.toml: no such file\n/);

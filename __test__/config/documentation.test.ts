@@ -1,4 +1,4 @@
-/** The schema, the documented interfaces, docs/configuration.md and the example tell of the same options. */
+/** The schema, the interfaces, docs/configuration.md and the example have the same options. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -69,7 +69,7 @@ function rowsUnder(heading: string): [key: string, type: string, fallback: strin
     });
 }
 
-test('each configuration in the page is right, and the two formats show the same one', (t) => {
+test('each configuration in the page is valid, and both formats show the same one', (t) => {
   const inToml = blocksOf(PAGE, 'toml').map((text) => parseConfig(text, { format: 'toml' }));
   const inJson = blocksOf(PAGE, 'json').map((text) => parseConfig(text, { format: 'json' }));
   t.true(inToml.length >= 3);
@@ -77,7 +77,7 @@ test('each configuration in the page is right, and the two formats show the same
   for (const { warnings } of [...inToml, ...inJson]) t.deepEqual(warnings, []);
 });
 
-test('the example has each key that there is', (t) => {
+test('the example has every key', (t) => {
   t.deepEqual(parseConfig(EXAMPLE, { format: 'toml' }).warnings, []);
   const example = parse(EXAMPLE);
   const missing = [...keysOf(SCHEMA)].filter((path) => !path.includes('$schema') && !has(example, path));

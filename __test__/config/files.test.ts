@@ -73,7 +73,7 @@ test('what is not a regular file is reported, without waiting for it', async (t)
   t.regex((await refusal(join(path, 'loop.toml')))[0], /^cannot be read: ELOOP/);
 });
 
-test('an empty file is told, and what to write in it', async (t) => {
+test('an empty file is reported, with what to write in it', async (t) => {
   for (const content of ['', '\n \n', '\uFEFF']) {
     t.deepEqual(await refusal(await fileOf(t, content)), [
       'the file is empty',

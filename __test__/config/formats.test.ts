@@ -37,7 +37,7 @@ test('problems are the same in both, each with its own lines', (t) => {
   t.like(refusalOf(json, 'json').problems, [{ line: 4, column: 7, path: 'tunnels.a.device' }]);
 });
 
-test('line ends of Windows and a byte order mark make no difference', (t) => {
+test('Windows line endings and a byte order mark make no difference', (t) => {
   const same = parseConfig(EXAMPLE, { format: 'toml' });
   t.deepEqual(parseConfig(`\uFEFF${EXAMPLE.replaceAll('\n', '\r\n')}`, { format: 'toml' }), same);
   const json = `\uFEFF${asJson(EXAMPLE).replaceAll('\n', '\r\n')}`;
@@ -46,7 +46,7 @@ test('line ends of Windows and a byte order mark make no difference', (t) => {
   t.deepEqual(problemsOf(wrong.replaceAll('\n', '\r\n')), problemsOf(wrong));
 });
 
-test('keys of every object are keys like others, and no prototype is touched', (t) => {
+test('properties of every object are keys like others, and prototypes stay unchanged', (t) => {
   for (const name of ['__proto__', 'constructor', 'prototype']) {
     const text = `{"tunnels": {"${name}": {"device": "tun0", "local": ":1", "remote": "b:1"}}, "${name}": {"polluted": true}}`;
     const problems = problemsOf(text, 'json');

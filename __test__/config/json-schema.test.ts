@@ -1,4 +1,4 @@
-/** The schema for editors, tried with a validator that knows nothing of ttun. */
+/** The schema for editors, tested with an independent validator. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,14 +53,14 @@ const WRONG: readonly object[] = [
   { http: { listen: 9750 }, tunnels: { a: TUNNEL } },
 ];
 
-test('what ttun takes, the schema takes', async (t) => {
+test('what ttun accepts, the schema accepts', async (t) => {
   const example = parse(await readFile(join(ROOT, 'examples/ttun.toml'), 'utf8'));
   const right = [...RIGHT, example];
   for (const config of right) t.true(takes(config), JSON.stringify(config));
   t.deepEqual(await refusedBySchema(t, right), []);
 });
 
-test('what the schema can refuse, ttun and the schema refuse', async (t) => {
+test('what the schema can refuse, both ttun and the schema refuse', async (t) => {
   for (const config of WRONG) t.false(takes(config), JSON.stringify(config));
   const refused = await refusedBySchema(t, WRONG);
   t.deepEqual(

@@ -1,4 +1,4 @@
-/** Whatever a file holds, what comes of it is a configuration or a `TtunConfigError`. */
+/** Any content of a file gives a configuration or a `TtunConfigError`. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -10,7 +10,7 @@ import { ROOT } from '../readme/markdown.ts';
 const EXAMPLE = await readFile(join(ROOT, 'examples/ttun.toml'), 'utf8');
 const EXAMPLES = { toml: EXAMPLE, json: JSON.stringify(parse(EXAMPLE), null, 1) } as const;
 
-/** The same numbers in each run: a fault that was found once is found again (mulberry32). */
+/** Reproducible random numbers (mulberry32). */
 function* numbers(seed: number): Generator<number, never> {
   for (let state = seed; ;) {
     state = (state + 0x6d2b79f5) | 0;
@@ -64,7 +64,7 @@ const PIECES = [
 ];
 
 for (const format of ['toml', 'json'] satisfies ConfigFormat[]) {
-  test(`${format}: random text gives nothing but problems`, (t) => {
+  test(`${format}: random text causes problems, not exceptions`, (t) => {
     const random = numbers(1);
     const below = (limit: number): number => random.next().value % limit;
     for (let round = 0; round < 3000; round++) {
@@ -74,7 +74,7 @@ for (const format of ['toml', 'json'] satisfies ConfigFormat[]) {
     t.pass();
   });
 
-  test(`${format}: a right configuration with some of it changed gives problems or a configuration`, (t) => {
+  test(`${format}: a valid configuration with random changes gives a configuration or problems`, (t) => {
     const random = numbers(2);
     const below = (limit: number): number => random.next().value % limit;
     let [right, wrong] = [0, 0];

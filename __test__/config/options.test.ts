@@ -38,7 +38,7 @@ const NAMES: readonly (readonly [written: string, name: string])[] = [
 ];
 
 for (const [written, name] of NAMES) {
-  test(`the peer may be known by the name ${written.slice(0, 20)}`, (t) => {
+  test(`${written.slice(0, 20)} is a host name`, (t) => {
     t.deepEqual(resolved({ remote: `${written}:8000` }).remote, { name, port: 8000 });
   });
 }
@@ -58,7 +58,7 @@ const NO_NAMES = [
 ];
 
 for (const written of NO_NAMES) {
-  test(`${written.slice(0, 20)} is not the name of a peer`, (t) => {
+  test(`${written.slice(0, 20)} is not a host name`, (t) => {
     const text = refusal({ remote: `${written}:8000` });
     t.true(text.startsWith(`remote: '${written}' is neither an IP address nor a host n`));
     t.true(text.endsWith(' | write it as 192.0.2.2, [2001:db8::2] or gateway.example'));
@@ -238,7 +238,7 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
 ];
 
 for (const [what, options, expected] of WRONG) {
-  test(`${what} is refused with what would be right`, (t) => {
+  test(`${what} is refused, with a hint`, (t) => {
     t.is(refusal(options), expected);
   });
 }
@@ -264,7 +264,7 @@ const SLIPS: readonly (readonly [written: string, meant: string])[] = [
 ];
 
 for (const [written, meant] of SLIPS) {
-  test(`${written} brings up the question whether ${meant} was meant`, (t) => {
+  test(`for ${written}, ${meant} is suggested`, (t) => {
     t.is(refusal({ [written]: 1 }), `${written}: unknown option | did you mean ${meant}?`);
   });
 }

@@ -141,7 +141,7 @@ const WRONG: readonly (readonly [what: string, text: string, problems: readonly 
 ];
 
 for (const [what, text, problems] of WRONG) {
-  test(`${what} is refused with what would be right`, (t) => {
+  test(`${what} is refused, with a hint`, (t) => {
     t.deepEqual(problemsOf(text), problems);
   });
 }
@@ -220,7 +220,7 @@ addresses = ["10.0.3.1/24", "fe80::1/64"]
   t.deepEqual(parseConfig(text, { format: 'toml' }).warnings, []);
 });
 
-test('the message of the error has every problem in the form that editors know', (t) => {
+test('the message of the error has every problem in the format that editors understand', (t) => {
   const error = refusalOf('tunnels = 1\nx = 2');
   t.is(error.code, 'ERR_TTUN_INVALID_CONFIG');
   t.is(

@@ -1,7 +1,7 @@
 import { parseConfig, TtunConfigError } from '../../src/index.ts';
 import type { ConfigFormat } from '../../src/index.ts';
 
-/** What is wrong with a text, as `line: path: message`, each with its hint below. */
+/** The problems of a text, as `line: path: message`, each with its hint below. */
 export function problemsOf(text: string, format: ConfigFormat = 'toml'): string[] {
   return refusalOf(text, format).problems.map(
     ({ line, path, message, hint }) => `${line}: ${path}: ${message}\n  ${hint}`,

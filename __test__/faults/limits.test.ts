@@ -30,7 +30,7 @@ test.serial(
           (error) => ({ opened: false, ...error, message: error.message }),
         );
         opened = outcome.opened;
-        tell({ ...outcome, errno: outcome.errno && getSystemErrorName(outcome.errno) });
+        report({ ...outcome, errno: outcome.errno && getSystemErrorName(outcome.errno) });
         closeSync(taken.pop());
       }
       for (const descriptor of taken) closeSync(descriptor);
@@ -57,7 +57,7 @@ test.serial(
       `
     const second = () => createTunnel({ ...options, local: '10.0.1.1:9001' });
     const first = await createTunnel(options);
-    await second().catch(({ message, hint }) => tell({ message, hint }));
+    await second().catch(({ message, hint }) => report({ message, hint }));
     await first.close();
     `,
     );
