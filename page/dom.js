@@ -53,6 +53,20 @@ export function setAttributes(element, attributes) {
 }
 
 /**
+ * Replaces the content of an element if what it shows has changed, so that a selection in it stays otherwise.
+ *
+ * @param {HTMLElement} element
+ * @param {unknown} shown
+ * @param {() => (Node | string)[]} render
+ */
+export function replaceContent(element, shown, render) {
+  const key = JSON.stringify(shown);
+  if (element.dataset['shown'] === key) return;
+  element.dataset['shown'] = key;
+  element.replaceChildren(...render());
+}
+
+/**
  * An element of index.html.
  *
  * @param {string} id

@@ -69,7 +69,7 @@ function show({ process, tunnels, values }, isBack) {
 /**
  * @param {number} now ms of the browser's monotonic clock
  * @param {TunnelReport} report
- * @param {readonly ShownValue[]} values what to show of the statistics besides the bespoke lines
+ * @param {readonly ShownValue[]} values labels of the listed values and of drop reasons
  * @param {boolean} expanded whether a new tunnel is
  * @returns {string[]} changes to announce
  */

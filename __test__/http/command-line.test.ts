@@ -27,8 +27,8 @@ test.serial('the built program serves its only tunnel under the name of its devi
   await ttun.waitForLine('http://127.0.0.1:9750/');
 
   t.regex(await read('/metrics'), /^ttun_state\{tunnel="tun0",state="waiting"\} 1$/m);
-  const { process: facts, tunnels } = JSON.parse(await read('/stats'));
-  t.is(facts.pid, ttun.pid);
+  const { process: server, tunnels } = JSON.parse(await read('/stats'));
+  t.is(server.pid, ttun.pid);
   t.is(tunnels.length, 1);
   t.like(tunnels[0], { name: 'tun0', device: 'tun0', remote: '10.0.1.2:9000', phase: 'open', problem: null });
   t.regex(await read('/'), /<script type="module" src="page\/main\.js">/);

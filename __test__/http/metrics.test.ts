@@ -6,7 +6,7 @@ import { run } from '../../testbed/exec.ts';
 import { reportOf } from '../stats-of-nothing.ts';
 import { OPEN, RETRYING, STATS } from './reports.ts';
 
-const FACTS: ProcessStats = {
+const PROCESS: ProcessStats = {
   version: '1.2.3',
   node: '20.19.0',
   pid: 42,
@@ -20,7 +20,7 @@ const FACTS: ProcessStats = {
 
 /** Each sample by its name and labels as written. */
 function samplesOf(...reports: readonly TunnelReport[]): ReadonlyMap<string, string> {
-  const lines = formatMetrics(reports, FACTS).split('\n');
+  const lines = formatMetrics(reports, PROCESS).split('\n');
   return new Map(
     lines
       .filter((line) => line !== '' && !line.startsWith('#'))
@@ -31,7 +31,7 @@ function samplesOf(...reports: readonly TunnelReport[]): ReadonlyMap<string, str
 test('promtool has no complaints', async (t) => {
   for (const reports of [[OPEN, RETRYING], [OPEN], [RETRYING], []]) {
     const { stdout, stderr } = await run(['promtool', 'check', 'metrics'], {
-      input: formatMetrics(reports, FACTS),
+      input: formatMetrics(reports, PROCESS),
     });
     t.is(stdout + stderr, '');
   }
@@ -132,7 +132,7 @@ test('unknown values have no sample', (t) => {
 
 test('names are escaped', async (t) => {
   const remote = 'a"b\\c\nd{e}=1';
-  const samples = formatMetrics([{ ...OPEN, remote }], FACTS);
+  const samples = formatMetrics([{ ...OPEN, remote }], PROCESS);
   t.true(samples.includes('remote="a\\"b\\\\c\\nd{e}=1"'));
   const { stdout, stderr } = await run(['promtool', 'check', 'metrics'], { input: samples });
   t.is(stdout + stderr, '');
@@ -147,7 +147,7 @@ test('large counts are written in full', (t) => {
 });
 
 test('all samples of a metric follow its only description', (t) => {
-  const lines = formatMetrics([OPEN, RETRYING, { ...OPEN, name: 'third' }], FACTS)
+  const lines = formatMetrics([OPEN, RETRYING, { ...OPEN, name: 'third' }], PROCESS)
     .trimEnd()
     .split('\n');
   const names = lines.map((line) => /^(?:# (?:HELP|TYPE) )?(?<name>\w+)/.exec(line)?.groups?.['name']);

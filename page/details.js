@@ -1,0 +1,220 @@
+/** Details of one tunnel: charts, advice, values, and drops by reason. */
+import { Chart } from './chart.js';
+import { DescriptionList, html, replaceContent, setText } from './dom.js';
+import {
+  formatAgo,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRate,
+  formatThroughput,
+  UNKNOWN,
+} from './format.js';
+
+/** @import { ShownValue, TunnelReport } from '../src/tunnel-host.ts' */
+/** @import { TunnelStats } from '../src/stats.ts' */
+/** @import { History } from './history.js' */
+
+const TERMS = /** @type {const} */ ([
+  'Last heard',
+  'Uptime',
+  'Received',
+  'Sent',
+  'Packets per system call',
+  'Device MTU',
+  'Route MTU',
+  'Offloads',
+  'Buffers',
+]);
+
+export class Details {
+  /** @type {HTMLElement} */
+  element;
+  #charts;
+  #drops;
+  /** Values to list, apart from the drops. @type {readonly ShownValue[]} */
+  #shown;
+  /** @type {DescriptionList<string>} */
+  #values;
+  #advice = html('p', { class: 'advice', hidden: '' });
+  #content;
+  #none = html('p', { class: 'none' }, 'No statistics yet: this tunnel has not been open.');
+
+  /**
+   * @param {History} history
+   * @param {readonly ShownValue[]} values
+   */
+  constructor(history, values) {
+    this.#shown = values.filter(({ path }) => !path.includes('.drops.'));
+    const list = html('dl', { class: 'details-list' });
+    this.#values = new DescriptionList(list, [
+      ...TERMS,
+      ...this.#shown.map(({ label }) => capitalized(label)),
+    ]);
+    this.#charts = [
+      new Chart(history, {
+        title: 'Throughput',
+        received: 'receivedBits',
+        sent: 'sentBits',
+        least: 10_000,
+        format: formatThroughput,
+      }),
+      new Chart(history, {
+        title: 'Packets',
+        received: 'receivedPackets',
+        sent: 'sentPackets',
+        least: 10,
+        format: formatRate,
+      }),
+    ];
+    this.#drops = [
+      new DropsTable(history, 'Dropped when sending', values, 'encap'),
+      new DropsTable(history, 'Dropped when receiving', values, 'decap'),
+    ];
+    this.#content = html(
+      'div',
+      { class: 'content' },
+      html('div', { class: 'charts' }, ...this.#charts.map(({ element }) => element)),
+      this.#advice,
+      html(
+        'div',
+        { class: 'tables' },
+        html('section', { class: 'about' }, html('h3', {}, 'Details'), list),
+        ...this.#drops.map(({ element }) => element),
+      ),
+    );
+    this.element = html('div', { class: 'details' }, this.#content, this.#none);
+  }
+
+  /**
+   * @param {number} now ms of the browser's monotonic clock
+   * @param {TunnelReport} report
+   */
+  update(now, { stats, advice }) {
+    this.#content.hidden = stats === null;
+    this.#none.hidden = stats !== null;
+    if (stats === null) return;
+    for (const chart of this.#charts) chart.update(now);
+    for (const table of this.#drops) table.update(stats);
+    this.#values.update({ ...valuesOf(stats), ...shownOf(stats, this.#shown) });
+    this.#advice.hidden = advice === null;
+    if (advice !== null)
+      replaceContent(this.#advice, advice, () => [
+        `${capitalized(advice.text)}: `,
+        html('code', {}, advice.command),
+      ]);
+  }
+}
+
+/**
+ * @param {TunnelStats} stats
+ * @returns {Record<(typeof TERMS)[number], string>}
+ */
+function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap }) {
+  const granted = {
+    checksum: device.offload.checksum,
+    TSO: device.offload.tso,
+    USO: device.offload.uso,
+    segmentation: socket.segmentsPerSend > 1,
+    GRO: socket.gro,
+  };
+  const offloads = Object.entries(granted).flatMap(([name, on]) => (on ? [name] : []));
+  const perCall = [ratio(decap.packets, decap.receives), ratio(encap.packets, encap.sends)];
+  return {
+    'Last heard': decap.lastAt === null ? 'never' : formatAgo(timestamp - decap.lastAt),
+    Uptime: formatDuration(uptimeMs),
+    Received: `${formatCount(decap.packets)} packets, ${formatBytes(decap.bytes)}`,
+    Sent: `${formatCount(encap.packets)} packets, ${formatBytes(encap.bytes)}`,
+    'Packets per system call': `${perCall[0]} received, ${perCall[1]} sent`,
+    'Device MTU': device.mtu === 0 ? 'the device is deleted' : `${device.mtu} bytes`,
+    'Route MTU': socket.pathMtu === null ? 'no route to the peer' : `${socket.pathMtu} bytes`,
+    Offloads: offloads.join(', ') || 'none',
+    Buffers: `receive ${formatBytes(socket.receiveBuffer)}, send ${formatBytes(socket.sendBuffer)}`,
+  };
+}
+
+/**
+ * @param {TunnelStats} stats
+ * @param {readonly ShownValue[]} values
+ * @returns {Record<string, string>}
+ */
+function shownOf(stats, values) {
+  const texts = values.map(({ path, label, unit }) => {
+    const value = path.split('.').reduce((inside, name) => Object(inside)[name], Object(stats));
+    const counts = Object.entries(typeof value === 'number' ? { [unit]: value } : value);
+    const occurred = counts.flatMap(([name, times]) =>
+      times === 0 ? [] : [`${formatCount(times)} ${name}`],
+    );
+    return [capitalized(label), occurred.join(', ') || 'none'];
+  });
+  return Object.fromEntries(texts);
+}
+
+/** @param {string} text */
+function capitalized(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/**
+ * @param {number} packets
+ * @param {number} calls
+ */
+function ratio(packets, calls) {
+  return calls === 0 ? UNKNOWN : (packets / calls).toFixed(1);
+}
+
+/** Drops of one direction. All reasons are always listed, so that no row appears or vanishes. */
+class DropsTable {
+  element;
+  #history;
+  #direction;
+  /** @type {Map<string, { row: HTMLElement, rate: HTMLElement, total: HTMLElement }>} */
+  #rows = new Map();
+
+  /**
+   * @param {History} history
+   * @param {string} title
+   * @param {readonly ShownValue[]} values
+   * @param {'encap' | 'decap'} direction
+   */
+  constructor(history, title, values, direction) {
+    this.#history = history;
+    this.#direction = direction;
+    const body = html('tbody');
+    const prefix = `${direction}.drops.`;
+    for (const { path, label, help } of values) {
+      if (!path.startsWith(prefix)) continue;
+      const reason = path.slice(prefix.length);
+      const [rate, total] = [html('td'), html('td')];
+      const texts = [html('code', {}, reason), html('small', {}, label)];
+      const name = html('th', { scope: 'row', title: help }, ...texts);
+      const row = html('tr', {}, name, rate, total);
+      this.#rows.set(reason, { row, rate, total });
+      body.append(row);
+    }
+    const heads = ['Reason', 'Rate', 'Total'].map((head) => html('th', { scope: 'col' }, head));
+    const head = html('thead', {}, html('tr', {}, ...heads));
+    const table = html('table', { class: 'drops' }, html('caption', {}, title), head, body);
+    this.element = html('section', { class: 'dropped' }, table);
+  }
+
+  /** @param {TunnelStats} stats */
+  update(stats) {
+    const drops = this.#dropsOf(stats);
+    for (const [reason, { row, rate, total }] of this.#rows) {
+      const growth = this.#history.growth((reading) => this.#dropsOf(reading)[reason] ?? 0);
+      const dropped = drops[reason] ?? 0;
+      row.className = growth !== null && growth > 0 ? 'growing' : dropped === 0 ? 'zero' : '';
+      setText(rate, dropped === 0 ? '' : formatRate(growth));
+      setText(total, formatCount(dropped));
+    }
+  }
+
+  /**
+   * @param {TunnelStats} stats
+   * @returns {Readonly<Record<string, number>>}
+   */
+  #dropsOf(stats) {
+    return stats[this.#direction].drops;
+  }
+}
