@@ -25,6 +25,7 @@ export const STATS_OF_NOTHING: TunnelStats = {
     packets: 0,
     bytes: 0,
     reads: 0,
+    readErrors: 0,
     sends: 0,
     fragmented: 0,
     dropped: 0,

@@ -48,6 +48,7 @@ test('each value of a tunnel is exported under its name, in base units', (t) => 
     'ttun_packets_total{tunnel="office",direction="decap"}': '2000',
     'ttun_bytes_total{tunnel="office",direction="encap"}': '1400000',
     'ttun_bytes_total{tunnel="office",direction="decap"}': '2800000',
+    'ttun_device_read_errors_total{tunnel="office"}': '8',
     'ttun_fragmented_packets_total{tunnel="office"}': '5',
     'ttun_syscalls_total{tunnel="office",call="read"}': '101',
     'ttun_syscalls_total{tunnel="office",call="send"}': '102',

@@ -26,6 +26,7 @@ export const STATS: TunnelStats = {
     packets: 1004,
     bytes: 1_400_000,
     reads: 101,
+    readErrors: 8,
     sends: 102,
     fragmented: 5,
     dropped: 28,

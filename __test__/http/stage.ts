@@ -68,6 +68,7 @@ export class Actor {
       encap: {
         ...STATS.encap,
         ...passed(this.traffic.out, sum(this.drops.encap)),
+        readErrors: 0,
         fragmented: 0,
         drops: this.drops.encap,
       },

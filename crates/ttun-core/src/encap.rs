@@ -64,6 +64,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
 
     async fn read_failed(&mut self, error: &io::Error) {
         let context = self.context;
+        context.encap.read_errors.add(1);
         if self.retry.failed().await {
             let doing = format!("reading from the device {}", context.device);
             context.problems.set(Trouble::Reads, Error::system("readv", error, &doing));

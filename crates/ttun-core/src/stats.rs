@@ -47,6 +47,8 @@ direction! {
         bytes: "bytes";
         /// System calls that read from the device.
         reads: "calls", metric: "ttun_syscalls_total{call=\"read\"}";
+        /// Reads from the device that failed. Reading continues; if it fails again and again, the tunnel reports a problem.
+        read_errors: "errors", label: "failed reads from the device", metric: "ttun_device_read_errors_total";
         /// System calls that sent to the network.
         sends: "calls", metric: "ttun_syscalls_total{call=\"send\"}";
         /// Packets sent although they were too big for the route: the kernel sent them in fragments.

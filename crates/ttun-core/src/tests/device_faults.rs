@@ -51,12 +51,13 @@ fn while_every_read_fails_the_tunnel_still_receives_and_then_reads_again() {
 }
 
 #[test]
-fn a_lasting_failure_of_reads_is_a_problem_until_it_is_over() {
+fn failed_reads_are_counted_and_a_lasting_failure_is_a_problem_until_it_is_over() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.device.read_faults().next([Some(libc::EINVAL); 10]);
         site.device.hand_over(&udp_flow(1, 100));
         site.settled().await;
+        assert_eq!(site.context.encap.read_errors.get(), 10);
         assert!(site.context.problems.get().is_none(), "single errors are no problem");
 
         site.device.fail_reads(Some(libc::EINVAL));
