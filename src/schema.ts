@@ -7,7 +7,6 @@ import * as v from 'valibot';
 import { checkEnds, InvalidValue, parseLocal, parseRemote } from './address.ts';
 import type { LocalEndpoint, RemoteEndpoint } from './address.ts';
 import { parseListen } from './listen.ts';
-import type { ListenAddress } from './listen.ts';
 import {
   formatNetwork,
   IPV4_MINIMUM_MTU,
@@ -61,7 +60,7 @@ export interface ResolvedOffload {
 }
 
 export interface ResolvedFile {
-  readonly http: { readonly listen: ListenAddress } | null;
+  readonly http: { readonly listen: string } | null;
   /** By name, in the order of the file. */
   readonly tunnels: ReadonlyMap<string, ResolvedOptions>;
 }
@@ -357,14 +356,16 @@ const FILE_OPTIONS = {
   http: v.optional(
     v.pipe(
       v.strictObject({
-        listen: text(
-          {
+        listen: v.pipe(
+          v.string(),
+          v.metadata({
             description:
               'Address and port to serve /metrics, /stats and the page at, to everyone who can reach them. 127.0.0.1 and `[::1]` are reachable from this host only, as is a port alone; `:9750` stands for all addresses of this host.',
             examples: ['127.0.0.1:9750', '[::1]:9750', ':9750'],
             pattern: '^(.*:)?\\d{1,5}$',
-          },
-          parseListen,
+          }),
+          // Stays text, which reports show and the server takes from the command line too.
+          checkedBy((listen) => void parseListen(listen)),
         ),
       }),
       v.metadata({ description: 'Metrics and a page of the tunnels over HTTP. Absent: none.' }),

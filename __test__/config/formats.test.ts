@@ -86,7 +86,7 @@ test('the lines of a large file are found', (t) => {
   t.is(refusalOf(long).problems.find(({ path }) => path === 'tunnels.a.local')?.line, 50_003);
 });
 
-/** All compared with each other, they would take minutes. */
+/** Each compared with all others would take minutes. */
 test('20,000 routes and addresses are checked in linear time', (t) => {
   const list = Array.from({ length: 20_000 }, (_, index) => `"10.${index >> 8}.${index & 255}.1/32"`).join(
     ',\n',

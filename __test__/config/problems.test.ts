@@ -247,3 +247,9 @@ test('long values are shortened', (t) => {
     for (const problem of problemsOf(text)) t.true(problem.length < 1000);
   }
 });
+
+/** Each compared with all others would take minutes. */
+test('tens of thousands of mistakes are reported in linear time', (t) => {
+  const text = Array.from({ length: 50_000 }, (_, index) => `a${index} = 1`).join('\n');
+  t.is(refusalOf(`[tunnels]\n${text}`).problems.length, 50_000);
+});

@@ -123,9 +123,9 @@ function printBoth(): (event: ServiceEvent) => void {
 
 /** Reports warnings on each load, as they are about the current content. */
 async function load(path: string): Promise<Plan> {
-  const { value, resolved, warnings } = await loadResolved(path);
+  const { resolved, warnings } = await loadResolved(path);
   for (const warning of warnings) say(formatProblem(warning, 'warning'));
-  return { listen: value.http?.listen ?? null, tunnels: resolved.tunnels };
+  return { listen: resolved.http?.listen ?? null, tunnels: resolved.tunnels };
 }
 
 function unknownTunnel(name: string, { tunnels }: Plan): UsageError {

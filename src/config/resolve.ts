@@ -90,11 +90,15 @@ function validate<Output>(
   const inKeys = [...findInKeys(root, value, [], word)];
   const { success, output, issues = [] } = v.safeParse(schema, value);
   if (success && inKeys.length === 0) return { output, findings: [], parts: output };
-  const misplaced = inKeys.filter(({ isTableMissing }) => isTableMissing);
+  const misplaced = new Set(
+    inKeys.filter(({ isTableMissing }) => isTableMissing).map(({ path }) => JSON.stringify(path)),
+  );
+  const isMisplaced = (path: KeyPath): boolean =>
+    [...path.keys(), path.length].some((length) => misplaced.has(JSON.stringify(path.slice(0, length))));
   const inValues = issues
     .filter((issue) => !isAboutKeys(issue))
     .map((issue) => toFinding(issue, root, word))
-    .filter(({ path }) => !misplaced.some((other) => startsWith(path, other.path)));
+    .filter(({ path }) => !isMisplaced(path));
   const findings = [...inValues, ...inKeys.map(({ path, message, hint }) => ({ path, message, hint }))];
   return { output: null, findings, parts: output };
 }
@@ -193,10 +197,6 @@ const TABLES: Readonly<Record<TableWord, string>> = { object: 'an object', table
 
 function giveTable(word: TableWord): string {
   return `give ${TABLES[word]} of options`;
-}
-
-function startsWith(path: KeyPath, start: KeyPath): boolean {
-  return start.every((key, index) => path[index] === key);
 }
 
 // Hints for unknown keys.
