@@ -161,7 +161,7 @@ const HELP: Readonly<Record<string, string>> = {
   ttun_syscalls_total:
     'System calls that moved packets: read from and write to the device, send to and receive from the network.',
   ttun_socket_errors_total:
-    'Errors that the socket reported, among them answers of the network (ICMP) to datagrams that had been sent successfully. An errno appears with its first error.',
+    'Errors that the socket reported, including ICMP errors for datagrams that had been sent successfully. An errno appears with its first error.',
   ttun_device_mtu_bytes: 'Largest packet that the device passes whole. Absent while it is deleted.',
 };
 

@@ -32,8 +32,8 @@ pub fn table() -> impl Iterator<Item = &'static Stat> {
 const TOP: &[Stat] = &[Stat::new(
     "",
     Section,
-    "What happened so far. Counters begin at 0 when the tunnel opens. In each direction `received` is the sum of `packets` and \
-     `dropped`, plus at most the packets in between at this instant; exactly, once the tunnel is closed.",
+    "Statistics of a tunnel. Counters start at 0 when the tunnel opens. In each direction, `received` is the sum of `packets`, \
+     `dropped` and the few packets that are being processed; once the tunnel is closed, there are none of the latter.",
 )];
 
 direction! {
@@ -60,11 +60,11 @@ direction! {
     drops: EncapDrop {
         /// The kernel had no route to the peer, or the network or the peer refused (`ECONNREFUSED`, `EHOSTUNREACH`, `ENETUNREACH`, …).
         PeerUnreachable: "peer-unreachable", "no route to the peer, or it refuses";
-        /// Larger than any datagram to the peer can be.
-        TooBig: "too-big", "larger than any datagram";
+        /// Too large for a datagram to the peer.
+        TooBig: "too-big", "too large for a datagram";
         /// The kernel had no memory for it, or no room in a queue (`ENOBUFS`, `ENOMEM`).
         NoBufferSpace: "no-buffer-space", "no memory in the kernel";
-        /// The send failed in another way; `socket.errors` says how: `EPERM` is a firewall of this host.
+        /// The send failed in another way; `socket.errors` says how: `EPERM` means a firewall of this host.
         SendError: "send-error", "refused: see socket errors";
         /// One of the tunnel's own datagrams, routed into its own device.
         RoutingLoop: "routing-loop", "the tunnel's own datagrams";
@@ -142,11 +142,11 @@ values! {
     DeviceStats at "device." {
         /// Its name.
         name: String => Text;
-        /// The kernel's number of the interface; 0 while it is deleted (with `reattach`).
+        /// Index of the interface; 0 while it is deleted (with `reattach`).
         index: u32 => Gauge(|stats| stats.device.index.into()), metric: "-";
-        /// Largest packet that the device passes whole; 0 while it is deleted.
+        /// MTU of the device; 0 while it is deleted.
         mtu: u32 => Gauge(|stats| stats.device.mtu.into()), unit: "bytes", metric: "ttun_device_mtu_bytes";
-        /// What the kernel granted.
+        /// Offloads in use between the kernel and ttun.
         offload: OffloadStats => Section;
     }
 }
@@ -155,11 +155,11 @@ values! {
     /// Offloads in use between the device and this program.
     #[derive(Copy, Default, PartialEq, Eq)]
     OffloadStats at "device.offload." {
-        /// The device hands over packets whose checksum is not filled in yet.
+        /// The device delivers packets whose checksum is not filled in yet.
         checksum: bool => Flag;
-        /// It hands over and takes TCP super-packets of up to 64 KiB.
+        /// It delivers and accepts TCP super-packets of up to 64 KiB.
         tso: bool => Flag;
-        /// It hands over and takes runs of UDP datagrams as one.
+        /// It delivers and accepts runs of UDP datagrams as one super-packet.
         uso: bool => Flag;
     }
 }
@@ -167,16 +167,16 @@ values! {
 values! {
     /// The UDP socket.
     SocketStats at "socket." {
-        /// Address and port of this end, as `192.0.2.1:8000` or `[2001:db8::1]:8000`.
+        /// Address and port of this end: `192.0.2.1:8000` or `[2001:db8::1]:8000`.
         local: SocketAddr => Text;
         /// Address and port of the peer.
         remote: SocketAddr => Text;
         /// MTU of the route to the peer: larger datagrams, outer headers included, are fragmented. Absent while there is no route.
         path_mtu: Option<usize> => GaugeIfKnown(|stats| stats.socket.path_mtu.map(number)), unit: "bytes",
             metric: "ttun_path_mtu_bytes";
-        /// Datagrams that one send may carry; 1 when the kernel, or the interface, cannot segment.
+        /// Datagrams that one system call can send; 1 if the kernel or the interface cannot segment.
         segments_per_send: usize => Gauge(|stats| number(stats.socket.segments_per_send)), unit: "datagrams", metric: "-";
-        /// Whether one receive may bring many datagrams.
+        /// Whether one system call can receive many datagrams (`UDP_GRO`).
         gro: bool => Flag;
         /// Size of the receive buffer as getsockopt(2) reports it: twice what was granted.
         receive_buffer: usize => Gauge(|stats| number(stats.socket.receive_buffer)), unit: "bytes",
@@ -187,9 +187,9 @@ values! {
         /// Datagrams lost because the receive buffer was full. A merged run counts once, so this is a lower bound.
         receive_overflow: u32 => Count(|stats| stats.socket.receive_overflow.into()), unit: "datagrams",
             label: "lost to a full receive buffer (at least)", metric: "ttun_receive_overflow_total";
-        /// Errors that the socket reported, by name, such as `{ ECONNREFUSED: 3 }`. Each report counts once, however many packets it
-        /// cost; packets lost are in `encap.drops`. Among them are answers of the network (ICMP) to datagrams that had been sent
-        /// successfully: they show that the peer refuses, although no packet counts as dropped.
+        /// Errors that the socket reported, by name, such as `{ ECONNREFUSED: 3 }`. Each error counts once, however many packets it
+        /// cost; lost packets are in `encap.drops`. They include ICMP errors for datagrams that had been sent successfully: these
+        /// show that the peer refuses datagrams, although no packet counts as dropped.
         errors: Vec<(i32, u64)> => Errors, unit: "errors", label: "socket errors",
             metric: "ttun_socket_errors_total";
     }
