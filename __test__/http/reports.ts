@@ -1,7 +1,7 @@
 /** Reports of tunnels that do not exist. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { TunnelStats } from '../../src/stats.ts';
-import { reportOf } from '../stats-of-nothing.ts';
+import { reportOf, STATS_OF_NOTHING } from '../stats-of-nothing.ts';
 
 /** All values differ, so that a mix-up is noticed. */
 export const STATS: TunnelStats = {
@@ -22,6 +22,7 @@ export const STATS: TunnelStats = {
     errors: { ECONNREFUSED: 3 },
   },
   encap: {
+    ...STATS_OF_NOTHING.encap,
     received: 1032,
     packets: 1004,
     bytes: 1_400_000,
@@ -31,6 +32,7 @@ export const STATS: TunnelStats = {
     fragmented: 5,
     dropped: 28,
     drops: {
+      ...STATS_OF_NOTHING.encap.drops,
       'peer-unreachable': 1,
       'too-big': 2,
       'no-buffer-space': 3,
@@ -41,6 +43,7 @@ export const STATS: TunnelStats = {
     },
   },
   decap: {
+    ...STATS_OF_NOTHING.decap,
     received: 2098,
     packets: 2000,
     bytes: 2_800_000,
@@ -48,6 +51,7 @@ export const STATS: TunnelStats = {
     writes: 104,
     dropped: 98,
     drops: {
+      ...STATS_OF_NOTHING.decap.drops,
       malformed: 11,
       empty: 12,
       truncated: 13,
