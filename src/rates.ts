@@ -1,4 +1,4 @@
-/** How fast counters rose between two snapshots. */
+/** Rates: how fast counters increased between two snapshots. */
 import { checkSignal, TtunError } from './errors.ts';
 import { toRates } from './stats-table.ts';
 import type { TunnelRates, TunnelStats } from './stats-table.ts';
@@ -6,10 +6,9 @@ import type { TunnelRates, TunnelStats } from './stats-table.ts';
 /**
  * The rates between two snapshots, from `stats()` with or without `{ bigint: true }`.
  *
- * When they are of two tunnels, as after one was closed and opened again, the rates are those of the later one since it was
- * opened; so none is ever negative.
+ * If the tunnel was closed and opened again between them, the rates are those since it was opened, so they are never negative.
  *
- * @throws RangeError when `after` was taken before `before`
+ * @throws RangeError if `after` was taken before `before`
  */
 export function diffStats(
   before: TunnelStats | TunnelStats<bigint>,
@@ -49,7 +48,7 @@ function mapValues<Name extends string>(
 
 // Statistics at equal intervals.
 
-/** How often, and for how long, to take samples. */
+/** Settings of `samples()`. */
 export interface SamplesOptions {
   /** Time between samples, in ms, from 1 to 2,147,483,647. Default 1000. */
   readonly intervalMs?: number;
@@ -63,7 +62,7 @@ export interface TunnelSample {
   readonly at: number;
   /** The statistics at that time. */
   readonly stats: TunnelStats;
-  /** The rates since the previous sample; of the first one, since the loop began. */
+  /** The rates since the previous sample, or for the first one, since the loop began. */
   readonly rate: TunnelRates;
 }
 

@@ -6,9 +6,9 @@ import type { TunnelStats } from './stats-table.ts';
 
 export type * from './stats-table.ts';
 
-/** How counts are given. */
+/** Settings of `stats()`. */
 export interface StatsOptions {
-  /** Counts as bigints, which are exact up to 2^64, rather than as numbers. Default `false`. */
+  /** Counters as bigints, which are exact up to 2^64, rather than numbers. Default `false`. */
   readonly bigint?: boolean;
 }
 

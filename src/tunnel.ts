@@ -4,13 +4,13 @@ import type { TtunError } from './errors.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
 
-/** How a tunnel is opened, beside its options. */
+/** Settings of `createTunnel` that are not options of the tunnel. */
 export interface CreateTunnelSettings {
-  /** Aborting it gives up opening the tunnel, or closes the open one. */
+  /** Aborting it cancels the opening, or closes the open tunnel. */
   readonly signal?: AbortSignal | undefined;
   /**
    * Called when the host name of the peer cannot be resolved yet, once for each different reason. The error has the code
-   * `ERR_TTUN_NAME_NOT_RESOLVED`; opening continues to retry.
+   * `ERR_TTUN_NAME_NOT_RESOLVED`; the lookup is retried.
    */
   readonly onWaiting?: ((reason: TtunError) => void) | undefined;
 }

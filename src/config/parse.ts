@@ -22,18 +22,18 @@ export interface Config {
   } | null;
   /** The options of the tunnels by name, as written, in the order of the file. */
   readonly tunnels: ReadonlyMap<string, TunnelOptions>;
-  /** What works, but is probably a mistake. */
+  /** Settings that work, but are probably mistakes. */
   readonly warnings: readonly ConfigProblem[];
 }
 
-/** The languages of configurations; both have the same content. */
+/** The formats of configurations; both can express the same. */
 export type ConfigFormat = 'toml' | 'json';
 
-/** What the text of a configuration is. */
+/** Settings of `parseConfig`. */
 export interface ParseSettings {
-  /** Its language. */
+  /** The format of the text. */
   readonly format: ConfigFormat;
-  /** The file that the text comes from, for errors. */
+  /** The file that the text comes from, to be named in errors. */
   readonly path?: string | undefined;
 }
 
@@ -41,7 +41,7 @@ export interface ParseSettings {
  * Checks the text of a configuration, and nothing else: the interfaces, addresses and users that it names need not exist.
  *
  * @param text the content of the file
- * @param settings its language, and where it comes from
+ * @param settings its format, and the file that it comes from
  * @throws TtunConfigError with every problem
  */
 export function parseConfig(text: string, settings: ParseSettings): Config {

@@ -162,7 +162,7 @@ const HELP: Readonly<Record<string, string>> = {
     'System calls that moved packets: read from and write to the device, send to and receive from the network.',
   ttun_socket_errors_total:
     'Errors that the socket reported, including ICMP errors for datagrams that had been sent successfully. An errno appears with its first error.',
-  ttun_device_mtu_bytes: 'Largest packet that the device passes whole. Absent while it is deleted.',
+  ttun_device_mtu_bytes: 'MTU of the device. Absent while it is deleted.',
 };
 
 /** One value of the statistics as a member of a metric. */
