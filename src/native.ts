@@ -15,11 +15,11 @@ export const VERSION = '0.1.0';
 let loaded: typeof Binding | undefined;
 
 /**
- * The native part of the package.
+ * The native part of the package. Loads it if that has not been done.
  *
  * @throws TtunError with code `ERR_TTUN_UNSUPPORTED_PLATFORM` or `ERR_TTUN_NATIVE_MISSING`
  */
-export async function loadBinding(): Promise<typeof Binding> {
+export function loadBinding(): typeof Binding {
   if (loaded !== undefined) return loaded;
   if (process.platform !== 'linux') {
     throw new TtunError(
@@ -35,12 +35,6 @@ export async function loadBinding(): Promise<typeof Binding> {
   process.on('exit', () => binding.closeTunnels());
   loaded = binding;
   return binding;
-}
-
-/** The native part, for code that runs only after it was loaded. */
-export function loadedBinding(): typeof Binding {
-  if (loaded === undefined) throw new Error('the native part has not been loaded');
-  return loaded;
 }
 
 /** An error of the binding as users see it. */

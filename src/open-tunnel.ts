@@ -48,7 +48,7 @@ async function openTo(
   options: ResolvedOptions,
   { signal }: CreateTunnelSettings,
 ): Promise<OpenTunnel> {
-  const binding = await loadBinding();
+  const binding = loadBinding();
   const bindingOptions = toBindingOptions(options, address);
   const keepAlive = new KeepAlive();
   let onEnd: ((end: BindingEnd) => void) | undefined;

@@ -5,7 +5,7 @@
 import { getSystemErrorName } from 'node:util';
 import type { BindingStatsLayout, BindingTunnel } from '../binding.cjs';
 import { TtunError } from './errors.ts';
-import { loadedBinding } from './native.ts';
+import { loadBinding } from './native.ts';
 import { STATES, STATS, toStats } from './stats-table.ts';
 import type { StatsDescription, TunnelStats } from './stats-table.ts';
 
@@ -67,7 +67,7 @@ let shared: StatsBuffer | undefined;
 
 /** The one buffer for all tunnels of this thread: what is read is taken out before anything else runs. */
 function statsBuffer(): StatsBuffer {
-  shared ??= bufferFor(loadedBinding().statsLayout());
+  shared ??= bufferFor(loadBinding().statsLayout());
   return shared;
 }
 

@@ -135,6 +135,6 @@ export function endSoon(): void {
  * while no server answers, or opening a pipe that has no reader.
  */
 export async function abandonThreadsAtExit(): Promise<void> {
-  const binding = await loadBinding();
+  const binding = loadBinding();
   process.on('exit', (code) => binding.exitNow(Number(process.exitCode ?? code)));
 }

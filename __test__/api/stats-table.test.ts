@@ -44,7 +44,7 @@ function countOf(index: number): number {
 }
 
 test('the types and functions were generated from the table of this native part', async (t) => {
-  const { table, states } = (await loadBinding()).statsLayout();
+  const { table, states } = loadBinding().statsLayout();
   t.deepEqual([...STATS], table);
   t.deepEqual<string[], string[]>([...STATES], states);
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +40,8 @@ async function cloneOf(t: ExecutionContext): Promise<string> {
   t.teardown(() => rm(folder, { recursive: true }));
   await run(['git', 'clone', '--quiet', ROOT, folder], LIMIT);
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  // The build writes it, and the man pages need it.
+  await copyFile(join(ROOT, 'src', 'stats-table.ts'), join(folder, 'src', 'stats-table.ts'));
   return folder;
 }
 

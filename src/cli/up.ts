@@ -70,7 +70,7 @@ export async function run(args: readonly string[]): Promise<number> {
   });
   try {
     // Without the native part there is no use in retrying.
-    await loadBinding();
+    loadBinding();
     const path = resolve(findConfigFile(config));
     const plan = await load(path);
     for (const name of names) if (!plan.tunnels.has(name)) throw unknownTunnel(name, plan);

@@ -38,7 +38,7 @@ interface NativeDetails {
 async function findDetails(): Promise<VersionDetails> {
   const about = { version: VERSION, node: process.versions.node, kernel: release() };
   try {
-    const binding = await loadBinding();
+    const binding = loadBinding();
     return { ...about, native: { version: binding.version(), ...binding.build() }, problem: null };
   } catch (error) {
     if (!(error instanceof TtunError)) throw error;

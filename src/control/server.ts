@@ -90,7 +90,7 @@ async function describeThisProcess(config: string | null): Promise<Omit<ProcessR
   return {
     pid: process.pid,
     uid: userId(),
-    version: (await loadBinding()).version(),
+    version: loadBinding().version(),
     startedAt: Math.round(performance.timeOrigin),
     config,
     networkNamespace: await describeNetworkNamespace(),

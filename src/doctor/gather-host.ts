@@ -28,7 +28,7 @@ export async function gatherHost(): Promise<HostFacts> {
 
 async function askNative(): Promise<Pick<HostFacts, 'native' | 'udp' | 'interfaces'>> {
   try {
-    const binding = await loadBinding();
+    const binding = loadBinding();
     return { native: null, udp: binding.probeUdp(), interfaces: binding.inspectDevices() };
   } catch (error) {
     if (!(error instanceof TtunError) || error.code !== 'ERR_TTUN_NATIVE_MISSING') throw error;

@@ -6,7 +6,7 @@ import type { BindingInterface, BindingRoute } from '../../binding.cjs';
 import { ipBytes } from '../address.ts';
 import type { IpAddress, LocalEndpoint } from '../address.ts';
 import { TtunError } from '../errors.ts';
-import { loadedBinding } from '../native.ts';
+import { loadBinding } from '../native.ts';
 import { formatNetwork, overlap, parseNetwork } from '../network.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { resolveName } from '../peer.ts';
@@ -126,13 +126,13 @@ export function routeTo(
     bindDevice: bindDevice ?? indexOf(zone),
     fwmark,
   };
-  return loadedBinding().inspectRoute(query);
+  return loadBinding().inspectRoute(query);
 }
 
 /** Of an interface; `null` if there is none. */
 function indexOf(zone: string | null): number | null {
   if (zone === null) return null;
-  return /^\d+$/.test(zone) ? Number(zone) : (loadedBinding().inspectDevice(zone)?.index ?? null);
+  return /^\d+$/.test(zone) ? Number(zone) : (loadBinding().inspectDevice(zone)?.index ?? null);
 }
 
 /** A route through an interface other than `device`: to a neighbour if possible, otherwise through a router. */

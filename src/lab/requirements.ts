@@ -27,7 +27,7 @@ export async function findGround(): Promise<Ground> {
 
 async function missingNative(): Promise<string | null> {
   try {
-    await loadBinding();
+    loadBinding();
     return null;
   } catch (error) {
     if (!(error instanceof TtunError)) throw error;

@@ -3,7 +3,7 @@
  * is loaded.
  */
 import type { TtunError } from '../errors.ts';
-import { loadedBinding, toTtunError } from '../native.ts';
+import { loadBinding, toTtunError } from '../native.ts';
 import type { Problem, TunnelReport } from '../tunnel-host.ts';
 
 export class ServiceManager {
@@ -64,7 +64,7 @@ export class ServiceManager {
     if (this.#socket === '') return;
     // A line break would begin another assignment.
     const message = lines.map((line) => line.replaceAll(/\s*\n\s*/g, ' ')).join('\n');
-    const error = loadedBinding().notifyServiceManager(this.#socket, message);
+    const error = loadBinding().notifyServiceManager(this.#socket, message);
     if (error === null || this.#hasFailed) return;
     this.#hasFailed = true;
     this.#onError(toTtunError(error));
