@@ -4,17 +4,17 @@ import { parseArgs } from 'node:util';
 
 export const HELP = `Usage: npm run bench -- [options]
 
-Compares ttun with other ways of joining two sites, in network namespaces on this machine.
+Compares ttun with other tunnels between two network namespaces on this machine.
 
-  --link veth|wire     one kind of link only (repeatable)
-  --only NAME          this contender only (repeatable, or separated by commas)
-  --rounds N           rounds, in each of which every contender has its turn (default 3)
-  --seconds N          length of a TCP run; UDP runs take two thirds of it (default 3)
-  --congestion NAME    congestion control of TCP (default: the machine's own)
-  --quick              one round of one second, without the contenders that no target mentions
-  --ttun LABEL=DIR     one more ttun, from another checkout that is built (repeatable)
-  --stats              rather than the comparison: what it costs to read the figures of a tunnel
-  --json FILE          where the single results go (default bench/results/<time>.json)
+  --link veth|wire     only this kind of link (repeatable)
+  --only NAME          only this contender (repeatable, or separated by commas)
+  --rounds N           number of rounds; every contender runs once in each (default 3)
+  --seconds N          length of a TCP run; a UDP run takes two thirds of it (default 3)
+  --congestion NAME    TCP congestion control (default: the machine's)
+  --quick              one round of one second, without contenders that have no target
+  --ttun LABEL=DIR     another ttun, from a checkout that is built (repeatable)
+  --stats              instead, measure the cost of reading the statistics of a tunnel
+  --json FILE          file for the results of each round (default bench/results/<time>.json)
 `;
 
 export type Link = 'veth' | 'wire';
@@ -32,7 +32,7 @@ export interface Options {
   readonly only: readonly string[];
   readonly rounds: number;
   readonly seconds: number;
-  /** `null`: the machine's own. */
+  /** `null` for that of the machine. */
   readonly congestion: string | null;
   readonly quick: boolean;
   readonly checkouts: readonly Checkout[];
@@ -41,10 +41,10 @@ export interface Options {
   readonly json: string;
 }
 
-/** The command line asks for something that there is not; the message is for whoever typed it. */
+/** Invalid arguments; the message is for the user. */
 export class OptionError extends Error {}
 
-/** `null`: help was asked for. */
+/** `null` if help was requested. */
 export function parseOptions(args: readonly string[]): Options | null {
   const values = readValues(args);
   if (values.help) return null;

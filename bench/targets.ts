@@ -1,4 +1,4 @@
-/** What the project promises itself, and whether it was reached in this run. */
+/** Targets for ttun, and whether this run met them. */
 import { absolute, relative } from './comparison.ts';
 import type { Figure } from './comparison.ts';
 import { LINKS } from './options.ts';
@@ -10,11 +10,11 @@ interface Target {
   readonly title: string;
   readonly links: readonly Link[];
   readonly figure: Figure;
-  /** Measured as a multiple of this contender's figure, or by itself. */
+  /** Compared with this contender, or absolute if `null`. */
   readonly reference: 'vxlan' | 'socat' | null;
   readonly better: 'higher' | 'lower';
   readonly required: number;
-  /** What would be better still; `null` where nothing more was wished for. */
+  /** Desired value; `null` if the required one is enough. */
   readonly aim: number | null;
 }
 
