@@ -4,11 +4,12 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { runtimeDependencies } from './lib/dependencies.mjs';
 import { ensureForeignNodes } from './lib/foreign-nodes.mjs';
 import { handOver, root, run, runScript, Stop } from './lib/run.mjs';
 import { build, checkCompilers, ensureDependencies, ensureTool, requireTools } from './lib/setup.mjs';
@@ -53,8 +54,7 @@ await runScript(async () => {
 function publishDependencies(publish) {
   const folder = mkdtempSync(join(tmpdir(), 'ttun-dependencies-'));
   try {
-    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    const installed = Object.keys(dependencies).map((name) => join(root, 'node_modules', name));
+    const installed = runtimeDependencies().map((name) => join(root, 'node_modules', name));
     run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder, ...installed]);
     publish(folder);
   } finally {

@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import { runtimeDependencies } from '../../scripts/lib/dependencies.mjs';
 import { run, runToEnd } from '../../testbed/exec.ts';
 import type { Command, RunResult } from '../../testbed/exec.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const manifest: { readonly version: string; readonly dependencies: object } = createRequire(import.meta.url)(
-  '../../package.json',
-);
+const manifest: { readonly version: string } = createRequire(import.meta.url)('../../package.json');
 
 /** The native part that was built in the checkout, for the Node that runs this. */
 export const BUILT = {
@@ -42,7 +41,7 @@ export async function putTtun(folder: string): Promise<void> {
   await cp(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
   await writeManifest(folder, { type: 'module', version: VERSION });
   await mkdir(join(folder, 'node_modules'));
-  for (const name of Object.keys(manifest.dependencies)) {
+  for (const name of runtimeDependencies()) {
     await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
   }
 }

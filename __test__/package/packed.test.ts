@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { runtimeDependencies } from '../../scripts/lib/dependencies.mjs';
 import { EmptyProject } from '../../testbed/empty-project.ts';
 import { run } from '../../testbed/exec.ts';
 
@@ -15,10 +16,7 @@ async function tarballsIn(folder: string): Promise<string[]> {
 
 /** Tarballs of the packages that ttun depends on, as they are installed here, so that no registry is needed. */
 async function packDependencies(folder: string): Promise<string[]> {
-  const { dependencies }: { dependencies: object } = JSON.parse(
-    await readFile(join(ROOT, 'package.json'), 'utf8'),
-  );
-  for (const name of Object.keys(dependencies)) {
+  for (const name of runtimeDependencies()) {
     const installed = join(ROOT, 'node_modules', name);
     await run(['npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', folder, installed], {
       timeoutMs: 120_000,
@@ -49,7 +47,7 @@ test('the tarballs installed in an empty folder, with no Rust compiler on the PA
     );
   `;
   // The native part looked the device up.
-  const answer = 'true ERR_TTUN_DEVICE_NOT_FOUND make it: ip tuntap add dev ttun-no-such mode tun\n';
+  const answer = 'true ERR_TTUN_DEVICE_NOT_FOUND create it: ip tuntap add dev ttun-no-such mode tun\n';
   await project.write('embed.mjs', `import { createTunnel, TtunError } from 'ttun';\n${embed}`);
   t.is((await project.run(['node', 'embed.mjs'])).stdout, answer);
   await project.write('embed.cjs', `const { createTunnel, TtunError } = require('ttun');\n${embed}`);
