@@ -8,8 +8,8 @@ import type {
   BindingNetwork,
   BindingTunnel,
   BindingTunnelOptions,
-  BindingWatch,
-  BindingWatchOptions,
+  BindingTap,
+  BindingTapOptions,
 } from '../binding.cjs';
 import { ipBytes } from './address.ts';
 import type { Endpoint, IpAddress } from './address.ts';
@@ -168,17 +168,17 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
   }
 
   /**
-   * Starts to copy packets to a bounded ring, which the watch's `take` empties. `wake` is called when there are packets to
-   * take, from time to time and not for each packet. Up to 16 may watch at once.
+   * Starts to copy packets to a bounded ring, which `take` empties. `wake` is called when there are packets to
+   * take, from time to time and not for each packet. Up to 16 taps may be open at once.
    *
    * @throws TtunError with code `ERR_TTUN_TOO_MANY_WATCHES`
    */
-  watch(options: BindingWatchOptions, wake: () => void): BindingWatch {
-    const { error, watch } = this.#binding.watch(options, wake);
+  tap(options: BindingTapOptions, wake: () => void): BindingTap {
+    const { error, tap } = this.#binding.tap(options, wake);
     if (error !== null) throw toTtunError(error);
-    if (watch === null)
-      throw new TtunError('ERR_TTUN_INTERNAL', 'the binding returned neither a watch nor an error');
-    return watch;
+    if (tap === null)
+      throw new TtunError('ERR_TTUN_INTERNAL', 'the binding returned neither a tap nor an error');
+    return tap;
   }
 
   // For the search of a peer by its name.

@@ -48,7 +48,7 @@ for (const { name, platform, node, within } of EMULATED) {
     t.true(attached.includes('offload: checksum, TSO, USO'), attached);
     t.true(attached.includes('offload: segmentation, GRO'), attached);
 
-    t.is((await ping(a, b.inner.ipv4, { count: 20 })).received, 20);
+    t.true((await ping(a, b.inner.ipv4, { count: 20 })).received >= 20);
     for (const [from, to] of [
       [a, b],
       [b, a],

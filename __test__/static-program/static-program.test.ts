@@ -38,7 +38,7 @@ test.serial(
   async (t) => {
     await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
     await using here = await started(sites.a.start([PROGRAM, '-q', ...AT_A]));
-    t.is((await ping(sites.a, sites.b.inner.ipv4, { count: 20 })).received, 20);
+    t.true((await ping(sites.a, sites.b.inner.ipv4, { count: 20 })).received >= 20);
     for (const [from, to] of [
       [sites.a, sites.b],
       [sites.b, sites.a],
@@ -47,7 +47,7 @@ test.serial(
       const { sent, received } = await transferTcp({ from, to, address: to.inner.ipv4, bytes });
       t.deepEqual(received, sent);
     }
-    t.is((await ping(sites.b, sites.a.inner.ipv6, { count: 20 })).received, 20);
+    t.true((await ping(sites.b, sites.a.inner.ipv6, { count: 20 })).received >= 20);
     for (const program of [here, there]) t.deepEqual(await program.stop(), { status: 0, signal: null });
 
     const [own, others] = [here, there].map(({ lines }) => lines.map(comparable));
@@ -124,7 +124,7 @@ test.serial('if standard output is closed, the tunnel continues', async (t) => {
   // The first may be written while the reader is still there.
   await ping(sites.a, sites.b.inner.ipv4, { count: 20, intervalMs: 100 });
   await here.waitForLine('standard output was closed');
-  t.is((await ping(sites.a, sites.b.inner.ipv4, { count: 5 })).received, 5);
+  t.true((await ping(sites.a, sites.b.inner.ipv4, { count: 5 })).received >= 5);
   t.deepEqual(await here.stop(), { status: 0, signal: null });
   await there.stop();
 });

@@ -1,5 +1,5 @@
 /** Prints packets as they pass, one per line. */
-import type { BindingPacket, BindingWatch } from '../../binding.cjs';
+import type { BindingPacket, BindingTap } from '../../binding.cjs';
 import { describePacket } from '../decode/packet.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import { say, styleFor } from '../terminal.ts';
@@ -12,7 +12,7 @@ export type Share = 'some' | 'all';
 const SNAP_LENGTH = 128;
 
 /** How many packets are copied: few enough that bulk traffic costs nothing, or all for which the ring has room. */
-const WATCH = {
+const TAP_OPTIONS = {
   some: { snapLength: SNAP_LENGTH, capacity: 64, packetsPerSecond: 10, outbound: null },
   all: { snapLength: SNAP_LENGTH, capacity: 4096, packetsPerSecond: null, outbound: null },
 } as const;
@@ -27,7 +27,7 @@ export function startPacketLines(tunnel: OpenTunnel, share: Share): () => void {
 }
 
 class PacketLines {
-  readonly #watch: BindingWatch;
+  readonly #tap: BindingTap;
   readonly #share: Share;
   readonly #style = styleFor(process.stdout);
   #isStopped = false;
@@ -42,7 +42,7 @@ class PacketLines {
     process.stdout.on('error', () => this.#onReaderGone());
     process.stdout.on('drain', () => this.#take());
     // Deferred, as under load the next call would come before timers and signals run.
-    this.#watch = tunnel.watch(WATCH[share], () => setImmediate(() => this.#take()));
+    this.#tap = tunnel.tap(TAP_OPTIONS[share], () => setImmediate(() => this.#take()));
   }
 
   /** Prints the remaining packets, and nothing after that. */
@@ -50,7 +50,7 @@ class PacketLines {
     if (this.#isStopped) return;
     this.#take();
     // Left over if the reader is too slow.
-    const { packets, leftOut } = this.#watch.take();
+    const { packets, leftOut } = this.#tap.take();
     this.#leftOut += packets.length + leftOut;
     this.#sayLeftOut();
     this.#end();
@@ -59,7 +59,7 @@ class PacketLines {
   #take(): void {
     // A slow reader costs no memory: the ring fills up, and further packets are counted.
     if (this.#isStopped || process.stdout.writableNeedDrain) return;
-    const { packets, leftOut } = this.#watch.take();
+    const { packets, leftOut } = this.#tap.take();
     if (packets.length === 0 && leftOut === 0) return;
     this.#leftOut += leftOut;
     this.#isActive = true;
@@ -98,7 +98,7 @@ class PacketLines {
   #end(): void {
     this.#isStopped = true;
     clearInterval(this.#reports);
-    this.#watch.end();
+    this.#tap.end();
   }
 }
 

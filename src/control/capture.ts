@@ -1,7 +1,7 @@
 /** Streams copies of a tunnel's packets to a client of the control socket. */
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { BindingWatch } from '../../binding.cjs';
+import type { BindingTap } from '../../binding.cjs';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import { beginPcapng, packetBlocks, statisticsBlock } from './pcapng.ts';
 import { send } from './protocol.ts';
@@ -11,14 +11,14 @@ import type { CaptureRequest } from './protocol.ts';
 export class Capture {
   readonly #tunnel: OpenTunnel;
   readonly #request: CaptureRequest;
-  readonly #watch: BindingWatch;
+  readonly #tap: BindingTap;
   readonly #wakeUp = new Signal();
 
   /** @throws TtunError if too many clients capture from this tunnel already */
   constructor(tunnel: OpenTunnel, request: CaptureRequest) {
     this.#tunnel = tunnel;
     this.#request = request;
-    this.#watch = tunnel.watch(
+    this.#tap = tunnel.tap(
       {
         snapLength: request.snapLength,
         capacity: RING_PACKETS,
@@ -47,7 +47,7 @@ export class Capture {
       for (;;) {
         // Packets in the ring at the end are still sent.
         const wasLast = isLast;
-        const { packets, leftOut } = this.#watch.take();
+        const { packets, leftOut } = this.#tap.take();
         const wanted = packets.slice(0, (count ?? Infinity) - captured);
         captured += wanted.length;
         lost += leftOut;
@@ -69,7 +69,7 @@ export class Capture {
   }
 
   end(): void {
-    this.#watch.end();
+    this.#tap.end();
   }
 }
 

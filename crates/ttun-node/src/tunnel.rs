@@ -170,17 +170,17 @@ impl BindingTunnel {
     /// Starts to copy passing packets; `wake` is called when there are some to take. Several taps may be open at once.
     #[napi(catch_unwind)]
     #[must_use]
-    pub fn watch(
+    pub fn tap(
         &self,
-        options: BindingWatchOptions,
+        options: BindingTapOptions,
         #[napi(ts_arg_type = "() => void")] wake: WakeFunction,
-    ) -> BindingWatchResult {
+    ) -> BindingTapResult {
         let wake = move || {
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         };
         match self.tunnel.tap(options.into(), wake) {
-            Ok(tap) => BindingWatchResult { error: None, watch: Some(BindingWatch { tap: Some(tap) }) },
-            Err(error) => BindingWatchResult { error: Some(error.into()), watch: None },
+            Ok(tap) => BindingTapResult { error: None, tap: Some(BindingTap { tap: Some(tap) }) },
+            Err(error) => BindingTapResult { error: Some(error.into()), tap: None },
         }
     }
 
@@ -209,28 +209,28 @@ pub struct BindingAdvice {
 
 /// A packet tap. Garbage collection ends it.
 #[napi]
-pub struct BindingWatch {
+pub struct BindingTap {
     tap: Option<PacketTap>,
 }
 
 /// A packet tap, or why there is none.
 #[napi(object, object_from_js = false, use_nullable = true)]
-pub struct BindingWatchResult {
+pub struct BindingTapResult {
     /// Why the tunnel can't be tapped.
     pub error: Option<BindingError>,
     /// Where packets are taken.
-    pub watch: Option<BindingWatch>,
+    pub tap: Option<BindingTap>,
 }
 
 /// Weak: a tap alone does not keep the process alive. One queued call is enough to wake its reader.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
 #[napi]
-impl BindingWatch {
+impl BindingTap {
     /// What was copied since the last time; nothing after `end`.
     #[napi(catch_unwind)]
     #[must_use]
-    pub fn take(&self) -> BindingWatched {
+    pub fn take(&self) -> BindingTapped {
         self.tap.as_ref().map(PacketTap::take).unwrap_or_default().into()
     }
 
@@ -243,7 +243,7 @@ impl BindingWatch {
 
 /// How much of the traffic to copy.
 #[napi(object, object_to_js = false, use_nullable = true)]
-pub struct BindingWatchOptions {
+pub struct BindingTapOptions {
     /// Bytes kept of each packet.
     pub snap_length: u32,
     /// Packets kept until they are taken.
@@ -254,8 +254,8 @@ pub struct BindingWatchOptions {
     pub outbound: Option<bool>,
 }
 
-impl From<BindingWatchOptions> for TapOptions {
-    fn from(options: BindingWatchOptions) -> Self {
+impl From<BindingTapOptions> for TapOptions {
+    fn from(options: BindingTapOptions) -> Self {
         let direction = |outbound| if outbound { Direction::Outbound } else { Direction::Inbound };
         Self {
             snap_length: options.snap_length as usize,
@@ -268,7 +268,7 @@ impl From<BindingWatchOptions> for TapOptions {
 
 /// What was copied since the last time.
 #[napi(object, object_from_js = false)]
-pub struct BindingWatched {
+pub struct BindingTapped {
     /// The packets, oldest first.
     pub packets: Vec<BindingPacket>,
     /// How many passed without being copied.
@@ -288,7 +288,7 @@ pub struct BindingPacket {
     pub data: Buffer,
 }
 
-impl From<Tapped> for BindingWatched {
+impl From<Tapped> for BindingTapped {
     fn from(tapped: Tapped) -> Self {
         let packets = tapped.packets.into_iter().map(|packet| BindingPacket {
             outbound: packet.direction == Direction::Outbound,
