@@ -29,7 +29,7 @@ export type RemoteEndpoint =
   | { readonly address: IpAddress; readonly name?: undefined; readonly port: number }
   | { readonly name: string; readonly address?: undefined; readonly port: number };
 
-/** An invalid value: `message` says what is wrong with it, `hint` what would be right. */
+/** An invalid value: `message` describes the problem, `hint` how to fix it. */
 export class InvalidValue extends Error {
   readonly hint: string;
 
@@ -91,12 +91,15 @@ export function checkEnds(local: LocalEndpoint, remote: RemoteEndpoint): void {
 /** The address of one other host, which `0.0.0.0` is not. */
 export function checkRemoteAddress(address: IpAddress): void {
   if (address.text === '0.0.0.0' || address.text === '::') {
-    throw new InvalidValue(`${address.text} stands for no host`, "give the other host's own address");
+    throw new InvalidValue(
+      `${address.text} is not the address of a host`,
+      "give the other host's own address",
+    );
   }
   checkUnicast(address);
 }
 
-/** An address that one host may have. */
+/** Refuses multicast and broadcast addresses. */
 export function checkUnicast(address: Pick<IpAddress, 'family' | 'text'>): void {
   const kind = groupKind(address);
   if (kind === null) return;
@@ -191,7 +194,7 @@ export function formatIpAddress({ text, zone }: IpAddress): string {
 export function parseInnerAddress(text: string): Pick<IpAddress, 'family' | 'text'> {
   const { family, address, zone } = parseZoned(text);
   if (zone === null) return { family, text: address };
-  throw new InvalidValue(`'${text}' names a zone, where none is needed`, `leave out '%${zone}'`);
+  throw new InvalidValue(`'${text}' has a zone, which is not needed here`, `omit '%${zone}'`);
 }
 
 /** The bytes of a valid address in network order: 4 for IPv4, 16 for IPv6. */
@@ -234,7 +237,7 @@ function checkZone(address: string, zone: string | null): void {
     );
   }
   if (isLinkLocal || zone === null) return;
-  throw new InvalidValue(`${address} is not link-local and belongs to no zone`, `leave out '%${zone}'`);
+  throw new InvalidValue(`${address} is not link-local, so it cannot have a zone`, `omit '%${zone}'`);
 }
 
 function notAnAddress(text: string): InvalidValue {
@@ -282,7 +285,7 @@ const LABEL = /^[a-z\d_](?:[a-z\d_-]{0,61}[a-z\d_])?$/i;
 
 /**
  * A name that ends in a number is an IPv4 address, valid or not: no top-level domain is a number (RFC 3696, section 2), and
- * resolvers take such a name for an address.
+ * resolvers treat such a name as an address.
  */
 function isNameLike(host: string): boolean {
   return host !== '' && !/(?:^|\.)(?:\d+|0x[\da-f]*)\.?$/i.test(host);

@@ -7,7 +7,7 @@
  * - `ERR_TTUN_DEVICE_NOT_FOUND`: no device has this name
  * - `ERR_TTUN_DEVICE_IS_TAP`: it is a TAP device, which carries Ethernet frames
  * - `ERR_TTUN_DEVICE_NOT_TUN`: it is a device of another kind
- * - `ERR_TTUN_DEVICE_BUSY`: the device is in use already, by another process or by another tunnel of this one
+ * - `ERR_TTUN_DEVICE_BUSY`: the device is already in use, by another process or by another tunnel of this one
  * - `ERR_TTUN_DEVICE_NOT_OWNER`: the device belongs to another user
  * - `ERR_TTUN_DEVICE_GONE`: the device was deleted while the tunnel was open
  * - `ERR_TTUN_TUN_MISSING`: the system has no `/dev/net/tun`
@@ -17,8 +17,8 @@
  * - `ERR_TTUN_PORT_PERMISSION`: this user may not bind the local port
  * - `ERR_TTUN_NO_ROUTE`: there is no route to the remote address
  * - `ERR_TTUN_BIND_DEVICE_NOT_FOUND`: no interface has the name given as `bindDevice`, or as the zone of a link-local address
- * - `ERR_TTUN_PERMISSION`: this user may not do what an option asks for (CAP_NET_ADMIN); the message names it
- * - `ERR_TTUN_TOO_MANY_WATCHES`: the tunnel has as many packet watches as it may
+ * - `ERR_TTUN_PERMISSION`: this user may not set an option that requires CAP_NET_ADMIN; the message names it
+ * - `ERR_TTUN_TOO_MANY_WATCHES`: the tunnel already has the maximum number of packet taps
  * - `ERR_TTUN_NAME_NOT_RESOLVED`: the host name of the peer has no address at present; retrying, so it is passed to `onWaiting`
  *   and `peerError` only
  * - `ERR_TTUN_SYSTEM`: another system call failed; `syscall` and `errno` identify it
@@ -28,7 +28,7 @@
  * - `ERR_TTUN_FILE_MISSING`: a file of the package besides the native part is missing, as in a bundle: the page or the lab's
  *   programs
  * - `ERR_TTUN_NATIVE_MISSING`: the native part for this Node is not installed, cannot be loaded, or has another version; the
- *   message says what was found, the hint what to type
+ *   message lists the files that were tried, the hint has the command to type
  */
 export type TtunErrorCode =
   | 'ERR_TTUN_INVALID_OPTIONS'
@@ -64,13 +64,13 @@ export interface TtunErrorDetails {
   readonly errno?: number | undefined;
   /** What to type or change. */
   readonly hint?: string | undefined;
-  /** The error behind it. */
+  /** The underlying error. */
   readonly cause?: unknown;
 }
 
-/** The errors of this package. `message` says what happened, `hint` what to do about it. */
+/** The errors of this package. `message` describes the problem, `hint` how to fix it. */
 export class TtunError extends Error {
-  /** What went wrong, from a closed set. */
+  /** The kind of error. */
   readonly code: TtunErrorCode;
   /** The system call that failed, if one did. */
   readonly syscall: string | undefined;
@@ -99,7 +99,7 @@ export function describeSystemError(error: unknown): string {
   return /^[A-Z0-9]+: (?<what>[^,]+), /.exec(message)?.groups?.['what'] ?? message;
 }
 
-/** Anything that was thrown, as a TtunError. */
+/** Converts any thrown value to a TtunError. */
 export function asTtunError(error: unknown): TtunError {
   if (error instanceof TtunError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -107,7 +107,7 @@ export function asTtunError(error: unknown): TtunError {
 }
 
 /**
- * Refuses what is not an AbortSignal, which JavaScript programs may pass and which would fail much later.
+ * Refuses a value that is not an AbortSignal: JavaScript programs may pass one, and it would fail much later.
  *
  * @throws TtunError with code `ERR_TTUN_INVALID_OPTIONS`
  */
@@ -116,7 +116,7 @@ export function checkSignal(signal: AbortSignal | undefined): void {
   const given: unknown = signal;
   if (typeof given === 'object' && given !== null && 'aborted' in given && 'addEventListener' in given)
     return;
-  throw new TtunError('ERR_TTUN_INVALID_OPTIONS', 'signal: it is not an AbortSignal', {
+  throw new TtunError('ERR_TTUN_INVALID_OPTIONS', 'signal: not an AbortSignal', {
     hint: 'give the signal of an AbortController, or AbortSignal.timeout(ms)',
   });
 }

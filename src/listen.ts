@@ -53,7 +53,7 @@ function parsePort(text: string): number {
 function notAListenAddress(text: string): InvalidValue {
   if (isIPv6(text)) return withoutBrackets(text, '9750');
   return new InvalidValue(
-    `'${text}' is not an address with a port to listen at`,
+    `'${text}' is not an address and port to listen on`,
     "write it as '127.0.0.1:9750' or '[::1]:9750'",
   );
 }

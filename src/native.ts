@@ -15,20 +15,16 @@ export const VERSION = '0.1.0';
 let loaded: typeof Binding | undefined;
 
 /**
- * The native part of the package. Loads it if that has not been done.
+ * The native part of the package. Loads it on first use.
  *
  * @throws TtunError with code `ERR_TTUN_UNSUPPORTED_PLATFORM` or `ERR_TTUN_NATIVE_MISSING`
  */
 export function loadBinding(): typeof Binding {
   if (loaded !== undefined) return loaded;
   if (process.platform !== 'linux') {
-    throw new TtunError(
-      'ERR_TTUN_UNSUPPORTED_PLATFORM',
-      `ttun needs Linux, and this is ${process.platform}`,
-      {
-        hint: 'run it on a Linux host, in a virtual machine or in a container',
-      },
-    );
+    throw new TtunError('ERR_TTUN_UNSUPPORTED_PLATFORM', `ttun requires Linux; this is ${process.platform}`, {
+      hint: 'run it on a Linux host, in a virtual machine or in a container',
+    });
   }
   const binding = load(findPlace());
   // Interfaces are restored even where `process.exit` or an exception ends the process.
@@ -48,7 +44,7 @@ export function toTtunError({ code, message, hint, syscall, errno }: Binding.Bin
 }
 
 /**
- * A file or folder of this package, by its path in it. Beside a bundle it may be put at the same path.
+ * A file or folder of this package, by its path in it. Next to a bundle it may be put at the same path.
  *
  * @throws TtunError with code `ERR_TTUN_FILE_MISSING`
  */
@@ -60,7 +56,7 @@ export function packageFile(path: string): string {
   const hint =
     kind === 'bundle'
       ? `copy ${part} of ttun ${VERSION} to ${folder}, or mark ttun as external in the bundler`
-      : `install it again: ttun@${VERSION}`;
+      : `reinstall ttun@${VERSION}`;
   throw new TtunError('ERR_TTUN_FILE_MISSING', `a file of ttun is missing: ${file}`, { hint });
 }
 
@@ -88,7 +84,7 @@ interface Place extends Folder {
   readonly platform: string;
   /** The package for this platform. */
   readonly name: string;
-  /** Where the file is in a checkout, and may be put beside a bundle. It is preferred to the package. */
+  /** Where the file is in a checkout, and may be put next to a bundle. It is preferred to the package. */
   readonly file: string;
 }
 
@@ -106,7 +102,7 @@ function nameOf(platform: string): string {
 function libc(): string {
   const gnu = process.arch === 'arm' ? 'gnueabihf' : 'gnu';
   try {
-    // glibc is `libc.so.6`, or `libc-2.31.so` before 2.34. Node's report says it as well, but takes ten times as long.
+    // glibc is `libc.so.6`, or `libc-2.31.so` before 2.34. Node's report has it as well, but takes ten times as long.
     const maps = readFileSync('/proc/self/maps', 'utf8');
     return /\/libc(?:\.so\.6|-\d[\d.]*\.so)(?: \(deleted\))?$/m.test(maps) ? gnu : 'musl';
   } catch {
@@ -121,7 +117,7 @@ function libc(): string {
 }
 
 function load(place: Place): typeof Binding {
-  // File tracers follow these literal calls. Bundlers leave them alone, as they do not know this way to a `require`.
+  // File tracers follow these literal calls. Bundlers leave them alone, as they do not recognise this way to create a `require`.
   const module = process.getBuiltinModule('node:module');
   const require = module.createRequire(place.self);
   const packages: Readonly<Record<string, () => typeof Binding>> = {
@@ -147,7 +143,7 @@ function load(place: Place): typeof Binding {
   // A package manager may update one package and not the other, and a checkout may not be built again.
   const version = binding.version();
   if (version === VERSION) return binding;
-  throw missing(`${subject(place)} is version ${version}, and ttun is version ${VERSION}`, replace(place));
+  throw missing(`${subject(place)} is version ${version}, but ttun is version ${VERSION}`, replace(place));
 }
 
 function missing(message: string, hint: string, cause?: unknown): TtunError {
@@ -162,7 +158,7 @@ interface RequireError extends Partial<NodeJS.ErrnoException> {
   readonly resource?: string;
 }
 
-/** Explains an error of `require`: what was tried, and what to type. */
+/** Converts an error of `require`: the message lists the files that were tried, the hint has the command to type. */
 function explain(error: unknown, place: Place, platforms: readonly string[]): TtunError {
   const { code, message = String(error), path, resource = '' }: RequireError = Object(error);
   // The path is that of a package.json whose file was deleted.
@@ -176,7 +172,7 @@ function explain(error: unknown, place: Place, platforms: readonly string[]): Tt
     }
     if (code === 'ERR_ACCESS_DENIED') return `start Node with --allow-fs-read=${dirname(resource)}`;
     if (reason.includes('failed to map segment'))
-      return 'its file system may be mounted with noexec; see: findmnt';
+      return 'its file system may be mounted with noexec; check with: findmnt';
     if (/ not found|No such file|undefined symbol/.test(reason) && place.kind !== 'checkout') return BUILD;
     return replace(place);
   }
@@ -191,7 +187,7 @@ function explainAbsence(error: unknown, place: Place, platforms: readonly string
   }
   const others = platforms.map(nameOf).filter((each) => folderOf(each, place) !== null);
   const found = others.length === 0 ? '' : `, but only ${others.join(' and ')} is installed`;
-  // npm took this Node for another one.
+  // npm installed the package for a different platform.
   const [, cpu, abi] = place.platform.split('-');
   const options = others.length === 0 ? '' : `--cpu=${cpu} --libc=${abi === 'gnu' ? 'glibc' : 'musl'} `;
   return missing(`${message}${found}`, `install it with: ${install(place, options)}`, error);
@@ -206,7 +202,7 @@ function replace(place: Place): string {
   if (kind === 'checkout') return 'build it with: npm run build:native';
   const folder = folderOf(name, place);
   if (existsSync(file) || folder === null) return `replace ${file} with that of ${name} ${VERSION}`;
-  // Package managers keep what is there.
+  // Package managers keep an installed package.
   return `replace it with: rm -r '${folder}' && ${install(place)}`;
 }
 

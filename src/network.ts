@@ -2,7 +2,7 @@
 import { SocketAddress } from 'node:net';
 import { checkUnicast, InvalidValue, ipBytes, parseInnerAddress } from './address.ts';
 
-/** `10.0.2.0/24`: an address and how many of its first bits name the network. */
+/** `10.0.2.0/24`: an address and the length of its network prefix in bits. */
 export interface IpNetwork {
   readonly family: 4 | 6;
   /** In canonical spelling; may have bits set beyond the prefix. */
@@ -10,7 +10,7 @@ export interface IpNetwork {
   readonly prefixLength: number;
 }
 
-/** Parses `10.0.2.0/24`, or an address alone, which stands for itself. */
+/** Parses `10.0.2.0/24`, or a single address. */
 export function parseNetwork(text: string): IpNetwork {
   const [address = '', length, ...rest] = text.split('/');
   const { family, text: canonical } = parseInnerAddress(address);
@@ -45,7 +45,10 @@ export function parseInterfaceAddress(text: string): IpNetwork {
     );
   }
   if (/^(?:0\.0\.0\.0|::1?)$/.test(network.address)) {
-    throw new InvalidValue(`no interface can have the address ${network.address}`, 'give one of its own');
+    throw new InvalidValue(
+      `no interface can have the address ${network.address}`,
+      'give an address that is its own',
+    );
   }
   checkUnicast({ family: network.family, text: network.address });
   return network;
@@ -55,7 +58,7 @@ export function formatNetwork({ address, prefixLength }: IpNetwork): string {
   return `${address}/${prefixLength}`;
 }
 
-/** Whether it is the first address of its network, which stands for the network itself, or in IPv6 for its routers (RFC 4291, section 2.6.1). */
+/** Whether it is the first address of its network, which denotes the network itself, or in IPv6 its routers (RFC 4291, section 2.6.1). */
 export function isNetworkItself(network: IpNetwork): boolean {
   return network.prefixLength < LONGEST_PREFIX[network.family] - 1 && baseOf(network) === network.address;
 }

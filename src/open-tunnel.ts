@@ -1,4 +1,4 @@
-/** The tunnel as this package itself uses it: over the binding, with what users do not see. */
+/** The tunnel as this package itself uses it: a wrapper of the binding, with internal methods. */
 import { setMaxListeners } from 'node:events';
 import type {
   BindingAdvice,
@@ -72,7 +72,7 @@ async function openTo(
   }
 }
 
-/** An open tunnel continues to run when nothing refers to it; the binding would close what is garbage-collected. */
+/** An open tunnel continues to run when nothing refers to it; the binding would close a tunnel that is garbage-collected. */
 const openTunnels = new Set<OpenTunnel>();
 
 export class OpenTunnel extends TunnelEmitter implements Tunnel {
@@ -93,7 +93,7 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     this.#binding = binding;
     this.#keepAlive = keepAlive;
     this.#reader = new StatsReader(binding);
-    // As many as take samples at once.
+    // Each loop over samples adds a listener.
     setMaxListeners(0, this.#ended.signal);
     const closeOnAbort = (): void => void this.close();
     signal?.addEventListener('abort', closeOnAbort, { once: true });
@@ -119,18 +119,18 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     return problem === null ? this.#peerProblem : toTtunError(problem);
   }
 
-  /** What it is attached to, and what to type to make it faster, line by line. */
+  /** Its device and ends, and the command that would make it faster, line by line. */
   describe(): string[] {
     const advice = this.advice();
     return [this.#binding.attached(), ...(advice === null ? [] : [`${advice.text}: ${advice.command}`])];
   }
 
-  /** What to type to make it faster; `null` where there is nothing to do. */
+  /** The command that would make it faster; `null` if there is none. */
   advice(): BindingAdvice | null {
     return this.#binding.advice();
   }
 
-  /** What it carried, and what it did not, line by line. */
+  /** A summary of its traffic and drops, line by line. */
   summary(): string[] {
     return this.#binding.summary();
   }
@@ -190,7 +190,7 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
   /**
    * Makes `remote`, of the same family, the peer.
    *
-   * @throws TtunError saying why that is not possible; the tunnel keeps its peer then
+   * @throws TtunError if that is not possible; the tunnel then keeps its peer
    */
   async setRemote(remote: Endpoint): Promise<void> {
     const previous = this.stats().socket.remote;

@@ -17,14 +17,14 @@ export interface TunnelOptions {
    */
   readonly local: string;
   /**
-   * Address and port of the peer, of the same family as the local address; datagrams from any other are not received. A
-   * host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again whenever the
-   * peer falls silent.
+   * Address and port of the peer, of the same family as the local address; datagrams from other addresses are not
+   * received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again
+   * whenever the peer falls silent.
    */
   readonly remote: string;
   /**
    * Networks that inner packets from the peer may come from; others are dropped and counted as `source-not-allowed`. An
-   * address without a prefix length stands for itself. Absent: all are accepted. Example: `10.0.2.0/24`.
+   * address without a prefix length is a single host. Absent: all are accepted. Example: `10.0.2.0/24`.
    */
   readonly allowedSources?: readonly string[];
   /**
@@ -33,29 +33,29 @@ export interface TunnelOptions {
    */
   readonly clampMss?: boolean;
   /**
-   * The only interface that the tunnel's datagrams may use, whatever the routing table says (`SO_BINDTODEVICE`).
+   * The only interface that the tunnel's datagrams may use, regardless of the routing table (`SO_BINDTODEVICE`).
    * Example: `eth0`.
    */
   readonly bindDevice?: string;
   /** Mark of the tunnel's datagrams, for policy routing and firewalls (`SO_MARK`): 1 to 4294967295. */
   readonly fwmark?: number;
-  /** Wait for a deleted device to come back instead of failing. Default `false`, in `ttun up` `true`. */
+  /** Wait for a deleted device to reappear instead of failing. Default `false`, in `ttun up` `true`. */
   readonly reattach?: boolean;
   /**
-   * What to set up on the device; needs root (CAP_NET_ADMIN). Only what is named is changed, and it is undone when the
-   * tunnel closes. Absent: the device is used as it is.
+   * Settings of the device; they require root (CAP_NET_ADMIN). Only settings given here are changed, and they are
+   * restored when the tunnel closes. Absent: the device is used as it is.
    */
   readonly interface?: InterfaceOptions;
   /**
-   * Which of the kernel's offloads may be used. Those that the kernel lacks are never used; each can be switched off to
-   * isolate a fault.
+   * Kernel offloads that may be used. Those that the kernel lacks are never used; each can be turned off to isolate a
+   * fault.
    */
   readonly offload?: OffloadOptions;
 }
 
 /**
- * What to set up on the device; needs root (CAP_NET_ADMIN). Only what is named is changed, and it is undone when the
- * tunnel closes. Absent: the device is used as it is.
+ * Settings of the device; they require root (CAP_NET_ADMIN). Only settings given here are changed, and they are
+ * restored when the tunnel closes. Absent: the device is used as it is.
  */
 export interface InterfaceOptions {
   /**
@@ -84,8 +84,8 @@ export interface InterfaceOptions {
 }
 
 /**
- * Which of the kernel's offloads may be used. Those that the kernel lacks are never used; each can be switched off to
- * isolate a fault.
+ * Kernel offloads that may be used. Those that the kernel lacks are never used; each can be turned off to isolate a
+ * fault.
  */
 export interface OffloadOptions {
   /**

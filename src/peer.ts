@@ -72,7 +72,7 @@ async function pause(ms: number | undefined, signal: AbortSignal | undefined): P
 /** How often the name of a silent peer is looked up, and for how long one of several addresses may be silent. */
 const LOOKUP_INTERVAL_MS = 30_000;
 
-/** What the search needs of a tunnel. */
+/** The methods of a tunnel that the search uses. */
 export interface SearchingTunnel {
   /** Packets to be sent so far, sent or not. */
   packetsToSend(): number;
@@ -161,7 +161,7 @@ export class PeerSearch {
   }
 }
 
-/** In tests, in place of the resolver and the clock. */
+/** Replacements for the resolver and the clock, in tests. */
 export interface SearchFakes {
   readonly resolve?: typeof resolveName;
   readonly now?: () => number;
@@ -199,7 +199,7 @@ export async function resolveName(
   });
   const [first, ...others] = usable;
   if (first !== undefined) return [first, ...others];
-  throw notResolved(`${name} has no address that can be used: ${unusable[0]?.message}`, name);
+  throw notResolved(`${name} has no usable address: ${unusable[0]?.message}`, name);
 }
 
 async function lookUp(name: string, family: 4 | 6 | null): Promise<string[]> {
@@ -219,13 +219,13 @@ function codeOf(error: unknown): string {
 
 function describe(code: string, family: 4 | 6 | null): string {
   if (code === 'ENOTFOUND') return family === null ? 'not found' : `no IPv${family} address found`;
-  if (code === 'EAI_AGAIN') return 'no name server answers';
+  if (code === 'EAI_AGAIN') return 'no name server answered';
   return `lookup failed (${code})`;
 }
 
 function notResolved(message: string, name: string, cause?: unknown): TtunError {
   return new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', message, {
-    hint: `see what the system finds with: getent ahosts ${name}`,
+    hint: `look it up with: getent ahosts ${name}`,
     cause,
   });
 }

@@ -17,7 +17,7 @@ export function diffStats(
   const since = before.openedAt === after.openedAt ? before : null;
   const intervalMs = after.uptimeMs - (since?.uptimeMs ?? 0);
   if (intervalMs < 0) {
-    throw new RangeError('the second snapshot was taken before the first: give the earlier one first');
+    throw new RangeError('the second snapshot was taken before the first; pass the earlier one first');
   }
   const perSecond = (was: Count | undefined, is: Count): number =>
     intervalMs === 0 ? 0 : (rise(was ?? 0, is) * 1000) / intervalMs;

@@ -1,8 +1,8 @@
-/** Building blocks of the schemas, beside those of valibot. */
+/** Building blocks of the schemas, in addition to those of valibot. */
 import * as v from 'valibot';
 import { InvalidValue } from './address.ts';
 
-/** What people and editors learn about an option. */
+/** The description of an option for people and editors. */
 export interface About {
   /** Sentences, with names of other options and of kernel features in backticks. */
   readonly description?: string;
@@ -76,7 +76,7 @@ export function distinct<Item>(format: (item: Item) => string): v.RawCheckAction
     for (const [key, item] of input.entries()) {
       const shown = format(item);
       if (seen.has(shown)) {
-        const repeated = new InvalidValue(`'${shown}' is listed twice`, 'leave one of them out');
+        const repeated = new InvalidValue(`'${shown}' is listed twice`, 'remove one of them');
         addIssue({
           ...issueOf(repeated),
           path: [{ type: 'array', origin: 'value', input, key, value: item }],

@@ -22,7 +22,7 @@ import type { IpNetwork } from './network.ts';
 import { checkedBetween, checkedBy, distinct, filled, flag, integer, text } from './schema-tools.ts';
 import type { About } from './schema-tools.ts';
 
-// What the schema produces: checked values, with the defaults filled in. `null` stands for an option that is absent.
+// The output of the schema: checked values, with the defaults filled in. `null` stands for an option that is absent.
 
 /** The options of a tunnel. Host names and zones are still names: they are looked up when a socket is opened. */
 export interface ResolvedOptions {
@@ -160,7 +160,7 @@ const INTERFACE: v.GenericSchema<unknown, ResolvedInterface> = v.pipe(
   v.strictObject(INTERFACE_OPTIONS),
   v.metadata({
     description:
-      'What to set up on the device; needs root (CAP_NET_ADMIN). Only what is named is changed, and it is undone when the tunnel closes. Absent: the device is used as it is.',
+      'Settings of the device; they require root (CAP_NET_ADMIN). Only settings given here are changed, and they are restored when the tunnel closes. Absent: the device is used as it is.',
   }),
   onlyWithCreate('persist'),
   onlyWithCreate('owner'),
@@ -171,7 +171,7 @@ const INTERFACE: v.GenericSchema<unknown, ResolvedInterface> = v.pipe(
     const ipv6 = [...addresses, ...routes].find(({ family }) => family === 6);
     if (ipv6 === undefined || typeof mtu !== 'number' || mtu >= IPV6_MINIMUM_MTU) return;
     throw new InvalidValue(
-      `with an MTU of ${mtu} bytes the device cannot carry IPv6, which ${formatNetwork(ipv6)} needs`,
+      `with an MTU of ${mtu} bytes the device cannot carry IPv6, which ${formatNetwork(ipv6)} requires`,
       `give at least ${IPV6_MINIMUM_MTU}, or 'auto'`,
     );
   }),
@@ -183,11 +183,11 @@ const INTERFACE: v.GenericSchema<unknown, ResolvedInterface> = v.pipe(
   })),
 );
 
-/** Even if the device happens to exist: to name an owner is to expect that ttun creates it. */
+/** Even if the device happens to exist: with these options the user expects ttun to create it. */
 function onlyWithCreate(key: 'persist' | 'owner' | 'group' | 'multiQueue'): v.RawCheckAction<InterfaceTable> {
   return checkedBetween<InterfaceTable, 'create' | typeof key>([key, 'create'], (parts) => {
     if (parts.create || parts[key] === undefined || parts[key] === false) return;
-    throw new InvalidValue('is only for a device that ttun creates', 'add create = true');
+    throw new InvalidValue('applies only to a device that ttun creates', 'add create = true');
   });
 }
 
@@ -216,7 +216,7 @@ const OFFLOAD: v.GenericSchema<unknown, ResolvedOffload> = v.pipe(
   v.strictObject(OFFLOAD_OPTIONS),
   v.metadata({
     description:
-      "Which of the kernel's offloads may be used. Those that the kernel lacks are never used; each can be switched off to isolate a fault.",
+      'Kernel offloads that may be used. Those that the kernel lacks are never used; each can be turned off to isolate a fault.',
   }),
 );
 
@@ -248,7 +248,7 @@ const TUNNEL_OPTIONS = {
   remote: text(
     {
       description:
-        'Address and port of the peer, of the same family as the local address; datagrams from any other are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again whenever the peer falls silent.',
+        'Address and port of the peer, of the same family as the local address; datagrams from other addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again whenever the peer falls silent.',
       examples: ['192.0.2.2:8000', 'gateway.example:8000'],
       pattern: ENDS_WITH_PORT,
     },
@@ -259,7 +259,7 @@ const TUNNEL_OPTIONS = {
       v.array(text({ examples: ['10.0.2.0/24'], pattern: '^[\\dA-Fa-f.:]+(/\\d{1,3})?$' }, parseNetwork)),
       v.metadata({
         description:
-          'Networks that inner packets from the peer may come from; others are dropped and counted as `source-not-allowed`. An address without a prefix length stands for itself. Absent: all are accepted.',
+          'Networks that inner packets from the peer may come from; others are dropped and counted as `source-not-allowed`. An address without a prefix length is a single host. Absent: all are accepted.',
         examples: [['10.0.2.0/24']],
         minItems: 1,
       }),
@@ -267,7 +267,7 @@ const TUNNEL_OPTIONS = {
         if (allowed.length > 0) return;
         throw new InvalidValue(
           'an empty list would accept no packet',
-          'name a network, or leave the option out to accept all',
+          'give a network, or omit the option to accept all',
         );
       }),
     ),
@@ -280,7 +280,7 @@ const TUNNEL_OPTIONS = {
     text(
       {
         description:
-          "The only interface that the tunnel's datagrams may use, whatever the routing table says (`SO_BINDTODEVICE`).",
+          "The only interface that the tunnel's datagrams may use, regardless of the routing table (`SO_BINDTODEVICE`).",
         examples: ['eth0'],
         minLength: 1,
         maxLength: 15,
@@ -300,7 +300,7 @@ const TUNNEL_OPTIONS = {
       'a mark',
     ),
   ),
-  reattach: flag('Wait for a deleted device to come back instead of failing.', false),
+  reattach: flag('Wait for a deleted device to reappear instead of failing.', false),
   interface: v.optional(INTERFACE),
   offload: v.optional(OFFLOAD, {}),
 };
@@ -323,7 +323,7 @@ function tunnelSchema(defaults: Partial<typeof TUNNEL_OPTIONS>): v.GenericSchema
       if (parts.bindDevice !== parts.device) return;
       throw new InvalidValue(
         `datagrams sent by ${parts.device} would re-enter the tunnel`,
-        'name the interface that leads to the peer, as shown by: ip route get',
+        'give the interface that leads to the peer, as shown by: ip route get',
       );
     }),
     filled<TunnelTable>(entries),
@@ -360,15 +360,15 @@ const FILE_OPTIONS = {
           v.string(),
           v.metadata({
             description:
-              'Address and port to serve /metrics, /stats and the page at, to everyone who can reach them. 127.0.0.1 and `[::1]` are reachable from this host only, as is a port alone; `:9750` stands for all addresses of this host.',
+              'Address and port on which to serve /metrics, /stats and the page, without authentication. 127.0.0.1, `[::1]` and a port alone are reachable from this host only; `:9750` means all addresses of this host.',
             examples: ['127.0.0.1:9750', '[::1]:9750', ':9750'],
             pattern: '^(.*:)?\\d{1,5}$',
           }),
-          // Stays text, which reports show and the server takes from the command line too.
+          // Stays text, because reports show it and the server also gets it from the command line.
           checkedBy((listen) => void parseListen(listen)),
         ),
       }),
-      v.metadata({ description: 'Metrics and a page of the tunnels over HTTP. Absent: none.' }),
+      v.metadata({ description: 'Serve metrics and a status page over HTTP. Absent: not served.' }),
     ),
   ),
   tunnels: v.pipe(

@@ -1,5 +1,5 @@
 /**
- * Snapshots of a tunnel's statistics. An object made by the binding would take several times as long as one made here of the numbers
+ * Snapshots of a tunnel's statistics. An object created by the binding would take several times as long as one created here from the numbers
  * in a buffer: each of its properties would be a call into Node.
  */
 import { getSystemErrorName } from 'node:util';
@@ -79,8 +79,8 @@ function bufferFor({ table, states, length }: BindingStatsLayout): StatsBuffer {
   if (pathsOf(table) !== pathsOf(STATS) || states.join() !== STATES.join()) {
     throw new TtunError(
       'ERR_TTUN_INTERNAL',
-      'the native part of ttun has other statistics than this one expects',
-      { hint: 'build or install both in the same version' },
+      'the statistics of the native part do not match this version of ttun',
+      { hint: 'build or install both with the same version' },
     );
   }
   const numbers = new Float64Array(length);

@@ -1,5 +1,5 @@
 /**
- * The statistics of a tunnel. The build makes their types, in stats-table.ts, from the table in crates/ttun-core/src/stats.rs, which
+ * The statistics of a tunnel. The build generates their types, in stats-table.ts, from the table in crates/ttun-core/src/stats.rs, which
  * declares every value once.
  */
 import type { TunnelStats } from './stats-table.ts';

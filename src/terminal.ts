@@ -17,7 +17,7 @@ let isGuarded = false;
 
 function writeLine(line: string): void {
   if (!isGuarded) {
-    // A closed standard error is no reason to end.
+    // A closed standard error does not end the process.
     process.stderr.on('error', () => {});
     isGuarded = true;
   }

@@ -4,7 +4,7 @@ import type { OpenTunnel } from './open-tunnel.ts';
 import { STATS } from './stats-table.ts';
 import type { TunnelStats } from './stats.ts';
 
-/** What runs the tunnels of this process. */
+/** The object that runs the tunnels of this process. */
 export interface TunnelHost {
   /** All tunnels, in the order of the configuration. */
   reports(): readonly TunnelReport[];
@@ -31,9 +31,9 @@ export interface TunnelReport {
   readonly state: ReportState;
   /** The state in words: `waiting for the peer`. */
   readonly stateText: string;
-  /** Why it is not open, or why an open one cannot carry packets, such as a deleted device. `null` if all is well. */
+  /** Why it is not open, or why an open one cannot carry packets, such as a deleted device. `null` if there is no problem. */
   readonly problem: Problem | null;
-  /** What would make an open tunnel faster; `null` if there is nothing to do. */
+  /** How to make an open tunnel faster; `null` if there is nothing to improve. */
   readonly advice: Advice | null;
   /** Current statistics; `null` until the tunnel was open once. The counters start at 0 whenever it is opened again. */
   readonly stats: TunnelStats | null;
@@ -78,9 +78,9 @@ export function toReport(
 }
 
 export interface Advice {
-  /** What is wrong; a colon and the command go after it. */
+  /** The problem; shown before a colon and the command. */
   readonly text: string;
-  /** What to type. */
+  /** The command to type. */
   readonly command: string;
 }
 

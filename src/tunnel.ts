@@ -31,7 +31,7 @@ export interface TunnelEvents {
    */
   peerError: [error: TtunError];
   /**
-   * The tunnel failed and has ended. Unlike with other emitters, this event does not throw if it has no listeners: `closed` and
+   * The tunnel failed and has ended. Unlike on other emitters, this event does not throw if it has no listeners: `closed` and
    * the event `close` report the failure too.
    */
   error: [error: TtunError];

@@ -70,7 +70,7 @@ test.serial('a name that cannot be resolved yet is retried, and the reason is re
     [
       'ERR_TTUN_NAME_NOT_RESOLVED',
       'gateway.example: no IPv4 address found',
-      'see what the system finds with: getent ahosts gateway.example',
+      'look it up with: getent ahosts gateway.example',
     ],
     '10.0.1.3:9000',
   ]);
@@ -137,7 +137,7 @@ test.serial('a name without a usable address is retried, and the reason is repor
     `,
   );
   t.deepEqual(reported, [
-    'gateway.example has no address that can be used: 0.0.0.0 stands for no host',
+    'gateway.example has no usable address: 0.0.0.0 is not the address of a host',
     'AbortError',
   ]);
 });
@@ -153,7 +153,7 @@ test.serial('a missing name server is reported as such', async (t) => {
     await createTunnel(named, settings).catch(() => {});
     `,
   );
-  t.deepEqual(reported, ['gateway.example: no name server answers']);
+  t.deepEqual(reported, ['gateway.example: no name server answered']);
   await dead.set({});
 });
 

@@ -154,7 +154,7 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
   [
     'a remote end that is no host',
     { ...GOOD, remote: '0.0.0.0:8000' },
-    'remote: 0.0.0.0 stands for no host',
+    'remote: 0.0.0.0 is not the address of a host',
     "give the other host's own address",
   ],
   [
@@ -185,7 +185,7 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
     'no allowed source at all',
     { ...GOOD, allowedSources: [] },
     'allowedSources: an empty list would accept no packet',
-    'name a network, or leave the option out to accept all',
+    'give a network, or omit the option to accept all',
   ],
   [
     'a prefix that is too long',

@@ -103,5 +103,5 @@ test('rates over no time are 0', (t) => {
 });
 
 test('snapshots in the wrong order are an error', (t) => {
-  t.throws(() => diffStats(AFTER, BEFORE), { instanceOf: RangeError, message: /give the earlier one first/ });
+  t.throws(() => diffStats(AFTER, BEFORE), { instanceOf: RangeError, message: /pass the earlier one first/ });
 });

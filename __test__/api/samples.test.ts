@@ -172,6 +172,6 @@ test.serial('an invalid signal is refused at once, not by a timer later', async 
   );
   t.deepEqual(
     reported,
-    Array.from({ length: 6 }, () => ['ERR_TTUN_INVALID_OPTIONS', 'signal: it is not an AbortSignal']),
+    Array.from({ length: 6 }, () => ['ERR_TTUN_INVALID_OPTIONS', 'signal: not an AbortSignal']),
   );
 });

@@ -39,7 +39,7 @@ test.serial('if --http cannot be served, that is reported and no tunnel is opene
   t.is(taken.status, 1);
   t.regex(
     taken.stderr,
-    /^ttun: cannot serve HTTP at 127\.0\.0\.1:9751: another program listens there; .*\n$/,
+    /^ttun: cannot serve HTTP at 127\.0\.0\.1:9751: another program is listening there; .*\n$/,
   );
   const wrong = await sites.a.runToEnd([process.execPath, BIN, '--http', 'nowhere', ...ARGUMENTS]);
   t.is(wrong.status, 2);

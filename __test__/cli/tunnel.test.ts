@@ -62,7 +62,7 @@ function packetsCarried(stderr: string): number {
 
 /** Packets that were reported as not printed. */
 function packetsLeftOut(stderr: string): number {
-  const counts = [...stderr.matchAll(/^ttun: ([\d,]+) (?:more packets|packets passed too fast)/gm)];
+  const counts = [...stderr.matchAll(/^ttun: ([\d,]+) (?:more packets|packets arrived too fast)/gm)];
   return counts.reduce((sum, [, count]) => sum + toNumber(count), 0);
 }
 

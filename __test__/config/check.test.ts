@@ -51,7 +51,7 @@ test('warnings are reported, and do not change the exit code', async (t) => {
   t.is(
     stdout,
     `ttun.toml:5:24: warning: tunnels.a.interface.addresses[0]: 10.0.2.0/24 is a network, not an address in it
-    give each of the two ends its own address, such as 10.0.2.1/24 and 10.0.2.2/24
+    give each end its own address in it, such as 10.0.2.1/24 and 10.0.2.2/24
 ttun.toml: 1 tunnel, no problems, 1 warning
 `,
   );
@@ -92,10 +92,13 @@ test('without a file, it reads ttun.toml or ttun.json in the working directory i
   const json = '{"tunnels":{"a":{"device":"tun0","local":":1","remote":"b:1"}}}';
   t.is((await check(t, { 'ttun.json': json })).stdout, 'ttun.json: 1 tunnel, no problems\n');
   const none = await check(t, {});
-  t.regex(none.stdout, /^there is no ttun\.toml or ttun\.json in .*\n {4}name the file, or create one\n$/);
+  t.regex(
+    none.stdout,
+    /^there is no ttun\.toml or ttun\.json in .*\n {4}give the path of the file, or create one\n$/,
+  );
   t.is(none.status, 1);
   const both = await check(t, { 'ttun.json': json, 'ttun.toml': GOOD });
-  t.is(both.stdout, 'ttun.toml and ttun.json both exist\n    name the one to use\n');
+  t.is(both.stdout, 'ttun.toml and ttun.json both exist\n    give the path of the one to use\n');
   t.is(both.status, 1);
 });
 

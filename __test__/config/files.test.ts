@@ -118,7 +118,7 @@ const RIGHTS: readonly (readonly [
   ['only root can write', [0o644, 0], [0o755, 0], []],
   ["root's group can write", [0o664, 0], [0o775, 0], []],
   ['everybody can write', [0o666, 0], [0o755, 0], [['every user can write the file', 'chmod o-w FILE']]],
-  ['a group can write', [0o664, 4242], [0o755, 0], [['the group 4242 can write the file', 'chmod g-w FILE']]],
+  ['a group can write', [0o664, 4242], [0o755, 0], [['group 4242 can write the file', 'chmod g-w FILE']]],
   ['a group can only read', [0o644, 4242], [0o755, 4242], []],
   [
     'a group and everybody can write',
@@ -139,7 +139,7 @@ const RIGHTS: readonly (readonly [
     [0o775, 4242],
     [
       ['every user can write the file', 'chmod o-w FILE'],
-      ['the group 4242 can write the directory DIR', 'chmod g-w DIR'],
+      ['group 4242 can write the directory DIR', 'chmod g-w DIR'],
     ],
   ],
 ];

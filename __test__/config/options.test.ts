@@ -146,7 +146,7 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
   [
     'a socket bound to the tunnel itself',
     { bindDevice: 'tun0' },
-    'bindDevice: datagrams sent by tun0 would re-enter the tunnel | name the interface that leads to the peer, as shown by: ip route get',
+    'bindDevice: datagrams sent by tun0 would re-enter the tunnel | give the interface that leads to the peer, as shown by: ip route get',
   ],
   [
     'an interface name that is too long',
@@ -163,7 +163,7 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
   [
     'an address that no interface can have',
     { interface: { addresses: ['::/64'] } },
-    'interface.addresses[0]: no interface can have the address :: | give one of its own',
+    'interface.addresses[0]: no interface can have the address :: | give an address that is its own',
   ],
   [
     'a multicast address',
@@ -173,12 +173,12 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
   [
     'a zone where none is needed',
     { interface: { addresses: ['fe80::1%tun0/64'] } },
-    "interface.addresses[0]: 'fe80::1%tun0' names a zone, where none is needed | leave out '%tun0'",
+    "interface.addresses[0]: 'fe80::1%tun0' has a zone, which is not needed here | omit '%tun0'",
   ],
   [
     'an address that is listed twice',
     { interface: { addresses: ['fd00::1/64', 'FD00::1/64'] } },
-    "interface.addresses[1]: 'fd00::1/64' is listed twice | leave one of them out",
+    "interface.addresses[1]: 'fd00::1/64' is listed twice | remove one of them",
   ],
   [
     'a route with bits beyond its prefix',
@@ -208,17 +208,17 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
   [
     'an MTU with which there is no IPv6',
     { interface: { mtu: 1279, routes: ['10.9.0.0/16', 'fd00::/8'] } },
-    "interface.mtu: with an MTU of 1279 bytes the device cannot carry IPv6, which fd00::/8 needs | give at least 1280, or 'auto'",
+    "interface.mtu: with an MTU of 1279 bytes the device cannot carry IPv6, which fd00::/8 requires | give at least 1280, or 'auto'",
   ],
   [
     'an owner of a device that is not created',
     { interface: { owner: 'alice' } },
-    'interface.owner: is only for a device that ttun creates | add create = true',
+    'interface.owner: applies only to a device that ttun creates | add create = true',
   ],
   [
     'a persistent device that is not created',
     { interface: { create: false, persist: true } },
-    'interface.persist: is only for a device that ttun creates | add create = true',
+    'interface.persist: applies only to a device that ttun creates | add create = true',
   ],
   [
     'a user ID that no user can have',
@@ -281,6 +281,6 @@ test('problems between two options are reported along with all others', (t) => {
   const text = refusal({ remote: '[2001:db8::1]:8000', clampMss: 1, interface: { group: 'x', mtu: 1 } });
   t.regex(text, /clampMss: 1 is not a boolean/);
   t.regex(text, /remote: 192\.0\.2\.1 is IPv4 but 2001:db8::1 is IPv6/);
-  t.regex(text, /interface\.group: is only for/);
+  t.regex(text, /interface\.group: applies only to/);
   t.regex(text, /interface\.mtu: 1 is not an MTU/);
 });

@@ -34,7 +34,7 @@ owner = "alice"
     "6: tunnels.office.local: '192.0.2.1' has no port\n  write it as '192.0.2.1:8000'",
     '8: tunnels.office.allowed_sources: unknown option\n  did you mean allowedSources?',
     "13: tunnels.office.interface.addresses[1]: '10.0.3.1' has no prefix length, which determines its network\n  write it as '10.0.3.1/24'",
-    '15: tunnels.office.interface.owner: is only for a device that ttun creates\n  add create = true',
+    '15: tunnels.office.interface.owner: applies only to a device that ttun creates\n  add create = true',
   ]);
 });
 
@@ -68,7 +68,7 @@ const WRONG: readonly (readonly [what: string, text: string, problems: readonly 
   [
     'a tunnel at the top',
     `${tunnel('a', 1)}[office]\ndevice = "tun0"`,
-    ['5: office: unknown option\n  put it among the tunnels: tunnels.office'],
+    ['5: office: unknown option\n  move it under tunnels: tunnels.office'],
   ],
   [
     'a name that a shell would split',

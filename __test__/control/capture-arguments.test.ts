@@ -19,7 +19,12 @@ test.after.always(async () => {
 const WRONG: readonly (readonly [what: string, args: readonly string[], status: number, message: RegExp])[] =
   [
     ['an unknown tunnel', ['tun9'], 1, /^ttun: there is no tunnel tun9; running: tun0\n$/],
-    ['a process without it', ['tun0', '--pid', '1'], 1, /^ttun: process 1 has no tunnel tun0, but \d+ /],
+    [
+      'a process without it',
+      ['tun0', '--pid', '1'],
+      1,
+      /^ttun: process 1 has no tunnel tun0; choose one that has: --pid \d+ /,
+    ],
     [
       'a file that cannot be created',
       ['tun0', '-w', '/nowhere/x.pcap'],

@@ -63,7 +63,7 @@ test('the requests on the page are accepted, and the errors on it occur', async 
 
 test('the limits on the page are the real ones', (t) => {
   t.true(page.includes(`more than ${LONGEST_REQUEST.toLocaleString('en')} bytes`));
-  t.true(page.includes(`${MOST_CLIENTS} clients are connected already`));
+  t.true(page.includes(`${MOST_CLIENTS} clients are already connected`));
 });
 
 test('every error code is on the page', async (t) => {

@@ -161,7 +161,7 @@ test.serial(
       await using tunnel = startTtun(sites.a, AT_A, AS_USER);
       t.is(
         await tunnel.waitForLine('control socket'),
-        'ttun: no directory for the control socket (/tmp/ttun-5: not a directory); continuing without, but ttun show does not see this process',
+        'ttun: no directory for the control socket (/tmp/ttun-5: not a directory); continuing without it, so ttun show cannot see this process',
       );
       t.deepEqual(await tunnel.stop('SIGINT'), { status: 0, signal: null });
       t.regex(tunnel.stderr, /tun0 closed after/);

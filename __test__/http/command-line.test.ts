@@ -50,7 +50,7 @@ test.serial(
     t.is((await second.exited).status, 1);
     t.regex(
       second.stderr,
-      /cannot serve HTTP at 127\.0\.0\.1:9750: another program listens there; see which with: ss /,
+      /cannot serve HTTP at 127\.0\.0\.1:9750: another program is listening there; find it with: ss /,
     );
     t.regex(await read('/metrics'), /^ttun_build_info\{/m);
   },

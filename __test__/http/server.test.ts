@@ -142,7 +142,7 @@ test('a request without a Host header is refused', async (t) => {
   t.regex(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 421/);
 });
 
-test('the name that it listens at is accepted as Host', (t) => {
+test('the name that it listens on is accepted as Host', (t) => {
   t.true(isOwnHost('gateway.lan:9750', 'gateway.lan'));
   t.true(isOwnHost('Gateway.LAN', 'gateway.lan'));
   t.false(isOwnHost('gateway.lan.attacker.example:9750', 'gateway.lan'));
@@ -299,7 +299,7 @@ test('a port in use is an error that says how to find its user', async (t) => {
   const { port } = other.address() as AddressInfo;
   const error = await t.throwsAsync<TtunError>(startHttpServer(`${port}`, hostOf()), {
     code: 'ERR_TTUN_PORT_IN_USE',
-    message: `cannot serve HTTP at 127.0.0.1:${port}: another program listens there`,
+    message: `cannot serve HTTP at 127.0.0.1:${port}: another program is listening there`,
   });
   t.regex(error?.hint ?? '', new RegExp(`ss -ltnp 'sport = ${port}'`));
 });

@@ -129,7 +129,7 @@ for (const [signal, moment] of [
   ['SIGHUP', '3. A TUN device'],
   ['SIGTERM', '$ ip netns exec siteB ttun'],
   ['SIGINT', '9. Hello World'],
-  ['SIGINT', 'How fast?'],
+  ['SIGINT', 'Throughput'],
 ] as const) {
   test.serial(`${signal} at "${moment}" removes everything`, async (t) => {
     const lab = new LabRun();
@@ -144,7 +144,7 @@ for (const [signal, moment] of [
   });
 }
 
-for (const moment of ['$ ip netns add siteA', '$ ip netns exec siteA ip link', 'How fast?']) {
+for (const moment of ['$ ip netns add siteA', '$ ip netns exec siteA ip link', 'Throughput']) {
   test.serial(`what a lab made that is killed at "${moment}" is removed`, async (t) => {
     const lab = new LabRun();
     await lab.untilPrinted(moment);
@@ -158,7 +158,7 @@ for (const moment of ['$ ip netns add siteA', '$ ip netns exec siteA ip link', '
 
 test.serial('a killed ttun ends the lab, which reports it and removes everything', async (t) => {
   const lab = new LabRun();
-  await lab.untilPrinted('How fast?');
+  await lab.untilPrinted('Throughput');
   const victim = lab.family().find((pid) => commandLineOf(pid).includes('tun0 10.0.1.2 9000')) ?? Number.NaN;
   process.kill(victim, 'SIGKILL');
   const { exitCode, stdout } = await lab.ended;

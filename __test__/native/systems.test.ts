@@ -30,7 +30,7 @@ for (const system of SYSTEMS) {
     t.deepEqual(await failure(CHECKOUT, { system }), {
       name: 'TtunError',
       code: 'ERR_TTUN_UNSUPPORTED_PLATFORM',
-      message: `ttun needs Linux, and this is ${system}`,
+      message: `ttun requires Linux; this is ${system}`,
       hint: 'run it on a Linux host, in a virtual machine or in a container',
     });
   });
@@ -55,7 +55,7 @@ for (const system of SYSTEMS) {
   });
 
   test(`on ${system} each command that needs Linux says so in one line`, async (t) => {
-    const line = `ttun: ttun needs Linux, and this is ${system}; run it on a Linux host, in a virtual machine or in a container\n`;
+    const line = `ttun: ttun requires Linux; this is ${system}; run it on a Linux host, in a virtual machine or in a container\n`;
     for (const args of [
       ['--version'],
       ['doctor'],

@@ -65,7 +65,7 @@ test('if a native part is on a file system mounted with noexec, the error says s
   t.like(await failure(root, { cwd, within: ['unshare', '--mount', 'sh', '-c', mount, folder] }), {
     code: 'ERR_TTUN_NATIVE_MISSING',
     message: `${PACKAGE} cannot be loaded: ${join(folder, fileFor(PLATFORM))}: failed to map segment from shared object`,
-    hint: 'its file system may be mounted with noexec; see: findmnt',
+    hint: 'its file system may be mounted with noexec; check with: findmnt',
   });
 });
 
@@ -75,7 +75,7 @@ test('a native part of another version is an error with both versions', async (t
   await setVersion(root, '1.2.3');
   t.like(await failure(root, { cwd }), {
     code: 'ERR_TTUN_NATIVE_MISSING',
-    message: `${PACKAGE} is version ${BUILT.version}, and ttun is version 1.2.3`,
+    message: `${PACKAGE} is version ${BUILT.version}, but ttun is version 1.2.3`,
     hint: `replace it with: rm -r '${folder}' && npm install --include=optional ttun@1.2.3`,
   });
 });
@@ -91,7 +91,7 @@ test('in a checkout, the command builds the native part again', async (t) => {
   await copyFile(BUILT.path, path);
   await setVersion(root, '1.2.3');
   t.like(await failure(root), {
-    message: `${path} is version ${BUILT.version}, and ttun is version 1.2.3`,
+    message: `${path} is version ${BUILT.version}, but ttun is version 1.2.3`,
     hint,
   });
 });

@@ -137,7 +137,7 @@ test.serial('a configuration with a mistake, or a missing one, changes nothing',
       t.regex(error.message, /remote/);
       t.regex(error.message, /clampMss/);
     } else t.regex(stderr, /^ttun: .*ttun\.toml/);
-    await up.waitForLine('the new configuration cannot be used, nothing was changed', { from });
+    await up.waitForLine('the new configuration cannot be used; nothing was changed', { from });
   }
   await exchangePings(sites.a, sites.b.inner.ipv4, 4);
   t.is(up.lines.filter((line) => line.includes('attached to')).length, 2);
@@ -179,7 +179,7 @@ test.serial(
     await folder.write(config({ ...HOME, clampMss: false }, { http: { listen: '127.0.0.1:9752' } }));
     const { status, stderr } = await folder.reload(sites.a);
     t.is(status, 1);
-    t.regex(stderr, /^ttun: cannot serve HTTP at 127\.0\.0\.1:9752: another program listens there/);
+    t.regex(stderr, /^ttun: cannot serve HTTP at 127\.0\.0\.1:9752: another program is listening there/);
     t.true(await isServed(`http://${sites.a.outer.ipv4}:9751/stats`));
     t.notRegex(up.stderr, /closed after/);
   },
@@ -201,7 +201,10 @@ test.serial(
     await folder.write(servedAt(':9760'));
     const { status, stderr } = await folder.reload(sites.a);
     t.is(status, 1);
-    t.regex(stderr, /^ttun: cannot serve HTTP at port 9760 of all addresses: another program listens there/);
+    t.regex(
+      stderr,
+      /^ttun: cannot serve HTTP at port 9760 of all addresses: another program is listening there/,
+    );
     await up.waitForLine(
       /^ttun: metrics and page are not served: cannot serve HTTP at 10\.0\.1\.77:9760: no interface .*; retrying$/,
     );

@@ -190,7 +190,10 @@ test.serial('an HTTP port in use is reported before any tunnel is opened', async
   await listener.waitForLine(/listening/i);
   await using up = folder.up(sites.a);
   t.deepEqual(await up.exited, { status: 1, signal: null });
-  t.regex(up.stderr, /^ttun: cannot serve HTTP at 127\.0\.0\.1:9750: another program listens there; .*\n$/);
+  t.regex(
+    up.stderr,
+    /^ttun: cannot serve HTTP at 127\.0\.0\.1:9750: another program is listening there; .*\n$/,
+  );
 });
 
 test.serial('--http overrides the file, and an invalid address is reported', async (t) => {
@@ -226,7 +229,7 @@ test.serial('a likely mistake is reported as a warning', async (t) => {
   await using up = folder.up(sites.a);
   t.is(
     await up.waitForLine('every user'),
-    `ttun: ${folder.config}: warning: every user can write the file, and so decide what ttun does`,
+    `ttun: ${folder.config}: warning: every user can write the file, and so control what ttun does`,
   );
   await up.waitForLine('office: attached to');
 });

@@ -19,7 +19,7 @@ export interface Command {
 export type Commands = ReadonlyMap<
   string,
   {
-    /** What it does, in one line without a full stop. */
+    /** A one-line summary without a full stop. */
     readonly summary: string;
     readonly load: () => Promise<Command>;
   }
@@ -57,7 +57,7 @@ export interface OptionSpec {
   readonly completes?: Completes;
 }
 
-/** What shells offer here: files, TUN devices, names of running tunnels, commands, or one of these words. */
+/** Completions offered by shells: files, TUN devices, names of running tunnels, commands, or one of these words. */
 export type Completes = 'file' | 'device' | 'tunnel' | 'command' | readonly string[];
 
 export interface Example {
@@ -65,7 +65,7 @@ export interface Example {
   readonly command: string;
 }
 
-/** Invalid arguments. The message is one line that says what is wrong and what would be right. */
+/** Invalid arguments. The message is one line with the problem and how to fix it. */
 export class UsageError extends Error {}
 
 export interface Arguments<Spec extends CommandSpec> {
@@ -104,7 +104,7 @@ export function parseOptions<const Spec extends CommandSpec>(
   const { tokens, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    // Strict parsing would word the errors itself.
+    // Strict parsing has error messages of its own.
     strict: false,
     tokens: true,
     options: Object.fromEntries(

@@ -98,7 +98,7 @@ export class Output {
     this.place = path === null ? '' : ` to ${path}`;
     this.#stream = stream;
     this.#format = format;
-    // Errors are handled where it is written.
+    // Errors are handled by the writes.
     stream.on('error', () => {});
   }
 

@@ -26,7 +26,7 @@ export const SPEC = {
   name: 'capture',
   usage: ['[-w <file>] [-c <count>] [-s <bytes>] [-d in|out] <name>'],
   description: [
-    'Prints the packets inside a running tunnel, both directions in order of time, in the format of tcpdump; with -w, writes them to a file. The tunnel is not slowed down: packets that pass too fast are counted, and the count is printed at the end.',
+    'Prints the packets inside a running tunnel, both directions in order of time, in the format of tcpdump; with -w, writes them to a file. This does not slow down the tunnel: packets that arrive too fast to be captured are counted, and the count is printed at the end.',
     'A tunnel started by ttun <tun> is named after its device. The capture ends with Ctrl-C or with the tunnel.',
   ],
   operands: [{ label: '<name>', description: 'the name of the tunnel', completes: 'tunnel' }],
@@ -42,7 +42,7 @@ export const SPEC = {
     'snap-length': {
       short: 's',
       value: '<bytes>',
-      description: 'only the beginning of each packet; whole packets by default',
+      description: 'capture only the first bytes of each packet; whole packets by default',
     },
     direction: {
       short: 'd',
@@ -57,10 +57,10 @@ export const SPEC = {
     },
   },
   examples: [
-    { does: 'See the packets', command: 'ttun capture tun0' },
+    { does: 'Print the packets', command: 'ttun capture tun0' },
     { does: 'Record 1,000 packets for Wireshark', command: 'ttun capture tun0 -c 1000 -w tun0.pcapng' },
     {
-      does: 'Let tcpdump choose what to print',
+      does: 'Filter the packets with tcpdump',
       command: 'ttun capture tun0 -w - | tcpdump -n -r - tcp port 80',
     },
   ],
@@ -159,7 +159,7 @@ function chooseTarget(path: string | undefined, json = false): Target {
   if (path !== '-') return { kind: path.endsWith('.pcapng') ? 'pcapng' : 'pcap', path };
   if (process.stdout.isTTY) {
     throw new UsageError(
-      'a terminal cannot show a pcap file; name a file, let a program read it (-w - | tcpdump -r -), or omit -w',
+      'pcap data cannot be written to a terminal; give a file name, pipe it to a program (-w - | tcpdump -r -), or omit -w',
     );
   }
   return { kind: 'pcap', path: null };
@@ -194,7 +194,7 @@ class Copy {
     this.#signal = signal;
   }
 
-  /** Packets that passed but were not written, because the reader or the output was too slow. */
+  /** Packets that were not captured because the reader or the output was too slow. */
   get lost(): number {
     return this.#reader.lost + (this.#isStuck ? this.#reader.captured - this.captured : 0);
   }

@@ -9,8 +9,8 @@ export const SPEC = {
   name: 'check',
   usage: ['[--json] [file]'],
   description: [
-    'Reads a configuration as ttun up would, and reports all mistakes at once: file, line, key, what is wrong, and below that how to correct it. Only the file is examined, so this works on any host; ttun doctor examines the devices, addresses and routes of this one.',
-    'Warnings are about settings that are valid but probably not intended; they do not change the exit code.',
+    'Reads a configuration as ttun up would, and reports all mistakes at once: file, line, key and problem, and below it how to fix the problem. Only the file is examined, so this works on any host; ttun doctor examines the devices, addresses and routes of this one.',
+    'Warnings point out settings that are valid but probably not intended; they do not change the exit code.',
   ],
   operands: [
     {

@@ -1,9 +1,12 @@
-/** All commands. A command's module is loaded when it is asked for. */
+/** All commands. A command's module is loaded on demand. */
 import type { Commands } from './args.ts';
 
 export const COMMANDS: Commands = new Map([
   ['up', { summary: 'runs the tunnels of a configuration file', load: () => import('./up.ts') }],
-  ['reload', { summary: 'makes a running ttun up reload its file', load: () => import('./reload.ts') }],
+  [
+    'reload',
+    { summary: 'reloads the configuration of a running ttun up', load: () => import('./reload.ts') },
+  ],
   ['check', { summary: 'checks a configuration file for mistakes', load: () => import('./check.ts') }],
   ['show', { summary: 'shows running tunnels and their traffic', load: () => import('./show.ts') }],
   [
@@ -11,7 +14,7 @@ export const COMMANDS: Commands = new Map([
     { summary: 'prints or records packets of a running tunnel', load: () => import('./capture.ts') },
   ],
   ['doctor', { summary: 'diagnoses tunnels that fail or are slow', load: () => import('./doctor.ts') }],
-  ['lab', { summary: 'demonstrates a tunnel on this machine alone', load: () => import('./lab.ts') }],
+  ['lab', { summary: 'demonstrates a tunnel on a single machine', load: () => import('./lab.ts') }],
   [
     'completion',
     { summary: 'prints a completion script for a shell', load: () => import('./completion.ts') },

@@ -43,7 +43,7 @@ export async function run(args: readonly string[], commands: Commands): Promise<
   return 0;
 }
 
-/** In place of words: the shell is to offer files. No word contains a colon. */
+/** Printed instead of words: the shell should complete file names. No word contains a colon. */
 const FILES = ':files';
 
 const BASH = `# bash completion of ttun, printed by: ttun completion bash
@@ -187,7 +187,7 @@ function commandsOf(commands: Commands): Candidate[] {
 /** Without short options, which are no shorter to complete. */
 function optionsOf({ options }: CommandSpec): Candidate[] {
   const all: CommandSpec['options'] = { ...options, help: { description: 'print the help' } };
-  // The beginning of the description is enough beside the word.
+  // The beginning of the description is enough next to the word.
   return Object.entries(all).map(([name, { description }]) => [
     `--${name}`,
     description.split(/[;:(.,]\s/, 1)[0]?.trim() ?? '',

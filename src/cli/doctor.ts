@@ -8,7 +8,7 @@ export const SPEC = {
   name: 'doctor',
   usage: ['[--json] [device]', '[--json] --config <file>'],
   description: [
-    'Examines this machine and one TUN device, the tunnels of a file, or every running tunnel and every TUN device. For each problem it prints what is wrong, why it matters, and the exact command that fixes it. It changes nothing itself.',
+    'Examines this machine, and either one TUN device, the tunnels of a file, or all running tunnels and TUN devices. For each problem it prints a description, why it matters, and the exact command that fixes it. It does not change anything itself.',
     'Any user can run it. Checks that need root are listed as not checked.',
   ],
   operands: [
@@ -31,7 +31,7 @@ export const SPEC = {
     { does: 'What is wrong with tun0?', command: 'ttun doctor tun0' },
     { does: 'Will the tunnels of this file work?', command: 'ttun doctor -c ttun.toml' },
     {
-      does: 'As root, all commands that would fix something',
+      does: 'List all commands that fix a problem, as root',
       command: "sudo ttun doctor --json | jq -r '.findings[].commands[]'",
     },
   ],

@@ -36,7 +36,7 @@ export function printMessage(event: ServiceEvent): void {
       say(`configuration reloaded: ${describeReload(event.report)}`);
       return;
     case 'reload-failed':
-      sayError(`the new configuration cannot be used, nothing was changed: ${describeError(event.error)}`);
+      sayError(`the new configuration cannot be used; nothing was changed: ${describeError(event.error)}`);
       return;
     case 'manager-failed':
       sayError(`${describeError(event.error)}; continuing without`);
@@ -55,7 +55,7 @@ export function describeReload({ added, changed, removed, unchanged }: ReloadRep
     ...listed('removed', removed),
     ...(unchanged.length === 0 ? [] : [`${unchanged.length} unchanged`]),
   ];
-  return parts.length === 0 ? 'it has no tunnels' : parts.join('; ');
+  return parts.length === 0 ? 'no tunnels' : parts.join('; ');
 }
 
 function listed(what: string, names: readonly string[]): string[] {
@@ -102,7 +102,7 @@ function toPlain({ code, message, hint, syscall, errno }: TtunError): object {
 
 /** Prints the opening of the tunnel of `ttun <tun>` as a line of JSON; returns what prints its end. */
 export function startEvents(tunnel: OpenTunnel): (end: TunnelEnd) => void {
-  // A closed standard output is no reason to end.
+  // A closed standard output does not end the tunnel.
   process.stdout.on('error', () => {});
   print({ event: 'attached', stats: tunnel.stats() });
   return (end) => {

@@ -5,13 +5,13 @@ export const SPEC = {
   name: 'lab',
   usage: ['[--keep] [--json]'],
   description: [
-    'Demonstrates a tunnel on this machine alone. Two network namespaces, siteA and siteB, stand for two hosts connected by a cable; each gets a TUN device, and ttun joins the two devices over UDP.',
+    'Demonstrates a tunnel on a single machine. Two network namespaces, siteA and siteB, act as two hosts connected by a cable; each gets a TUN device, and ttun joins the two devices over UDP.',
     'Every command is printed as it runs. Everything is removed at the end, also after Ctrl-C or a failure.',
     'It runs as root, or as an ordinary user where the system allows user namespaces.',
   ],
   operands: [],
   options: {
-    keep: { description: 'leave everything running until Ctrl-C, to look around' },
+    keep: { description: 'leave everything running until Ctrl-C, for inspection' },
     json: {
       description:
         'at the end, print one JSON document with ok, failure, mode, removed, pings, hello, throughput, tunnels and steps; the commands and messages go to standard error',
@@ -19,7 +19,7 @@ export const SPEC = {
   },
   examples: [
     { does: 'See a tunnel start, carry packets and end', command: 'ttun lab' },
-    { does: 'Look around in it, from another terminal', command: 'ttun lab --keep' },
+    { does: 'Keep it running to inspect it from another terminal', command: 'ttun lab --keep' },
   ],
   exitCodes: {
     0: 'every step succeeded',

@@ -1,4 +1,4 @@
-/** The command line: finds out what is asked for, and loads only what that needs. */
+/** The command line: determines which command to run, and loads only the modules it needs. */
 import { isIP } from 'node:net';
 import { TtunError } from '../errors.ts';
 import { guardOutput, sayError } from '../terminal.ts';
@@ -40,7 +40,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** A device may have the name of a command; an address follows it then. */
+/** A device may have the same name as a command; an address follows it then. */
 function commandIn([first = '', second = '']: readonly string[]): string | undefined {
   return isIP(second) === 0 && COMMANDS.has(first) ? first : undefined;
 }

@@ -11,7 +11,7 @@ export type Share = 'some' | 'all';
 /** Enough for the longest headers that are printed. */
 const SNAP_LENGTH = 128;
 
-/** How many packets are copied: few enough that bulk traffic costs nothing, or all for which the ring has room. */
+/** How many packets are copied: few enough to cost nothing under bulk traffic, or as many as fit in the ring. */
 const TAP_OPTIONS = {
   some: { snapLength: SNAP_LENGTH, capacity: 64, packetsPerSecond: 10, outbound: null },
   all: { snapLength: SNAP_LENGTH, capacity: 4096, packetsPerSecond: null, outbound: null },
@@ -84,7 +84,7 @@ class PacketLines {
     this.#leftOut = 0;
     say(
       this.#share === 'all'
-        ? `${count} packets passed too fast to be printed`
+        ? `${count} packets arrived too fast to be printed`
         : `${count} more packets (-v prints all)`,
     );
   }

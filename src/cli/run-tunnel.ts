@@ -31,7 +31,7 @@ export async function runTunnel({ options, output, http }: TunnelCommand): Promi
     throw usageErrorFrom(error);
   }
   const startPrinting = await loadingPrinter;
-  // Before the tunnel is reported as attached, so that every later packet is printed or counted.
+  // Before reporting that the tunnel is attached, so that every later packet is printed or counted.
   const stopPrinting = startPrinting(tunnel);
   for (const line of tunnel.describe()) say(line);
   if (server !== null) say(describeServing(server.url));
@@ -69,7 +69,7 @@ export async function startControl(
     return await startControlServer(host, settings);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    say(`${message}; continuing without, but ttun show does not see this process`);
+    say(`${message}; continuing without it, so ttun show cannot see this process`);
     return null;
   }
 }

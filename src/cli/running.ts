@@ -68,7 +68,7 @@ export async function findTunnel(name: string, pid: number | null): Promise<Runn
   if (found === undefined) {
     throw new ControlError(
       'unknown-tunnel',
-      `process ${pid} has no tunnel ${name}, but ${listed(named)} has`,
+      `process ${pid} has no tunnel ${name}; choose one that has: --pid ${listed(named)}`,
     );
   }
   if (another === undefined) return found;
@@ -132,8 +132,8 @@ function noProcess(silent: readonly Silent[]): ControlError {
   const unknown = silent.map(({ path }) => path).join(', ');
   return new ControlError(
     'no-process',
-    `no such ttun up is running${unknown === '' ? '' : `, unless it is one that does not answer: ${unknown}`}`,
-    'to see what is running: ttun show',
+    `no such ttun up is running${unknown === '' ? '' : `; some processes do not answer: ${unknown}`}`,
+    'list the running tunnels with: ttun show',
   );
 }
 

@@ -162,7 +162,7 @@ function firstOf(text: string, count: number): string {
   return Array.from(text).slice(0, count).join('');
 }
 
-/** For terminals that show nothing else: characters of the view become similar ones, others become question marks. */
+/** For ASCII-only terminals: characters of the view become similar ones, all others question marks. */
 function toAscii(text: string): string {
   return text.replaceAll(/[^ -~]/gu, (character) => ASCII.get(character) ?? '?');
 }

@@ -4,7 +4,7 @@ import type { TtunError } from '../errors.ts';
 import type { Style } from '../terminal.ts';
 import type { ReportState } from '../tunnel-host.ts';
 
-/** What happened, and what to do about it where that is known. */
+/** An error message, followed by its hint, if any. */
 export function describeError({ message, hint }: Pick<TtunError | ControlError, 'message' | 'hint'>): string {
   return hint === undefined || hint === null ? message : `${message}; ${hint}`;
 }

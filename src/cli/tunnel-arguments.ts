@@ -35,7 +35,7 @@ export const PROGRAM = {
     {
       label: '<remote-ip>',
       description:
-        'the address of the other host, of the same family; a link-local one with its interface, as in fe80::1%eth0. Datagrams from other addresses are not received',
+        'the address of the other host, of the same family; a link-local address includes its interface, as in fe80::1%eth0. Datagrams from other addresses are not received',
     },
     { label: '<remote-port>', description: 'the UDP port of the other host' },
   ],
@@ -43,7 +43,7 @@ export const PROGRAM = {
     quiet: { short: 'q', description: 'do not print packets' },
     verbose: {
       short: 'v',
-      description: 'print every packet; those that pass too fast to be printed are counted',
+      description: 'print every packet; packets that arrive too fast to be printed are counted',
     },
     json: {
       description:
@@ -52,7 +52,7 @@ export const PROGRAM = {
     http: {
       value: '<listen>',
       description:
-        'serve Prometheus metrics and a live page: 9750 for that port of 127.0.0.1, <address>:<port>, or :<port> for all addresses',
+        'serve Prometheus metrics and a live page: <port> on 127.0.0.1, <address>:<port>, or :<port> on all addresses',
     },
     version: {
       short: 'V',
@@ -61,7 +61,7 @@ export const PROGRAM = {
   },
   examples: [
     {
-      does: 'On the host 192.0.2.1; on 192.0.2.2, with the addresses exchanged',
+      does: 'On the host 192.0.2.1; on 192.0.2.2, swap the addresses',
       command: [
         'ip tuntap add dev tun0 mode tun',
         'ip addr add 10.0.2.1/24 dev tun0',
@@ -71,7 +71,7 @@ export const PROGRAM = {
     },
   ],
   exitCodes: {
-    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; if its terminal is closed, it ends by SIGHUP',
+    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; closing its terminal ends it with SIGHUP',
     1: 'the tunnel cannot be opened, or failed; a message on standard error says why and what to do',
   },
 } as const satisfies CommandSpec;
@@ -170,7 +170,7 @@ function argumentsMissingFrom(operands: readonly string[]): UsageError {
   return missingArguments(missing, `ttun ${shown.join(' ')}`);
 }
 
-/** The arguments, and whether a text may be meant for each. */
+/** The arguments, each with a test whether a text could be its value. */
 const PLACES: readonly (readonly [name: string, fits: (text: string) => boolean])[] = [
   ['<tun>', (text) => isIP(text) === 0],
   ['<local-ip>', isAddressLike],

@@ -27,7 +27,7 @@ export const SPEC = {
   description: [
     'Runs all tunnels of a configuration file, or only those named, until Ctrl-C or SIGTERM ends it with a summary of each tunnel.',
     'A tunnel that cannot be opened, or that fails later, is retried: first after a second, then at growing intervals of up to 30 seconds. This does not affect the other tunnels.',
-    'SIGHUP and ttun reload make it reload the file. Tunnels whose configuration is the same continue without losing a packet; a file with mistakes changes nothing. If its terminal is closed, ttun up ends.',
+    'SIGHUP or ttun reload reloads the file. Tunnels whose configuration is the same continue without losing a packet; a file with mistakes changes nothing. If its terminal is closed, ttun up ends.',
     'It supports the notifications and the watchdog of systemd.',
   ],
   operands: [{ label: '[name…]', description: 'run only these tunnels of the file' }],
@@ -41,7 +41,7 @@ export const SPEC = {
     http: {
       value: '<listen>',
       description:
-        'serve Prometheus metrics and a live page here, whatever the file says: 9750 for that port of 127.0.0.1, <address>:<port>, or :<port> for all addresses',
+        'serve Prometheus metrics and a live page here, overriding the file: <port> on 127.0.0.1, <address>:<port>, or :<port> on all addresses',
     },
     json: {
       description:
@@ -54,9 +54,9 @@ export const SPEC = {
     { does: 'Run /etc/ttun/sites.toml as a service', command: 'systemctl enable --now ttun@sites' },
   ],
   exitCodes: {
-    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; if its terminal is closed, it ends by SIGHUP',
+    0: 'ended by Ctrl-C (SIGINT) or SIGTERM; closing its terminal ends it with SIGHUP',
     1: 'the configuration is invalid, or its HTTP port is in use; no tunnel was opened',
-    70: 'an internal error, after which it should be restarted, as systemd does',
+    70: 'an internal error; restart ttun up, as systemd does',
   },
 } as const satisfies CommandSpec;
 
@@ -69,7 +69,7 @@ export async function run(args: readonly string[]): Promise<number> {
     tunnels: new Map([...tunnels].filter(([name]) => names.length === 0 || names.includes(name))),
   });
   try {
-    // Without the native part there is no use in retrying.
+    // Without the native part, retrying is pointless.
     loadBinding();
     const path = resolve(findConfigFile(config));
     const plan = await load(path);
@@ -113,7 +113,7 @@ async function runService(service: Service, plan: Plan, config: string): Promise
 const BUG_EXIT_CODE = 70;
 
 function printBoth(): (event: ServiceEvent) => void {
-  // A closed standard output is no reason to end.
+  // A closed standard output does not end the tunnels.
   process.stdout.on('error', () => {});
   return (event) => {
     printMessage(event);

@@ -9,12 +9,12 @@ import type { Finding, NamedTunnel } from './resolve.ts';
 /** Names the tunnel that a key belongs to, and the line of the key: `tunnels.office (line 4)`. */
 export type Reference = (path: KeyPath) => string;
 
-/** What keeps tunnels from running side by side; reported at the later one. */
+/** Conflicts that prevent tunnels from running at the same time; reported at the later one. */
 export function findConflicts(tunnels: readonly NamedTunnel[], refer: Reference): Finding[] {
   return [...findSharedDevices(tunnels, refer), ...findSharedPorts(tunnels, refer)];
 }
 
-/** What works, but is probably a mistake. */
+/** Settings that work, but are probably mistakes. */
 export function findWarnings(tunnels: readonly NamedTunnel[], refer: Reference): Finding[] {
   return [
     ...tunnels.flatMap((tunnel) => [...addressesOfNetworks(tunnel), ...routesToPeer(tunnel)]),
@@ -101,7 +101,7 @@ function* addressesOfNetworks({ name, options }: NamedTunnel): Generator<Finding
     yield {
       path: ['tunnels', name, 'interface', 'addresses', index],
       message: `${formatNetwork(address)} is a network, not an address in it`,
-      hint: 'give each of the two ends its own address, such as 10.0.2.1/24 and 10.0.2.2/24',
+      hint: 'give each end its own address in it, such as 10.0.2.1/24 and 10.0.2.2/24',
     };
   }
 }
@@ -116,13 +116,13 @@ function* routesToPeer({ name, options }: NamedTunnel): Generator<Finding> {
     yield {
       path: ['tunnels', name, 'interface', 'routes', index],
       message: `the peer ${formatRemote(remote)} is in ${formatNetwork(route)}, so the tunnel's own datagrams may be routed into the tunnel`,
-      hint: 'name the interface that leads to the peer with bindDevice, or choose another route with fwmark',
+      hint: 'set bindDevice to the interface that leads to the peer, or select another route with fwmark',
     };
   }
 }
 
 /**
- * Goes through the networks in order, which keeps it from comparing each with each. Of any two, one contains the other or
+ * Goes through the networks in order, to avoid comparing every pair. Of any two, one contains the other or
  * they are disjoint, so those that contain the current one are a stack; and a tunnel needs to be in it only once.
  */
 function* sharedNetworks(tunnels: readonly NamedTunnel[], refer: Reference): Generator<Finding> {
@@ -187,7 +187,7 @@ function* sharedRoutes(tunnels: readonly NamedTunnel[], refer: Reference): Gener
       yield {
         path,
         message: `${route} is already routed into ${refer(owner)}`,
-        hint: 'leave one of the two out',
+        hint: 'remove one of them',
       };
     }
   }

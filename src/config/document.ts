@@ -1,4 +1,4 @@
-/** What the text of a configuration says, and at which place. */
+/** The value in the text of a configuration, and where each key is. */
 
 /** A text that was parsed. */
 export interface Document {
@@ -60,5 +60,5 @@ export class ConfigSyntaxError extends Error {
   }
 }
 
-/** Of lists and tables within each other: more than any configuration needs. */
+/** Nesting of lists and tables: more than any configuration needs. */
 export const MAXIMUM_DEPTH = 32;

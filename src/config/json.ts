@@ -1,6 +1,6 @@
 /**
- * JSON (RFC 8259) with the places of its keys. By hand, because the parsers in the registry that keep places either accept
- * more than JSON, or report a mistake by a token's name where a hint is needed.
+ * JSON (RFC 8259) with the places of its keys. Hand-written, because the parsers in the registry that keep places either accept
+ * more than JSON, or report a mistake by the name of a token, without a useful hint.
  */
 import { ConfigSyntaxError, MAXIMUM_DEPTH, Places } from './document.ts';
 import type { Document, KeyPath, Place } from './document.ts';
@@ -33,7 +33,7 @@ class Parser {
   #value(path: KeyPath): unknown {
     this.#skipSpace();
     if (path.length > MAXIMUM_DEPTH)
-      throw this.#error(`objects and lists in more than ${MAXIMUM_DEPTH} levels`);
+      throw this.#error(`objects and lists are nested more than ${MAXIMUM_DEPTH} levels deep`);
     const next = this.#text[this.#at];
     if (next === '{') return this.#object(path);
     if (next === '[') return this.#list(path);
@@ -59,9 +59,9 @@ class Parser {
       const earlier = this.#places.get(inner);
       if (earlier !== undefined) {
         throw new ConfigSyntaxError(
-          `the key ${JSON.stringify(key)} is given twice, first in line ${earlier.line}`,
+          `the key ${JSON.stringify(key)} is given twice, first on line ${earlier.line}`,
           place,
-          'leave one of them out',
+          'remove one of them',
         );
       }
       this.#places.add(inner, place);
@@ -95,7 +95,7 @@ class Parser {
       throw this.#error(`${this.#found()} where ',' or '${bracket}' was expected`);
     this.#skipSpace();
     if (this.#text[this.#at] === bracket) {
-      throw this.#error(`'${bracket}' after a comma`, 'leave out the comma after the last element');
+      throw this.#error(`'${bracket}' after a comma`, 'remove the comma after the last element');
     }
     return false;
   }
@@ -105,19 +105,19 @@ class Parser {
     if (literal !== undefined) return String(JSON.parse(literal));
     const [begun = ''] = this.#match(BEGUN_STRING) ?? [];
     const stop = this.#text[this.#at];
-    if (stop === '\\') throw this.#error('an escape that JSON does not have', 'write a backslash as \\\\');
+    if (stop === '\\') throw this.#error('invalid escape in a string', 'write a backslash as \\\\');
     if (stop !== undefined && stop !== '\n' && stop !== '\r') {
-      throw this.#error('a control character in a string', 'write it as an escape such as \\t');
+      throw this.#error('control character in a string', 'write it as an escape such as \\t');
     }
     this.#at -= begun.length;
-    throw this.#error('a string without an end', 'close it with a double quote on the same line');
+    throw this.#error('unterminated string', 'close it with a double quote on the same line');
   }
 
   #unexpectedValue(word: string | undefined): ConfigSyntaxError {
     const problem = `${this.#found()} where a value was expected`;
     if (word === undefined) return this.#error(problem);
     if (/^0x[\da-f]+$/i.test(word))
-      return this.#error(problem, `JSON has decimal numbers only: ${Number(word)}`);
+      return this.#error(problem, `write the number in decimal: ${Number(word)}`);
     return this.#error(problem, 'write text in double quotes');
   }
 
@@ -131,7 +131,7 @@ class Parser {
       this.#lineStart = start + lastBreak + 1;
     }
     if (/^\/[/*]|^#/.test(this.#text.slice(this.#at, this.#at + 2))) {
-      throw this.#error('a comment, which JSON does not have', 'leave it out, or write the file in TOML');
+      throw this.#error('JSON has no comments', 'remove it, or write the file in TOML');
     }
   }
 

@@ -62,13 +62,13 @@ async function readBytes(path: string): Promise<Buffer> {
     // So that opening a FIFO does not block.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = await file.stat();
-    if (stats.isDirectory()) throw fault(path, 'is a directory', 'name a file in it');
-    if (!stats.isFile()) throw fault(path, 'not a regular file', 'name a file');
+    if (stats.isDirectory()) throw fault(path, 'is a directory', 'give the path of a file in it');
+    if (!stats.isFile()) throw fault(path, 'not a regular file', 'give the path of a file');
     if (stats.size > LARGEST_FILE) {
       throw fault(
         path,
         'larger than 1 MiB, the limit for configuration files',
-        'check whether it is the right file',
+        'check that it is the right file',
       );
     }
     return await file.readFile();
@@ -83,7 +83,7 @@ async function readBytes(path: string): Promise<Buffer> {
 function unreadable(path: string, error: unknown): TtunConfigError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') return fault(path, 'no such file', 'check the path, or create the file');
-  if (code === 'EACCES') return fault(path, 'permission denied', `see who may read it: ls -l ${path}`);
+  if (code === 'EACCES') return fault(path, 'permission denied', `check its permissions: ls -l ${path}`);
   if (code === 'ENOTDIR') return fault(path, 'part of its path is not a directory', 'check the path');
   return fault(path, `cannot be read: ${error instanceof Error ? error.message : String(error)}`, null);
 }
@@ -108,14 +108,14 @@ export function findConfigFile(named: string | undefined): string {
     throw fault(
       null,
       `there is no ${NAMES.join(' or ')} in ${process.cwd()}`,
-      'name the file, or create one',
+      'give the path of the file, or create one',
     );
   }
   if (second === undefined) return first;
-  throw fault(null, `${first} and ${second} both exist`, 'name the one to use');
+  throw fault(null, `${first} and ${second} both exist`, 'give the path of the one to use');
 }
 
-// Who else can change a configuration, and with it the network of whoever uses it.
+// Other users who can change the configuration, and with it the network.
 
 /** Warnings about a file, or its directory, that others can write. */
 async function findWriters(path: string): Promise<ConfigProblem[]> {
@@ -125,7 +125,7 @@ async function findWriters(path: string): Promise<ConfigProblem[]> {
   const warnings = [];
   if (fileRights !== null) {
     warnings.push({
-      message: `${fileRights.whom} can write the file, and so decide what ttun does`,
+      message: `${fileRights.whom} can write the file, and so control what ttun does`,
       hint: `chmod ${fileRights.mode} ${real}`,
     });
   }
@@ -146,12 +146,12 @@ interface Rights {
   readonly isSticky: boolean;
 }
 
-/** Who besides the owner can write it; `null` if no one can. */
+/** Who can write it other than the owner; `null` if no one can. */
 function openTo({ mode, gid }: Stats): Rights | null {
   const isSticky = (mode & STICKY) !== 0;
   const isGroups = (mode & GROUP_WRITES) !== 0 && !ownGroups().includes(gid);
   if ((mode & OTHERS_WRITE) !== 0) return { whom: 'every user', mode: isGroups ? 'go-w' : 'o-w', isSticky };
-  return isGroups ? { whom: `the group ${gid}`, mode: 'g-w', isSticky } : null;
+  return isGroups ? { whom: `group ${gid}`, mode: 'g-w', isSticky } : null;
 }
 
 /** Root's, this process's, and that of the user who typed `sudo`, which often has one member. */

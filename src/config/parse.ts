@@ -38,7 +38,7 @@ export interface ParseSettings {
 }
 
 /**
- * Checks the text of a configuration, and nothing else: the interfaces, addresses and users that it names need not exist.
+ * Checks only the text of a configuration: the interfaces, addresses and users that it names need not exist.
  *
  * @param text the content of the file
  * @param settings its format, and the file that it comes from
@@ -139,18 +139,18 @@ export interface ConfigProblem {
   readonly column: number | null;
   /** The key it concerns, such as `tunnels.office.remote`; empty if it concerns none. */
   readonly path: string;
-  /** What is wrong. */
+  /** The problem. */
   readonly message: string;
   /** How to fix it. */
   readonly hint: string | null;
 }
 
 /**
- * An invalid configuration: `ERR_TTUN_INVALID_CONFIG`. `problems` lists everything that is wrong with it, in the order of the
+ * An invalid configuration: `ERR_TTUN_INVALID_CONFIG`. `problems` lists all problems, in the order of the
  * file; `message` has the same as text.
  */
 export class TtunConfigError extends TtunError {
-  /** Everything that is wrong, in the order of the file. */
+  /** All problems, in the order of the file. */
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {

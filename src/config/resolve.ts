@@ -28,7 +28,7 @@ export interface CheckedFile {
   /** `null` if there are problems. */
   readonly file: ResolvedFile | null;
   readonly findings: readonly Finding[];
-  /** The valid options of each tunnel, whatever else is wrong. */
+  /** The valid options of each tunnel, even if others are invalid. */
   readonly tunnels: readonly NamedTunnel[];
 }
 
@@ -63,14 +63,14 @@ function tunnelsIn(parts: unknown, findings: readonly Finding[]): NamedTunnel[] 
   });
 }
 
-/** Something that is wrong with the value at a path. */
+/** A problem with the value at a path. */
 export interface Finding {
   readonly path: KeyPath;
   readonly message: string;
   readonly hint: string;
 }
 
-/** What something with keys is called where the value comes from. */
+/** The word for a value with keys in the source format. */
 export type TableWord = 'object' | 'table';
 
 interface Validated<Output> {
@@ -104,7 +104,7 @@ function validate<Output>(
 }
 
 interface FindingInKeys extends Finding {
-  /** There is something else in place of a table, so its contents cannot be checked. */
+  /** The value should be a table but is not, so its contents cannot be checked. */
   readonly isTableMissing: boolean;
 }
 
@@ -201,7 +201,7 @@ function giveTable(word: TableWord): string {
 
 // Hints for unknown keys.
 
-/** What to write in place of a key, which has this value. */
+/** A replacement for an unknown key with this value. */
 function hintForKey(key: string, value: unknown, table: SchemaNode): string {
   const known = Object.keys(table.entries ?? {});
   const meant = suggestKey(key, known);
@@ -210,7 +210,7 @@ function hintForKey(key: string, value: unknown, table: SchemaNode): string {
   const inner = known.find((name) => hasKey(childOf(table, name), key));
   if (inner !== undefined) return `did you mean ${inner}.${key}?`;
   if (known.includes('tunnels') && isTable(value) && 'device' in value) {
-    return `put it among the tunnels: ${formatPath(['tunnels', key])}`;
+    return `move it under tunnels: ${formatPath(['tunnels', key])}`;
   }
   return known.length === 1 ? `the only option is ${known[0]}` : `the options are ${known.join(', ')}`;
 }
@@ -236,7 +236,7 @@ function hasKey(node: SchemaNode | undefined, key: string): boolean {
   );
 }
 
-/** Names of the same things elsewhere: in `ip`, WireGuard, OpenVPN. */
+/** Names for these options in other programs: `ip`, WireGuard, OpenVPN. */
 const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ['tun', 'device'],
   ['dev', 'device'],

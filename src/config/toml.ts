@@ -36,7 +36,7 @@ function hintFor(text: string, line: number): string | null {
   return `put quotes around text: ${key} = "${value.replaceAll('"', '')}"`;
 }
 
-/** Makes the value of a syntax tree, which the parser has checked for keys that are defined twice. */
+/** Builds the value of a syntax tree, in which the parser has already refused duplicate keys. */
 class TomlReader {
   readonly #places = new Places();
 
@@ -107,7 +107,7 @@ function placeOf({ loc: { start } }: AST.TOMLNode): Place {
 
 function tooDeep(place: Place): ConfigSyntaxError {
   return new ConfigSyntaxError(
-    `not valid TOML: lists and tables in more than ${MAXIMUM_DEPTH} levels`,
+    `not valid TOML: lists and tables are nested more than ${MAXIMUM_DEPTH} levels deep`,
     place,
   );
 }

@@ -14,7 +14,7 @@ export class Capture {
   readonly #tap: BindingTap;
   readonly #wakeUp = new Signal();
 
-  /** @throws TtunError if too many clients capture from this tunnel already */
+  /** @throws TtunError if too many clients are already capturing from this tunnel */
   constructor(tunnel: OpenTunnel, request: CaptureRequest) {
     this.#tunnel = tunnel;
     this.#request = request;

@@ -65,7 +65,7 @@ export class Connection implements AsyncDisposable {
     this.#reader = new LineReader(socket, LONGEST_REPLY);
   }
 
-  /** `null` if the process is gone, or does not accept us. */
+  /** `null` if the process is gone, or refuses the connection. */
   static async open(path: string): Promise<Connection | null> {
     const socket = await connectTo(path);
     return socket === null ? null : new Connection(path, socket);
@@ -82,7 +82,7 @@ export class Connection implements AsyncDisposable {
 
   /**
    * Packets of a tunnel as a pcapng file, in pieces. It ends after the requested number of packets, when the tunnel ends, or after
-   * `finish`; the last block holds the statistics. While the caller takes no pieces, the process buffers what fits in its ring, and
+   * `finish`; the last block holds the statistics. While the caller does not read, the process buffers packets in its ring, and
    * counts the rest.
    */
   async capture(request: CaptureRequest): Promise<AsyncIterable<Buffer>> {
@@ -125,7 +125,7 @@ const REPLY_LIMIT_MS = 2000;
 const RELOAD_LIMIT_MS = 60_000;
 
 // Replies may come from another version of ttun, or from another user with bad intentions. Each check below throws a ControlError
-// with the error that the process replied, or one that says that the reply is invalid.
+// with the error that the process replied, or one that the reply is invalid.
 
 function toShowReply(line: string): ShowReply {
   const reply = parse(line);

@@ -78,7 +78,7 @@ export interface ErrorReply {
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null };
 }
 
-/** Why a request failed: what the process replied, or why there is no reply. */
+/** A failed request: the error that the process replied, or the reason there is no reply. */
 export class ControlError extends Error {
   readonly code: string;
   /** What to do about it, if known. */
@@ -104,7 +104,7 @@ export class ControlError extends Error {
  * - `no-process`: no running process matches
  * - `several-processes`: more than one running process matches
  * - `internal`: a bug in ttun
- * - `no-answer`: the process does not answer, or not as this version expects
+ * - `no-answer`: the process does not answer, or its reply is not valid for this version
  */
 export type ControlErrorCode =
   | 'no-directory'
@@ -124,16 +124,16 @@ export type ControlErrorCode =
 /** A code that another process replied: of a `TtunError`, or of a later version. */
 export type OtherCode = string & Record<never, never>;
 
-/** @throws ControlError that says what is wrong with the line */
+/** @throws ControlError if the line is not a valid request */
 export function parseRequest(line: string): Request {
   const { protocol, request, ...parameters } = parseObject(line);
   if (protocol !== PROTOCOL) {
     throw new ControlError(
       'unsupported-protocol',
       protocol === undefined
-        ? `the request names no protocol; this process speaks protocol ${PROTOCOL}`
-        : `this process speaks protocol ${PROTOCOL}, not ${JSON.stringify(protocol)}`,
-      `send {"protocol":${PROTOCOL},"request":"show"}, or use the ttun of the version that is running`,
+        ? `the request has no protocol version; this process uses version ${PROTOCOL}`
+        : `this process uses protocol version ${PROTOCOL}, not ${JSON.stringify(protocol)}`,
+      `send {"protocol":${PROTOCOL},"request":"show"}, or use the same version of ttun as the running process`,
     );
   }
   switch (request) {

@@ -126,7 +126,7 @@ async function serve(socket: Socket, served: Served): Promise<void> {
       if (typeof line !== 'string') break;
       const capture = await answer(socket, line, served);
       if (capture === null) continue;
-      // Whatever the client sends during a capture ends it.
+      // Anything the client sends during a capture ends it.
       const stop = Promise.race([reader.line(), served.closing]);
       await capture.stream(socket, `ttun ${served.about.version}`, stop);
       break;
@@ -213,7 +213,7 @@ function findTunnel(wanted: string, host: TunnelHost): OpenTunnel {
 function tooManyClients(): ControlError {
   return new ControlError(
     'too-many-clients',
-    `${MOST_CLIENTS} clients are connected already`,
+    `${MOST_CLIENTS} clients are already connected`,
     'close some of them; ss -xp lists them',
   );
 }

@@ -1,4 +1,4 @@
-/** Control sockets as files: each is named after its process, may outlive it, and lies in one of a few directories. */
+/** Control sockets as files: each is named after its process, may outlive it, and is in one of a few directories. */
 import { lstat, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import type { Server, Socket } from 'node:net';
@@ -17,10 +17,10 @@ export async function findSocketFiles(): Promise<string[]> {
 /**
  * Connects to a process. Removes the file if its process is gone and the file is ours.
  *
- * @returns `null` if there is no process, or it does not accept us
+ * @returns `null` if there is no process, or it refuses the connection
  */
 export async function connectTo(path: string): Promise<Socket | null> {
-  // A symbolic link could make us, perhaps as root, talk to another socket.
+  // A symbolic link could make this process, perhaps running as root, connect to another socket.
   const before = await lstat(path).catch(() => null);
   if (before?.isSocket() !== true) return null;
   try {
@@ -143,7 +143,7 @@ export function placesForSocket(): Place[] {
   return [...places, ...fromSession(), temporary(own)];
 }
 
-/** Where sockets may be that this process may use: root may use those of all users. */
+/** Directories with sockets that this process may use: for root, those of all users. */
 async function directoriesToSearch(): Promise<string[]> {
   const own = userId();
   const places = [...fromServiceManager(), { directory: SYSTEM }, ...fromSession(), temporary(own)];

@@ -48,7 +48,7 @@ function notOwner(device: BindingInterface, user: User): Finding {
   const queues = multiQueue ? ' multi_queue' : '';
   return finding(
     'device-not-owner',
-    `${name} belongs to ${holder}, and this is user ${user.uid} (${user.name})`,
+    `${name} belongs to ${holder}, but this is user ${user.uid} (${user.name})`,
     {
       commands: [
         `ip tuntap del dev ${name} mode tun${queues}`,

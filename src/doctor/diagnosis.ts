@@ -30,7 +30,7 @@ import { gatherProcesses, gatherSubject } from './gather-subject.ts';
 
 export interface Diagnosis {
   readonly sections: readonly Section[];
-  /** What could not be checked, and why. */
+  /** Checks that were not possible, and why. */
   readonly unchecked: readonly Unchecked[];
 }
 
@@ -58,7 +58,7 @@ export async function diagnose(
   return { sections, unchecked: listUnchecked(host, subjects) };
 }
 
-/** In the order in which a person would look. */
+/** In the order in which a person would check. */
 const HOST_CHECKS: readonly ((host: HostFacts) => Finding[])[] = [
   checkNative,
   checkTunNode,
@@ -155,7 +155,7 @@ function toSubject(name: string, device: string, options: ResolvedOptions | null
   return { title: name === device ? device : `${name} (${device})`, device, options };
 }
 
-/** Something that this user or this machine does not let the doctor see. */
+/** Something that the doctor cannot see as this user or on this machine. */
 export interface Unchecked {
   readonly what: string;
   readonly why: string;

@@ -10,7 +10,7 @@ export interface HostFacts {
   readonly tunNode: 'usable' | 'forbidden' | 'missing';
   /** Whether the kernel has loaded the TUN driver; the node may still be missing. */
   readonly tunDriver: boolean;
-  /** Why the native part cannot be loaded; `null` when it is. */
+  /** Why the native part cannot be loaded; `null` if it is loaded. */
   readonly native: { readonly message: string; readonly hint: string | null } | null;
   /** What UDP sockets support; `null` when that is unknown. */
   readonly udp: { readonly segment: boolean; readonly receive: boolean } | null;
@@ -52,7 +52,7 @@ export interface InputChain {
 
 export type PortRange = readonly [first: number, last: number];
 
-/** What is examined: a device, and the tunnel that uses it or will use it, where one is known. */
+/** A device to examine, and the tunnel that uses it or will use it, if known. */
 export interface Subject {
   /** Heading in the report. */
   readonly title: string;

@@ -47,7 +47,7 @@ export const CATALOGUE = {
   // This machine
   'native-missing': {
     severity: 'problem',
-    why: 'Without its native part ttun cannot open a tunnel, and the doctor cannot look at devices and routes.',
+    why: 'Without its native part ttun cannot open a tunnel, and the doctor cannot examine devices and routes.',
   },
   'tun-missing': {
     severity: 'problem',
@@ -55,7 +55,7 @@ export const CATALOGUE = {
   },
   'tun-forbidden': {
     severity: 'problem',
-    why: 'Programs attach to TUN devices through /dev/net/tun. Opening it grants no rights by itself.',
+    why: 'Programs attach to TUN devices through /dev/net/tun. Opening the file alone grants no privileges.',
   },
   'segment-missing': {
     severity: 'note',
@@ -75,7 +75,7 @@ export const CATALOGUE = {
   },
   'receive-buffer-small': {
     severity: 'warning',
-    why: 'A burst that does not fit the receive buffer is lost (receiveOverflow in the stats). The tunnel requests 4 MiB.',
+    why: 'Packets of a burst that do not fit in the receive buffer are lost (receiveOverflow in the stats). The tunnel requests 4 MiB.',
   },
   'send-buffer-small': {
     severity: 'warning',
@@ -96,7 +96,7 @@ export const CATALOGUE = {
   },
   'device-not-tun': {
     severity: 'problem',
-    why: 'Only TUN devices hand their packets to a program.',
+    why: 'Only TUN devices pass their packets to a program.',
   },
   'device-not-owner': {
     severity: 'problem',
@@ -112,11 +112,11 @@ export const CATALOGUE = {
   },
   'device-down': {
     severity: 'problem',
-    why: 'A device that is down carries nothing: packets from the peer are dropped as device-down.',
+    why: 'A device that is down carries no traffic: packets from the peer are dropped as device-down.',
   },
   'address-missing': {
     severity: 'warning',
-    why: 'Without an address in the tunnel, this host can neither be reached through it nor send through it.',
+    why: 'Without an address on the device, this host can neither receive nor send through the tunnel.',
   },
   'interface-forbidden': {
     severity: 'problem',
@@ -161,7 +161,7 @@ export const CATALOGUE = {
   },
   'rp-filter': {
     severity: 'problem',
-    why: 'The kernel drops packets that arrive on another interface than the one it would answer through (strict reverse path filter, RFC 3704).',
+    why: 'The kernel drops packets that arrive on a different interface from the one it would reply through (strict reverse path filter, RFC 3704).',
   },
   'firewall-input': {
     severity: 'note',

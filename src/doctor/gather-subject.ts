@@ -105,7 +105,7 @@ function gatherReturnRoutes(options: ResolvedOptions | null): ReturnRoute[] {
     }));
 }
 
-/** What of a socket decides the route of its datagrams. */
+/** The properties of a socket that determine the route of its datagrams. */
 export interface RoutedSocket {
   readonly source: string | null;
   /** Index of the interface that it is bound to. */

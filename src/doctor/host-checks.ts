@@ -88,7 +88,7 @@ export function checkSocketBuffers({ settings, user }: HostFacts): Finding[] {
   return found.length > 0 ? found : [ok('socket buffers may be as large as ttun requests')];
 }
 
-/** The share from which on the table counts as full. */
+/** The fraction at which the table counts as full. */
 const FULL = 0.9;
 
 export function checkConntrack({ settings }: HostFacts): Finding[] {
@@ -110,7 +110,7 @@ export function checkPrivileges({ subject: { options } }: SubjectFacts, { user }
     ...(options.fwmark === null ? [] : ['fwmark']),
   ];
   if (privileged.length === 0) return [];
-  const what = `the options ${privileged.join(' and ')} require root, and this is user ${user.uid} (${user.name})`;
+  const what = `the options ${privileged.join(' and ')} require root, but this is user ${user.uid} (${user.name})`;
   return [
     finding('interface-forbidden', what, { advice: 'run ttun as root, or as the service ttun@.service' }),
   ];

@@ -100,7 +100,7 @@ function throughTunnel(address: IpAddress, device: string, bypass: BindingRoute 
   const via = bypass.gateway === null ? '' : ` via ${bypass.gateway}`;
   const network = `${address.text}/${address.family === 4 ? 32 : 128}`;
   return finding('peer-through-tunnel', what, {
-    // A host route to the peer may be the one at fault.
+    // The existing host route to the peer may be the wrong one.
     commands: [`ip route replace ${network}${via} dev ${bypass.device}`],
     advice: `or bindDevice = "${bypass.device}" in the tunnel's configuration`,
   });
@@ -111,7 +111,7 @@ const LOOSE = 2;
 
 /**
  * Datagrams from the peer arrive on the interface that ours leave through. Where `bindDevice` or `fwmark` overrides the routing
- * table, the filter, which looks only at the table, takes those datagrams for spoofed. IPv6 has no such filter.
+ * table, the filter, which looks only at the table, treats those datagrams as spoofed. IPv6 has no such filter.
  */
 export function checkRpFilter({ path }: SubjectFacts, { settings }: HostFacts): Finding[] {
   if (path === null || path.peer.address === null || path.peer.address.family === 6) return [];
@@ -163,7 +163,8 @@ export function checkReturnRoutes({ subject, device, returnRoutes }: SubjectFact
     .filter(({ route }) => route?.device !== device.name)
     .filter(({ network }) => !planned.some((one) => overlap(one, parseNetwork(network))))
     .map(({ network, route }) => {
-      const reply = route === null ? 'there is no route back' : `replies would leave through ${route.device}`;
+      const reply =
+        route === null ? 'there is no return route' : `replies would leave through ${route.device}`;
       const what = `packets from ${network} are accepted, but ${reply}`;
       return finding('source-not-routed', what, { commands: [`ip route add ${network} dev ${device.name}`] });
     });

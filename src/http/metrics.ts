@@ -83,7 +83,7 @@ export const PROCESS_METRICS: readonly Metric<ProcessStats>[] = [
     name: 'process_cpu_seconds_total',
     type: 'counter',
     unit: 'seconds',
-    help: 'CPU time of the process, the threads of its tunnels included.',
+    help: 'CPU time of the process, including the threads of its tunnels.',
     labels: [],
     samples: ({ cpuSeconds }) => [{ labels: [], value: cpuSeconds }],
   },
@@ -91,7 +91,7 @@ export const PROCESS_METRICS: readonly Metric<ProcessStats>[] = [
     name: 'process_resident_memory_bytes',
     type: 'gauge',
     unit: 'bytes',
-    help: 'Memory of the process in RAM.',
+    help: 'Resident memory of the process.',
     labels: [],
     samples: ({ residentBytes }) => [{ labels: [], value: residentBytes }],
   },
@@ -104,7 +104,7 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_up',
     type: 'gauge',
     unit: null,
-    help: '1 if the tunnel is open and its peer is heard from (state up), 0 otherwise.',
+    help: '1 if the tunnel is open and receives from its peer (state up), 0 otherwise.',
     labels: ['tunnel'],
     samples: (report) => [of(report, isTrue(report.state === 'up'))],
   },
@@ -154,10 +154,11 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
 const HELP: Readonly<Record<string, string>> = {
   ttun_received_packets_total:
     'Packets read: from the device (encap) or from the peer (decap). Each is then counted in ttun_packets_total or ttun_dropped_packets_total.',
-  ttun_packets_total: 'Inner IP packets that the kernel took: for the peer (encap) or at the device (decap).',
+  ttun_packets_total:
+    'Inner IP packets that the kernel accepted: on the socket (encap) or on the device (decap).',
   ttun_bytes_total: 'Bytes of the packets of ttun_packets_total, without outer headers.',
   ttun_dropped_packets_total:
-    'Packets read and then not taken by the kernel, by reason. Every reason is always there.',
+    'Packets read but not accepted by the kernel, by reason. Every reason is always present.',
   ttun_syscalls_total:
     'System calls that moved packets: read from and write to the device, send to and receive from the network.',
   ttun_socket_errors_total:

@@ -26,7 +26,7 @@ export interface HttpServer {
 /**
  * Starts the server.
  *
- * @param listen `127.0.0.1:9750`, `[::1]:9750`, `localhost:9750`, `9750` for that port of 127.0.0.1, or `:9750` for all
+ * @param listen `127.0.0.1:9750`, `[::1]:9750`, `localhost:9750`, `9750` for port 9750 of 127.0.0.1, or `:9750` for all
  *   addresses of this host
  * @throws TtunError
  */
@@ -52,7 +52,7 @@ export async function startHttpServer(listen: string, host: TunnelHost): Promise
   };
 }
 
-/** Requests have a few hundred bytes, and a scraper and a few pages need few connections: slow or greedy clients must not block others. */
+/** Requests have a few hundred bytes, and a scraper and a few pages need few connections: slow or misbehaving clients must not block others. */
 const LIMITS = {
   headersTimeout: 5000,
   requestTimeout: 5000,
@@ -101,21 +101,21 @@ function describe(code: string | undefined, host: string | null, port: number): 
     case 'EADDRINUSE':
       return [
         'ERR_TTUN_PORT_IN_USE',
-        'another program listens there',
-        `see which with: ss -ltnp 'sport = ${port}'; or choose another port`,
+        'another program is listening there',
+        `find it with: ss -ltnp 'sport = ${port}'; or choose another port`,
       ];
     case 'EACCES':
     case 'EPERM':
       return [
         'ERR_TTUN_PORT_PERMISSION',
-        `this user may not listen at port ${port}`,
+        `this user may not listen on port ${port}`,
         'choose a port above 1023',
       ];
     case 'EADDRNOTAVAIL':
       return [
         'ERR_TTUN_ADDRESS_NOT_LOCAL',
         `no interface of this host has the address ${host}`,
-        'see which ones there are with: ip address; 127.0.0.1 is always there',
+        'list the addresses with: ip address; 127.0.0.1 is always available',
       ];
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
@@ -199,7 +199,7 @@ function oneAtATime(handle: RequestListener): RequestListener {
   };
 }
 
-/** @param listenHost the name or address that the server listens at; `null` for all addresses */
+/** @param listenHost the name or address that the server listens on; `null` for all addresses */
 function answer(
   request: IncomingMessage,
   response: ServerResponse,
@@ -228,7 +228,7 @@ function answer(
 }
 
 /**
- * Whether a Host header names this server by an address, as `localhost`, or by the name it listens at. Other names may be an attempt
+ * Whether a Host header names this server by an address, as `localhost`, or by the name it listens on. Other names may be an attempt
  * at DNS rebinding: the name of a hostile web page that resolves to 127.0.0.1, so that the page may read what a local server serves.
  */
 export function isOwnHost(header: string | undefined, listenHost: string | null): boolean {

@@ -127,7 +127,7 @@ export function system(commandLine: string): CommandLine {
   return { argv: commandLine.split(' '), shown: commandLine };
 }
 
-/** A role of the lab's helper program, which stands in for tools that may be missing. */
+/** A role of the lab's helper program, which replaces tools that may be missing. */
 export function helper(role: HelperRole, ...args: string[]): CommandLine {
   const program = helperProgram();
   const path = shorter(relative(process.cwd(), program), program);

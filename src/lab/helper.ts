@@ -45,7 +45,7 @@ async function cleanup(mark = ''): Promise<void> {
     for (const pid of findMarked(mark)) kill(pid);
   }
   for (const [name, inode] of owned) {
-    // A null inode: the lab was killed while it made this one, just after it had found the name free.
+    // A null inode: the lab was killed while it created this one, just after it had found the name free.
     if (inode === null || inode === namespaceInode(name)) spawnSync('ip', ['netns', 'delete', name]);
   }
   process.exit();
@@ -74,7 +74,7 @@ function kill(pid: number): void {
 }
 
 /**
- * `knock <address> <seconds>`: stands in for ping where that is not installed. Node has no ICMP sockets, so this opens a TCP connection to a
+ * `knock <address> <seconds>`: replaces ping where it is not installed. Node has no ICMP sockets, so this opens a TCP connection to a
  * port that no program listens on: the refusal (RST, RFC 9293, section 3.10.7.1) proves that a packet got there and one came back.
  * It reports no time: most of it would be Node's own.
  */

@@ -67,7 +67,7 @@ function runInUserNamespace(options: LabOptions, interruption: AbortSignal): Pro
  */
 export async function runAsNamespaceRoot(options: LabOptions): Promise<number> {
   if (!hideNamespaceNames()) return 1;
-  // Beside the names, so that the tunnels' control sockets go away with them: this root may not write elsewhere.
+  // Next to the names, so that the tunnels' control sockets are removed with them: this root may not write elsewhere.
   process.env['RUNTIME_DIRECTORY'] = join(realpathSync(nameDirectory()), 'ttun');
   const { signal, stopListening } = listenForInterruption();
   try {
@@ -80,7 +80,7 @@ export async function runAsNamespaceRoot(options: LabOptions): Promise<number> {
 
 /**
  * `ip netns` keeps the names of namespaces in a directory that belongs to the real root. This mounts an empty one over it, which only
- * this process and its children see. Where `ip netns add` was never run, that directory is missing, and its parent stands in.
+ * this process and its children see. Where `ip netns add` was never run, that directory is missing, and its parent is used instead.
  * Where this fails, mount(8) prints why.
  */
 function hideNamespaceNames(): boolean {

@@ -6,7 +6,7 @@ import { endByHangUp } from '../terminal.ts';
 export class Interruption extends Error {
   override readonly name = 'Interruption';
   readonly signal: NodeJS.Signals;
-  /** What a shell reports for a program that this signal ended. */
+  /** The exit code that a shell reports for a program ended by this signal. */
   readonly exitCode: number;
 
   constructor(signal: NodeJS.Signals) {
@@ -19,7 +19,7 @@ export class Interruption extends Error {
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /**
- * Turns every request to stop into one abort signal, so that the lab always removes what it made. Further requests meanwhile change
+ * Turns every request to stop into one abort signal, so that the lab always removes everything it created. Further requests during the removal change
  * nothing: removal takes well under a second.
  */
 export function listenForInterruption(): { signal: AbortSignal; stopListening: () => void } {

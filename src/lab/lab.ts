@@ -1,4 +1,4 @@
-/** What the steps of a running lab share, and what they find out. */
+/** The state that the steps of a running lab share, and their results. */
 import type { Commands } from './commands.ts';
 import type { Cleanup } from './namespaces.ts';
 import type { LabFailure, Transcript } from './transcript.ts';
@@ -26,13 +26,13 @@ export interface Lab {
   /** Stops the lab because of something that happened outside the current step. */
   fail: (failure: LabFailure) => void;
   cleanup: Cleanup;
-  /** The namespaces that this lab made and has not removed yet: names and inode numbers. */
+  /** The namespaces that this lab created and has not removed yet: names and inode numbers. */
   namespaces: Map<string, number>;
   /** The ttun processes that run. */
   tunnels: TunnelProcess[];
 }
 
-/** What the lab found out; all of it is in the JSON document. */
+/** The lab's results; all of them are in the JSON document. */
 export interface Findings {
   pings: PingFinding[];
   /** What arrived at the other end of the TCP connection; null when nothing was sent yet. */

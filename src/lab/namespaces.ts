@@ -50,7 +50,7 @@ function commandLineOf(pid: string): string {
   }
 }
 
-/** Environment variable that marks every process that a lab started. */
+/** Environment variable that marks every process started by a lab. */
 const variable = 'TTUN_LAB';
 
 /** This lab's own value of it. */
@@ -78,7 +78,7 @@ function readEnvironment(pid: string): string[] {
   }
 }
 
-/** A namespace that the lab owns, or no longer owns. `inode` is null while the namespace is being made. */
+/** A namespace that the lab owns, or no longer owns. `inode` is null while the namespace is being created. */
 export type CleanupMessage = { owned: string; inode: number | null } | { removed: string };
 
 /**

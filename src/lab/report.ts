@@ -8,10 +8,10 @@ import type { TunnelFinding } from './tunnel-process.ts';
 export interface LabReport extends Findings {
   /** Whether everything happened as expected. */
   ok: boolean;
-  /** What did not; null when `ok`. */
+  /** The first failure; null when `ok`. */
   failure: string | null;
   mode: LabMode;
-  /** Whether everything that the lab made was removed. */
+  /** Whether everything that the lab created was removed. */
   removed: boolean;
   steps: StepRecord[];
 }
@@ -38,7 +38,7 @@ export function printSummary(transcript: Transcript, report: LabReport): void {
     ...tunnels.map(tunnelRow),
     {
       name: 'clean-up',
-      lines: [removed ? 'everything removed' : 'not everything removed: see above'],
+      lines: [removed ? 'everything removed' : 'not everything was removed: see above'],
       ok: removed,
     },
   ]);

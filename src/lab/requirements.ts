@@ -1,4 +1,4 @@
-/** What the lab needs of this machine. */
+/** The lab's requirements on this machine. */
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { TtunError } from '../errors.ts';
@@ -7,7 +7,7 @@ import type { LabMode } from './lab.ts';
 import { nameDirectory } from './namespaces.ts';
 import { isOnPath } from './commands.ts';
 
-/** How the lab can run here, or everything that is missing, each with how to get it. */
+/** The mode in which the lab can run here, or everything that is missing and how to install it. */
 export type Ground = { mode: LabMode; missing: [] } | { mode: null; missing: string[] };
 
 export async function findGround(): Promise<Ground> {
@@ -115,7 +115,7 @@ function howToAllowThem(): string {
   if (readSwitch('kernel/apparmor_restrict_unprivileged_userns') === '1') {
     return 'as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0';
   }
-  return 'outside of this container';
+  return 'outside this container';
 }
 
 function readSwitch(name: string): string | null {

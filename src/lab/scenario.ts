@@ -41,7 +41,7 @@ export async function runScenario(
   transcript.title('ttun lab: two sites on one machine, joined by a tunnel');
   if (mode === 'user-namespace') {
     transcript.note(
-      'You are not root on this machine, so the lab runs in a user namespace of its own, in which you are.',
+      'You are not root on this machine, so the lab runs in its own user namespace, where you are root.',
     );
   }
   const outcomes = [
@@ -110,7 +110,10 @@ async function startTunnels(lab: Lab): Promise<void> {
 async function endTunnels({ transcript, tunnels, findings }: Lab): Promise<void> {
   const running = tunnels.splice(0).filter((tunnel) => !tunnel.exitedEarly);
   if (running.length === 0) return;
-  transcript.step('Ctrl-C to each ttun', 'It releases the device, which stays, and prints what it carried.');
+  transcript.step(
+    'Ctrl-C to each ttun',
+    'ttun releases the device, without deleting it, and prints a summary of its traffic.',
+  );
   for (const tunnel of running) {
     const finding = await tunnel.end();
     if (finding) findings.tunnels.push(finding);
@@ -129,7 +132,10 @@ function describeUnclean({ site, exitCode, signal, summary }: TunnelFinding): st
 
 /** Leaves the lab up until the user presses Ctrl-C, and shows how to look around. */
 async function stayUp({ transcript, mode, signal }: Lab): Promise<void> {
-  transcript.step('Look around', 'Everything stays up until you press Ctrl-C here. In another terminal:');
+  transcript.step(
+    'Look around',
+    'Everything keeps running until you press Ctrl-C here. In another terminal:',
+  );
   // The names of the sites are visible only in the lab's user namespace.
   const enter = mode === 'root' ? '' : `nsenter --preserve-credentials -U -m -t ${process.pid} `;
   transcript.command(`${enter}ip netns exec ${siteA.name} bash`, 'a shell in siteA');

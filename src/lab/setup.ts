@@ -6,19 +6,19 @@ import { siteA, siteB, sites, tunDevice } from './sites.ts';
 import type { Site } from './sites.ts';
 import { LabFailure } from './transcript.ts';
 
-/** Builds both sites, up to the point where only ttun is missing. */
+/** Builds both sites, ready for ttun to start. */
 export async function buildSites(lab: Lab): Promise<void> {
   const { transcript, commands } = lab;
 
   transcript.step(
     'Two sites',
-    'A network namespace has interfaces, addresses and routes of its own, as a host has.',
+    'Each network namespace has its own interfaces, addresses and routes, like a separate host.',
   );
   for (const site of sites) await makeNamespace(lab, site);
 
   transcript.step(
     'A cable between them',
-    'What goes into one end of a veth pair comes out at the other. Both ends are created inside the sites,',
+    'A packet sent into one end of a veth pair comes out of the other. Both ends are created inside the sites,',
     'so they never appear on this machine itself.',
   );
   await commands.change(
@@ -29,7 +29,7 @@ export async function buildSites(lab: Lab): Promise<void> {
 
   transcript.step(
     'A TUN device in each site',
-    'To the kernel it is an interface. A program reads what the kernel sends to it, and what it writes, the kernel receives.',
+    'To the kernel it is a network interface. A program reads the packets sent to it; the kernel receives the packets that the program writes.',
   );
   for (const site of sites) {
     await commands.change(inSite(site, system(`ip tuntap add dev ${tunDevice} mode tun`)));
@@ -43,7 +43,7 @@ export async function buildSites(lab: Lab): Promise<void> {
   for (const site of sites) await addAddress(lab, site, site.tunnelAddress, tunDevice);
 
   transcript.step(
-    'Everything up',
+    'Bring everything up',
     'The loopback interface too, so that each site can ping its own addresses.',
   );
   for (const site of sites) {
@@ -72,7 +72,7 @@ function addAddress({ commands }: Lab, site: Site, address: string, device: stri
   return commands.change(inSite(site, system(`ip addr add ${address}/24 dev ${device}`)));
 }
 
-/** Removes the sites that this lab made. */
+/** Removes the sites that this lab created. */
 export async function removeSites(lab: Lab): Promise<void> {
   const { transcript, namespaces } = lab;
   if (namespaces.size === 0) return;
@@ -101,7 +101,7 @@ async function removeSite(
       return;
     }
   } else {
-    transcript.note(`another program has removed the ${name} that this lab made`);
+    transcript.note(`another program has removed the ${name} that this lab created`);
   }
   namespaces.delete(name);
   cleanup.send({ removed: name });
@@ -111,19 +111,19 @@ async function removeSite(
 function noteOccupants({ transcript }: Pick<Lab, 'transcript'>, name: string): void {
   for (const { pid, commandLine } of occupantsOf(name)) {
     transcript.note(
-      `${name} loses its name now, and goes away when process ${pid} (${commandLine}) in it exits`,
+      `the name ${name} is removed now; the namespace itself disappears when process ${pid} (${commandLine}) exits`,
     );
   }
 }
 
-/** Says so when a site's name is taken: the lab never touches what it did not make. Empty when both are free. */
+/** Errors for site names that are taken: the lab never changes namespaces it did not create. Empty when both are free. */
 export function describeTakenNames(): string[] {
   const taken = sites.map(({ name }) => name).filter((name) => namespaceInode(name) !== null);
   return taken.flatMap((name) => {
     const occupants = occupantsOf(name);
     const pids = occupants.map(({ pid }) => pid).join(' ');
     return [
-      `a network namespace named ${name} already exists, and the lab does not touch what it did not make`,
+      `a network namespace named ${name} already exists, and the lab does not change namespaces it did not create`,
       ...occupants.map(({ pid, commandLine }) => `  in use by process ${pid}: ${commandLine}`),
       `  if you do not need it: ${pids && `kill ${pids}; `}ip netns delete ${name}`,
     ];

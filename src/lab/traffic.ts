@@ -1,4 +1,4 @@
-/** What the lab sends: pings, a greeting, and as much as goes through. */
+/** The lab's traffic: pings, a greeting, and a throughput measurement. */
 import { helper, inSite, isOnPath, system } from './commands.ts';
 import type { CommandLine } from './commands.ts';
 import type { Lab, PingFinding, ThroughputFinding } from './lab.ts';
@@ -119,7 +119,7 @@ function byPing(address: string, seconds: number): Probe {
   };
 }
 
-/** Where ping(8) is not installed. */
+/** For systems without ping(8). */
 function byKnock(from: Site, address: string, seconds: number): Probe {
   return {
     by: 'tcp-knock',
@@ -177,7 +177,7 @@ type Measured = Pick<ThroughputFinding, 'bitsPerSecond' | 'seconds'>;
 export async function measureThroughput(lab: Lab): Promise<void> {
   const by = isOnPath('iperf3') ? 'iperf3' : 'node';
   lab.transcript.step(
-    'How fast?',
+    'Throughput',
     `One TCP stream each way, ${THROUGHPUT_SECONDS} s, ${by === 'iperf3' ? 'measured by iperf3' : "measured by the lab's own programs (iperf3 would measure a little more)"}.`,
   );
   for (const [from, to] of directions) {
@@ -207,7 +207,7 @@ function readIperf3(json: string): Measured {
   const measuredFor = numberAt(json, 'end', 'sum_received', 'seconds');
   if (bitsPerSecond === null || measuredFor === null) {
     throw new LabFailure(
-      `iperf3 measured nothing: ${/"error":\s*"(.*)"/.exec(json)?.[1] ?? 'no error message'}`,
+      `iperf3 reported no result: ${/"error":\s*"(.*)"/.exec(json)?.[1] ?? 'no error message'}`,
     );
   }
   return { bitsPerSecond, seconds: measuredFor };
@@ -229,7 +229,7 @@ async function byNode({ commands, transcript }: Lab, from: Site, to: Site): Prom
       transcript.output(stdout);
       const bytes = numberAt(stdout.join(''), 'bytes');
       const measuredFor = numberAt(stdout.join(''), 'seconds');
-      if (bytes === null || measuredFor === null) throw new LabFailure('no data came through the tunnel');
+      if (bytes === null || measuredFor === null) throw new LabFailure('no data arrived through the tunnel');
       return { bitsPerSecond: (bytes * 8) / measuredFor, seconds: measuredFor };
     },
   );

@@ -5,9 +5,9 @@ import { toProblem } from '../tunnel-host.ts';
 import type { HttpReport, TunnelHost } from '../tunnel-host.ts';
 
 export type HttpEvent =
-  /** HTTP is served at this URL from now on; `null`: not any more, as configured. */
+  /** HTTP is served at this URL from now on; `null`: no longer served, as configured. */
   | { readonly kind: 'serving'; readonly url: string | null }
-  /** HTTP is not served any more, although it is configured; retrying. Emitted once per problem. */
+  /** HTTP is configured but no longer served; retrying. Emitted once per problem. */
   | { readonly kind: 'http-failed'; readonly error: TtunError };
 
 export class HttpEndpoint {

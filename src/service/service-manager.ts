@@ -49,7 +49,7 @@ export class ServiceManager {
   }
 
   /**
-   * Notifies twice per watchdog period, as sd_watchdog_enabled(3) advises. The event loop sends it, so that a loop that hangs is
+   * Notifies twice per watchdog period, as sd_watchdog_enabled(3) advises. The event loop sends it, so that a hung loop is
    * noticed; packets do not depend on it.
    */
   #startWatchdog(): NodeJS.Timeout | undefined {
@@ -86,7 +86,7 @@ function watchdogUsec(): number | null {
   return /^[1-9]\d*$/.test(usec) ? Number(usec) : null;
 }
 
-/** The state of the service in one line: `2 of 3 tunnels open; office: no device is called tun7` */
+/** The state of the service in one line: `2 of 3 tunnels open; office: there is no device tun7` */
 export function describeStatus(reports: readonly TunnelReport[], httpProblem: Problem | null): string {
   const open = reports.filter(({ phase, problem }) => phase === 'open' && problem === null).length;
   const problems = reports.flatMap(({ name, problem }) =>

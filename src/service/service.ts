@@ -1,4 +1,4 @@
-/** All that `ttun up` runs: tunnels, the HTTP server, and notifications to the service manager. */
+/** Everything that `ttun up` runs: tunnels, the HTTP server, and notifications to the service manager. */
 import { asTtunError, TtunError } from '../errors.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { ResolvedOptions } from '../schema.ts';
@@ -9,7 +9,7 @@ import { describeStatus, ServiceManager } from './service-manager.ts';
 import { Supervisor } from './supervisor.ts';
 import type { TunnelEvent } from './supervisor.ts';
 
-/** What a valid configuration asks for. */
+/** The content of a valid configuration. */
 export interface Plan {
   /** Where to serve HTTP, such as `127.0.0.1:9750`; `null` for nowhere. */
   readonly listen: string | null;
@@ -53,7 +53,7 @@ export class Service implements TunnelHost {
   }
 
   /**
-   * Starts what the plan says. Resolves once each tunnel was tried, or after 5 s; those that are not open by then are retried.
+   * Starts the plan. Resolves once each tunnel was tried, or after 5 s; those that are not open by then are retried.
    *
    * @throws TtunError if HTTP cannot be served; then no tunnel was opened
    */

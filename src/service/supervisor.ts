@@ -1,4 +1,4 @@
-/** Keeps the tunnels of a configuration open, and replaces one set of them by another. */
+/** Keeps the tunnels of a configuration open, and replaces one set of them with another. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { formatLocal, formatRemote } from '../address.ts';
@@ -12,12 +12,12 @@ import { toReport } from '../tunnel-host.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
 
 export type TunnelEvent =
-  /** The tunnel is open, or has no problem any more. */
+  /** The tunnel is open, or no longer has a problem. */
   | {
       readonly kind: 'opened';
       readonly tunnel: string;
       readonly stats: TunnelStats;
-      /** What it is attached to, and what would make it faster, line by line. */
+      /** Its device and ends, and the command that would make it faster, line by line. */
       readonly description: readonly string[];
     }
   /** The tunnel is open, but has a problem, such as a deleted device; `opened` follows once that is gone. */
@@ -71,8 +71,8 @@ export class Supervisor {
    * the user may have fixed what they wait for. All tunnels that are removed or changed are closed before any is opened, because
    * a new one may take over the device or port of an old one.
    *
-   * Resolves once each new tunnel was tried, or after 5 s: a name server that does not answer must not delay the caller, which a
-   * service manager would then take for hung.
+   * Resolves once each new tunnel was tried, or after 5 s: a name server that does not answer must not delay the caller, or a
+   * service manager would consider it hung.
    */
   async apply(wanted: ReadonlyMap<string, ResolvedOptions>): Promise<ReloadReport> {
     const before = this.#tunnels;
@@ -239,7 +239,7 @@ class SupervisedTunnel {
     return end.reason === 'failed' ? end.error : null;
   }
 
-  /** Whether it differs from the last problem, which it becomes. */
+  /** Records the problem; returns whether it differs from the last one. */
   #isNew(error: TtunError): boolean {
     const last = this.#error;
     this.#error = error;
@@ -262,7 +262,7 @@ function isSame(error: TtunError, other: TtunError | null): boolean {
   return error.code === other?.code && error.message === other.message;
 }
 
-/** Delays between attempts to open a tunnel: doubled after each failure, and short again once it ran for a minute. */
+/** Delays between attempts to open a tunnel: doubled after each failure, and reset once the tunnel has run for a minute. */
 export class Backoff {
   #nextMs = FIRST_DELAY_MS;
 
