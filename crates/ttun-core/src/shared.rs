@@ -144,6 +144,11 @@ impl SharedEndpoints {
         }
     }
 
+    /// Returns when no change is being made.
+    pub(crate) fn await_change(&self) {
+        drop(lock(&self.changing));
+    }
+
     fn change_locked<E>(
         &self,
         _changing: &MutexGuard<'_, ()>,

@@ -155,6 +155,7 @@ impl Tunnel {
                 let carried = carry(&runtime, device, socket, &shared);
                 // Both descriptors are closed before the end is reported.
                 drop(runtime);
+                shared.context.endpoints.await_change();
                 shared.end(&carried.map_or_else(End::Failed, |()| End::Closed));
             })
             .map_err(|cause| Error::system("clone", &cause, "starting the tunnel's thread"))?;
@@ -181,9 +182,15 @@ impl Tunnel {
     pub fn set_remote(&self, remote: impl Into<Endpoint>) -> Result<(), Error> {
         let remote = remote.into();
         let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
-        let socket = self.shared.socket.upgrade().ok_or_else(closed)?;
-        self.shared.context.endpoints.change(|now| socket.reconnect(now, &remote))?;
-        self.shared.follow_route(&socket);
+        let mut path_mtu = None;
+        self.shared.context.endpoints.change(|now| {
+            // The end of the tunnel waits for this change, so that nothing keeps the socket open after it.
+            let socket = self.shared.socket.upgrade().ok_or_else(closed)?;
+            let after = socket.reconnect(now, &remote)?;
+            path_mtu = socket.path_mtu();
+            Ok(after)
+        })?;
+        self.shared.follow_route(path_mtu);
         Ok(())
     }
 
@@ -297,9 +304,9 @@ impl Shared {
 
     /// Adapts an automatic MTU of the device to the route to the peer. The peer has been changed already, so a failure is a
     /// problem of the tunnel, not an error of the change.
-    fn follow_route(&self, socket: &PeerSocket) {
+    fn follow_route(&self, path_mtu: Option<usize>) {
         let Some(interface) = &self.attaching.interface else { return };
-        match interface.follow_route(socket.path_mtu()) {
+        match interface.follow_route(path_mtu) {
             Err(error) => self.context.problems.set(Trouble::Mtu, error),
             Ok(()) => self.context.problems.clear(Trouble::Mtu),
         }

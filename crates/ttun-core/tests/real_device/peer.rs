@@ -64,6 +64,26 @@ fn every_packet_is_accounted_for_while_peers_change_under_traffic() {
     });
 }
 
+#[test]
+fn after_the_end_the_port_is_free_even_if_the_peer_was_being_changed() {
+    isolated(|| {
+        make_device();
+        for _ in 0..100 {
+            let tunnel = Tunnel::open(&options("tun0")).unwrap();
+            let local = tunnel.stats().socket.local;
+            thread::scope(|scope| {
+                for remote in ["127.0.0.2:9001", "127.0.0.3:9001", "127.0.0.4:9001", "127.0.0.5:9001"] {
+                    let tunnel = &tunnel;
+                    scope.spawn(move || tunnel.set_remote(endpoint(remote)));
+                }
+                thread::yield_now();
+                let _ = tunnel.close();
+                UdpSocket::bind(local).unwrap();
+            });
+        }
+    });
+}
+
 /// Opens a tunnel whose local address is left to the routing table.
 fn anywhere(local: &str, peer: &UdpSocket, bind_device: Option<&str>) -> Tunnel {
     make_device();
