@@ -2,7 +2,7 @@
  * The native part, loaded on first use, so that the package can be imported on every platform and costs nothing until a
  * tunnel is opened.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as Binding from '../binding.cjs';
@@ -161,6 +161,9 @@ interface RequireError extends Partial<NodeJS.ErrnoException> {
 /** Converts an error of `require`: the message lists the files that were tried, the hint has the command to type. */
 function explain(error: unknown, place: Place, platforms: readonly string[]): TtunError {
   const { code, message = String(error), path, resource = '' }: RequireError = Object(error);
+  // Node reports some of what it could not open for this reason as missing.
+  const limit = hintForLimit();
+  if (limit !== null) return missing(`${subject(place)} cannot be loaded: too many open files`, limit, error);
   // The path is that of a package.json whose file was deleted.
   if (code === 'MODULE_NOT_FOUND' && path === undefined) return explainAbsence(error, place, platforms);
   const [reason = ''] = message.split('\n', 1);
@@ -176,6 +179,19 @@ function explain(error: unknown, place: Place, platforms: readonly string[]): Tt
     if (/ not found|No such file|undefined symbol/.test(reason) && place.kind !== 'checkout') return BUILD;
     return replace(place);
   }
+}
+
+/** How to raise the limit of open files, in the words of the core; `null` if it has not been reached. */
+function hintForLimit(): string | null {
+  try {
+    closeSync(openSync('/dev/null', 'r'));
+  } catch (error) {
+    const { code }: Partial<NodeJS.ErrnoException> = Object(error);
+    if (code === 'EMFILE')
+      return 'raise the limit of open files: ulimit -n, or LimitNOFILE= in a systemd unit';
+    if (code === 'ENFILE') return "raise this system's limit of open files: sysctl fs.file-max";
+  }
+  return null;
 }
 
 function explainAbsence(error: unknown, place: Place, platforms: readonly string[]): TtunError {

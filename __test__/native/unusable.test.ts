@@ -5,6 +5,7 @@ import test from 'ava';
 import {
   BUILT,
   VERSION,
+  evaluate,
   failure,
   fileFor,
   newFolder,
@@ -66,6 +67,28 @@ test('if a native part is on a file system mounted with noexec, the error says s
     code: 'ERR_TTUN_NATIVE_MISSING',
     message: `${PACKAGE} cannot be loaded: ${join(folder, fileFor(PLATFORM))}: failed to map segment from shared object`,
     hint: 'its file system may be mounted with noexec; check with: findmnt',
+  });
+});
+
+test('if no file descriptor is left, the error says how to raise the limit, and not to install anything', async (t) => {
+  const { cwd, modules, root } = await newProgram(t);
+  await putPlatform(modules, PLATFORM, await readFile(BUILT.path));
+  const program = `
+    import { closeSync, openSync } from 'node:fs';
+    const { createTunnel } = await load();
+    const taken = [];
+    try {
+      for (;;) taken.push(openSync('/dev/null'));
+    } catch {}
+    const options = { device: 'ttun-no-such', local: '127.0.0.1:9000', remote: '127.0.0.1:9001' };
+    const { code, message, hint } = await createTunnel(options).catch((error) => error);
+    for (const descriptor of taken) closeSync(descriptor);
+    console.log(JSON.stringify({ code, message, hint }));`;
+  const within = ['sh', '-c', 'ulimit -n 128 && exec "$0" "$@"'];
+  t.deepEqual(JSON.parse(await evaluate(root, program, { cwd, within })), {
+    code: 'ERR_TTUN_NATIVE_MISSING',
+    message: `${PACKAGE} cannot be loaded: too many open files`,
+    hint: 'raise the limit of open files: ulimit -n, or LimitNOFILE= in a systemd unit',
   });
 });
 
