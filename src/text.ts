@@ -53,11 +53,6 @@ function at(row: readonly number[], index: number): number {
   return row[index] ?? Infinity;
 }
 
-/** Text as one word of a shell, quoted only if necessary: `it`, `'it'\''s'`. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./^-]+$/.test(text) ? text : quote(text);
-}
-
 /** Text as one quoted word of a shell: `'it'\''s'`. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
