@@ -18,7 +18,6 @@ mod attach;
 mod batch;
 mod bind;
 mod clock;
-mod counters;
 mod decap;
 mod device;
 mod encap;
@@ -40,13 +39,13 @@ mod tests;
 mod tunnel;
 
 pub use bind::{UdpOffload, probe_udp_offload};
-pub use counters::ERROR_NUMBERS;
+
 pub use error::{Error, ErrorKind};
 pub use options::{Endpoint, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
 pub use report::{Advice, grouped};
 pub use stats::{
-    DecapDrop, DecapStats, DeviceStats, EncapDrop, EncapStats, Kind, OffloadStats, SocketStats, Stat,
-    TunnelState, TunnelStats, Value, table,
+    DecapDrop, DecapStats, DeviceStats, ERROR_NUMBERS, EncapDrop, EncapStats, Kind, OffloadStats,
+    SocketStats, Stat, TunnelState, TunnelStats, Value, table,
 };
 pub use tap::{Direction, PacketTap, TapOptions, Tapped, TappedPacket};
 pub use tunnel::{End, Tunnel};

@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use ttun_packet::SourceFilter;
 
 use crate::clock::Clock;
-use crate::counters::{Counter, ErrnoCounters};
+
 use crate::error::{Error, ErrorKind};
-use crate::stats::{DecapStats, EncapStats, OffloadStats};
+use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, OffloadStats};
 use crate::tap::Taps;
 
 /// Configuration, counters and state of one tunnel.

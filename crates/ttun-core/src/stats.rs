@@ -4,12 +4,13 @@
 //! and, by `scripts/stats-table.mjs`, the types, rates, checks, metrics and labels of TypeScript. So a new counter is a line here
 //! and the place that counts; a drop reason likewise.
 
+mod counters;
 mod table;
 
 use std::net::SocketAddr;
 
-use crate::counters::Counter;
-
+pub use counters::ERROR_NUMBERS;
+pub(crate) use counters::{Counter, ErrnoCounters};
 pub use table::{Kind, Stat, Value};
 use table::{direction, values};
 

@@ -14,7 +14,6 @@ use ttun_packet::{SourceFilter, outer_overhead};
 
 use crate::attach::DevicePlan;
 use crate::clock::{Clock, epoch_ms};
-use crate::counters::ErrnoCounters;
 use crate::decap::Decap;
 use crate::device::{TunDevice, interface_mtu};
 use crate::encap::Encap;
@@ -26,7 +25,9 @@ use crate::pump;
 use crate::reattach::{Attaching, Attachment};
 use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown, Trouble};
 use crate::socket::{self, PeerSocket};
-use crate::stats::{DecapStats, DeviceStats, EncapStats, SocketStats, TunnelState, TunnelStats};
+use crate::stats::{
+    DecapStats, DeviceStats, EncapStats, ErrnoCounters, SocketStats, TunnelState, TunnelStats,
+};
 use crate::tap::{PacketTap, TapOptions};
 
 /// A running tunnel. Dropping it closes it.

@@ -111,7 +111,7 @@ macro_rules! values {
 /// Reason: "name", "words";
 /// ```
 ///
-/// The struct exists twice: with a [`Counter`](crate::counters::Counter) in each field for the packet path, and with a number in each
+/// The struct exists twice: with a [`Counter`](crate::stats::Counter) in each field for the packet path, and with a number in each
 /// as the snapshot.
 macro_rules! direction {
     (

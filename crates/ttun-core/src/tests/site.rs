@@ -14,13 +14,12 @@ use ttun_packet::CoalesceOptions;
 
 use super::fake::{FakeDevice, FakeSocket, Lane};
 use crate::clock::Clock;
-use crate::counters::ErrnoCounters;
 use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::error::Error;
 use crate::pump;
 use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
-use crate::stats::{DecapStats, EncapStats};
+use crate::stats::{DecapStats, EncapStats, ErrnoCounters};
 use crate::{DecapDrop, EncapDrop};
 
 /// No test comes near it; one that does has stalled.
