@@ -313,7 +313,7 @@ test.serial(
     const { status, stderr } = await room.ttun(['capture', 'tun0', '-w', file], { site: sites.a });
     t.is(await readFile(file, 'utf8'), 'an earlier capture');
     t.is(status, 1);
-    t.regex(stderr, /^ttun: this tunnel has 16 packet taps already, which is the limit; end one of them/);
+    t.regex(stderr, /^ttun: this tunnel already has 16 packet taps, the maximum; close one of them/);
     for (const capture of captures) capture.destroy();
   },
 );

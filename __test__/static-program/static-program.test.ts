@@ -84,12 +84,16 @@ test.serial('it reports the same errors as the Node program', async (t) => {
 });
 
 for (const [what, args, said] of [
-  ['an argument is missing', ['tun0', '10.0.1.1', '9000', '10.0.1.2'], /five arguments are needed, not 4/],
+  ['an argument is missing', ['tun0', '10.0.1.1', '9000', '10.0.1.2'], /expected five arguments, not 4/],
   ['a port is none', ['tun0', '10.0.1.1', '0', '10.0.1.2', '9'], /<local-port>: '0' is not a UDP port; give/],
   ['an address is none', ['tun0', '10.0.1.1', '9', 'host', '9'], /<remote-ip>: 'host' is not an IP address/],
-  ['families differ', ['tun0', '10.0.1.1', '9', 'fd00::1', '9'], /are not of one address family; give/],
-  ['the peer is no host', ['tun0', '10.0.1.1', '9', '0.0.0.0', '9'], /0\.0\.0\.0:9 can't be the peer; give/],
-  ['the peer is itself', ['tun0', '10.0.1.1', '9', '10.0.1.1', '9'], /can't be the peer; give/],
+  [
+    'families differ',
+    ['tun0', '10.0.1.1', '9', 'fd00::1', '9'],
+    /belong to different address families; give/,
+  ],
+  ['the peer is no host', ['tun0', '10.0.1.1', '9', '0.0.0.0', '9'], /0\.0\.0\.0:9 cannot be the peer; give/],
+  ['the peer is itself', ['tun0', '10.0.1.1', '9', '10.0.1.1', '9'], /cannot be the peer; give/],
   ['a name is too long', ['a-name-too-long-for-it', '10.0.1.1', '9', '10.0.1.2', '9'], /use 1 to 15 bytes/],
   ['there is no such option', ['--fast'], /there is no option --fast/],
 ] as const) {

@@ -1,4 +1,4 @@
-//! Passes on to the program for which target it is built.
+//! Passes the target to the program.
 
 fn main() {
     println!("cargo::rustc-env=TTUN_BUILD_TARGET={}", std::env::var("TARGET").unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Sets up linking to Node, and passes on to the library how it is built.
+//! Sets up linking to Node, and passes build details to the library.
 
 use std::env;
 

@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
     ExitCode::from(exit_code)
 }
 
-/// The tunnel has a thread of its own; this one waits, and prints packets. An error comes with its exit code.
+/// The tunnel has its own thread; this one waits, and prints packets. Errors have an exit code.
 async fn run(options: &TunnelOptions, quiet: bool) -> Result<(), (u8, String)> {
     let listen = |kind| signal(kind).map_err(|cause| (1, cause.to_string()));
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -65,7 +65,7 @@ fn failure(error: &Error) -> (u8, String) {
     (exit_code, error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")))
 }
 
-/// Prints messages to standard error, which may be closed: that is no reason to end.
+/// Prints messages to standard error; a closed standard error does not end the tunnel.
 fn say(lines: &[impl std::fmt::Display]) {
     for line in lines {
         let _ = writeln!(io::stderr(), "ttun: {line}");
@@ -80,7 +80,7 @@ Prints packets as they pass, at most ten a second; -q prints none. Ctrl-C ends i
 const VERSION: &str =
     concat!("ttun ", env!("CARGO_PKG_VERSION"), ", without Node, ", env!("TTUN_BUILD_TARGET"));
 
-/// What the arguments ask for.
+/// The request in the arguments.
 enum Request {
     Print(&'static str),
     Run { options: Box<TunnelOptions>, quiet: bool },
@@ -98,13 +98,13 @@ fn parse(arguments: Vec<String>) -> Result<Request, String> {
         }
     }
     let [device, local_ip, local_port, remote_ip, remote_port]: [String; 5] =
-        rest.try_into().map_err(|given: Vec<_>| format!("five arguments are needed, not {}", given.len()))?;
+        rest.try_into().map_err(|given: Vec<_>| format!("expected five arguments, not {}", given.len()))?;
     let local = endpoint("local", &local_ip, &local_port)?;
     let remote = endpoint("remote", &remote_ip, &remote_port)?;
     Ok(Request::Run { options: Box::new(TunnelOptions::plain(device, local, remote)), quiet })
 }
 
-/// A link-local address names its interface: `fe80::1%eth0`.
+/// A link-local address includes its interface: `fe80::1%eth0`.
 fn endpoint(side: &str, ip: &str, port: &str) -> Result<Endpoint, String> {
     let number = port.parse().ok().filter(|number: &u16| *number > 0);
     let number = number
@@ -120,7 +120,7 @@ fn endpoint(side: &str, ip: &str, port: &str) -> Result<Endpoint, String> {
     Ok(Endpoint { ip: address, port: number, zone })
 }
 
-/// Few packets, so that printing costs nothing under load; of each the IP header.
+/// Few packets, so that printing costs nothing under load; only the IP header of each.
 const PRINTED: TapOptions =
     TapOptions { snap_length: 40, capacity: 64, packets_per_second: Some(10), direction: None };
 

@@ -1,7 +1,7 @@
 //! Attaching to a TUN device, or creating it, and the errors that say why that is not possible.
 //!
-//! Nothing of a device that is there is changed. One that is created belongs to this process, and vanishes with it however it
-//! ends, until it is made persistent.
+//! An existing device is not changed. A device created here belongs to this process, and disappears with it, however it
+//! ends, unless it is made persistent.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, is_exhausted};
 use crate::options::{InterfaceOptions, Offload, TunnelOptions};
 use crate::stats::OffloadStats;
 
-/// Which device to attach to, and how to create it if it is not there; checked as far as possible without it.
+/// Which device to attach to, and how to create it if it does not exist; the options are checked as far as possible without it.
 pub(crate) struct DevicePlan {
     name: String,
     offload: Offload,
@@ -53,7 +53,7 @@ impl DevicePlan {
         self.creation.is_some()
     }
 
-    /// Whether there is anything to attach to, without touching it.
+    /// Checks that there is a device to attach to, without changing it.
     pub(crate) fn check(&self) -> Result<(), Error> {
         check_driver()?;
         match find_tun(&self.name)? {
@@ -62,7 +62,7 @@ impl DevicePlan {
         }
     }
 
-    /// Attaches to the device, or creates it, using those of the offloads that the kernel has.
+    /// Attaches to the device, or creates it, using the offloads that the kernel supports.
     pub(crate) fn attach(&self) -> Result<TunDevice, Error> {
         check_driver()?;
         let (inner, created) = match (find_tun(&self.name)?, &self.creation) {
@@ -83,8 +83,8 @@ impl DevicePlan {
         Ok(TunDevice::new(inner, index, virtio_header, offload, created))
     }
 
-    /// Makes a device that was created persistent if that was asked for: the last step of setting it up, undone with the rest
-    /// unless the tunnel comes to [run](TunDevice::settle).
+    /// Makes a created device persistent if requested: the last step of setting it up, undone with the rest
+    /// unless the tunnel starts to [run](TunDevice::settle).
     pub(crate) fn persist(&self, device: &mut TunDevice) -> Result<(), Error> {
         let wanted = self.creation.as_ref().is_some_and(|creation| creation.persist);
         if !wanted || !device.was_created() {
@@ -92,19 +92,19 @@ impl DevicePlan {
         }
         device
             .persist()
-            .map_err(|cause| Error::system("ioctl", &cause, &format!("letting {} stay", self.name)))
+            .map_err(|cause| Error::system("ioctl", &cause, &format!("making {} persistent", self.name)))
     }
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
     let fits = (1..=MAX_NAME_LEN).contains(&name.len());
-    // The kernel makes another name of one with %d (`dev_alloc_name`).
+    // The kernel replaces %d in a name by a number (`dev_alloc_name`).
     if fits && !name.contains(['/', '\0', ':', '%']) && !name.contains(char::is_whitespace) {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::InvalidOptions,
-        format!("\"{}\" can't be the name of a device", name.escape_debug()),
+        format!("\"{}\" is not a valid device name", name.escape_debug()),
     )
     .with_hint(format!(
         "use 1 to {MAX_NAME_LEN} bytes without spaces, slashes, colons or percent signs, for example tun0"
@@ -124,8 +124,8 @@ fn check_driver() -> Result<(), Error> {
         io::ErrorKind::NotFound => Error::new(ErrorKind::TunMissing, format!("this system has no {PATH}"))
             .with_hint("load the driver: modprobe tun (in a container: start it with --device /dev/net/tun)"),
         _ if is_exhausted(&cause) => return Err(Error::system("open", &cause, &format!("opening {PATH}"))),
-        // ENODEV, ENXIO: the node is there, the driver behind it is not.
-        _ => Error::new(ErrorKind::TunMissing, format!("{PATH} can't be opened: {cause}"))
+        // ENODEV, ENXIO: the node exists, but the driver is not loaded.
+        _ => Error::new(ErrorKind::TunMissing, format!("cannot open {PATH}: {cause}"))
             .with_hint("load the driver: modprobe tun"),
     };
     Err(error.caused_by("open", &cause))
@@ -162,12 +162,12 @@ fn find_tun(name: &str) -> Result<Option<TunLink>, Error> {
 
 fn attach_to(name: &str, link: &TunLink, allowed: Offload) -> Result<SyncDevice, Error> {
     let inner = open(name, link.multi_queue, allowed).map_err(|cause| attach_refused(name, link, &cause))?;
-    // The device may have vanished since it was looked up; then attaching has created another one, which goes away with the
+    // The device may have disappeared since it was looked up; then attaching has created another one, which disappears with the
     // descriptor.
     if index_of(name, &inner)? == link.index { Ok(inner) } else { Err(not_found(name)) }
 }
 
-/// Not asked by if_nametoindex(3), which reports ENOENT when there is no descriptor left for its socket.
+/// Without if_nametoindex(3), which reports ENOENT when there is no descriptor left for its socket.
 fn index_of(name: &str, attached: &SyncDevice) -> Result<u32, Error> {
     let failed = |syscall| {
         move |cause: io::Error| Error::system(syscall, &cause, &format!("looking up device {name}"))
@@ -183,11 +183,11 @@ fn create(name: &str, creation: &Creation, allowed: Offload) -> Result<(SyncDevi
         open(name, creation.multi_queue, allowed).map_err(|cause| creation_refused(name, &cause))?;
     let give = |ioctl: fn(_, u32) -> io::Result<()>, to: Option<u32>, whom: &str| match to {
         Some(number) => ioctl(created.as_fd(), number)
-            .map_err(|cause| Error::system("ioctl", &cause, &format!("giving {name} to {whom} {number}"))),
+            .map_err(|cause| Error::system("ioctl", &cause, &format!("assigning {name} to {whom} {number}"))),
         None => Ok(()),
     };
     let flags = device::flags(created.as_fd())
-        .map_err(|cause| Error::system("ioctl", &cause, &format!("looking at device {name}")))?;
+        .map_err(|cause| Error::system("ioctl", &cause, &format!("inspecting device {name}")))?;
     if flags & libc::IFF_PERSIST != 0 {
         return Ok((created, false));
     }
@@ -210,7 +210,7 @@ fn open(name: &str, multi_queue: bool, allowed: Offload) -> io::Result<SyncDevic
 fn settle_framing(tun: &SyncDevice) -> io::Result<()> {
     let wanted = libc::c_int::from(VIRTIO_NET_HEADER_LEN as u8);
     if device::flags(tun.as_fd())? & libc::IFF_VNET_HDR == 0 {
-        return Err(io::Error::other("the kernel did not take IFF_VNET_HDR"));
+        return Err(io::Error::other("the kernel did not accept IFF_VNET_HDR"));
     }
     if device::virtio_header_len(tun.as_fd())? != wanted {
         device::set_virtio_header_len(tun.as_fd(), wanted)?;
@@ -218,7 +218,7 @@ fn settle_framing(tun: &SyncDevice) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks for what `allowed` lets us use and, step by step, for less: USO needs kernel 6.2.
+/// Requests the allowed offloads and, if the kernel refuses, fewer, step by step: USO needs kernel 6.2.
 fn negotiate(tun: &SyncDevice, allowed: Offload) -> OffloadStats {
     let most = OffloadStats {
         checksum: allowed.checksum,
@@ -303,10 +303,10 @@ fn not_owner(name: &str, link: &TunLink) -> Error {
     };
     Error::new(
         ErrorKind::DeviceNotOwner,
-        format!("{name} belongs to {whose}, and this process is user id {user}"),
+        format!("{name} belongs to {whose}, but this process runs as user id {user}"),
     )
     .with_hint(format!(
-        "run as its owner or as root, or give it away: ip tuntap del dev {name} mode tun && \
+        "run as its owner or as root, or recreate it for this user: ip tuntap del dev {name} mode tun && \
          ip tuntap add dev {name} mode tun user {user}"
     ))
 }

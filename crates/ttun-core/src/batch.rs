@@ -1,11 +1,11 @@
-//! A batch of packets for one send: of one length, of which the last may be shorter.
+//! A batch of packets for one send: all of the same length, except that the last may be shorter.
 
 use std::io::IoSlice;
 use std::ops::Range;
 
 use ttun_packet::MAX_SEGMENT_HEADER_LEN;
 
-/// Most packets of a batch: what the kernel takes as segments of one send.
+/// Most packets of a batch: the segments that the kernel accepts in one send.
 pub(crate) const MAX_PACKETS: usize = 64;
 
 /// Most pieces of a batch: a header and a payload each.
@@ -18,7 +18,7 @@ pub(crate) type Slices<'b> = [IoSlice<'b>; MAX_PIECES];
 /// IPv6 would take 20 bytes more; one bound for both keeps the code plain.
 const MAX_BYTES: usize = 65_507;
 
-/// Where a piece of the gather list stands.
+/// Where a piece of the gather list is.
 #[derive(Clone, Copy)]
 enum Piece {
     /// In the batch's own side buffer of rebuilt headers.
@@ -68,7 +68,7 @@ impl Batch {
         self.segment_len
     }
 
-    /// The lowest place in the read buffer that still waits to be sent. Reads stand in the order in which
+    /// The lowest place in the read buffer that still waits to be sent. Reads are in the order in which
     /// they came, so it is where the first of them begins.
     pub(crate) fn first_byte(&self) -> Option<usize> {
         self.used().iter().find_map(|piece| match *piece {
@@ -91,7 +91,7 @@ impl Batch {
         self.headers.get_mut(self.headers_len..self.headers_len + header_len).unwrap_or(&mut [])
     }
 
-    /// Adds a packet of `len` bytes, for which [`Self::fits`] must have said yes: the first `header_len` bytes of
+    /// Adds a packet of `len` bytes, for which [`Self::fits`] must have returned true: the first `header_len` bytes of
     /// [`Self::header_room`], then `read` of the read buffer.
     pub(crate) fn push(&mut self, len: usize, read: Range<usize>, header_len: usize) {
         if self.packets == 0 {
@@ -161,7 +161,7 @@ impl Batch {
         self.extent(index).len()
     }
 
-    /// Where the packet at `index` stands in the bytes of the batch.
+    /// Where the packet at `index` is in the bytes of the batch.
     fn extent(&self, index: usize) -> Range<usize> {
         let start = (index * self.segment_len).min(self.bytes);
         start..(start + self.segment_len).min(self.bytes)

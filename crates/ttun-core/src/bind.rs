@@ -1,4 +1,4 @@
-//! UDP sockets before they are connected: bound, with a filter that admits the peer alone, and the errors that say why that is
+//! UDP sockets before they are connected: bound, with a filter that accepts only datagrams of the peer, and the errors when that is
 //! not possible.
 
 use std::io;
@@ -11,22 +11,22 @@ use crate::error::{Error, ErrorKind};
 use crate::message::IntOption;
 use crate::options::Endpoint;
 
-/// What the route to a peer depends on.
+/// The socket settings that determine the route to a peer.
 pub(crate) struct Place {
-    /// As it was asked for: the address may be left to the routing table.
+    /// As configured: the address may be left to the routing table.
     pub(crate) local: Endpoint,
     pub(crate) bind_device: Option<String>,
     pub(crate) fwmark: Option<u32>,
 }
 
 impl Place {
-    /// A socket bound to `local`, for which the kernel looks up routes as it will for every datagram. It takes datagrams of
-    /// `remote` alone.
+    /// A socket bound to `local`, for which the kernel looks up routes as it will for every datagram. It accepts only datagrams of
+    /// `remote`.
     pub(crate) fn bound(&self, local: SocketAddr, remote: SocketAddr) -> Result<Socket, Error> {
         let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))
             .map_err(|cause| Error::system("socket", &cause, "opening a UDP socket"))?;
         if local.is_ipv6() {
-            // The wire carries one family; an IPv4 datagram must not come in by a mapped address.
+            // The tunnel uses one family; an IPv4 datagram must not be received through a mapped address.
             socket
                 .set_only_v6(true)
                 .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to IPv6"))?;
@@ -54,7 +54,7 @@ pub struct UdpOffload {
     pub receive: bool,
 }
 
-/// Asks the kernel with a socket that is closed again, without opening a tunnel.
+/// Queries the kernel through a temporary socket, without opening a tunnel.
 ///
 /// # Errors
 /// When no UDP socket can be opened.
@@ -63,7 +63,7 @@ pub fn probe_udp_offload() -> io::Result<UdpOffload> {
     Ok(UdpOffload { segment: can_segment(&socket), receive: enable_gro(&socket) })
 }
 
-/// Setting the option to zero changes nothing and fails on kernels that don't know it (before 4.18).
+/// Setting the option to zero changes nothing and fails on kernels without it (before 4.18).
 pub(crate) fn can_segment(socket: &Socket) -> bool {
     IntOption::UDP_SEGMENT.set(socket.as_fd(), 0).is_ok()
 }
@@ -73,7 +73,7 @@ pub(crate) fn enable_gro(socket: &Socket) -> bool {
     IntOption::UDP_GRO.set(socket.as_fd(), 1).is_ok()
 }
 
-/// Attaches a filter by which `socket` takes datagrams of `remote` alone, even while it is not connected.
+/// Attaches a filter so that `socket` accepts only datagrams of `remote`, even while it is not connected.
 ///
 /// The kernel compares the sender of a datagram with the peer of a socket when it looks for the socket, and puts the datagram
 /// into the receive buffer a little later, when the socket may have another peer. The filter runs in between
@@ -101,7 +101,7 @@ fn program(remote: SocketAddr) -> Vec<SockFilter> {
 }
 
 fn checks(remote: SocketAddr) -> Vec<Check> {
-    /// Where the IP header stands for loads; the UDP header is at zero, and begins with the sender's port.
+    /// Where the IP header is for loads; the UDP header is at zero, and begins with the sender's port.
     const IP_HEADER: u32 = libc::SKF_NET_OFF.cast_unsigned();
     const PORT: u32 = 0;
     let port = (libc::BPF_H, PORT, u32::from(remote.port()));
@@ -123,7 +123,7 @@ pub(crate) fn check_addresses(local: SocketAddr, remote: SocketAddr) -> Result<(
     if local.is_ipv4() != remote.is_ipv4() {
         return Err(Error::new(
             ErrorKind::InvalidOptions,
-            format!("{} and {} are not of one address family", local.ip(), remote.ip()),
+            format!("{} and {} belong to different address families", local.ip(), remote.ip()),
         )
         .with_hint("give two IPv4 or two IPv6 addresses"));
     }
@@ -141,7 +141,7 @@ pub(crate) fn check_not_itself(local: SocketAddr, remote: SocketAddr) -> Result<
 }
 
 fn not_a_peer(remote: SocketAddr) -> Error {
-    Error::new(ErrorKind::InvalidOptions, format!("{remote} can't be the peer"))
+    Error::new(ErrorKind::InvalidOptions, format!("{remote} cannot be the peer"))
 }
 
 fn mark_refused(mark: u32, cause: &io::Error) -> Error {
@@ -172,8 +172,9 @@ fn bind_refused(local: SocketAddr, cause: &io::Error) -> Error {
                 .with_hint("ip -brief addr lists the addresses of this host")
         }
         Some(libc::EADDRINUSE) => {
-            Error::new(ErrorKind::PortInUse, format!("UDP port {port} is in use on {ip}"))
-                .with_hint(format!("find who has it: ss -ulnp 'sport = :{port}'; or choose another port"))
+            Error::new(ErrorKind::PortInUse, format!("UDP port {port} is in use on {ip}")).with_hint(format!(
+                "find the program that uses it: ss -ulnp 'sport = :{port}'; or choose another port"
+            ))
         }
         Some(libc::EACCES) => {
             Error::new(ErrorKind::PortPermission, format!("this user may not use UDP port {port}"))
@@ -188,7 +189,7 @@ pub(crate) fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
     match cause.raw_os_error() {
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
             Error::new(ErrorKind::NoRoute, format!("there is no route to {}", remote.ip()))
-                .with_hint(format!("look at: ip route get {}", remote.ip()))
+                .with_hint(format!("check: ip route get {}", remote.ip()))
                 .caused_by("connect", cause)
         }
         // A broadcast address (ip(7): EACCES without SO_BROADCAST).

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::stats::TunnelState;
 
-/// A peer from which nothing was received for so long is silent.
+/// A peer from which nothing was received for this long is silent.
 const SILENCE_MS: u64 = 30_000;
 
 /// Monotonic time since the tunnel began. Marks are stored plus one unit, so that 0 means never.
@@ -19,9 +19,9 @@ pub(crate) struct Clock {
     received: AtomicU64,
     /// From which peer that was, as the version of the endpoints.
     received_from: AtomicU32,
-    /// Nanoseconds, so that the uptime does not go back when it stands still.
+    /// Nanoseconds, so that the uptime does not go back when it is frozen at the end.
     ended: AtomicU64,
-    /// Milliseconds; in tests time passes only when they say so.
+    /// Milliseconds; tests advance it themselves.
     #[cfg(test)]
     test_time: AtomicU64,
 }
@@ -65,7 +65,7 @@ impl Clock {
         self.sent.store(self.now() + 1, Ordering::Relaxed);
     }
 
-    /// `peer` is the version of the endpoints under which the datagram came.
+    /// `peer` is the version of the endpoints under which the datagram was received.
     pub(crate) fn mark_received(&self, peer: u32) {
         self.received.store(self.now() + 1, Ordering::Relaxed);
         self.received_from.store(peer, Ordering::Release);

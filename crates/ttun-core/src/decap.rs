@@ -1,4 +1,4 @@
-//! Decapsulation, network to device: receives many datagrams at once, checks each, writes neighbours of one flow to the device as
+//! Decapsulation, network to device: receives many datagrams at once, checks each, writes consecutive packets of one flow to the device as
 //! one super-packet.
 
 use std::io::{self, IoSlice};
@@ -30,8 +30,8 @@ pub(crate) struct Decap<'t, D, S> {
     retry: RetryDelay,
     /// The version of the endpoints, as last seen.
     peer: u32,
-    /// A new peer that nothing was received from yet. Datagrams of the one before stay in the receive buffer (connect(2) takes none
-    /// out), and are carried, as their sender was the peer when they came; but they do not say that the new one is there.
+    /// A new peer that nothing was received from yet. Datagrams of the previous one stay in the receive buffer (connect(2) removes none
+    /// of them), and are forwarded, as their sender was the peer when they arrived; but they do not show that the new one is up.
     awaited: Option<SocketAddr>,
 }
 
@@ -90,7 +90,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
             };
             match checked {
                 Ok(packet) => writer.put(&mut run, &packet).await.inspect_err(|_gone| {
-                    // The rest can't be written either.
+                    // The rest cannot be written either.
                     context.decap.drop(DecapDrop::Closed, 1 + left.len());
                 })?,
                 Err(reason) => context.decap.drop(reason, 1),
@@ -111,7 +111,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::All),
                 Err(error) => {
-                    // Most often an ICMP answer to something sent earlier; it moved nothing.
+                    // Usually an ICMP error for an earlier datagram; nothing was received.
                     self.context.errors.count(&error);
                     if error.raw_os_error() == Some(libc::EMSGSIZE) {
                         self.context.path_mtu_reported.store(true, Ordering::Relaxed);
@@ -167,7 +167,7 @@ struct Writer<'t, D> {
 }
 
 impl<D: PacketDevice> Writer<'_, D> {
-    /// Adds `packet` to `run`, writing out what it does not continue. Fails when the device is gone: then the packet is
+    /// Adds `packet` to `run`; if it does not continue the run, writes the run first. Fails when the device is gone: then the packet is
     /// not in the run.
     async fn put<'b>(&self, run: &mut Run<'b>, packet: &IpPacket<&'b [u8]>) -> Result<(), Error> {
         if !run.push(packet) {
@@ -177,7 +177,7 @@ impl<D: PacketDevice> Writer<'_, D> {
         Ok(())
     }
 
-    /// Writes `run` as one super-packet, or, where the device does not take that, packet by packet, and empties it.
+    /// Writes `run` as one super-packet, or, where the device does not accept that, packet by packet, and empties it.
     async fn flush(&self, run: &mut Run<'_>) -> Result<(), Error> {
         if run.is_empty() {
             return Ok(());
@@ -225,7 +225,7 @@ impl<D: PacketDevice> Writer<'_, D> {
 
     async fn write_merged(&self, run: &mut Run<'_>) -> Result<(), Refused> {
         let mut slices = [IoSlice::new(&[]); Run::MAX_PIECES];
-        // What can't be written together is written packet by packet.
+        // Packets that cannot be written together are written one by one.
         let together = run.gather(&mut slices).ok_or_else(|| Refused::By(io::ErrorKind::InvalidInput.into()));
         self.write(together?).await
     }
@@ -242,7 +242,7 @@ impl<D: PacketDevice> Writer<'_, D> {
         counters.bytes.add(bytes);
     }
 
-    /// Counts what the device did not take; an error when it never will again.
+    /// Counts packets that the device did not accept; returns an error when the device is gone.
     fn lost(&self, packets: usize, refused: Refused) -> Result<(), Error> {
         let (reason, fatal) = match refused {
             Refused::Closed => (DecapDrop::Closed, None),
@@ -257,7 +257,7 @@ impl<D: PacketDevice> Writer<'_, D> {
     }
 }
 
-/// A device that is down takes nothing (`tun_get_user`: EIO).
+/// A device that is down accepts no packets (`tun_get_user`: EIO).
 fn is_down(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EIO)
 }

@@ -1,4 +1,4 @@
-//! The TUN device: attached by tun-rs, checked by us, read and written packet by packet; and the ioctls of its driver that
+//! The TUN device: attached by tun-rs, checked here, read and written packet by packet; and the ioctls of its driver that
 //! tun-rs does not have (drivers/net/tun.c).
 
 use std::ffi::{c_int, c_uint};
@@ -18,12 +18,12 @@ pub(crate) struct TunDevice {
     virtio_header: bool,
     offload: OffloadStats,
     created: bool,
-    /// It was made persistent, to be undone unless the tunnel comes to run.
+    /// It was made persistent, to be undone unless the tunnel starts to run.
     provisional: bool,
 }
 
 impl TunDevice {
-    /// `created` says whether it was made for this tunnel.
+    /// `created`: whether it was created for this tunnel.
     pub(crate) fn new(
         inner: SyncDevice,
         index: u32,
@@ -43,7 +43,7 @@ impl TunDevice {
         self.offload
     }
 
-    /// Whether it was made for this tunnel. Then it vanishes with this descriptor, unless it is [persistent](Self::persist).
+    /// Whether it was created for this tunnel. Then it disappears with this descriptor, unless it is [persistent](Self::persist).
     pub(crate) fn was_created(&self) -> bool {
         self.created
     }
@@ -108,11 +108,11 @@ impl Drop for TunDevice {
     }
 }
 
-// With musl, requests are of another type than these two numbers are declared with.
+// With musl, requests have a different type from that of these two constants.
 const SIOCGIFNAME: libc::Ioctl = libc::SIOCGIFNAME as libc::Ioctl;
 const SIOCGIFMTU: libc::Ioctl = libc::SIOCGIFMTU as libc::Ioctl;
 
-/// `IFF_*` flags that the attached device really has.
+/// The actual `IFF_*` flags of the attached device.
 pub(crate) fn flags(tun: BorrowedFd<'_>) -> io::Result<c_int> {
     let mut request = empty_request();
     // SAFETY: TUNGETIFF fills in a `struct ifreq`, which `request` is; the descriptor is open for the call.
@@ -124,7 +124,7 @@ pub(crate) fn flags(tun: BorrowedFd<'_>) -> io::Result<c_int> {
     Ok(c_int::from(flags.cast_unsigned()))
 }
 
-/// Size in bytes of the virtio-net header that stands before each packet.
+/// Size in bytes of the virtio-net header before each packet.
 pub(crate) fn virtio_header_len(tun: BorrowedFd<'_>) -> io::Result<c_int> {
     let mut len: c_int = 0;
     // SAFETY: TUNGETVNETHDRSZ writes one int through the pointer.
@@ -139,7 +139,7 @@ pub(crate) fn set_virtio_header_len(tun: BorrowedFd<'_>, len: c_int) -> io::Resu
     checked(result)
 }
 
-/// Sets the offloads (`TUN_F_*`) that this program takes care of.
+/// Sets the offloads (`TUN_F_*`) that this program handles.
 pub(crate) fn set_offload(tun: BorrowedFd<'_>, offload: c_uint) -> io::Result<()> {
     set_value(tun, libc::TUNSETOFFLOAD, offload)
 }
@@ -154,7 +154,7 @@ pub(crate) fn set_group(tun: BorrowedFd<'_>, group: u32) -> io::Result<()> {
     set_value(tun, libc::TUNSETGROUP, group)
 }
 
-/// Whether the device stays when no program is attached any more.
+/// Whether the device remains when no program is attached.
 fn set_persistent(tun: BorrowedFd<'_>, persistent: bool) -> io::Result<()> {
     set_value(tun, libc::TUNSETPERSIST, u32::from(persistent))
 }
@@ -165,7 +165,7 @@ fn set_value(tun: BorrowedFd<'_>, request: libc::Ioctl, value: u32) -> io::Resul
     checked(result)
 }
 
-/// The MTU in bytes of the interface with this number, asked through any socket of its network namespace.
+/// The MTU in bytes of the interface with this number, queried through any socket of its network namespace.
 pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, index: u32) -> io::Result<u32> {
     let mut request = empty_request();
     request.ifr_ifru.ifru_ifindex = index.cast_signed();
@@ -180,7 +180,7 @@ pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, index: u32) -> io::Result<u3
     u32::try_from(mtu).map_err(io::Error::other)
 }
 
-/// The user this process acts as.
+/// The effective user ID of this process.
 pub(crate) fn effective_user() -> u32 {
     // SAFETY: geteuid takes nothing and cannot fail.
     unsafe { libc::geteuid() }

@@ -12,15 +12,15 @@ use crate::shared::{Context, Trouble};
 use crate::stats::EncapDrop;
 use crate::tap::Direction;
 
-/// The longest packet a read can bring: an IP total length of 16 bits, with room for an IPv6 header whose
+/// The longest packet of a read: an IP total length of 16 bits, with room for an IPv6 header whose
 /// payload length is counted without it.
 const MAX_READ: usize = 65_535 + 40;
 
-/// Room for what waits to be sent and for the read that follows it, a few times over.
+/// Room for pending packets and for the next read, several times over.
 const BUFFER_LEN: usize = 4 * MAX_READ;
 
-/// What may be read before the other direction gets its turn: more holds up the acknowledgements that a
-/// single thread must carry back, less cuts short the runs of small packets that share a send.
+/// Limits of reading before the other direction gets its turn: more would delay the acknowledgements that a
+/// single thread must carry back, less would cut short the runs of small packets that share a send.
 const BUDGET_READS: usize = 64;
 const BUDGET_BYTES: usize = 256 * 1024;
 
@@ -29,7 +29,7 @@ pub(crate) struct Encap<'t, D, S> {
     device: &'t D,
     socket: &'t S,
     context: &'t Context,
-    /// What was read and not sent yet, in order of reading.
+    /// Packets that were read but not sent yet, in order of reading.
     buffer: Box<[u8]>,
     /// Where in `buffer` the next read goes.
     read_at: usize,
@@ -44,8 +44,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         Self { device, socket, context, buffer, read_at: 0, retry, sender }
     }
 
-    /// Finds room for one read, over nothing that still waits to be sent. What was used last is used again as soon as
-    /// it may be: it is in the processor's cache.
+    /// Finds room for one read, without overwriting pending packets. The last used room is reused as soon as
+    /// possible: it is in the processor's cache.
     async fn make_room(&mut self) {
         if self.sender.batch().packets() == 0 || self.read_at + MAX_READ > self.buffer.len() {
             self.read_at = 0;
@@ -71,7 +71,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         }
     }
 
-    /// Adds the packets of one read to the batch, sending what they do not fit.
+    /// Adds the packets of one read to the batch, which is sent whenever the next one does not fit.
     async fn take(&mut self, read: &DeviceRead) {
         let context = self.context;
         let counters = &context.encap;
@@ -90,7 +90,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             counters.drop(EncapDrop::RoutingLoop, count);
             return;
         }
-        // The headers of a super-packet have been read already; the kernel makes none of a SYN.
+        // The headers of a super-packet have already been read; the kernel never makes a super-packet of SYNs.
         let may_clamp = context.clamp_mss && segments.header_len() == 0;
         if may_clamp
             && packet.is_tcp_syn()

@@ -1,11 +1,11 @@
-//! One error type for everything that can keep a tunnel from opening or make it end.
+//! One error type for everything that can prevent a tunnel from opening or make it end.
 
 use std::io;
 
-/// What went wrong, as a closed set that programs can match on.
+/// The kinds of errors, which programs can match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// An option has a value that no tunnel can have.
+    /// An option has an invalid value.
     InvalidOptions,
     /// No interface has this name.
     DeviceNotFound,
@@ -29,17 +29,17 @@ pub enum ErrorKind {
     PortInUse,
     /// This user may not bind the local port.
     PortPermission,
-    /// The routing table has no way to the remote address.
+    /// The routing table has no route to the remote address.
     NoRoute,
     /// No interface has the name to which the socket is to be bound, or that the zone of a link-local address gives.
     BindDeviceNotFound,
-    /// This user may not do what an option asks for; it takes `CAP_NET_ADMIN`.
+    /// This user may not set an option that requires `CAP_NET_ADMIN`.
     Permission,
-    /// The tunnel has as many taps already as it may have.
+    /// The tunnel already has the maximum number of taps.
     TooManyTaps,
     /// The tunnel has ended.
     Closed,
-    /// Another system call failed; [`Error::syscall`] and [`Error::errno`] say which and how.
+    /// Another system call failed; [`Error::syscall`] and [`Error::errno`] identify it.
     System,
     /// The data path panicked: a bug in ttun.
     Internal,
@@ -90,7 +90,7 @@ impl Error {
         Self { kind, message: message.into(), hint: None, syscall: None, errno: None }
     }
 
-    /// A system call failed in a way that has no kind of its own. `doing` says what it was for: "opening a UDP socket".
+    /// A system call failed in a way that has no kind of its own. `doing` describes its purpose: "opening a UDP socket".
     #[must_use]
     pub fn system(syscall: &'static str, cause: &io::Error, doing: &str) -> Self {
         Self::new(ErrorKind::System, format!("{doing}: {cause}")).caused_by(syscall, cause)
@@ -104,7 +104,7 @@ impl Error {
         )
     }
 
-    /// Adds the system call that failed, and how; where a limit was reached and there is no hint yet, also how to raise it.
+    /// Adds the system call that failed and its error; if a limit was reached and there is no hint yet, also how to raise it.
     #[must_use]
     pub fn caused_by(mut self, syscall: &'static str, cause: &io::Error) -> Self {
         self.syscall = Some(syscall);
@@ -115,26 +115,26 @@ impl Error {
         self
     }
 
-    /// Adds what to type or change.
+    /// Adds how to fix it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// What kind of error this is.
+    /// The kind of error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// What happened, for a person, in one line.
+    /// A one-line description for people.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What to type or change to mend it, where that is known.
+    /// How to fix it, if known.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()

@@ -1,4 +1,4 @@
-//! The device as an interface: applies the configured addresses, routes, MTU and state, and puts back what was there before.
+//! The device as an interface: applies the configured addresses, routes, MTU and state, and restores the previous ones.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,10 +20,10 @@ pub(crate) struct Interface {
     applied: Mutex<Option<Applied>>,
 }
 
-/// Settings applied to an interface. Dropping them puts the interface back, the last change first.
+/// Settings applied to an interface. Dropping them restores the previous ones, the last change first.
 struct Applied {
     index: u32,
-    /// Whether changes are put back: not those of a device that was created here, which vanishes, or stays as it is.
+    /// Whether changes are undone: not those of a device that was created here, which disappears, or stays as it is.
     put_back: bool,
     mtu: Option<u32>,
     /// The change of the MTU after a change of the route to the peer.
@@ -69,7 +69,7 @@ impl Interface {
         if mtu.is_none() || mtu == applied.mtu {
             return Ok(());
         }
-        // The last change is undone first, so that there is only one to put back.
+        // The last change is undone first, so that there is only one to undo.
         applied.route_change = None;
         applied.mtu = None;
         let settings = Settings { mtu, ..Settings::default() };
@@ -78,7 +78,7 @@ impl Interface {
         Ok(())
     }
 
-    /// Puts back what was changed; there is nothing to do on a device that is gone.
+    /// Undoes the changes; there is nothing to do on a device that is gone.
     pub(crate) fn put_back(&self) {
         let applied = self.applied().take();
         drop(applied);
@@ -105,7 +105,7 @@ impl Interface {
     }
 }
 
-/// Returns the changes that are to be put back, if there are any.
+/// Returns the changes to undo, if there are any.
 fn configure(index: u32, settings: &Settings, put_back: bool) -> Result<Option<Changes>, Error> {
     let changes = ttun_link::configure(index, settings).map_err(|error| refused(&error))?;
     if put_back && !changes.is_empty() {
@@ -129,7 +129,7 @@ fn refused(error: &ttun_link::Error) -> Error {
     refused.caused_by("sendmsg", error.cause())
 }
 
-/// What to type where the kernel refuses a step for the state that the system is in.
+/// The remedy for a step that the kernel refuses because of the state of the system.
 fn remedy(error: &ttun_link::Error, errno: Option<i32>) -> Option<String> {
     let device = error.interface();
     let family = |ip: IpAddr| if ip.is_ipv4() { "-4" } else { "-6" };
@@ -139,14 +139,14 @@ fn remedy(error: &ttun_link::Error, errno: Option<i32>) -> Option<String> {
             Some(format!("sysctl -w net.ipv6.conf.{device}.disable_ipv6=0"))
         }
         (Step::Address(ip, _), libc::EEXIST) => Some(format!(
-            "give the prefix length that it has, or take that address away; look at: ip {} address show dev {device}",
+            "use that prefix length, or remove the address; check: ip {} address show dev {device}",
             family(ip)
         )),
         (Step::Route(..), libc::ENETDOWN) => {
-            Some(format!("bring it up, here with up = true, or by: ip link set {device} up"))
+            Some(format!("bring it up with up = true, or with: ip link set {device} up"))
         }
         (Step::Route(ip, len), libc::EEXIST) => Some(format!(
-            "leave the network out, or remove the other route; look at: ip {} route show {ip}/{len}",
+            "omit the network, or remove the other route; check: ip {} route show {ip}/{len}",
             family(ip)
         )),
         _ => None,
@@ -156,7 +156,7 @@ fn remedy(error: &ttun_link::Error, errno: Option<i32>) -> Option<String> {
 fn check_prefixes(prefixes: &[(IpAddr, u8)]) -> Result<(), Error> {
     let impossible = prefixes.iter().find(|(ip, len)| *len > if ip.is_ipv4() { 32 } else { 128 });
     impossible.map_or(Ok(()), |(ip, len)| {
-        Err(Error::new(ErrorKind::InvalidOptions, format!("{ip}/{len} has too long a prefix"))
+        Err(Error::new(ErrorKind::InvalidOptions, format!("the prefix of {ip}/{len} is too long"))
             .with_hint("a prefix has up to 32 bits in IPv4 and 128 in IPv6"))
     })
 }
@@ -165,7 +165,7 @@ fn check_mtu(bytes: u32) -> Result<(), Error> {
     if MTUS.contains(&bytes) {
         return Ok(());
     }
-    let message = format!("{bytes} bytes can't be the MTU of a device");
+    let message = format!("{bytes} bytes is not a valid MTU for a device");
     Err(Error::new(ErrorKind::InvalidOptions, message).with_hint(format!(
         "choose {} to {} bytes, or auto",
         MTUS.start(),

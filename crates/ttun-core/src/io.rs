@@ -1,6 +1,6 @@
-//! I/O traits: a packet device and a datagram socket, all that the pumps know of the kernel; and readiness, by which real ones wait.
+//! I/O traits: a packet device and a datagram socket, the pumps' only access to the kernel; and readiness, with which real ones wait.
 //!
-//! Calls never block: after `WouldBlock` the matching `readable` or `writable` resolves when it is worth trying again.
+//! Calls never block: after `WouldBlock` the matching `readable` or `writable` resolves when the call can be retried.
 //!
 //! A descriptor is registered with epoll only for reading. A UDP socket is "writable" again after every datagram that leaves
 //! it (`sock_def_write_space` in net/core/sock.c), so a permanent interest in that would wake the thread once for each send: it is
@@ -21,7 +21,7 @@ use crate::shared::Endpoints;
 
 /// One read of the device.
 pub(crate) struct DeviceRead {
-    /// What the kernel left to do; [`VirtioNetHeader::NONE`] on a device without such headers.
+    /// The offloaded work; [`VirtioNetHeader::NONE`] on a device without such headers.
     pub(crate) virtio: VirtioNetHeader,
     /// Length of the packet, bytes.
     pub(crate) len: usize,
@@ -68,7 +68,7 @@ pub(crate) trait DatagramSocket {
     /// The MTU of the route to the peer, bytes; `None` while there is no route.
     fn path_mtu(&self) -> Option<usize>;
 
-    /// Reconnects a socket whose interface was replaced or that has no peer any more. Returns its endpoints.
+    /// Reconnects a socket whose interface was replaced, or that no longer has a peer. Returns its endpoints.
     fn recover(&self, now: Endpoints) -> Result<Endpoints, Error>;
 
     /// Resolves when a receive will not block, or the socket has an error to report.
@@ -96,7 +96,7 @@ impl<T: AsRawFd + AsFd> Readiness<T> {
 
     /// Runs a read that does not block. After `WouldBlock`, [`Self::readable`] waits for something new.
     pub(crate) fn try_read<R>(&self, mut read: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        // Asked one by one: tokio's try_io never finds a combined interest ready (`Interest::mask`).
+        // One by one: tokio's try_io never finds a combined interest ready (`Interest::mask`).
         match self.0.try_io(Interest::READABLE, |inner| read(inner)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.0.try_io(Interest::ERROR, |inner| read(inner))
@@ -112,7 +112,7 @@ impl<T: AsRawFd + AsFd> Readiness<T> {
 
     pub(crate) async fn writable(&self) -> io::Result<()> {
         let Ok(duplicate) = self.get().as_fd().try_clone_to_owned() else {
-            // The process is out of descriptors; trying again soon does as well.
+            // The process is out of descriptors; retrying soon works as well.
             tokio::time::sleep(Duration::from_millis(1)).await;
             return Ok(());
         };

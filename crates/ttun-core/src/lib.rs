@@ -7,12 +7,12 @@
 //! payload stays where it was read, and one `sendmsg` with `UDP_SEGMENT` sends a [`batch`] of up to 64 of them.
 //!
 //! **In** ([`decap`]): one `recvmsg` with `UDP_GRO` brings up to 64 datagrams. Each is checked, neighbours
-//! of one flow are joined, and one `writev` hands them to the device as a super-packet.
+//! of one flow are coalesced, and one `writev` passes them to the device as a super-packet.
 //!
-//! Neither direction allocates, locks, copies payload, or waits for the other. The pumps know the outside world
-//! by the two traits of [`io`] only, so that whole tunnels run in memory in tests.
+//! Neither direction allocates, locks, copies payload, or waits for the other. The pumps access the outside world
+//! only through the two traits of [`io`], so that whole tunnels run in memory in tests.
 //!
-//! [`Tunnel`] owns the thread that runs the pumps; [`TunnelStats`] counts what became of every packet.
+//! [`Tunnel`] owns the thread that runs the pumps; [`TunnelStats`] counts every packet, sent or dropped.
 
 mod attach;
 mod batch;

@@ -1,4 +1,4 @@
-//! Socket calls that no library wraps as the packet path needs them: `sendmsg` and `recvmsg` with the control messages of UDP
+//! Socket calls that no library provides in the form that the packet path needs: `sendmsg` and `recvmsg` with the control messages of UDP
 //! segmentation offload (udp(7), linux/udp.h), dissolving a connection, and integer options.
 
 use std::ffi::c_int;
@@ -30,7 +30,7 @@ pub(crate) fn send(
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent.cast_unsigned()) }
 }
 
-/// Receives into `buffer` what the socket has next.
+/// Receives the next datagrams into `buffer`.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Datagrams> {
     receive_message(socket, buffer, &mut empty_message())
 }
@@ -138,7 +138,7 @@ impl IntOption {
 /// Of asm-generic/socket.h; libc has it for some C libraries only.
 const SO_BINDTOIFINDEX: c_int = 62;
 
-/// The sockets are non-blocking already; this holds where a descriptor is shared.
+/// The sockets are already non-blocking; this also covers a shared descriptor.
 const FLAGS: c_int = libc::MSG_DONTWAIT;
 
 /// Room for the two control messages that a receive asks for, each a header and an aligned int.

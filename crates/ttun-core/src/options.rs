@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use crate::error::{Error, ErrorKind};
 
-/// Everything a [`Tunnel`](crate::Tunnel) needs to know.
+/// The options of a [`Tunnel`](crate::Tunnel).
 #[derive(Clone, Debug)]
 pub struct TunnelOptions {
     /// Name of an existing TUN device, 1 to 15 bytes.
@@ -19,13 +19,13 @@ pub struct TunnelOptions {
     pub clamp_mss: bool,
     /// The kernel offloads that may be used.
     pub offload: Offload,
-    /// Interface by which the socket's datagrams leave and arrive, whatever the routing table says (`SO_BINDTODEVICE`).
+    /// Interface by which the socket's datagrams leave and arrive, regardless of the routing table (`SO_BINDTODEVICE`).
     pub bind_device: Option<String>,
     /// Mark of the socket's datagrams, for policy routing and firewalls (`SO_MARK`).
     pub fwmark: Option<u32>,
-    /// Whether to wait for a deleted device to come back rather than to end.
+    /// Whether to wait for a deleted device to reappear rather than to end.
     pub reattach: bool,
-    /// What to set up of the device; `None` uses it as it is.
+    /// Settings of the device; `None` uses it as it is.
     pub interface: Option<InterfaceOptions>,
 }
 
@@ -96,12 +96,12 @@ fn interface_index(zone: &str) -> Result<u32, Error> {
     })
 }
 
-/// What to set up of the device. What was there before is put back when the tunnel ends.
+/// Settings of the device. The previous ones are restored when the tunnel ends.
 #[derive(Clone, Debug, Default)]
 pub struct InterfaceOptions {
-    /// Create the device if it is not there.
+    /// Create the device if it does not exist.
     pub create: bool,
-    /// Leave it, as it was set up, when the tunnel ends.
+    /// Keep it, with its settings, when the tunnel ends.
     pub persist: bool,
     /// ID of the user who may attach to a device that is created.
     pub owner: Option<u32>,
@@ -125,13 +125,13 @@ pub enum MtuChoice {
     /// It stays as it is.
     #[default]
     Unchanged,
-    /// What fits the route to the peer, and never under 1280 where the inside speaks IPv6.
+    /// The largest that fits the route to the peer, but at least 1280 if the tunnel carries IPv6.
     Auto,
     /// This many bytes.
     Bytes(u32),
 }
 
-/// The kernel offloads that may be used. What the kernel lacks is done without in any case.
+/// The kernel offloads that may be used. Those that the kernel lacks are never used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "six independent switches, each named")]
 pub struct Offload {
@@ -139,9 +139,9 @@ pub struct Offload {
     pub virtio_header: bool,
     /// The device leaves checksums to this program.
     pub checksum: bool,
-    /// The device hands over and takes TCP super-packets. Needs `checksum`.
+    /// The device delivers and accepts TCP super-packets. Needs `checksum`.
     pub tso: bool,
-    /// The device hands over and takes UDP super-packets (kernel 6.2 and later). Needs `checksum`.
+    /// The device delivers and accepts UDP super-packets (kernel 6.2 and later). Needs `checksum`.
     pub uso: bool,
     /// One send carries many datagrams (`UDP_SEGMENT`).
     pub segment: bool,
@@ -150,7 +150,7 @@ pub struct Offload {
 }
 
 impl Offload {
-    /// Use all that the kernel has.
+    /// All offloads that the kernel supports.
     pub const ALL: Self =
         Self { virtio_header: true, checksum: true, tso: true, uso: true, segment: true, receive: true };
 }

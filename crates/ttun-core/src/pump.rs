@@ -1,4 +1,4 @@
-//! Pumps: what both directions have in common. Each drains a descriptor, lets the other have its turn, and waits.
+//! Pumps: the code that both directions share. Each drains a descriptor, yields to the other, and waits.
 
 use std::io;
 use std::time::Duration;
@@ -16,16 +16,16 @@ pub(crate) enum Drained {
 
 /// One direction.
 pub(crate) trait Pump {
-    /// Carries what is there, up to a budget. An error ends the tunnel.
+    /// Carries the available packets, up to a budget. An error ends the tunnel.
     async fn drain(&mut self) -> Result<Drained, Error>;
 
     /// Resolves when there is something to drain again.
     async fn ready(&self) -> Result<(), Error>;
 }
 
-/// Runs both pumps on this thread until the tunnel is closed (`Ok`) or one of them can't go on (`Err`).
+/// Runs both pumps on this thread until the tunnel is closed (`Ok`) or one of them fails (`Err`).
 ///
-/// One thread for both directions: two were measured, always and only under load, and lost in most figures on two
+/// One thread for both directions: two were measured, both always and only under load, and were slower in most measurements on two
 /// processors (docs/performance.md).
 pub(crate) async fn run_both(
     context: &Context,
@@ -36,7 +36,7 @@ pub(crate) async fn run_both(
     out.and(back)
 }
 
-/// Runs one pump until the tunnel is closed (`Ok`) or can't go on (`Err`), which stops the other pump.
+/// Runs one pump until the tunnel is closed (`Ok`) or it fails (`Err`), which stops the other pump.
 pub(crate) async fn run(context: &Context, pump: &mut impl Pump) -> Result<(), Error> {
     let ended = drain_until_closed(context, pump).await;
     context.shutdown.request();
@@ -67,7 +67,7 @@ pub(crate) enum Refused {
     By(io::Error),
 }
 
-/// Makes a call that moves all or nothing, waiting for room as long as it would block.
+/// Makes a call that transfers all or nothing, and waits while it would block.
 pub(crate) async fn when_possible(
     context: &Context,
     mut call: impl FnMut() -> io::Result<()>,
@@ -89,8 +89,8 @@ pub(crate) async fn when_possible(
     }
 }
 
-/// The delay before a failed read is tried again: none for single errors, such as an ICMP answer, which comes as an error of the
-/// next receive; some in a long row of them, so that a lasting fault costs no processor time.
+/// The delay before a failed read is retried: none for single errors, such as an ICMP error, which is reported by the
+/// next receive; a short one after many in a row, so that a lasting fault costs no CPU time.
 #[derive(Default)]
 pub(crate) struct RetryDelay {
     errors_in_a_row: u32,
@@ -116,7 +116,7 @@ impl RetryDelay {
     }
 }
 
-/// Whether the TUN driver says that the device, or the descriptor, is no more (`tun_chr_read_iter`, `tun_chr_write_iter`:
+/// Whether the TUN driver reports that the device, or the descriptor, is gone (`tun_chr_read_iter`, `tun_chr_write_iter`:
 /// EBADFD).
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EBADFD | libc::EBADF | libc::ENODEV))

@@ -1,7 +1,7 @@
-//! The device as the pumps have it: attached, or gone and waited for.
+//! The device as the pumps see it: attached, or deleted and awaited.
 //!
-//! Where the tunnel is to wait for a deleted device, the pumps do not notice that it is gone: there is nothing to read, and for
-//! what comes from the peer the device is down. The pump that waits for something to read waits for the device, and
+//! If the tunnel is to wait for a deleted device, the pumps do not notice that it is gone: there is nothing to read, and for
+//! packets from the peer the device is down. The pump that waits for packets to read waits for the device, and
 //! attaches to it.
 
 use std::cell::{Cell, RefCell};
@@ -27,14 +27,14 @@ use crate::socket::PeerSocket;
 pub(crate) struct Attaching {
     pub(crate) plan: DevicePlan,
     pub(crate) interface: Option<Interface>,
-    /// Whether to wait for a deleted device to come back.
+    /// Whether to wait for a deleted device to reappear.
     pub(crate) reattach: bool,
 }
 
 impl Attaching {
     /// Attaches to the device and sets it up. When it fails, everything is as before.
     pub(crate) fn attach(&self, socket: &PeerSocket) -> Result<TunDevice, Error> {
-        // Of the route to the peer, before there are others.
+        // Of the route to the peer, before routes are added.
         let path_mtu = socket.path_mtu();
         let mut device = self.plan.attach()?;
         if let Some(interface) = &self.interface {
@@ -51,7 +51,7 @@ impl Attaching {
     }
 }
 
-/// The device of a running tunnel, shared by its two pumps on their one thread. Dropping it puts the interface back and detaches.
+/// The device of a running tunnel, shared by its two pumps on their one thread. Dropping it restores the interface and detaches.
 pub(crate) struct Attachment<'t> {
     attaching: &'t Attaching,
     socket: Arc<PeerSocket>,
@@ -74,7 +74,7 @@ impl<'t> Attachment<'t> {
         Ok(attachment)
     }
 
-    /// What may be coalesced for the device. One that takes its place has the same offloads, which are up to the kernel and the
+    /// The kinds of packets to coalesce for the device. One that replaces it has the same offloads, which depend on the kernel and the
     /// options.
     pub(crate) fn coalesce(&self) -> CoalesceOptions {
         let (_, offload) = self.context.device_facts.get().unwrap_or_default();
@@ -94,7 +94,7 @@ impl<'t> Attachment<'t> {
         Ok(())
     }
 
-    /// Runs `call` on the device; where there is none (any more), fails with `absent`.
+    /// Runs `call` on the device; if there is none, or it is gone, fails with `absent`.
     fn with_device<R>(
         &self,
         absent: impl Fn() -> io::Error,
@@ -162,7 +162,7 @@ impl PacketDevice for Attachment<'_> {
     }
 
     fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
-        // The answer of a device that is down.
+        // The error of a device that is down.
         let down = || io::Error::from_raw_os_error(libc::EIO);
         self.with_device(down, "writev", |readiness| readiness.get().write(pieces))
     }
@@ -186,7 +186,7 @@ impl PacketDevice for Attachment<'_> {
     }
 }
 
-/// Least delay between one attempt and the next, whatever netlink reports meanwhile.
+/// Least delay between two attempts, regardless of netlink notices.
 const LEAST_DELAY: Duration = Duration::from_millis(20);
 
 /// Least delay between creating the device and creating it again.

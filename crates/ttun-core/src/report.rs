@@ -1,4 +1,4 @@
-//! What the programs print about a tunnel: the same sentences with and without Node.
+//! Texts about a tunnel that the programs print: the same with and without Node.
 
 use std::fmt::{self, Display};
 
@@ -8,12 +8,12 @@ use ttun_packet::outer_overhead;
 
 use crate::stats::{DecapDrop, DeviceStats, EncapDrop, Kind, TunnelStats, table};
 
-/// What to do about a setting that makes the tunnel slower than necessary.
+/// Advice about a setting that makes the tunnel slower than necessary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
-    /// What is wrong; a colon and the command go after it.
+    /// The problem; shown before a colon and the command.
     pub text: String,
-    /// What to type.
+    /// The command to type.
     pub command: String,
 }
 
@@ -24,7 +24,7 @@ impl Display for Advice {
 }
 
 impl TunnelStats {
-    /// What the tunnel is attached to, in one line.
+    /// The device and both ends of the tunnel, in one line.
     #[must_use]
     pub fn attached(&self) -> String {
         let Self { device: DeviceStats { name, mtu, offload, .. }, socket, .. } = self;
@@ -36,7 +36,7 @@ impl TunnelStats {
         )
     }
 
-    /// What to type when full packets of the device do not fit the route to the peer; `None` when they do.
+    /// The remedy when full packets of the device do not fit the route to the peer; `None` when they do.
     #[must_use]
     pub fn advice(&self) -> Option<Advice> {
         let DeviceStats { name, mtu, .. } = &self.device;
@@ -48,7 +48,7 @@ impl TunnelStats {
         })
     }
 
-    /// What the tunnel carried and what it dropped, line by line.
+    /// A summary of the tunnel's traffic and drops, line by line.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
         let Self { device, encap, decap, .. } = self;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_mtu_that_does_not_fit_the_route_is_advised_against_with_what_to_type() {
+    fn a_device_mtu_that_does_not_fit_the_route_is_advised_against_with_a_command() {
         let sentence =
             "packets of more than 1472 bytes are sent in fragments; to avoid that: ip link set tun0 mtu 1472";
         assert_eq!(advice(1500, Some(1500), "10.0.1.2:9000").unwrap(), sentence);

@@ -11,14 +11,14 @@ use crate::pump::{Refused, when_possible};
 use crate::shared::Context;
 use crate::stats::EncapDrop;
 
-/// How long the MTU of the route is taken to be what it was, ms, unless an error says otherwise: the kernel does not report that
+/// How long the MTU of the route is assumed to be unchanged, ms, unless an error reports a change: the kernel does not report that
 /// it has become larger, or that a route has changed.
 const LEARN_PATH_MTU_EVERY_MS: u64 = 1000;
 
-/// Attempts at a send: after one error that says nothing about the packets, such as a lack of memory, the next may do.
+/// Attempts at a send: after one error unrelated to the packets, such as a lack of memory, the next may succeed.
 const ATTEMPTS: usize = 2;
 
-/// Attempts at a send where each error may be an answer to a datagram sent earlier: more answers than that hardly come between
+/// Attempts at a send where each error may be an ICMP error for an earlier datagram: more of them rarely arrive between
 /// these calls, so the kernel refuses the send itself.
 const ATTEMPTS_AT_ANSWERS: usize = 4;
 
@@ -36,9 +36,9 @@ pub(crate) struct Sender<'t, S> {
     /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
     granted_segments: usize,
     segments_per_send: usize,
-    /// The longest packet that fits the route to the peer as one unfragmented datagram, as last asked.
+    /// The longest packet that fits the route to the peer as one unfragmented datagram, as last queried.
     unfragmented_len: Cell<usize>,
-    /// When to ask again, ms of uptime.
+    /// When to query it again, ms of uptime.
     learn_path_mtu_at: Cell<u64>,
     /// When the socket may be recovered (again), ms of uptime.
     recover_at: Cell<u64>,
@@ -82,8 +82,8 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         self.batch.fits(len, most)
     }
 
-    /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that can segment
-    /// where the one before could not.
+    /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that supports segmentation
+    /// where the previous one did not.
     pub(crate) fn follow_peer(&mut self) {
         if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
             self.peer = peer;
@@ -103,7 +103,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         }
     }
 
-    /// Asks how long a packet may be so that the kernel need not fragment the datagram it travels in.
+    /// Queries how long a packet may be so that the kernel need not fragment its datagram.
     fn learn_path_mtu(&self) {
         self.context.path_mtu_reported.store(false, Ordering::Relaxed);
         self.learn_path_mtu_at.set(self.context.clock.now() + LEARN_PATH_MTU_EVERY_MS);
@@ -114,7 +114,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         });
     }
 
-    /// Sends the batch, or counts why not, and empties it; `read` is the buffer that the device was read into.
+    /// Sends the batch, or counts it as dropped, and empties it; `read` is the buffer that the device was read into.
     pub(crate) async fn flush(&mut self, read: &[u8]) {
         let packets = self.batch.packets();
         if packets == 0 {
@@ -169,10 +169,10 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         }
     }
 
-    /// Sends `pieces`, with more attempts where an error says nothing about them.
+    /// Sends `pieces`, with more attempts after errors unrelated to them.
     ///
-    /// Errors of a connected UDP socket are asynchronous: an ICMP answer to an earlier datagram is handed to the next call, which
-    /// then has moved nothing (`sock_error` in include/net/sock.h).
+    /// Errors of a connected UDP socket are asynchronous: an ICMP error for an earlier datagram is returned by the next call, which
+    /// then has sent nothing (`sock_error` in include/net/sock.h).
     async fn send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> Result<(), Refused> {
         let mut attempts = 0;
         loop {
@@ -233,13 +233,13 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             return;
         }
         self.recover_at.set(now + RECOVER_EVERY_MS);
-        // When it fails it is tried again after another error.
+        // If it fails, it is retried after another error.
         let _ = self.context.endpoints.try_change(|endpoints| self.socket.recover(endpoints));
     }
 }
 
 /// Whether a segmented send failed because it was segmented: a segment is longer than the route's MTU (EMSGSIZE; EINVAL before
-/// kernel 6.14), which must have become smaller, as segmented sends are never fragmented; or the interface can't take segments,
+/// kernel 6.14), which must have become smaller, as segmented sends are never fragmented; or the interface cannot take segments,
 /// having no checksum offload (EIO, udp(7)).
 fn refuses_segments(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL | libc::EIO))

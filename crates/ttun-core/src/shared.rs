@@ -1,4 +1,4 @@
-//! What the pumps share with each other and with whoever asks about the tunnel or changes it.
+//! State that the pumps share with each other and with the threads that query or change the tunnel.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -26,10 +26,10 @@ pub(crate) struct Context {
     pub(crate) encap: EncapStats<Counter>,
     pub(crate) decap: DecapStats<Counter>,
     pub(crate) errors: ErrnoCounters,
-    /// Datagrams that one send may carry; 1 where the kernel, or the interface, can't segment.
+    /// Datagrams that one send may carry; 1 where the kernel, or the interface, cannot segment.
     pub(crate) segments_per_send: AtomicUsize,
     pub(crate) receive_overflow: AtomicU32,
-    /// An error has reported that the MTU of the route to the peer is another.
+    /// An error has reported that the MTU of the route to the peer has changed.
     pub(crate) path_mtu_reported: AtomicBool,
     pub(crate) clock: Clock,
     pub(crate) problems: Problems,
@@ -127,7 +127,7 @@ impl SharedEndpoints {
         Some((self.version.load(Ordering::Relaxed), *current))
     }
 
-    /// Replaces the endpoints by what `change` makes of them. When it fails or returns the same, they stay.
+    /// Replaces the endpoints with the result of `change`. When it fails or returns the same, they stay.
     pub(crate) fn change<E>(&self, change: impl FnOnce(Endpoints) -> Result<Endpoints, E>) -> Result<(), E> {
         self.change_locked(&lock(&self.changing), change)
     }
@@ -165,7 +165,7 @@ impl SharedEndpoints {
     }
 }
 
-/// What may keep a running tunnel from working as it should; the most important first.
+/// Problems of a running tunnel; the most important first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Trouble {
     /// The device is gone.
@@ -201,7 +201,7 @@ impl Problems {
     }
 }
 
-/// A request to close the tunnel, which the pumps see wherever they wait. It can't be withdrawn.
+/// A request to close the tunnel, which the pumps see wherever they wait. It cannot be withdrawn.
 #[derive(Default)]
 pub(crate) struct Shutdown {
     requested: AtomicBool,
@@ -228,7 +228,7 @@ impl Shutdown {
     }
 }
 
-/// Locks; what a thread that panicked has left is whole, as each value is written at once.
+/// Locks; after a panic of another thread the value is still consistent, as each value is written at once.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

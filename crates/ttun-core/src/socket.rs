@@ -1,4 +1,4 @@
-//! The tunnel's UDP socket: bound to the local address, connected to the peer, with segmentation both ways.
+//! The tunnel's UDP socket: bound to the local address, connected to the peer, with UDP segmentation and GRO.
 
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
@@ -16,8 +16,8 @@ use crate::message::{self, IntOption};
 use crate::options::{Endpoint, TunnelOptions};
 use crate::shared::Endpoints;
 
-/// Bytes of socket buffer asked for each way: a burst of some sixty super-packets. Buffers of this size
-/// were worth 29 % of throughput to other tunnels; the kernel may grant less (`net.core.rmem_max`).
+/// Bytes of socket buffer requested in each direction: a burst of about sixty super-packets. Buffers of this size
+/// gave other tunnels 29 % more throughput; the kernel may grant less (`net.core.rmem_max`).
 const BUFFER_LEN: u32 = 4 << 20;
 
 /// Datagrams that one `UDP_SEGMENT` send may carry (`UDP_MAX_SEGMENTS` of linux/udp.h until 6.8; then 128,
@@ -42,7 +42,7 @@ pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), E
     let place = Place { local: options.local.clone(), bind_device: options.bind_device.clone(), fwmark };
     let socket = place.bound(local, remote)?;
     socket.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
-    // A connected socket needs no filter to admit the peer alone, which costs less.
+    // A connected socket accepts only datagrams of the peer, which costs less than the filter.
     let _ = socket.detach_filter();
     socket
         .set_nonblocking(true)
@@ -55,14 +55,14 @@ pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), E
     let gro = allowed.receive && enable_gro(&socket);
 
     let inner = UdpSocket::from(socket);
-    // Where no address was given, connecting has chosen it.
+    // If no address was given, connecting has chosen it.
     let local = inner.local_addr().unwrap_or(local);
     check_not_itself(local, remote)?;
     let remote_zone = Mutex::new(options.remote.zone.clone());
     Ok((PeerSocket { inner, place, remote_zone, segments_per_send, gro }, Endpoints { local, remote }))
 }
 
-/// Beyond the system's limit where we may, up to it otherwise; what was granted is in the stats.
+/// Beyond the system's limit if permitted, up to it otherwise; the granted sizes are in the stats.
 fn grow_buffers(socket: &Socket) {
     let len = BUFFER_LEN.cast_signed();
     if IntOption::RECEIVE_BUFFER_FORCE.set(socket.as_fd(), len).is_err() {
@@ -74,7 +74,7 @@ fn grow_buffers(socket: &Socket) {
 }
 
 impl PeerSocket {
-    /// Datagrams that one send may carry; 1 where the kernel can't segment.
+    /// Datagrams that one send may carry; 1 where the kernel cannot segment.
     pub(crate) fn segments_per_send(&self) -> usize {
         self.segments_per_send
     }
@@ -90,15 +90,15 @@ impl PeerSocket {
         option.get(self.as_fd()).ok().and_then(|mtu| usize::try_from(mtu).ok())
     }
 
-    /// Sizes of the receive and send buffers as getsockopt reports them: twice what holds data.
+    /// Sizes of the receive and send buffers as getsockopt reports them: twice the bytes for data.
     pub(crate) fn buffer_sizes(&self) -> (usize, usize) {
         let socket = SockRef::from(&self.inner);
         (socket.recv_buffer_size().unwrap_or(0), socket.send_buffer_size().unwrap_or(0))
     }
 
-    /// Connects to `remote` in place of the peer it has `now`. When that fails it keeps the one it has.
+    /// Connects to `remote` in place of the peer it has `now`. If that fails, it keeps the current one.
     ///
-    /// connect(2) may be called again on a connected UDP socket, and packets flow meanwhile. Datagrams of the peer before that
+    /// connect(2) may be called again on a connected UDP socket, and packets flow meanwhile. Datagrams of the previous peer that
     /// the kernel has already put into the receive buffer stay there and are received; none are accepted from then on.
     pub(crate) fn reconnect(&self, now: Endpoints, remote: &Endpoint) -> Result<Endpoints, Error> {
         let zone = remote.zone.clone();
@@ -118,8 +118,8 @@ impl PeerSocket {
             self.dissolve_and_connect(local, remote)
         };
         if let Err(cause) = moved {
-            // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect). If it can't be connected to
-            // the old one either, that is noticed when something is to be sent.
+            // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect). If it cannot be connected to
+            // the old one either, the next send reports it.
             let _ = admit_only(&socket, now.remote);
             let _ = self.inner.connect(now.remote);
             return Err(connect_refused(remote, &cause));
@@ -137,8 +137,8 @@ impl PeerSocket {
         self.remote_zone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The local address that datagrams to `remote` will have. Another socket of the same place is asked, so that a peer
-    /// without a route is refused before anything is touched.
+    /// The local address that datagrams to `remote` will have. A second socket with the same settings is used, so that a peer
+    /// without a route is refused before anything is changed.
     fn source_towards(&self, local: SocketAddr, remote: SocketAddr) -> Result<SocketAddr, Error> {
         let mut any_port = local;
         any_port.set_port(0);
@@ -155,7 +155,7 @@ impl PeerSocket {
         self.has_lost_peer() || self.has_lost_interface() || self.has_lost_zone(now)
     }
 
-    /// Whether the last change of the peer failed half-way, and so did going back.
+    /// Whether the last change of the peer failed half-way, and going back failed too.
     fn has_lost_peer(&self) -> bool {
         self.inner.peer_addr().is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
     }
@@ -177,8 +177,8 @@ impl PeerSocket {
     /// interface that it is bound to. Only dissolving the association first gives that up (`__udp_disconnect` in
     /// net/ipv4/udp.c), and with it a port that the kernel chose; what is to stay is set again.
     ///
-    /// An unconnected socket would take datagrams of any sender, but for the [filter](admit_only). What is sent meanwhile
-    /// fails (EDESTADDRREQ), and is counted so.
+    /// Without the [filter](admit_only), an unconnected socket would accept datagrams of any sender. Sends meanwhile
+    /// fail (EDESTADDRREQ), and are counted as such.
     fn dissolve_and_connect(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
         let socket = SockRef::from(&self.inner);
         message::dissolve(socket.as_fd())?;

@@ -1,8 +1,8 @@
 //! The table of statistics: every counter, gauge and drop reason of a tunnel is declared here, once.
 //!
-//! From a line of it come the counter that the packet path adds to, the snapshot, the place in the buffer that the binding fills,
-//! and, by `scripts/stats-table.mjs`, the types, rates, checks, metrics and labels of TypeScript. So a new counter is a line here
-//! and the place that counts; a drop reason likewise.
+//! Each line defines the counter that the packet path adds to, the snapshot, the position in the buffer that the binding fills,
+//! and, by `scripts/stats-table.mjs`, the types, rates, checks, metrics and labels of TypeScript. So a new counter takes one line here
+//! and the code that counts; so does a drop reason.
 
 mod counters;
 mod table;
@@ -16,7 +16,7 @@ use table::{direction, values};
 
 use Kind::{Counter as Count, Errors, Flag, Gauge, GaugeIfKnown, Section, State, Text};
 
-/// All entries, in the order in which the binding hands over those that are numbers.
+/// All entries, in the order in which the binding passes those that are numbers.
 pub fn table() -> impl Iterator<Item = &'static Stat> {
     let sections = [
         TOP,
@@ -34,15 +34,15 @@ const TOP: &[Stat] = &[Stat::new(
     "",
     Section,
     "Statistics of a tunnel. Counters start at 0 when the tunnel opens. In each direction, `received` is the sum of `packets`, \
-     `dropped` and the few packets that are being processed; once the tunnel is closed, there are none of the latter.",
+     `dropped` and the few packets that are still being processed; once the tunnel is closed, there are none of these.",
 )];
 
 direction! {
-    /// What became of packets from the device.
+    /// Packets from the device.
     encap: EncapStats {
         /// Packets read from the device.
         received: "packets";
-        /// Inner IP packets sent; each is counted on its own, however many were read or sent at once.
+        /// Inner IP packets sent; each is counted individually, even if many were read or sent at once.
         packets: "packets";
         /// Bytes of these packets, without outer headers.
         bytes: "bytes";
@@ -60,12 +60,12 @@ direction! {
     /// Why a packet from the device was not sent.
     drops: EncapDrop {
         /// The kernel had no route to the peer, or the network or the peer refused (`ECONNREFUSED`, `EHOSTUNREACH`, `ENETUNREACH`, …).
-        PeerUnreachable: "peer-unreachable", "no route to the peer, or it refuses";
+        PeerUnreachable: "peer-unreachable", "no route to the peer, or refused";
         /// Too large for a datagram to the peer.
         TooBig: "too-big", "too large for a datagram";
         /// The kernel had no memory for it, or no room in a queue (`ENOBUFS`, `ENOMEM`).
         NoBufferSpace: "no-buffer-space", "no memory in the kernel";
-        /// The send failed in another way; `socket.errors` says how: `EPERM` means a firewall of this host.
+        /// The send failed in another way; `socket.errors` has the error: `EPERM` means a firewall of this host.
         SendError: "send-error", "refused: see socket errors";
         /// One of the tunnel's own datagrams, routed into its own device.
         RoutingLoop: "routing-loop", "the tunnel's own datagrams";
@@ -77,11 +77,11 @@ direction! {
 }
 
 direction! {
-    /// What became of datagrams from the peer.
+    /// Datagrams from the peer.
     decap: DecapStats {
         /// Datagrams received from the peer.
         received: "packets";
-        /// Inner IP packets written to the device; each is counted on its own, however many were received or written at once.
+        /// Inner IP packets written to the device; each is counted individually, even if many were received or written at once.
         packets: "packets";
         /// Bytes of these packets, without outer headers.
         bytes: "bytes";
@@ -112,16 +112,16 @@ direction! {
 }
 
 values! {
-    /// A snapshot of everything that a tunnel counts and knows about itself.
+    /// A snapshot of all statistics of a tunnel.
     TunnelStats at "" {
         /// When the values were taken.
         timestamp: f64 => Gauge(|stats| stats.timestamp), unit: "ms since the epoch", metric: "-";
         /// When the tunnel was opened; stays the same for as long as the counters continue.
         opened_at: f64 => Gauge(|stats| stats.opened_at), unit: "ms since the epoch", metric: "-";
-        /// How long the tunnel has been open, in monotonic time; stands still once it has ended.
+        /// How long the tunnel has been open, in monotonic time; stops when the tunnel ends.
         uptime_ms: f64 => Gauge(|stats| stats.uptime_ms), unit: "ms", metric: "ttun_uptime_seconds";
-        /// Whether the peer is heard from: `waiting` until its first datagram, again when packets were sent in the last 30 s and
-        /// nothing came back in that time, and while the device is deleted (with `reattach`); `up` otherwise; `closed` once the
+        /// Whether datagrams arrive from the peer: `waiting` until the first one, again when packets were sent in the last 30 s and
+        /// nothing was received in that time, and while the device is deleted (with `reattach`); `up` otherwise; `closed` once the
         /// tunnel has ended.
         state: TunnelState => State(|stats| stats.state), metric: "-";
         /// The TUN device.
@@ -132,7 +132,7 @@ values! {
         encap: EncapStats => Section;
         /// From the network to the device.
         decap: DecapStats => Section;
-        /// When the last datagram came from the peer; absent before the first.
+        /// When the last datagram was received from the peer; absent before the first.
         last_at: Option<f64> => GaugeIfKnown(|stats| stats.last_at), path: "decap.last_at", unit: "ms since the epoch",
             metric: "ttun_last_received_timestamp_seconds";
     }
@@ -179,10 +179,10 @@ values! {
         segments_per_send: usize => Gauge(|stats| number(stats.socket.segments_per_send)), unit: "datagrams", metric: "-";
         /// Whether one system call can receive many datagrams (`UDP_GRO`).
         gro: bool => Flag;
-        /// Size of the receive buffer as getsockopt(2) reports it: twice what was granted.
+        /// Size of the receive buffer as getsockopt(2) reports it: twice the granted size.
         receive_buffer: usize => Gauge(|stats| number(stats.socket.receive_buffer)), unit: "bytes",
             metric: "ttun_receive_buffer_bytes";
-        /// Size of the send buffer as getsockopt(2) reports it: twice what was granted.
+        /// Size of the send buffer as getsockopt(2) reports it: twice the granted size.
         send_buffer: usize => Gauge(|stats| number(stats.socket.send_buffer)), unit: "bytes",
             metric: "ttun_send_buffer_bytes";
         /// Datagrams lost because the receive buffer was full. A merged run counts once, so this is a lower bound.
@@ -196,12 +196,12 @@ values! {
     }
 }
 
-/// Whether the peer is heard from.
+/// Whether datagrams arrive from the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunnelState {
-    /// The peer was heard from, and is not silent while packets are sent to it.
+    /// Datagrams were received from the peer, which is not silent while packets are sent to it.
     Up,
-    /// No datagram came from the peer yet, or none in the last 30 s although packets were sent to it; or the device is deleted, and
+    /// No datagram was received from the peer yet, or none in the last 30 s although packets were sent to it; or the device is deleted, and
     /// the tunnel waits for it.
     Waiting,
     /// The tunnel has ended.

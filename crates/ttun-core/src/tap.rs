@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 pub struct TapOptions {
     /// Bytes kept of each packet.
     pub snap_length: usize,
-    /// Packets kept until they are taken; while there are so many, others are left out. Memory is used as packets come, and never
+    /// Packets kept until they are taken; while there are that many, others are left out. Memory is used as packets arrive, and never
     /// more than for `capacity` packets of `snap_length` bytes, nor for about 16 MiB of copies.
     pub capacity: usize,
     /// Packets copied in any one second at most, both directions together; `None` copies all.
@@ -45,12 +45,12 @@ pub struct TappedPacket {
     pub data: Vec<u8>,
 }
 
-/// What a tap has copied since the last time it was taken.
+/// Packets that a tap has copied since they were last taken.
 #[derive(Clone, Debug, Default)]
 pub struct Tapped {
     /// The packets, in the order in which they passed.
     pub packets: Vec<TappedPacket>,
-    /// How many of the packets that were asked for passed without being copied.
+    /// How many of the requested packets passed without being copied.
     pub left_out: u64,
 }
 
@@ -72,7 +72,7 @@ impl PacketTap {
         Ok(Self { taps, slot })
     }
 
-    /// Takes what was copied.
+    /// Takes the copied packets.
     #[must_use]
     pub fn take(&self) -> Tapped {
         self.taps.take(self.slot)
@@ -86,11 +86,8 @@ impl Drop for PacketTap {
 }
 
 fn too_many() -> Error {
-    Error::new(
-        ErrorKind::TooManyTaps,
-        format!("this tunnel has {MAX_TAPS} packet taps already, which is the limit"),
-    )
-    .with_hint("end one of them, for example a capture of this tunnel that is still running")
+    Error::new(ErrorKind::TooManyTaps, format!("this tunnel already has {MAX_TAPS} packet taps, the maximum"))
+        .with_hint("close one of them, for example a capture of this tunnel that is still running")
 }
 
 /// Most taps of one tunnel at once.
@@ -105,12 +102,12 @@ pub(crate) struct Taps {
     slots: [Slot; MAX_TAPS],
 }
 
-/// The place of one tap. None waits for another: each has a lock of its own, which its owner holds for as long as it takes to
+/// The slot of one tap. Taps never wait for each other: each has its own lock, held only as long as it takes to
 /// exchange a pointer.
 #[derive(Default)]
 struct Slot {
     left_out: AtomicU64,
-    /// Uptime, ms, before which no copy is wanted: this second's share is used up.
+    /// Uptime, ms, before which no copy is wanted: this second's quota is used up.
     quiet_until: AtomicU64,
     ring: Mutex<Option<Ring>>,
 }
@@ -120,7 +117,7 @@ pub(crate) struct Admission {
     direction: Direction,
     /// Slots that take some of them, a bit for each.
     slots: u32,
-    /// How many each of those takes, from the first.
+    /// How many packets each of them takes, from the first.
     counts: [u32; MAX_TAPS],
     most: u32,
 }
@@ -248,7 +245,7 @@ fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
 /// size is known.
 const MAX_BYTES: usize = 16 << 20;
 
-/// What was copied for one tap and not taken yet.
+/// Packets copied for one tap and not taken yet.
 struct Ring {
     options: TapOptions,
     wake: Box<dyn Fn() + Send>,

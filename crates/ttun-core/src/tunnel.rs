@@ -1,4 +1,4 @@
-//! The life of a tunnel: opened, running in a thread of its own, ended.
+//! The lifecycle of a tunnel: opening, running in its own thread, ending.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -40,7 +40,7 @@ pub struct Tunnel {
 pub enum End {
     /// It was closed.
     Closed,
-    /// It could not go on.
+    /// It failed.
     Failed(Error),
 }
 
@@ -55,7 +55,7 @@ struct Shared {
     ended: Condvar,
 }
 
-/// What was granted at the start and is still reported after the end.
+/// Values granted at the start and still reported after the end.
 struct Facts {
     gro: bool,
     receive_buffer: usize,
@@ -80,11 +80,11 @@ enum Ending {
 impl Tunnel {
     /// Attaches to the device, opens the socket and starts to carry packets.
     ///
-    /// Blocks for a few system calls. Nothing of the device is changed but what the options name and its offload settings; all is
-    /// put back when the tunnel ends.
+    /// Blocks for a few system calls. Only settings of the device that the options give, and its offloads, are changed; all are
+    /// restored when the tunnel ends.
     ///
     /// # Errors
-    /// Whatever keeps the tunnel from running, with what to do about it; nothing is left open then.
+    /// Whatever prevents the tunnel from running, with a hint; nothing is left open then.
     pub fn open(options: &TunnelOptions) -> Result<Self, Error> {
         let allowed_sources = options.allowed_sources.as_deref().map(SourceFilter::new).transpose();
         let allowed_sources = allowed_sources.map_err(|impossible| {
@@ -95,15 +95,15 @@ impl Tunnel {
             let name = &options.device;
             return Err(Error::new(
                 ErrorKind::InvalidOptions,
-                format!("the tunnel's datagrams can't leave by its own device {name}"),
+                format!("the tunnel's datagrams cannot be sent through its own device {name}"),
             )
-            .with_hint("name the interface that leads to the peer: ip -brief link"));
+            .with_hint("give the interface that leads to the peer: ip -brief link"));
         }
         let outer_overhead = outer_overhead(&SocketAddr::new(options.remote.ip, options.remote.port));
         let interface =
             options.interface.as_ref().map(|options| Interface::new(options, outer_overhead)).transpose()?;
         let attaching = Attaching { plan: DevicePlan::new(options)?, interface, reattach: options.reattach };
-        // What is most often wrong is checked first; what changes the system comes last.
+        // The most common mistakes are checked first; changes to the system come last.
         attaching.plan.check()?;
         let runtime =
             Builder::new_current_thread().enable_io().enable_time().build().map_err(|cause| {
@@ -163,13 +163,13 @@ impl Tunnel {
         Ok(tunnel)
     }
 
-    /// Everything the tunnel counts and knows about itself, now; also after the end. Never makes the tunnel's thread wait.
+    /// The current statistics; also after the end. Never makes the tunnel's thread wait.
     #[must_use]
     pub fn stats(&self) -> TunnelStats {
         self.shared.stats()
     }
 
-    /// The state, as in the snapshot, for less.
+    /// The state, as in the snapshot, at a lower cost.
     #[must_use]
     pub fn state(&self) -> TunnelState {
         self.shared.state()
@@ -179,7 +179,7 @@ impl Tunnel {
     /// the routing table it is chosen again. The tunnel is `waiting` until something is received from the new peer.
     ///
     /// # Errors
-    /// Why it can't be the peer; the tunnel keeps the one it had. [`ErrorKind::Closed`] after the end.
+    /// If it cannot be the peer; the tunnel then keeps the one it had. [`ErrorKind::Closed`] after the end.
     pub fn set_remote(&self, remote: impl Into<Endpoint>) -> Result<(), Error> {
         let remote = remote.into();
         let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
@@ -195,8 +195,8 @@ impl Tunnel {
         Ok(())
     }
 
-    /// What keeps a running tunnel from working as it should, for example that its device is gone, and why it can't be attached to
-    /// again. `None` when nothing does.
+    /// The problem of a running tunnel, for example that its device is gone, and why it cannot be attached to
+    /// again. `None` when there is none.
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
         self.shared.context.problems.get()
@@ -294,8 +294,8 @@ impl Shared {
         let Some(socket) = self.socket.upgrade() else {
             return self.last_mtus.get().copied().unwrap_or_default();
         };
-        // A device that was deleted has none, nor can it be asked of one in another network namespace. It goes by its number: it
-        // may have been given another name, and its own to something else.
+        // A deleted device has none, and that of a device in another network namespace is unknown. The index identifies it: it
+        // may have been renamed, and another interface may have its old name.
         let device = match self.context.device_facts.get() {
             Some((index, _)) => interface_mtu(socket.as_fd(), index).unwrap_or(0),
             None => 0,

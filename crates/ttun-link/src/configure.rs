@@ -1,4 +1,4 @@
-//! Applying settings to an interface, and putting back what that changed.
+//! Applying settings to an interface, and undoing the changes.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -13,7 +13,7 @@ use crate::link;
 use crate::netlink::{Netlink, Refusal};
 use crate::route::{self, Routed};
 
-/// Settings of an interface. What it has besides stays.
+/// Settings of an interface. All others stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Addresses, with the lengths of their prefixes.
@@ -29,8 +29,8 @@ pub struct Settings {
 /// The least MTU with which an interface has IPv6, bytes (RFC 8200 section 5).
 pub const IPV6_MIN_MTU: u32 = 1280;
 
-/// Applies `settings` to the interface with index `index`, and returns what that changed: what the interface already had is not
-/// a change.
+/// Applies `settings` to the interface with index `index`, and returns the changes: settings that it already had are not
+/// changes.
 ///
 /// The MTU comes first, because IPv6 addresses need one of 1,280 bytes; routes come last, because the kernel
 /// takes none through an interface that is down.
@@ -53,7 +53,7 @@ pub fn configure(index: u32, settings: &Settings) -> Result<Changes, Error> {
     Ok(setup.changes)
 }
 
-/// What is to be done, in order.
+/// The steps, in order.
 fn steps(settings: &Settings, link: &LinkMessage) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(settings.mtu.filter(|mtu| *mtu != link::mtu(link)).map(Step::Mtu));
@@ -95,7 +95,7 @@ impl Setup {
         Ok(())
     }
 
-    /// An address that the interface has already is no error, also for a user who may not add one.
+    /// An address that the interface already has is not an error, even for a user who may not add one.
     fn check_address(&mut self, ip: IpAddr, prefix_len: u8, refusal: Refusal) -> Result<(), Refusal> {
         if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
             return Err(refusal);
@@ -116,10 +116,10 @@ impl Setup {
         }
         // An IPv6 address is refused as a duplicate whatever its prefix length, which may differ.
         let other = self.addresses.get(&ip).and_then(|lens| lens.first());
-        Err(exists(other.map(|other| format!("it has it as {ip}/{other}"))))
+        Err(exists(other.map(|other| format!("it already has {ip}/{other}"))))
     }
 
-    /// A route that there is already is no error, also for a user who may not add one; one into another interface is.
+    /// A route that already exists is not an error, even for a user who may not add one; a route into another interface is.
     fn check_route(&mut self, ip: IpAddr, prefix_len: u8, refusal: Refusal) -> Result<(), Refusal> {
         if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
             return Err(refusal);
@@ -140,15 +140,15 @@ impl Setup {
             link::by_index(netlink, *other)
                 .map_or_else(|_| format!("interface {other}"), |other| link::name(&other))
         });
-        Err(exists(other.map(|other| format!("it is routed into {other}"))))
+        Err(exists(other.map(|other| format!("it is already routed into {other}"))))
     }
 
-    /// Adds why the kernel has no IPv6 on the interface, which it does not say.
+    /// Adds why the kernel has no IPv6 on the interface, which the kernel does not report.
     fn explain(&self, mut refusal: Refusal, step: Step) -> Refusal {
         let (Step::Address(ip, _) | Step::Route(ip, _)) = step else { return refusal };
         let mtu = link::by_index(&self.changes.netlink, self.changes.index).map(|link| link::mtu(&link));
         if ip.is_ipv6() && mtu.is_ok_and(|mtu| mtu < IPV6_MIN_MTU) {
-            refusal.reason = Some(format!("IPv6 needs an MTU of {IPV6_MIN_MTU} bytes or more"));
+            refusal.reason = Some(format!("IPv6 requires an MTU of {IPV6_MIN_MTU} bytes or more"));
         }
         refusal
     }
@@ -160,7 +160,7 @@ fn exists(reason: Option<String>) -> Refusal {
 
 fn set_mtu(netlink: &Netlink, link: &LinkMessage, set: u32) -> Result<MtuChange, Refusal> {
     let (index, was) = (link.header.index, link::mtu(link));
-    // With less than that the kernel takes IPv6 from the interface, addresses and routes.
+    // With less than that the kernel removes IPv6 from the interface, addresses and routes.
     let ends_ipv6 = was >= IPV6_MIN_MTU && set < IPV6_MIN_MTU;
     let (addresses, routes) = if ends_ipv6 {
         (link::addresses_of(netlink, index)?, route::through(netlink, index)?)
@@ -181,7 +181,7 @@ fn take_down(netlink: &Netlink, index: u32) -> Result<StateChange, Refusal> {
     Ok(StateChange::TakenDown { routes })
 }
 
-/// What [`configure`] changed. Dropping it puts the interface back as it was, except for what has vanished or was changed by
+/// The changes made by [`configure`]. Dropping it restores the interface, except for settings that have disappeared or were changed by
 /// others meanwhile.
 #[derive(Debug)]
 #[must_use = "dropping the changes undoes them"]
@@ -198,7 +198,7 @@ pub struct Changes {
 struct MtuChange {
     was: u32,
     set: u32,
-    /// What an MTU too small for IPv6 took from the interface.
+    /// Addresses and routes that an MTU too small for IPv6 removed from the interface.
     addresses: Vec<AddressMessage>,
     routes: Vec<RouteMessage>,
 }
@@ -230,8 +230,8 @@ impl Changes {
 }
 
 impl Drop for Changes {
-    /// Undoes the last change first. What can't be undone has vanished, or this process has lost its privileges: there is no one to
-    /// report it to.
+    /// Undoes the last change first. A change that cannot be undone has disappeared, or this process has lost its privileges: there is nowhere to
+    /// report that.
     fn drop(&mut self) {
         let _ = self.remove_routes();
         let _ = self.restore_state();
@@ -286,7 +286,7 @@ impl Changes {
         for (ip, prefix_len) in addresses.iter().rev() {
             let _ = link::remove_address(netlink, *index, *ip, *prefix_len);
         }
-        // The first IPv4 address of a network takes those added after it along (`__inet_del_ifa`),
+        // Removing the first IPv4 address of a network also removes those added after it (`__inet_del_ifa`),
         // unless the sysctl promote_secondaries says otherwise.
         link::restore_addresses(netlink, &others);
         Ok(())

@@ -8,7 +8,7 @@ use crate::netlink::Refusal;
 /// A step of configuring an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Looking at its present state.
+    /// Inspecting its current state.
     Inspect,
     /// Adding an address, with its prefix length.
     Address(IpAddr, u8),
@@ -16,7 +16,7 @@ pub enum Step {
     Mtu(u32),
     /// Bringing it up.
     Up,
-    /// Taking it down.
+    /// Bringing it down.
     Down,
     /// Routing a network into it.
     Route(IpAddr, u8),
@@ -29,11 +29,11 @@ impl Step {
 
     fn describe(self, interface: &str) -> String {
         match self {
-            Self::Inspect => format!("looking at {interface}"),
-            Self::Address(ip, len) => format!("giving {interface} the address {ip}/{len}"),
+            Self::Inspect => format!("inspecting {interface}"),
+            Self::Address(ip, len) => format!("adding the address {ip}/{len} to {interface}"),
             Self::Mtu(bytes) => format!("setting the MTU of {interface} to {bytes}"),
             Self::Up => format!("bringing {interface} up"),
-            Self::Down => format!("taking {interface} down"),
+            Self::Down => format!("bringing {interface} down"),
             Self::Route(ip, len) => format!("routing {ip}/{len} into {interface}"),
         }
     }

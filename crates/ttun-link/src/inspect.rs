@@ -1,4 +1,4 @@
-//! Inspecting interfaces, to find out what keeps a tunnel from working: their state, and who is attached.
+//! Inspecting interfaces, to diagnose tunnels: their state, and the attached processes.
 
 use std::fs;
 use std::io;
@@ -101,7 +101,7 @@ impl Holder {
 }
 
 /// Finds the process that is attached to the TUN device `name`, among those of this network namespace: a device of the same
-/// name in another namespace is another device. Netlink has no answer to this; `/proc` has, for root and the process's own user.
+/// name in another namespace is another device. Netlink does not report this; `/proc` does, for root and the process's own user.
 /// `None` when this user may not see it.
 #[must_use]
 pub fn holder_of(name: &str) -> Option<Holder> {

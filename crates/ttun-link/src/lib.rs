@@ -1,10 +1,10 @@
 //! Interfaces, addresses and routes of a network namespace, inspected and changed by netlink.
 //!
-//! [`configure`] applies settings to an interface and remembers what that really changed; dropping the [`Changes`] puts it
-//! back. [`find`], [`describe`], [`interfaces`], [`route_to`] and [`holder_of`] only inspect.
+//! [`configure`] applies settings to an interface and records the actual changes; dropping the [`Changes`] undoes
+//! them. [`find`], [`describe`], [`interfaces`], [`route_to`] and [`holder_of`] only inspect.
 //!
 //! A netlink socket belongs to the network namespace in which it was opened: the answers are about the namespace of
-//! the calling thread, and changes are put back where they were made, whichever thread drops them.
+//! the calling thread, and changes are undone where they were made, whichever thread drops them.
 
 mod configure;
 mod error;

@@ -27,16 +27,16 @@ pub struct Link {
 pub enum LinkKind {
     /// Carries IP packets.
     Tun {
-        /// Whether it was made for several queues; attaching must ask for the same.
+        /// Whether it has several queues; attaching must request the same.
         multi_queue: bool,
-        /// ID of the user who may attach to it besides those with `CAP_NET_ADMIN`.
+        /// ID of the user who may attach to it, in addition to those with `CAP_NET_ADMIN`.
         owner: Option<u32>,
         /// ID of the group whose members may attach to it.
         group: Option<u32>,
     },
     /// Carries Ethernet frames.
     Tap,
-    /// Not made by the TUN driver.
+    /// Not a device of the TUN driver.
     Other,
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn by_index(netlink: &Netlink, index: u32) -> Result<LinkMessage, Ref
 fn get(netlink: &Netlink, request: LinkMessage) -> Result<LinkMessage, Refusal> {
     match netlink.get(RouteNetlinkMessage::GetLink(request))? {
         RouteNetlinkMessage::NewLink(link) => Ok(link),
-        _ => Err(io::Error::other("unexpected answer of the kernel about an interface").into()),
+        _ => Err(io::Error::other("unexpected reply from the kernel about an interface").into()),
     }
 }
 
@@ -232,11 +232,10 @@ pub(crate) fn own_address(address: &AddressMessage) -> Option<(IpAddr, u8)> {
     found
 }
 
-/// Adds those of `addresses` that an interface has lost. Those that the kernel creates itself when the interface comes up are
-/// left to it.
+/// Adds the `addresses` that an interface has lost, except those that the kernel creates itself when the interface comes up.
 pub(crate) fn restore_addresses(netlink: &Netlink, addresses: &[AddressMessage]) {
     for address in addresses.iter().filter(|address| !is_kernel_generated(address)) {
-        // EEXIST: it was not lost. Anything else: the interface has vanished or changed, and the address can't be restored.
+        // EEXIST: it was not lost. Anything else: the interface has disappeared or changed, and the address cannot be restored.
         let _ = netlink.change(RouteNetlinkMessage::NewAddress(address.clone()), NLM_F_CREATE | NLM_F_EXCL);
     }
 }

@@ -41,7 +41,7 @@ impl From<Refusal> for io::Error {
 #[derive(Debug)]
 pub(crate) struct Netlink {
     socket: Socket,
-    /// Number of the last request; what is left of answers to earlier ones has other numbers.
+    /// Sequence number of the last request; leftover replies to earlier ones have other numbers.
     sequence: Cell<u32>,
 }
 
@@ -133,7 +133,7 @@ impl Netlink {
     }
 }
 
-/// What ends the answers to a request.
+/// The end of the replies to a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     /// The first message.
@@ -162,7 +162,7 @@ fn refusal(error: &ErrorMessage, flags: u16) -> Refusal {
     Refusal { cause: error.to_io(), reason }
 }
 
-/// Notices that an interface of this network namespace has appeared, vanished or changed. Readable when there is one to
+/// Notices that an interface of this network namespace has appeared, disappeared or changed. Readable when there is one to
 /// [take](Self::take).
 #[derive(Debug)]
 pub struct LinkNotices {
@@ -181,7 +181,7 @@ impl LinkNotices {
         Ok(Self { socket })
     }
 
-    /// Takes the next notice. It carries no content: [`find`](crate::find) knows the present state.
+    /// Takes the next notice. It has no content: [`find`](crate::find) returns the current state.
     ///
     /// # Errors
     /// `WouldBlock` when there is none. Lost notices (`ENOBUFS`) count as one.
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_of_earlier_answers_is_skipped() {
+    fn leftover_replies_to_earlier_requests_are_skipped() {
         let netlink = Netlink::open().unwrap();
         let all = || RouteNetlinkMessage::GetLink(LinkMessage::default());
         let mut of_none = LinkMessage::default();

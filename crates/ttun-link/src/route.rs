@@ -14,7 +14,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use crate::link;
 use crate::netlink::{Netlink, Refusal};
 
-/// What the route of a packet depends on.
+/// The properties that determine the route of a packet.
 #[derive(Clone, Copy, Debug)]
 pub struct RouteQuery {
     /// Its destination.
@@ -30,7 +30,7 @@ pub struct RouteQuery {
 /// The route of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Index of the interface by which it leaves.
+    /// Index of the outgoing interface.
     pub index: u32,
     /// Name of that interface.
     pub device: String,
@@ -52,7 +52,7 @@ pub fn route_to(query: &RouteQuery) -> io::Result<Route> {
     let netlink = Netlink::open()?;
     let RouteNetlinkMessage::NewRoute(answer) = netlink.get(RouteNetlinkMessage::GetRoute(request(query)))?
     else {
-        return Err(io::Error::other("unexpected answer of the kernel about a route"));
+        return Err(io::Error::other("unexpected reply from the kernel about a route"));
     };
     let index = device(&answer).ok_or_else(|| io::Error::from_raw_os_error(libc::ENETUNREACH))?;
     let link = link::by_index(&netlink, index)?;
@@ -177,7 +177,7 @@ pub(crate) fn restore(netlink: &Netlink, routes: &[RouteMessage]) {
         let mut route = route.clone();
         // The other flags are the state of the interface, and are refused in requests.
         route.header.flags &= RouteFlags::Onlink;
-        // EEXIST: it was not lost. Anything else: the interface has vanished or changed, and the route can't be restored.
+        // EEXIST: it was not lost. Anything else: the interface has disappeared or changed, and the route cannot be restored.
         let _ = netlink.change(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_EXCL);
     }
 }
@@ -236,7 +236,7 @@ fn message(index: u32, ip: IpAddr, prefix_len: u8) -> RouteMessage {
     route.header.address_family = family(ip);
     route.header.destination_prefix_length = prefix_len;
     route.header.table = RouteHeader::RT_TABLE_MAIN;
-    // Made by an administrator, for routing daemons (rtnetlink(7)).
+    // For routing daemons: added by an administrator (rtnetlink(7)).
     route.header.protocol = RouteProtocol::Static;
     // Without a gateway; IPv6 knows no scopes of routes.
     route.header.scope = if ip.is_ipv4() { RouteScope::Link } else { RouteScope::Universe };

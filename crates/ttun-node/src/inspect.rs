@@ -1,4 +1,4 @@
-//! The interfaces, routes and UDP offloads of this host, which Node can't inspect: it has neither netlink nor socket options by
+//! The interfaces, routes and UDP offloads of this host, which Node cannot inspect: it has neither netlink nor socket options by
 //! number.
 
 use napi::bindgen_prelude::Result;
@@ -19,7 +19,7 @@ pub struct BindingInterface {
     /// A TUN device (IP packets), a TAP device (Ethernet frames), or not of the TUN driver.
     #[napi(ts_type = "'tun' | 'tap' | 'other'")]
     pub kind: &'static str,
-    /// Whether it was made for several queues.
+    /// Whether it has several queues.
     pub multi_queue: bool,
     /// ID of the user who may attach to it.
     pub owner: Option<u32>,
@@ -33,7 +33,7 @@ pub struct BindingInterface {
     pub carrier: bool,
     /// Its addresses, as `address/prefix length`.
     pub addresses: Vec<String>,
-    /// Packets that the kernel did not take from the attached program.
+    /// Packets from the attached program that the kernel dropped.
     pub rx_dropped: f64,
     /// Packets for which its queue had no room.
     pub tx_dropped: f64,
@@ -76,7 +76,7 @@ impl From<Interface> for BindingInterface {
     }
 }
 
-/// What the route of a packet depends on.
+/// The properties that determine the route of a packet.
 #[napi(object, object_to_js = false, use_nullable = true)]
 pub struct BindingRouteQuery {
     /// Its destination: the bytes of the address.
@@ -92,7 +92,7 @@ pub struct BindingRouteQuery {
 /// The route of a packet.
 #[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingRoute {
-    /// Index of the interface by which it leaves.
+    /// Index of the outgoing interface.
     pub index: u32,
     /// Name of that interface.
     pub device: String,
@@ -133,7 +133,7 @@ impl From<Route> for BindingRoute {
     }
 }
 
-/// What the kernel's UDP sockets can do.
+/// Features of the kernel's UDP sockets.
 #[napi(object, object_from_js = false)]
 pub struct BindingUdpOffload {
     /// One send can carry many datagrams (`UDP_SEGMENT`).
@@ -142,7 +142,7 @@ pub struct BindingUdpOffload {
     pub receive: bool,
 }
 
-/// Asks the kernel with a socket that is closed again.
+/// Queries the kernel through a temporary socket.
 #[napi(catch_unwind)]
 pub fn probe_udp() -> Result<BindingUdpOffload> {
     let offload = probe_udp_offload()?;

@@ -1,7 +1,7 @@
 //! The tunnel bound to Node: data-transfer objects and handles, no logic.
 //!
 //! The names of all types begin with `Binding`, so that none is mistaken for the public type of the TypeScript layer. Loading
-//! this library starts no thread. Whatever may block runs on a thread of its own, and no call waits for packets.
+//! this library starts no thread. Blocking calls run on their own threads, and no call waits for packets.
 
 #![allow(unreachable_pub, reason = "items are exported to JavaScript by the macros, not to other crates")]
 #![cfg_attr(test, allow(dead_code, reason = "napi exports nothing to JavaScript in unit tests"))]
@@ -49,16 +49,16 @@ pub fn build() -> BindingBuild {
     }
 }
 
-/// An error as data: an asynchronous function can't reject with a code of its own, so the TypeScript layer makes an exception of
-/// it.
+/// An error as data: an asynchronous function cannot reject with its own code, so the TypeScript layer converts it to
+/// an exception.
 #[napi(object, object_from_js = false, use_nullable = true)]
 #[derive(Clone)]
 pub struct BindingError {
     /// One of the `ERR_TTUN_…` codes.
     pub code: String,
-    /// What happened, in one line.
+    /// A one-line description.
     pub message: String,
-    /// What to type or change, if that is known.
+    /// How to fix it, if known.
     pub hint: Option<String>,
     /// The system call that failed, if one did.
     pub syscall: Option<String>,
@@ -82,7 +82,7 @@ impl From<Error> for BindingError {
 #[napi(object, object_from_js = false, use_nullable = true)]
 #[derive(Clone)]
 pub struct BindingEnd {
-    /// Why it could not go on; null when it was closed.
+    /// Why it failed; null when it was closed.
     pub error: Option<BindingError>,
 }
 
@@ -119,7 +119,7 @@ pub fn init(_exports: Object<'_>, env: Env) -> Result<()> {
     Ok(())
 }
 
-/// Closes all tunnels of this thread's environment and returns when the system is as it was before them. For the end of the
+/// Closes all tunnels of this thread's environment and returns when the system is restored. For the end of the
 /// environment: no tunnel can be opened after it. Where `process.exit` ends the main thread, no cleanup hook runs.
 ///
 /// # Errors

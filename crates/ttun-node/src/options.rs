@@ -1,4 +1,4 @@
-//! The options of a tunnel, as JavaScript hands them over: parsed and checked by the TypeScript layer, converted once.
+//! The options of a tunnel, as JavaScript passes them: parsed and checked by the TypeScript layer, converted once.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use ttun_core::{Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload
 
 use crate::process::{group_id, user_id};
 
-/// What a tunnel is made of.
+/// The options of a tunnel.
 #[napi(object, object_to_js = false, use_nullable = true)]
 pub struct BindingTunnelOptions {
     /// Name of the TUN device.
@@ -20,15 +20,15 @@ pub struct BindingTunnelOptions {
     pub allowed_sources: Option<Vec<BindingNetwork>>,
     /// Whether to lower the MSS of passing TCP SYNs to what fits the route.
     pub clamp_mss: bool,
-    /// Which of the kernel's offloads may be used.
+    /// The kernel offloads that may be used.
     pub offload: BindingOffload,
     /// Interface that the socket is bound to.
     pub bind_device: Option<String>,
     /// Mark of the socket's datagrams.
     pub fwmark: Option<u32>,
-    /// Whether to wait for a deleted device to come back.
+    /// Whether to wait for a deleted device to reappear.
     pub reattach: bool,
-    /// What to set up of the device; null uses it as it is.
+    /// Settings of the device; null uses it as it is.
     pub interface: Option<BindingInterfaceOptions>,
 }
 
@@ -52,19 +52,19 @@ pub struct BindingNetwork {
     pub prefix_length: u8,
 }
 
-/// What to set up of the device.
+/// Settings of the device.
 #[napi(object, object_to_js = false, use_nullable = true)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, each named")]
 pub struct BindingInterfaceOptions {
-    /// Make the device if it is not there.
+    /// Create the device if it does not exist.
     pub create: bool,
-    /// Leave it, as it was set up, when the tunnel ends.
+    /// Keep it, with its settings, when the tunnel ends.
     pub persist: bool,
-    /// User who may attach to a device that is made, by name or number.
+    /// User who may attach to a created device, by name or number.
     pub owner: Option<String>,
-    /// Group that may attach to a device that is made, by name or number.
+    /// Group that may attach to a created device, by name or number.
     pub group: Option<String>,
-    /// Make the device for several queues.
+    /// Create the device with several queues.
     pub multi_queue: bool,
     /// Addresses of the device.
     pub addresses: Vec<BindingNetwork>,
@@ -74,11 +74,11 @@ pub struct BindingInterfaceOptions {
     pub mtu: Option<u32>,
     /// Choose the MTU by the route to the peer.
     pub mtu_auto: bool,
-    /// Bring it up or down; null: up if it was made here, otherwise left as it is.
+    /// Bring it up or down; null: up if it was created here, otherwise left as it is.
     pub up: Option<bool>,
 }
 
-/// Which of the kernel's offloads may be used.
+/// The kernel offloads that may be used.
 #[napi(object, object_to_js = false)]
 #[expect(clippy::struct_excessive_bools, reason = "six independent switches, each named")]
 pub struct BindingOffload {

@@ -1,4 +1,4 @@
-//! The process and its system, as far as Node has no function for it: an immediate exit, messages to the service
+//! Functions of the process and the system that Node lacks: an immediate exit, messages to the service
 //! manager, users and groups by name.
 
 use std::io;
@@ -14,7 +14,7 @@ use ttun_core::{Error, ErrorKind};
 use crate::BindingError;
 
 /// Ends the process at once, with this exit code: no destructors, no exit handlers. `process.exit` first waits for pending
-/// name lookups, which can't be cancelled and may take half a minute.
+/// name lookups, which cannot be cancelled and may take half a minute.
 #[napi]
 pub fn exit_now(code: i32) {
     // SAFETY: _exit(2) takes a number and never returns.
@@ -24,7 +24,7 @@ pub fn exit_now(code: i32) {
 /// Sends `message`, lines such as `READY=1`, to the service manager (sd_notify(3)): one datagram to `socket`, the value of
 /// `$NOTIFY_SOCKET`. That is a path, or a name in the abstract namespace after an `@`.
 ///
-/// Fails when the address is of another kind, or the message is not taken within a second.
+/// Fails when the address is of another kind, or the message is not accepted within a second.
 #[napi(catch_unwind)]
 #[must_use]
 #[allow(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
@@ -48,7 +48,7 @@ fn send_notification(socket: &str, message: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// An abstract name begins with a zero byte, which environment variables can't hold; `@` stands for it (unix(7)).
+/// An abstract name begins with a zero byte, which environment variables cannot contain; `@` represents it (unix(7)).
 fn notify_address(socket: &str) -> Result<SocketAddr, Error> {
     let address = match (socket.strip_prefix('@'), socket.starts_with('/')) {
         (Some(name), _) => SocketAddr::from_abstract_name(name),
@@ -84,7 +84,7 @@ fn id_of(
     database: &str,
     look_up: impl Fn(&str) -> nix::Result<Option<u32>>,
 ) -> Result<u32, Error> {
-    // Digits are a number, whether or not it is in use. The highest one means "none" (`tun_chr_ioctl`).
+    // Digits are an ID, whether or not it is in use. The highest one means "none" (`tun_chr_ioctl`).
     if let Ok(number) = name.parse::<u32>()
         && number != u32::MAX
     {

@@ -1,4 +1,4 @@
-//! The statistics of a tunnel as numbers in a buffer of the caller's, so that reading them creates no objects.
+//! The statistics of a tunnel as numbers in the caller's buffer, so that reading them creates no objects.
 
 use napi_derive::napi;
 use ttun_core::{ERROR_NUMBERS, Kind, OffloadStats, Stat, TunnelState, TunnelStats, Value, table};
@@ -8,16 +8,16 @@ use ttun_core::{ERROR_NUMBERS, Kind, OffloadStats, Stat, TunnelState, TunnelStat
 pub struct BindingStat {
     /// Where it is in `TunnelStats`.
     pub path: String,
-    /// Only `counter`, `drop`, `gauge`, `gauge-if-known` and `state` are numbers, and so in the buffer.
+    /// Only `counter`, `drop`, `gauge`, `gauge-if-known` and `state` are numbers, and thus in the buffer.
     #[napi(
         ts_type = "'counter' | 'drop' | 'gauge' | 'gauge-if-known' | 'state' | 'text' | 'flag' | 'errors' | 'section'"
     )]
     pub kind: &'static str,
-    /// What it counts or measures in.
+    /// Its unit.
     pub unit: &'static str,
-    /// What it is, in a sentence.
+    /// A description in a sentence.
     pub help: &'static str,
-    /// What it is, in a few words.
+    /// A short label.
     pub label: &'static str,
     /// Its name in Prometheus.
     pub metric: &'static str,
@@ -30,7 +30,7 @@ pub struct BindingStatsLayout {
     pub table: Vec<BindingStat>,
     /// The names of the states, in the order of their numbers.
     pub states: Vec<&'static str>,
-    /// How many values of 8 bytes the buffer has to hold. After the values come pairs of an error number and its count, until a
+    /// The size of the buffer, in values of 8 bytes. After the values come pairs of an error number and its count, until a
     /// pair whose count is 0, or the end.
     pub length: u32,
 }
@@ -106,7 +106,7 @@ pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }
 
-/// The statistics that are not in the buffer. They seldom change, so they are handed over only when they did.
+/// The statistics that are not in the buffer. They rarely change, so they are passed only when they did.
 #[napi(object, object_from_js = false)]
 pub struct BindingDescription {
     /// The TUN device.
@@ -163,7 +163,7 @@ impl From<&TunnelStats> for BindingDescription {
     }
 }
 
-/// What the description is made from, to see whether it changed.
+/// The values in the description, to detect changes.
 pub(crate) fn described(TunnelStats { device, socket, .. }: &TunnelStats) -> impl PartialEq {
     (&device.name, device.offload, socket.local, socket.remote, socket.gro)
 }

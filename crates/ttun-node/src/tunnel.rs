@@ -34,7 +34,7 @@ pub struct BindingOpenResult {
 /// Weak: a running tunnel alone does not keep the process alive. It is called once.
 type EndFunction = ThreadsafeFunction<BindingEnd, (), BindingEnd, Status, false, true, 1>;
 
-/// Opens a tunnel; `onEnd` is called once when it has ended, for whatever reason.
+/// Opens a tunnel; `onEnd` is called once when it has ended, for any reason.
 #[napi(catch_unwind, ts_return_type = "Promise<BindingOpenResult>")]
 pub fn open_tunnel(
     env: &Env,
@@ -56,7 +56,7 @@ pub fn open_tunnel(
     })
 }
 
-/// Runs `work` on a thread of its own and resolves the promise with what `convert` makes of its result.
+/// Runs `work` on its own thread and resolves the promise with its result, converted by `convert`.
 ///
 /// Not on a thread of Node's pool, which name lookups may keep busy for half a minute.
 fn off_thread<T, R>(
@@ -87,13 +87,13 @@ where
     Ok(promise)
 }
 
-/// Typed arrays of JavaScript; napi's macro would take a plain `&mut` for an object of its own.
+/// Typed arrays of JavaScript; napi's macro would treat a plain `&mut` as an object of its own.
 type Numbers<'a> = &'a mut [f64];
 type Integers<'a> = &'a mut [u64];
 
 #[napi]
 impl BindingTunnel {
-    /// Fills the buffer, laid out as `statsLayout` says, with the current statistics; after the end, with the last ones.
+    /// Fills the buffer, in the layout of `statsLayout`, with the current statistics; after the end, with the last ones.
     /// Returns whether the description has changed since they were read last.
     #[napi(catch_unwind)]
     pub fn read_stats(&mut self, #[napi(ts_arg_type = "Float64Array")] buffer: Numbers<'_>) -> bool {
@@ -117,21 +117,21 @@ impl BindingTunnel {
         (&self.stats).into()
     }
 
-    /// What the tunnel is attached to, in one line.
+    /// The device and both ends of the tunnel, in one line.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn attached(&self) -> String {
         self.tunnel.stats().attached()
     }
 
-    /// What would make the tunnel faster; null if there is nothing to do.
+    /// How to make the tunnel faster; null if there is nothing to improve.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn advice(&self) -> Option<BindingAdvice> {
         self.tunnel.stats().advice().map(|Advice { text, command }| BindingAdvice { text, command })
     }
 
-    /// What the tunnel carried and what it dropped, line by line.
+    /// A summary of the tunnel's traffic and drops, line by line.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
@@ -145,7 +145,7 @@ impl BindingTunnel {
         self.tunnel.state().name()
     }
 
-    /// What keeps the running tunnel from working as it should, for example that its device is gone; null when nothing does.
+    /// The problem of the running tunnel, for example that its device is gone; null when there is none.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn problem(&self) -> Option<BindingError> {
@@ -158,8 +158,8 @@ impl BindingTunnel {
         self.tunnel.request_close();
     }
 
-    /// Makes `remote`, of the same address family, the peer from now on. Resolves to why that is not possible; the tunnel keeps
-    /// its peer then.
+    /// Makes `remote`, of the same address family, the peer from now on. Resolves to an error if that is not possible; the tunnel then keeps
+    /// its peer.
     #[napi(catch_unwind, ts_return_type = "Promise<BindingError | null>")]
     pub fn set_remote<'e>(&self, env: &'e Env, remote: BindingEndpoint) -> Result<Object<'e>> {
         let tunnel = Arc::clone(&self.tunnel);
@@ -184,7 +184,7 @@ impl BindingTunnel {
         }
     }
 
-    /// Keeps the statistics that were read; says whether the description changed.
+    /// Keeps the statistics that were read; returns whether the description changed.
     fn note(&mut self, stats: TunnelStats) -> bool {
         let changed = stats::described(&self.stats) != stats::described(&stats);
         self.stats = stats;
@@ -198,12 +198,12 @@ impl Drop for BindingTunnel {
     }
 }
 
-/// What to do about a setting that makes the tunnel slower than necessary.
+/// Advice about a setting that makes the tunnel slower than necessary.
 #[napi(object, object_from_js = false)]
 pub struct BindingAdvice {
-    /// What is wrong; a colon and the command go after it.
+    /// The problem; shown before a colon and the command.
     pub text: String,
-    /// What to type.
+    /// The command to type.
     pub command: String,
 }
 
@@ -216,9 +216,9 @@ pub struct BindingTap {
 /// A packet tap, or why there is none.
 #[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingTapResult {
-    /// Why the tunnel can't be tapped.
+    /// Why the tunnel cannot be tapped.
     pub error: Option<BindingError>,
-    /// Where packets are taken.
+    /// The tap.
     pub tap: Option<BindingTap>,
 }
 
@@ -227,7 +227,7 @@ type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
 #[napi]
 impl BindingTap {
-    /// What was copied since the last time; nothing after `end`.
+    /// The packets copied since the last call; none after `end`.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn take(&self) -> BindingTapped {
@@ -266,7 +266,7 @@ impl From<BindingTapOptions> for TapOptions {
     }
 }
 
-/// What was copied since the last time.
+/// The packets copied since the last call.
 #[napi(object, object_from_js = false)]
 pub struct BindingTapped {
     /// The packets, oldest first.

@@ -38,7 +38,7 @@ fn sum_words(words: &[[u8; 8]]) -> u64 {
 
 /// A partial sum as 16 bits, the carries added back in.
 ///
-/// Is 0 only for a sum of zeros: of the two one's complement zeros it gives 0xFFFF.
+/// The result is 0 only for a sum of zeros: of the two one's complement zeros it is otherwise 0xFFFF.
 pub(crate) fn fold(sum: u64) -> u16 {
     let sum = (sum >> 32) + (sum & 0xFFFF_FFFF); // at most 33 bits
     let sum = (sum >> 16) + (sum & 0xFFFF); // at most 18 bits
@@ -46,13 +46,13 @@ pub(crate) fn fold(sum: u64) -> u16 {
     ((sum >> 16) + (sum & 0xFFFF)) as u16
 }
 
-/// The checksum that completes `sum`, as TCP and the IPv4 header have it.
+/// The checksum that completes `sum`, for TCP and the IPv4 header.
 pub(crate) fn finish(sum: u64) -> u16 {
     !fold(sum)
 }
 
-/// The checksum that completes `sum`, as UDP has it: a computed zero is sent as its other form,
-/// because zero says "no checksum" (RFC 768).
+/// The checksum that completes `sum`, for UDP: a computed zero is sent in its other form,
+/// because zero means "no checksum" (RFC 768).
 pub(crate) fn finish_udp(sum: u64) -> u16 {
     match finish(sum) {
         0 => 0xFFFF,

@@ -56,7 +56,7 @@ pub fn clamp_mss(packet: &mut IpPacket<&mut [u8]>, inner_mtu: usize) -> bool {
     lower_mss_options(packet, mss).unwrap_or(false)
 }
 
-/// Lowers each MSS option in the TCP header: there should be one, but of several each system may use another.
+/// Lowers each MSS option in the TCP header: there should be only one, but of several, systems may use different ones.
 /// `None` if the packet has no complete TCP header.
 fn lower_mss_options(packet: &mut IpPacket<&mut [u8]>, mss: u16) -> Option<bool> {
     let transport = packet.transport()?;

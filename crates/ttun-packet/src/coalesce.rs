@@ -1,7 +1,7 @@
 //! Coalescing: neighbouring packets of one flow as one super-packet for the device.
 //!
 //! This undoes what [`Segments`](crate::Segments) does, and only that: packets merge if segmenting the result gives back
-//! the same bytes. Everything that segmentation can't give back keeps packets apart: other header fields, gaps, wrong
+//! the same bytes. Everything that segmentation cannot restore prevents merging: different header fields, gaps, wrong
 //! checksums, options and extension headers, control flags. One thing may change: IPv4 IDs of packets that must not be
 //! fragmented, which carry no meaning (RFC 6864 section 4.1). Payload stays where it is; only one merged header is
 //! written.
@@ -25,7 +25,7 @@ const MAX_HEADER_LEN: usize = VIRTIO_NET_HEADER_LEN + IPV6_HEADER_LEN + TCP_MAX_
 /// The longest super-packet, bytes: the largest IPv4 total length.
 const MAX_MERGED_LEN: usize = 65_535;
 
-/// What the device takes as super-packets.
+/// The super-packets that the device accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CoalesceOptions {
     /// TCP over IPv4 and IPv6 (TSO).
@@ -43,7 +43,7 @@ pub struct Run<'p> {
     options: CoalesceOptions,
     packets: [&'p [u8]; Run::MAX_PACKETS],
     len: usize,
-    /// What a packet must be to continue the run; `None` when the first one can't be continued.
+    /// The requirements for a packet to continue the run; `None` when the first one cannot be continued.
     flow: Option<Flow<'p>>,
     header: [u8; MAX_HEADER_LEN],
 }
@@ -103,7 +103,7 @@ impl<'p> Run<'p> {
     /// The gather list of the write to the device, at the start of `slices`: a virtio-net header; then the packet when
     /// there is one, or the merged IP and transport header and the payload of each.
     ///
-    /// `None` if the packets can't be written together: then each is to be written on its own.
+    /// `None` if the packets cannot be written together: then each is to be written on its own.
     pub fn gather<'s, 'b>(
         &'b mut self,
         slices: &'s mut [IoSlice<'b>; Run::MAX_PIECES],
@@ -130,16 +130,16 @@ impl<'p> Run<'p> {
     }
 }
 
-/// What the packets of a run have in common, and what the next one must be.
+/// The common properties of the packets of a run, and the position of the next one.
 #[derive(Clone, Copy, Debug)]
 struct Flow<'p> {
     /// The first packet.
     head: Candidate<'p>,
-    /// The checksums of the head are known to be right. They are not verified before there is a second packet.
+    /// The checksums of the head are known to be correct. They are not verified before there is a second packet.
     head_verified: bool,
     /// Length of the super-packet, bytes.
     len: usize,
-    /// What the next packet continues.
+    /// The position that the next packet continues.
     last: Position,
 }
 
@@ -157,14 +157,14 @@ struct Position {
 }
 
 impl<'p> Flow<'p> {
-    /// `None` when `head` can't be part of a super-packet.
+    /// `None` when `head` cannot be part of a super-packet.
     fn start(head: &IpPacket<&'p [u8]>, options: CoalesceOptions) -> Option<Self> {
         let head = Candidate::read(head, options)?;
         let last = position_after(&head, head.payload.len());
         Some(Self { head, head_verified: false, len: head.packet_len(), last })
     }
 
-    /// Takes in `packet`, if it continues the run.
+    /// Adds `packet`, if it continues the run.
     fn take(&mut self, packet: &IpPacket<&'p [u8]>, options: CoalesceOptions) -> bool {
         if self.last.end {
             return false;
@@ -213,7 +213,7 @@ impl<'p> Flow<'p> {
                 checksum::sum(&header[8..])
             }
         };
-        // What the kernel expects where the checksum is left to it: the sum of the pseudo header, not complemented.
+        // For a checksum that the kernel completes it expects the sum of the pseudo header, not complemented.
         let pseudo_header = |protocol: u8| {
             checksum::fold(addresses_sum + u64::from(protocol) + u64::from(transport_len)).to_be_bytes()
         };

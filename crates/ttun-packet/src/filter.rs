@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_packet_are_not_allowed() {
+    fn bytes_that_are_not_a_packet_are_not_allowed() {
         let all = filter(&["0.0.0.0/0", "::/0"]);
         for bytes in [&[][..], &[0x45; 15], &[0x60; 23], &[0x55; 60]] {
             assert!(!IpPacket::parse(bytes).is_ok_and(|packet| all.allows(&packet)));

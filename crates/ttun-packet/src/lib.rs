@@ -1,7 +1,7 @@
 //! Packet arithmetic of ttun: everything that reads or rewrites the bytes of IP packets, without I/O.
 //!
 //! A packet from either side is parsed once, into an [`IpPacket`]; everything else takes this view. From the device
-//! come a virtio-net header and a packet of up to 64 KiB: [`Segments`] says which MTU-sized packets it represents and
+//! come a virtio-net header and a packet of up to 64 KiB: [`Segments`] determines which MTU-sized packets it represents and
 //! rebuilds their headers, while the payload stays where it was read. From the network come datagrams of one packet
 //! each: [`Run`] coalesces neighbours of one flow into one large packet for the device, again without touching the
 //! payload.

@@ -63,13 +63,13 @@ impl<'p> IpPacket<&'p [u8]> {
     /// Reads and checks the headers of the packet at the start of `bytes`. What follows the packet is not part of the
     /// view, as an IP receiver ignores it too (RFC 1122 section 3.2.1).
     ///
-    /// A broken chain of IPv6 extension headers and a transport header that is cut short are no errors: such packets
+    /// A broken chain of IPv6 extension headers and a truncated transport header are not errors: such packets
     /// are forwarded, but the view has no [`transport`](Self::transport), or no
     /// [`header_len`](Transport::header_len).
     ///
     /// # Errors
     /// [`Invalid::Empty`] without bytes. [`Invalid::Malformed`] when the version is neither 4 nor 6, the IP header is
-    /// cut short or shorter than allowed, or the length it gives is shorter than itself or longer than `bytes`.
+    /// truncated or shorter than allowed, or the length it gives is shorter than itself or longer than `bytes`.
     #[inline]
     pub fn parse(bytes: &'p [u8]) -> Result<Self, Invalid> {
         let (version, len) = version_and_len(bytes).ok_or_else(|| invalid(bytes))?;
@@ -96,14 +96,14 @@ impl<'p> IpPacket<&'p mut [u8]> {
         Ok(Self { version, transport: find_transport(version, bytes), bytes })
     }
 
-    /// The same packet, not to be changed any more.
+    /// The same packet, no longer mutable.
     #[must_use]
     #[inline]
     pub fn into_shared(self) -> IpPacket<&'p [u8]> {
         IpPacket { bytes: self.bytes, version: self.version, transport: self.transport }
     }
 
-    /// The bytes of the packet. Whoever changes them keeps the headers as the view has them.
+    /// The bytes of the packet. Changes must keep the headers consistent with the view.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         self.bytes
     }
@@ -116,7 +116,7 @@ impl<Bytes: Deref<Target = [u8]>> IpPacket<Bytes> {
         self.version
     }
 
-    /// The source address. A packet always has one; those who decide by it refuse one without.
+    /// The source address. A packet always has one; callers that decide by it refuse a packet without.
     #[must_use]
     pub fn source(&self) -> Option<IpAddr> {
         match self.version {
@@ -265,7 +265,7 @@ fn find_transport_v6(packet: &[u8]) -> Option<Transport> {
                 if u16::from_be_bytes([header[2], header[3]]) & 0xFFF8 != 0 {
                     return Transport::read(packet, protocol, offset, Fragment::Later, source_routed);
                 }
-                // An atomic fragment (RFC 6946), the first and the last one, does not count as whole: it can't be
+                // An atomic fragment (RFC 6946), the first and the last one, does not count as whole: it cannot be
                 // segmented or coalesced either.
                 fragment = Fragment::First;
                 continue;

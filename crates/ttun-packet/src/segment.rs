@@ -1,7 +1,7 @@
 //! Segmentation: one read from the device as the MTU-sized packets it represents.
 //!
-//! The kernel hands over a super-packet: one header and up to 64 KiB of payload (GSO). On the wire go the packets that a
-//! network card would make of it. Their payload stays where it was read; only their headers are rebuilt.
+//! The kernel delivers a super-packet: one header and up to 64 KiB of payload (GSO). The packets sent on the wire are those that a
+//! network card would split it into. Their payload stays where it was read; only their headers are rebuilt.
 
 use std::ops::Range;
 
@@ -39,7 +39,7 @@ impl Segments {
     ///
     /// # Errors
     /// [`Invalid::Malformed`] when the checksum to complete is outside the packet; when a super-packet's type is not
-    /// TCPv4, TCPv6 or USO, does not match its protocol, or has a size of zero; when its headers are cut short,
+    /// TCPv4, TCPv6 or USO, does not match its protocol, or has a size of zero; when its headers are truncated,
     /// fragmented or longer than [`MAX_SEGMENT_HEADER_LEN`].
     pub fn new(virtio: VirtioNetHeader, packet: &mut IpPacket<&mut [u8]>) -> Result<Self, Invalid> {
         let packet_len = packet.bytes_mut().len();
@@ -115,9 +115,9 @@ impl Segments {
     }
 }
 
-/// Does what the kernel left to the network card: sums from `csum_start` to the end, including the sum of the pseudo
+/// Completes a checksum that the kernel left to the network card: sums from `csum_start` to the end, including the sum of the pseudo
 /// header that the kernel put in the checksum field, and stores the result there (skb_checksum_help in net/core/dev.c).
-/// What precedes `csum_start` does not matter: it may be options, or the outer headers of a tunnel.
+/// The bytes before `csum_start` do not matter: they may be options, or the outer headers of a tunnel.
 fn complete_checksum(packet: &mut IpPacket<&mut [u8]>, virtio: VirtioNetHeader) -> Option<()> {
     /// Of the protocols whose checksum must not be zero only UDP has it there, even hidden in a tunnel.
     const UDP_CHECKSUM: usize = 6;
@@ -138,7 +138,7 @@ fn complete_checksum(packet: &mut IpPacket<&mut [u8]>, virtio: VirtioNetHeader) 
     Some(())
 }
 
-/// What all packets of a super-packet share: where the headers are, and the sums of the parts that do not change.
+/// The common parts of all packets of a super-packet: where the headers are, and the sums of the parts that do not change.
 #[derive(Clone, Copy, Debug)]
 struct Template {
     /// All headers, bytes.
@@ -275,7 +275,7 @@ impl Template {
     }
 }
 
-/// What packets share of the IP header, and the sum of its addresses.
+/// The common parts of the IP header, and the sum of its addresses.
 fn read_ip_header(version: Version, header: &[u8]) -> Option<(Ip, u64)> {
     match version {
         Version::V4 => {
@@ -307,7 +307,7 @@ fn read_tcp_header(header: &[u8]) -> Option<(Protocol, u16, u64)> {
     Some((Protocol::Tcp { sequence, flags: fixed[13] }, checksum, sum))
 }
 
-/// The same of a UDP header; `zero_is_none` where a checksum of 0 says that there is none.
+/// The same of a UDP header; `zero_is_none` where a checksum of 0 means that there is none.
 fn read_udp_header(header: &[u8], zero_is_none: bool) -> Option<(Protocol, u16, u64)> {
     let &[ref ports @ .., _, _, c0, c1] = header.first_chunk::<UDP_HEADER_LEN>()?;
     let checksum = u16::from_be_bytes([c0, c1]);

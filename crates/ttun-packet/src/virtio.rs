@@ -32,17 +32,17 @@ impl VirtioNetHeader {
     pub const GSO_NONE: u8 = 0;
     /// TCP over IPv4 (TSO).
     pub const GSO_TCPV4: u8 = 1;
-    /// UDP to be cut into IPv4 fragments (UFO, gone since Linux 4.14). Never enabled by us.
+    /// UDP to be cut into IPv4 fragments (UFO, gone since Linux 4.14). Never enabled by ttun.
     pub const GSO_UDP: u8 = 3;
     /// TCP over IPv6 (TSO).
     pub const GSO_TCPV6: u8 = 4;
     /// UDP to be cut into datagrams, over IPv4 or IPv6 (USO, Linux 6.2).
     pub const GSO_UDP_L4: u8 = 5;
-    /// An inner super-packet in a UDP tunnel over IPv4. Never enabled by us.
+    /// An inner super-packet in a UDP tunnel over IPv4. Never enabled by ttun.
     pub const GSO_UDP_TUNNEL_IPV4: u8 = 0x20;
-    /// An inner super-packet in a UDP tunnel over IPv6. Never enabled by us.
+    /// An inner super-packet in a UDP tunnel over IPv6. Never enabled by ttun.
     pub const GSO_UDP_TUNNEL_IPV6: u8 = 0x40;
-    /// A bit beside the type: the TCP super-packet carries CWR. The packet itself has the flag too.
+    /// A bit added to the type: the TCP super-packet carries CWR. The packet itself has the flag too.
     pub const GSO_ECN: u8 = 0x80;
 
     /// An ordinary packet, complete.

@@ -1,6 +1,6 @@
 //! Network namespaces for the tests of other crates.
 //!
-//! These tests need root, `/dev/net/tun` and iproute2; without them they fail and say so.
+//! These tests need root, `/dev/net/tun` and iproute2; without them they fail with a message.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests are tests too")]
 
@@ -16,10 +16,10 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Runs `test` in a fresh network namespace, with loopback up and without packets that the kernel sends on its own.
 ///
-/// A thread of its own enters the namespace, and all that it starts with it; the namespace ends with them.
+/// A separate thread enters the namespace, along with everything it starts; the namespace ends with them.
 ///
 /// # Panics
-/// When `test` does, or there can be no namespace.
+/// When `test` does, or no namespace can be created.
 pub fn isolated(test: impl FnOnce() + Send) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
@@ -27,7 +27,10 @@ pub fn isolated(test: impl FnOnce() + Send) {
             // SAFETY: changes the network namespace of this thread alone, which nothing else uses.
             let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
             let error = io::Error::last_os_error();
-            assert!(result == 0, "this test must be run as root: no network namespace can be made ({error})");
+            assert!(
+                result == 0,
+                "this test must be run as root: no network namespace can be created ({error})"
+            );
             run("ip link set lo up");
             // A device without a link-local address solicits no routers (1: IN6_ADDR_GEN_MODE_NONE).
             fs::write("/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1").unwrap();

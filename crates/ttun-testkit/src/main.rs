@@ -1,4 +1,4 @@
-//! `ttun-probe`: what the tests of whole tunnels need and Node can't do. Bytes are written as hex, one item a line.
+//! `ttun-probe`: functions that the tests of whole tunnels need and Node lacks. Bytes are written as hex, one item per line.
 //!
 //! ```text
 //! ttun-probe inject INTERFACE           sends each line of input as a packet through the interface
@@ -10,7 +10,7 @@
 //! ttun-probe notify-socket ADDRESS      prints messages to the service manager (sd_notify(3))
 //! ```
 //!
-//! `capture`, `receive`, `hold-device` and `notify-socket` print `ready` when they miss nothing from then on, and run
+//! `capture`, `receive`, `hold-device` and `notify-socket` print `ready` once they are listening, and run
 //! until they are killed. The others end with their input. Errors go to standard error, with exit status 1.
 
 mod packets;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With standard error closed, the exit status says enough.
+            // With standard error closed, the exit status is enough.
             let _ = writeln!(io::stderr(), "ttun-probe {}: {error}", arguments.join(" "));
             ExitCode::FAILURE
         }

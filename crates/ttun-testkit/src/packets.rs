@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::udp::{decode_hex, encode_hex};
 
-/// Sends each line of `input` as a packet through `interface`. Through a TUN device that means: the program behind it reads them.
+/// Sends each line of `input` as a packet through `interface`. The program attached to a TUN device reads them.
 pub(crate) fn inject(interface: &str, input: impl BufRead) -> io::Result<()> {
     let socket = PacketSocket::sender(interface)?;
     for (index, line) in input.lines().enumerate() {
@@ -76,7 +76,7 @@ struct Passed<'b> {
     bytes: &'b [u8],
 }
 
-/// What the kernel still has to do to a packet, as in a virtio-net header.
+/// The remaining offloaded work on a packet, as in a virtio-net header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Offload {
     /// VIRTIO_NET_HDR_GSO_…; 0 for a packet that is not to be segmented.

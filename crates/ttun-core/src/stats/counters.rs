@@ -20,7 +20,7 @@ impl Counter {
     }
 }
 
-/// Linux error numbers go up to 133 (`EHWPOISON`); what is beyond is counted at 0.
+/// Linux error numbers go up to 133 (`EHWPOISON`); higher numbers are counted at 0.
 pub const ERROR_NUMBERS: usize = 134;
 
 /// Failed sends and receives by error number; ICMP answers from the path arrive as these.

@@ -1,19 +1,19 @@
-//! What an entry of the table of statistics is, and the macros that make structs and entries from its lines.
+//! The type of an entry in the table of statistics, and the macros that generate structs and entries from its lines.
 
 use super::{TunnelState, TunnelStats};
 
-/// One value of [`TunnelStats`], as every place that hands it over, exports it or shows it needs to know it.
+/// One value of [`TunnelStats`], with everything needed to pass, export or show it.
 #[derive(Clone, Copy, Debug)]
 pub struct Stat {
     /// Where it is in [`TunnelStats`]: `encap.received`, `encap.drops.too-big`.
     pub path: &'static str,
     /// What it is, and how to read it.
     pub kind: Kind,
-    /// What it counts or measures in: `packets`, `bytes`, `ms`; empty for a number without a unit.
+    /// Its unit: `packets`, `bytes`, `ms`; empty for a number without a unit.
     pub unit: &'static str,
-    /// What it is, in a sentence or two without its unit.
+    /// A description in a sentence or two, without its unit.
     pub help: &'static str,
-    /// A few words for a line of its own where people look; empty if its value is shown together with others.
+    /// A label for its own line in output for people; empty if its value is shown together with others.
     pub label: &'static str,
     /// Prometheus name, with labels besides `tunnel`: `ttun_syscalls_total{call="read"}`. Empty: made from path and unit by the
     /// rule in `src/http`; `-`: not exported, or exported with others.
@@ -27,9 +27,9 @@ pub enum Kind {
     Counter(fn(&TunnelStats) -> u64),
     /// Counts packets that were dropped for one reason.
     Drop(fn(&TunnelStats) -> u64),
-    /// A number of this instant.
+    /// A current value.
     Gauge(fn(&TunnelStats) -> f64),
-    /// A number that is not known at times.
+    /// A current value that is sometimes unknown.
     GaugeIfKnown(fn(&TunnelStats) -> Option<f64>),
     /// The state of the tunnel.
     State(fn(&TunnelStats) -> TunnelState),
@@ -46,7 +46,7 @@ pub enum Kind {
 /// A value that is a number.
 #[derive(Clone, Copy, Debug)]
 pub enum Value {
-    /// What a counter counted.
+    /// The value of a counter.
     Count(u64),
     /// A gauge; `NaN` while it is not known.
     Measure(f64),

@@ -112,8 +112,8 @@ fn a_network_that_is_routed_elsewhere_is_refused_and_the_rest_undone() {
         run("ip route add 10.9.0.0/16 via 192.0.2.2");
         run("ip route add fd00:9::/48 dev veth0");
         for (taken, words) in [
-            ("10.9.0.0/16", "routing 10.9.0.0/16 into tun0: File exists (it is routed into veth0)"),
-            ("fd00:9::/48", "routing fd00:9::/48 into tun0: File exists (it is routed into veth0)"),
+            ("10.9.0.0/16", "routing 10.9.0.0/16 into tun0: File exists (it is already routed into veth0)"),
+            ("fd00:9::/48", "routing fd00:9::/48 into tun0: File exists (it is already routed into veth0)"),
         ] {
             let wanted = Settings {
                 mtu: Some(1400),
@@ -151,7 +151,7 @@ fn a_route_into_the_device_with_another_metric_does_not_count() {
             run(&format!("ip route add {network} dev tun0 metric {metric}"));
             run(&format!("ip route add {network} dev veth0"));
             let error = refused(&settings(&[], &[network]));
-            assert!(error.to_string().ends_with("File exists (it is routed into veth0)"), "{error}");
+            assert!(error.to_string().ends_with("File exists (it is already routed into veth0)"), "{error}");
         }
     });
 }
@@ -166,11 +166,11 @@ fn a_step_that_fails_is_named_with_the_reason_of_the_kernel() {
             (mtu(70_000), "setting the MTU of tun0 to 70000: Invalid argument (mtu "),
             (
                 Settings { mtu: Some(1200), ..settings(&["fd00:3::1/64"], &[]) },
-                "giving tun0 the address fd00:3::1/64: Invalid argument (IPv6 needs an MTU of 1280 bytes or more)",
+                "adding the address fd00:3::1/64 to tun0: Invalid argument (IPv6 requires an MTU of 1280 bytes or more)",
             ),
             (
                 settings(&["fd00:2::1/128"], &[]),
-                "giving tun0 the address fd00:2::1/128: File exists (it has it as fd00:2::1/64)",
+                "adding the address fd00:2::1/128 to tun0: File exists (it already has fd00:2::1/64)",
             ),
             (down(&["10.9.0.0/16"]), "routing 10.9.0.0/16 into tun0: Network is down"),
             (down(&["fd00:9::/48"]), "routing fd00:9::/48 into tun0: Network is down"),
@@ -186,7 +186,7 @@ fn an_ordinary_user_is_refused() {
     isolated(|| {
         become_user(65_533);
         let error = refused(&settings(&["10.0.2.1/24"], &[]));
-        assert_eq!(error.to_string(), "giving tun0 the address 10.0.2.1/24: Operation not permitted");
+        assert_eq!(error.to_string(), "adding the address 10.0.2.1/24 to tun0: Operation not permitted");
         assert_eq!(error.interface(), "tun0");
         assert_eq!(error.cause().raw_os_error(), Some(libc::EPERM));
         assert_eq!(refused(&settings(&[], &[])).to_string(), "bringing tun0 up: Operation not permitted");
@@ -201,6 +201,6 @@ fn an_interface_that_is_gone_is_an_error() {
         let Err(error) = configure(gone, &settings(&["10.0.2.1/24"], &[])) else {
             panic!("it is configured")
         };
-        assert_eq!(error.to_string(), format!("looking at interface {gone}: No such device"));
+        assert_eq!(error.to_string(), format!("inspecting interface {gone}: No such device"));
     });
 }

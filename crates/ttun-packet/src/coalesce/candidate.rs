@@ -1,4 +1,4 @@
-//! One packet, judged without its neighbours: can it be part of a super-packet?
+//! A single packet that can be part of a super-packet, regardless of its neighbours.
 
 use super::CoalesceOptions;
 use crate::checksum;
@@ -8,13 +8,13 @@ use crate::packet::{
 };
 
 /// The form of zero that computing a checksum never gives (except for UDP, which has it instead of the other form).
-/// A packet that has it is right, but would come out with the other one.
+/// A packet with it is correct, but merging would change it to the other form.
 const NEVER_COMPUTED: [u8; 2] = [0xFF; 2];
 
 /// DF in byte 6 of the IPv4 header (RFC 791 section 3.1).
 const DONT_FRAGMENT: u8 = 0x40;
 
-/// A packet with nothing in its headers that keeps it from being merged. Its checksums are not verified yet.
+/// A packet whose headers allow merging. Its checksums are not verified yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<'p> {
     /// IP and transport header.
@@ -23,7 +23,7 @@ pub(super) struct Candidate<'p> {
     pub(super) transport: TransportHeader<'p>,
     /// Never empty.
     pub(super) payload: &'p [u8],
-    /// From the addresses to the end of the packet: what the transport checksum covers, but for the protocol and the
+    /// From the addresses to the end of the packet: the range of the transport checksum, except for the protocol and the
     /// length in the pseudo header.
     addresses_and_transport: &'p [u8],
 }
@@ -42,7 +42,7 @@ pub(super) enum TransportHeader<'p> {
 }
 
 impl<'p> Candidate<'p> {
-    /// `None` if the packet can't be merged with any other.
+    /// `None` if the packet cannot be merged with any other.
     pub(super) fn read(packet: &IpPacket<&'p [u8]>, options: CoalesceOptions) -> Option<Self> {
         let transport = packet.transport()?;
         let offset = transport.offset();
@@ -104,7 +104,7 @@ impl<'p> Candidate<'p> {
         matches!(self.transport, TransportHeader::Tcp { fixed, .. } if fixed[13] & tcp_flag::PSH != 0)
     }
 
-    /// Whether everything that segmentation copies into each packet is the same in both: all of the headers but
+    /// Whether everything that segmentation copies into each packet is the same in both: all of the headers except
     /// IPv4 ID, lengths, checksums, TCP sequence number and PSH.
     pub(super) fn has_headers_of(&self, other: &Candidate<'_>) -> bool {
         let same_ip = match (self.ip, other.ip) {
@@ -138,7 +138,7 @@ impl<'p> Candidate<'p> {
             }
     }
 
-    /// Whether all checksums are right: merging gives the packet new ones, and would repair a corrupted packet.
+    /// Whether all checksums are correct: merging computes new ones, and would hide corruption.
     pub(super) fn has_right_checksums(&self) -> bool {
         let (protocol, ip_is_right) = match self.ip {
             IpHeader::V4(header) => (header[9], checksum::fold(checksum::sum(header)) == 0xFFFF),
