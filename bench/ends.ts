@@ -11,7 +11,7 @@ import { timeFirstPacket } from './figures/first-packet.ts';
 export interface Ends {
   readonly a: BackgroundProcess;
   readonly b: BackgroundProcess;
-  /** From the start of A's process until a packet was there and back, milliseconds. */
+  /** From the start of A's process until a packet made a round trip, milliseconds. */
   readonly firstPacketMs: number;
 }
 

@@ -1,4 +1,4 @@
-/** What the figures were measured on. */
+/** The machine of the measurements. */
 import { readFile } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { runToEnd } from '../testbed/exec.ts';
@@ -9,7 +9,7 @@ export interface Machine {
   readonly memoryBytes: number;
   readonly kernel: string;
   readonly node: string;
-  /** Processes that were ready to run before the bench began, mean over a minute; anything but 0 spoils the figures. */
+  /** Processes that were ready to run before the bench began, mean over a minute; anything but 0 distorts the results. */
   readonly load: number;
   /** The default of TCP, which new namespaces inherit. It shapes every TCP figure. */
   readonly congestionControl: string;

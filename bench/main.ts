@@ -11,10 +11,10 @@ import { report } from './report.ts';
 import { measureAll } from './rounds.ts';
 import type { Sample } from './rounds.ts';
 
-// Exiting by itself gives the test bed the chance to remove its namespaces.
+// A normal exit lets the test bed remove its namespaces.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
-/** Load average from which on other programs compete with the bench. */
+/** Load average above which other programs compete with the bench. */
 const BUSY = 0.5;
 
 try {
@@ -32,7 +32,7 @@ async function bench(chosen: Options): Promise<number> {
   const machine = await describeMachine();
   if (machine.load > BUSY) {
     say(
-      `the machine is busy (load ${machine.load.toFixed(1)}): only the ratios mean something, and not much`,
+      `the machine is busy (load ${machine.load.toFixed(1)}): only the ratios are meaningful, and they are imprecise`,
     );
   }
   if (chosen.subject === 'stats') {
@@ -40,7 +40,7 @@ async function bench(chosen: Options): Promise<number> {
     return 0;
   }
   const { contenders, absent } = await chooseContenders(chosen);
-  if (absent.length > 0) say(`not installed, so left out: ${absent.join(', ')}`);
+  if (absent.length > 0) say(`not installed, so omitted: ${absent.join(', ')}`);
   const samples: Sample[] = [];
   const total = chosen.links.length * chosen.rounds * contenders.length;
   for await (const sample of measureAll(contenders, chosen)) {

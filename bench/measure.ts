@@ -17,7 +17,7 @@ const PING = { count: 300, intervalMs: 10 };
 const MICROSECONDS = 1000;
 const GIGABYTE = 1e9;
 
-/** `null`: there is no such thing for this contender, as the kernel has no process to measure. */
+/** `null`: not applicable to this contender, as there is no process to measure in the kernel. */
 export interface Figures {
   /** One stream from site A to site B, bits a second. */
   readonly tcpThere: number;
@@ -39,9 +39,9 @@ export interface Figures {
   readonly roundTripTail: number;
   /** Resident memory of one tunnel process after all that, bytes. */
   readonly memory: number | null;
-  /** From the start of one end's process until the first packet was there and back, milliseconds. */
+  /** From the start of one end's process until the first packet made a round trip, milliseconds. */
   readonly firstPacketMs: number | null;
-  /** Segments that TCP sent again in the one-stream runs. */
+  /** TCP retransmissions in the one-stream runs. */
   readonly retransmits: number;
 }
 

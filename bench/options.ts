@@ -94,7 +94,7 @@ function parseLink(link: string): Link {
 function parseCheckout(argument: string): Checkout {
   const [, label, directory] = /^([\w.]+)=(.+)$/.exec(argument) ?? [];
   if (label === undefined || directory === undefined || label === 'ttun') {
-    throw new OptionError(`--ttun ${argument}: must be LABEL=DIRECTORY, with another label than ttun`);
+    throw new OptionError(`--ttun ${argument}: must be LABEL=DIRECTORY, with a label other than ttun`);
   }
   return { label, directory: resolve(directory) };
 }

@@ -1,4 +1,4 @@
-/** Puts the results of a run into words and numbers. */
+/** The report of a run. */
 import type { Contender } from './contenders/contender.ts';
 import type { StartUp } from './figures/start-up.ts';
 import type { Machine } from './machine.ts';

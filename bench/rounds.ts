@@ -1,4 +1,4 @@
-/** The order of the measurements, and what comes out of them one by one. */
+/** The order of the measurements, and their results one by one. */
 import type { Contender } from './contenders/contender.ts';
 import { measure } from './measure.ts';
 import type { Figures } from './measure.ts';
@@ -15,8 +15,8 @@ export interface Sample {
 }
 
 /**
- * In each round every contender has its turn, so that what disturbs the machine for a while disturbs neighbours alike
- * and ratios within a round hold. Each round begins with another contender, so that none always follows the same one.
+ * In each round every contender has its turn, so that a temporary disturbance of the machine affects neighbours equally
+ * and ratios within a round remain valid. Each round begins with another contender, so that none always follows the same one.
  */
 export async function* measureAll(
   contenders: readonly Contender[],
@@ -33,7 +33,7 @@ export async function* measureAll(
 
 type Outcome = Pick<Sample, 'figures' | 'error'>;
 
-/** One contender's failure leaves the others in the race. */
+/** One contender's failure does not affect the others. */
 async function attempt(contender: Contender, link: Link, options: Options): Promise<Outcome> {
   try {
     return { figures: await measure(contender, link, options), error: null };

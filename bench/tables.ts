@@ -12,7 +12,7 @@ interface Column {
   /** What the figure is divided by to have the unit of the title. */
   readonly unit: number;
   readonly digits: number;
-  /** Whether a ratio to another contender says something. */
+  /** Whether a ratio to another contender is meaningful. */
   readonly comparable: boolean;
 }
 
@@ -22,7 +22,7 @@ const COLUMNS: readonly Column[] = [
   { title: '4 × TCP Gbit/s', figure: 'tcpFourStreams', unit: 1e9, digits: 2, comparable: true },
   { title: 'CPU s/GB', figure: 'processorPerGigabyte', unit: 1, digits: 2, comparable: true },
   { title: 'UDP 64 B k/s', figure: 'udpSmall', unit: 1e3, digits: 0, comparable: true },
-  // Losses may be none at all, and how many times none is no figure.
+  // Losses may be zero, so there is no ratio.
   { title: 'UDP 1400 B loss %', figure: 'udpLoss', unit: 0.01, digits: 1, comparable: false },
   { title: 'ping µs', figure: 'roundTrip', unit: 1, digits: 0, comparable: true },
   { title: 'ping p99 µs', figure: 'roundTripTail', unit: 1, digits: 0, comparable: true },
@@ -68,7 +68,7 @@ export function startUpTable(figures: readonly StartUp[]): string {
   return table(['', 'ms', '× node -e 0'], rows);
 }
 
-/** Three significant digits; small ones as a fraction, which is how one says them. */
+/** Three significant digits; small ones as a fraction. */
 export function formatRatio(ratio: number): string {
   return ratio < 0.2 ? `1/${(1 / ratio).toFixed(1)}` : ratio.toPrecision(3);
 }

@@ -42,7 +42,9 @@ function toPrometheus({ state, encap, decap }) {
     ]),
   ];
   return [
-    metric('my_tunnel_up', 'gauge', '1 while the peer is heard from.', [['', state === 'up' ? 1 : 0]]),
+    metric('my_tunnel_up', 'gauge', '1 while datagrams arrive from the peer.', [
+      ['', state === 'up' ? 1 : 0],
+    ]),
     metric('my_tunnel_sent_bytes_total', 'counter', 'Bytes of packets sent to the peer.', [
       ['', encap.bytes],
     ]),

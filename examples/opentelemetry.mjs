@@ -41,7 +41,9 @@ function observe(observed, meter) {
   });
   const packets = meter.createObservableCounter('tunnel.packets', { unit: '{packet}' });
   const drops = meter.createObservableCounter('tunnel.dropped', { unit: '{packet}' });
-  const up = meter.createObservableGauge('tunnel.up', { description: '1 while the peer is heard from' });
+  const up = meter.createObservableGauge('tunnel.up', {
+    description: '1 while datagrams arrive from the peer',
+  });
   // One snapshot for all of them.
   meter.addBatchObservableCallback(
     (result) => {

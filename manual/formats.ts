@@ -93,13 +93,13 @@ function escaped(plain: string): string {
   return (
     plain
       .replaceAll('\\', String.raw`\e`)
-      // Otherwise it is shown as a hyphen, which shells do not take for a minus.
+      // Otherwise it is shown as a hyphen, which shells do not accept as a minus.
       .replaceAll('-', String.raw`\-`)
       .replaceAll(/[^ -~]/gu, characterName)
   );
 }
 
-/** Keeps a line from being taken for a request. */
+/** Prevents a line from being parsed as a request. */
 function atLineStart(line: string): string {
   return /^[.']/.test(line) ? String.raw`\&${line}` : line;
 }

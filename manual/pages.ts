@@ -132,13 +132,13 @@ function examplesOf({ examples }: CommandSpec, format: Format): string[] {
   return examples.map(({ does, command }) => format.example(introduction(does), command));
 }
 
-/** What holds for all commands. */
+/** The sections that apply to all commands. */
 function reference(format: Format): string[] {
   const isRoff = format === ROFF;
   const section = (title: string): string => format.section(isRoff ? title.toUpperCase() : title);
   return [
     section(isRoff ? 'Exit status' : 'Exit codes'),
-    format.paragraph('Of every command that does not list its own:'),
+    format.paragraph('For every command that does not list its own:'),
     format.list('code', exitCodesIn({ ...PROGRAM, exitCodes: {} })),
     section('Signals'),
     format.list('signal', SIGNALS),
@@ -152,12 +152,9 @@ function reference(format: Format): string[] {
 const SIGNALS: readonly Entry[] = [
   [
     'SIGINT, SIGTERM',
-    'end every command cleanly; Ctrl-C sends SIGINT. Another one, at least half a second later, ends it at once with an exit code of 128 plus the number of the signal',
+    'end every command cleanly; Ctrl-C sends SIGINT. A second signal, at least half a second later, ends it at once with an exit code of 128 plus the number of the signal',
   ],
-  [
-    'SIGHUP',
-    'ends a command whose terminal was closed; makes ttun up reload its configuration in all other cases',
-  ],
+  ['SIGHUP', 'ends a command whose terminal was closed; otherwise, reloads the configuration of ttun up'],
 ];
 
 export const ENVIRONMENT: readonly Entry[] = [

@@ -38,7 +38,7 @@ export class Details {
   #values;
   #advice = html('p', { class: 'advice', hidden: '' });
   #content;
-  #none = html('p', { class: 'none' }, 'No statistics yet: this tunnel has not been open.');
+  #none = html('p', { class: 'none' }, 'No statistics yet: this tunnel has not been opened.');
 
   /**
    * @param {History} history

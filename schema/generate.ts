@@ -1,4 +1,4 @@
-/** npm run schema: writes what is made from the schema of the options. */
+/** npm run schema: writes the files generated from the schema of the options. */
 import { writeFile } from 'node:fs/promises';
 import { INTERFACES_FILE, interfacesText } from './interfaces.ts';
 import { jsonSchemaText, SCHEMA_FILE } from './json-schema.ts';

@@ -13,7 +13,7 @@ export async function jsonSchemaText(): Promise<string> {
   return format(JSON.stringify(describe(FILE)), { parser: 'json', printWidth: 110 });
 }
 
-/** What only code can check is left out: the JSON Schema accepts a little more than ttun does. */
+/** Checks that only code can do are omitted: the JSON Schema accepts slightly more than ttun does. */
 export function describe(schema: GenericSchema): JsonSchema {
   return toJsonSchema(schema, { typeMode: 'input', ignoreActions: ['raw_check'], target: 'draft-07' });
 }

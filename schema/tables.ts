@@ -7,7 +7,7 @@ import { describe, entriesOf, exampleOf, fileTunnel } from './json-schema.ts';
 
 export const PAGE_FILE: string = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
 
-/** The content of docs/configuration.md: as it is, but with the rows of its tables made again. */
+/** The content of docs/configuration.md, with the rows of its tables regenerated. */
 export async function pageText(): Promise<string> {
   const inFile = fileTunnel();
   const inProgram = describe(TUNNEL);
@@ -55,7 +55,7 @@ function rowsOf(schema: JsonSchema, inProgram = schema): string[] {
   });
 }
 
-/** The sentence that says what holds without the option. */
+/** The sentence about the default without the option. */
 const ABSENT = / Absent: (?<fallback>[^.]*)\./;
 
 function defaultOf({ default: fallback, description = '' }: JsonSchema): string {

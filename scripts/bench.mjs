@@ -1,4 +1,4 @@
-/** npm run bench: builds what has changed, installs the programs to compare with, and measures. See docs/performance.md. */
+/** npm run bench: builds if necessary, installs the programs to compare with, and measures. See docs/performance.md. */
 import { join } from 'node:path';
 import { handOver, root, runScript, Stop } from './lib/run.mjs';
 import { build, checkCompilers, ensureDependencies, requireTools } from './lib/setup.mjs';
@@ -16,7 +16,7 @@ await runScript(() => {
 
 function prepare() {
   if (process.getuid() !== 0)
-    throw new Stop('the bench makes network namespaces, which needs root: use sudo');
+    throw new Stop('the bench creates network namespaces, which requires root: use sudo');
   checkCompilers();
   requireTools(TOOLS);
   build();

@@ -22,7 +22,7 @@ await runScript(() => {
   // zig links for other platforms, and for an older glibc than this machine's.
   const zig = ensurePython(join(tools, 'requirements.txt'), join(tools, 'downloaded'));
   const compiler = findCompiler(platforms.map(({ target }) => target));
-  // Its folders must be there before they can be left out of what is built.
+  // Its folders must exist before their paths can be removed from the build.
   run('cargo', ['fetch', '--locked', '--quiet']);
   mkdirSync(artifacts, { recursive: true });
   for (const platform of platforms) {
@@ -53,7 +53,7 @@ function choose(names) {
 function runCargo([command, ...args], { target, oldestGlibc }, zig, compiler) {
   const linkTarget = oldestGlibc === undefined ? target : `${target}.${oldestGlibc}`;
   const buildLibrary = compiler.hasLibrary(target) ? [] : ['-Zbuild-std=std,panic_unwind'];
-  // Rust links statically for musl by default, which a library that Node loads can't be.
+  // Rust links statically for musl by default, which is not possible for a library that Node loads.
   const dynamic = target.endsWith('-musl') ? ['-C', 'target-feature=-crt-static'] : [];
   run('cargo-zigbuild', [command, '--locked', '--target', linkTarget, ...buildLibrary, ...args], {
     PATH: [zig, process.env.PATH].join(delimiter),
@@ -66,7 +66,7 @@ function runCargo([command, ...args], { target, oldestGlibc }, zig, compiler) {
   });
 }
 
-/** Panics name source files; these options leave out where they are on this machine. */
+/** Panic messages contain paths of source files; these options remove the folders of this machine. */
 function withoutPaths({ source }) {
   const registry = join(cargoHome(), 'registry', 'src');
   const folders = existsSync(registry) ? readdirSync(registry) : [];

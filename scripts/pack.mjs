@@ -1,5 +1,5 @@
 /**
- * npm run pack: builds, and makes the tarballs of `ttun` and of the native part for this machine in packed/. With `-- --built` it packs
+ * npm run pack: builds, and creates the tarballs of `ttun` and of the native part for this machine in packed/. With `-- --built` it packs
  * the last build; with `-- --platforms` what `npm run build:platforms` has built, as it is published.
  */
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ await runScript(() => {
   return 0;
 });
 
-/** What is published is made here only, which is why package.json of the checkout is `private`. */
+/** The published package is created only here, which is why package.json of the checkout is `private`. */
 function packTtun(platforms) {
   const { private: _checkout, devDependencies: _tools, scripts: _scripts, napi: _build, ...rest } = manifest;
   const optionalDependencies = Object.fromEntries(
@@ -33,7 +33,7 @@ function packTtun(platforms) {
   );
   pack('ttun', { ...rest, optionalDependencies }, (stage) => {
     for (const file of ['README.md', ...manifest.files]) {
-      if (!existsSync(join(root, file))) throw new Stop(`${file} is missing, which belongs in the package`);
+      if (!existsSync(join(root, file))) throw new Stop(`${file} is missing, but belongs in the package`);
       cpSync(join(root, file), join(stage, file), { recursive: true });
     }
   });

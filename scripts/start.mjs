@@ -1,4 +1,4 @@
-/** npm start: installs, builds what has changed, and runs `ttun lab` with the arguments given. */
+/** npm start: installs, builds if necessary, and runs `ttun lab` with the arguments given. */
 import { join } from 'node:path';
 import { handOver, root, runScript } from './lib/run.mjs';
 import { build, checkCompilers, ensureDependencies, requireTools } from './lib/setup.mjs';

@@ -29,7 +29,7 @@ max_body_size: 100mb
 
 await runScript(async () => {
   if (process.getuid() !== 0 || process.arch !== 'x64') {
-    throw new Stop('these tests make network namespaces and emulate arm64: run them as root on x86-64');
+    throw new Stop('these tests create network namespaces and emulate arm64: run them as root on x86-64');
   }
   checkCompilers();
   requireTools(TOOLS);
@@ -76,7 +76,7 @@ async function withRegistry(packages, work) {
   const program = join(packages, 'node_modules', 'verdaccio', 'bin', 'verdaccio');
   const registry = spawn(node, [program, '--config', 'config.yaml', '--listen', listen], {
     cwd: folder,
-    // It warns of being run as root.
+    // It warns when run as root.
     env: { ...process.env, NODE_NO_WARNINGS: '1' },
     stdio: 'inherit',
   });
@@ -95,7 +95,7 @@ async function withRegistry(packages, work) {
 async function answers(url, registry) {
   const limit = AbortSignal.timeout(60_000);
   for (;;) {
-    if (registry.exitCode !== null || limit.aborted) throw new Stop('the registry does not start');
+    if (registry.exitCode !== null || limit.aborted) throw new Stop('the registry did not start');
     const answer = await fetch(new URL('-/ping', url)).catch(() => null);
     if (answer?.ok) return;
     await delay(100);

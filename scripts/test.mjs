@@ -45,11 +45,11 @@ await runScript(() => {
   return 0;
 });
 
-/** The tests make network namespaces and TUN devices; without them they would show nothing, so none is run. */
+/** The tests create network namespaces and TUN devices; without them they would prove nothing, so none is run. */
 function checkMachine() {
-  if (process.platform !== 'linux') throw new Stop('the tests run real tunnels, which need Linux');
+  if (process.platform !== 'linux') throw new Stop('the tests run real tunnels, which require Linux');
   if (process.getuid() !== 0) {
-    throw new Stop('the tests make network namespaces and TUN devices, so they need root: use sudo');
+    throw new Stop('the tests create network namespaces and TUN devices, which requires root: use sudo');
   }
   try {
     accessSync(TUN, constants.R_OK | constants.W_OK);
@@ -60,7 +60,7 @@ function checkMachine() {
   }
   if (outputOf('unshare', ['--net', '--mount', 'true']) === null) {
     throw new Stop(
-      'root may not make network and mount namespaces here (in a container: start it with --cap-add SYS_ADMIN)',
+      'root may not create network and mount namespaces here (in a container: start it with --cap-add SYS_ADMIN)',
     );
   }
 }

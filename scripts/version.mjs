@@ -1,5 +1,5 @@
 /**
- * What `npm version` runs: with `--check` before it changes anything; then after it has set the version in package.json and before it
+ * Run by `npm version`: with `--check` before it changes anything; then after it has set the version in package.json and before it
  * commits, to set it everywhere else.
  */
 import { readFileSync, writeFileSync } from 'node:fs';

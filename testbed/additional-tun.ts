@@ -1,4 +1,4 @@
-/** More TUN devices in a site than the one that it comes with. */
+/** Additional TUN devices in a site. */
 import type { Addresses, Site } from './site.ts';
 
 /** Creates another TUN device with its own addresses, up, to which no program is attached. */

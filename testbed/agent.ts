@@ -1,4 +1,4 @@
-/** Runs in a namespace: one tunnel, opened, asked and closed by the process that started this one (see tunnel.ts). */
+/** Runs in a namespace: one tunnel, opened, queried and closed by the process that started this one (see tunnel.ts). */
 import { parseEndpoint } from '../src/address.ts';
 import type { TtunError } from '../src/errors.ts';
 import { createTunnel } from '../src/index.ts';
@@ -7,7 +7,7 @@ import { OpenTunnel } from '../src/open-tunnel.ts';
 import { failureOf, serve } from './messages.ts';
 import type { Failure } from './messages.ts';
 
-/** How the tunnel ended, in a form that survives the way between processes. */
+/** How the tunnel ended, in a form that can be sent between processes. */
 export interface RemoteEnd {
   readonly reason: TunnelEnd['reason'];
   readonly error: Failure | null;
@@ -25,7 +25,7 @@ const handlers = {
   async setRemote(remote: string): Promise<void> {
     await inside().setRemote(parseEndpoint(remote));
   },
-  /** The code of what keeps the open tunnel from working. */
+  /** The code of the open tunnel's problem. */
   problem(): TtunError['code'] | null {
     return inside().problem()?.code ?? null;
   },
@@ -45,11 +45,11 @@ function tunnel(): Tunnel {
   return opened;
 }
 
-/** With what users of the package do not see. */
+/** With its internal methods. */
 function inside(): OpenTunnel {
   const held = tunnel();
   if (held instanceof OpenTunnel) return held;
-  throw new TypeError('createTunnel makes another kind of tunnel');
+  throw new TypeError('createTunnel returned another kind of tunnel');
 }
 
 serve(handlers);

@@ -27,7 +27,7 @@ export interface RunResult extends Exit {
   readonly stderr: string;
 }
 
-/** A command did not do what was asked; the message holds the whole command line and what it printed. */
+/** A command did not do what was requested; the message holds the whole command line and what it printed. */
 export class CommandError extends Error {
   readonly command: Command;
   readonly result: RunResult;
@@ -106,7 +106,7 @@ export class BackgroundProcess implements AsyncDisposable {
       this.#complete = true;
       this.#wake();
     });
-    // Rejects for whoever waits for a line or the exit; without a waiter, a failure to start must not end this process.
+    // Rejects for callers that wait for a line or the exit; without any, a failure to start must not end this process.
     this.exited.catch(() => {});
   }
 
@@ -153,12 +153,12 @@ export class BackgroundProcess implements AsyncDisposable {
     }
   }
 
-  /** Sends a signal; `false` when it is gone already. */
+  /** Sends a signal; `false` when the process is gone. */
   kill(signal: NodeJS.Signals): boolean {
     return this.running && this.child.kill(signal);
   }
 
-  /** Asks it to end, insists with SIGKILL after `graceMs`, and resolves when it is gone. */
+  /** Sends SIGTERM, then SIGKILL after `graceMs`, and resolves when it is gone. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 3000): Promise<Exit> {
     this.kill(signal);
     const insist = setTimeout(() => this.kill('SIGKILL'), graceMs);
@@ -219,7 +219,7 @@ function collect(stream: Readable | null): () => string {
 function exitOf(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve, reject) => {
     child.on('error', (error) => {
-      // 'error' also reports a message or signal that could not be sent, after which the program still ends by itself.
+      // 'error' also reports a message or signal that could not be sent, after which the program still ends on its own.
       if (child.pid === undefined) reject(error);
     });
     child.once('close', (status, signal) => resolve({ status, signal }));

@@ -2,7 +2,7 @@
 import type { BackgroundProcess } from './exec.ts';
 import { DEFAULT_TIMEOUT_MS, withLimit } from './wait.ts';
 
-/** What the child's functions may be called with and answer; anything that structured cloning takes. */
+/** The arguments and results of the child's functions: anything that structured cloning supports. */
 export type Handlers = Readonly<Record<string, (argument: never) => unknown>>;
 
 interface Call {

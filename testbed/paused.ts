@@ -1,9 +1,9 @@
-/** Stopping a process for a while, so that what comes meanwhile piles up and is then taken in one go. */
+/** Stopping a process for a while, so that packets that arrive meanwhile queue up and are then read at once. */
 import { readdir, readFile } from 'node:fs/promises';
 import type { BackgroundProcess } from './exec.ts';
 import { waitFor } from './wait.ts';
 
-/** Runs `action` while all threads of the process stand still. */
+/** Runs `action` while all threads of the process are stopped. */
 export async function whilePaused<T>(target: BackgroundProcess, action: () => Promise<T>): Promise<T> {
   await pause(target);
   try {
@@ -13,7 +13,7 @@ export async function whilePaused<T>(target: BackgroundProcess, action: () => Pr
   }
 }
 
-/** Stops a process as SIGSTOP does; resolves when its last thread stands still. */
+/** Stops a process as SIGSTOP does; resolves when its last thread has stopped. */
 export async function pause(target: BackgroundProcess): Promise<void> {
   target.kill('SIGSTOP');
   await waitFor(`process ${target.pid} to stop`, async () => {
@@ -26,6 +26,6 @@ export async function pause(target: BackgroundProcess): Promise<void> {
 /** The letter that ps(1) shows. */
 async function stateOf(pid: number, thread: string): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-  // The name before it stands in parentheses and may itself contain some.
+  // The name before it is in parentheses and may itself contain some.
   return stat.slice(stat.lastIndexOf(')') + 2)[0];
 }

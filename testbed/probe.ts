@@ -1,4 +1,4 @@
-/** What Node cannot do, by `ttun-probe` (crates/ttun-testkit): raw packets into and out of a device, segmented UDP sends, and Unix datagrams. */
+/** Functions that Node lacks, from `ttun-probe` (crates/ttun-testkit): raw packets into and out of a device, segmented UDP sends, and Unix datagrams. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { split } from './packet/split.ts';
 import type { Site } from './site.ts';
 import { waitFor } from './wait.ts';
 
-/** Has a device send packets exactly as they are: by a TUN device, whoever is attached reads them. */
+/** Has a device send packets exactly as they are: for a TUN device, the attached program reads them. */
 export async function inject(site: Site, device: string, packets: readonly Uint8Array[]): Promise<void> {
   await site.run([probe(), 'inject', device], {
     input: packets.map((packet) => `${hex(packet)}\n`).join(''),
@@ -190,7 +190,7 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-/** Where cargo puts it. */
+/** Where cargo builds it. */
 function probe(): string {
   const root = fileURLToPath(new URL('..', import.meta.url));
   const path = resolve(root, process.env['CARGO_TARGET_DIR'] ?? 'target', 'debug', 'ttun-probe');

@@ -11,7 +11,7 @@ export interface Addresses {
 
 export type Family = keyof Addresses;
 
-/** How a program is run: as whom, and all that `exec.ts` offers. */
+/** How a program is run: the user, and the options of `exec.ts`. */
 export interface As {
   /** Name of an unprivileged user. Default: as ourselves. */
   readonly user?: string;
@@ -96,7 +96,7 @@ export class Site implements AsyncDisposable {
     for (const pid of stdout.split('\n').filter(Boolean)) killIfThere(Number(pid));
   }
 
-  /** The last resort, when this process ends at once: nothing is waited for. */
+  /** The last resort, when this process exits at once: it does not wait. */
   killStarted(): void {
     for (const started of this.#started) started.kill('SIGKILL');
   }

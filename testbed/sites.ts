@@ -4,7 +4,7 @@
  *     await using sites = await createSites({ link: 'wire' });
  *     await sites.a.run(['ping', '-c', '1', sites.b.outer.ipv4]);
  *
- * The underlay and the TUN devices carry IPv4 and IPv6, and nothing that the kernel would send of its own accord
+ * The underlay and the TUN devices carry IPv4 and IPv6, and nothing that the kernel would send on its own
  * (router solicitation, duplicate address detection, multicast reports), so that packets can be counted exactly.
  */
 import { spawnSync } from 'node:child_process';
@@ -75,7 +75,7 @@ export class Sites implements AsyncDisposable {
   }
 }
 
-/** Makes the namespaces. When anything fails on the way, what was made is removed. */
+/** Creates the namespaces. If anything fails, those already created are removed. */
 export async function createSites(options: SitesOptions = {}): Promise<Sites> {
   created += 1;
   if (created === 1) process.once('exit', removeAtOnce);
@@ -93,7 +93,7 @@ export async function createSites(options: SitesOptions = {}): Promise<Sites> {
   return sites;
 }
 
-/** What is set for `default` holds for every device made afterwards. */
+/** Settings of `default` apply to every device created afterwards. */
 async function silence(site: Site): Promise<void> {
   const quiet = {
     accept_ra: 0,
@@ -179,7 +179,7 @@ async function addTun(site: Site, { tunMtu = 1452, multiQueue, owner }: SitesOpt
   await addressAndRaise(site, site.tun, site.inner, tunMtu);
 }
 
-/** At the exit of this process nothing can be waited for or reported any more, but nothing may stay behind either. */
+/** When this process exits it can no longer wait or report, but nothing may be left behind. */
 function removeAtOnce(): void {
   for (const site of [...alive].flatMap((sites) => sites.all)) {
     site.killStarted();

@@ -43,12 +43,12 @@ export class RemoteTunnel implements AsyncDisposable {
     return this.#agent.call('stats', undefined);
   }
 
-  /** Makes another address and port the peer. */
+  /** Changes the peer to another address and port. */
   setRemote(remote: string): Promise<void> {
     return this.#agent.call('setRemote', remote);
   }
 
-  /** The code of what keeps the open tunnel from working; `null` when nothing does. */
+  /** The code of the open tunnel's problem; `null` when there is none. */
   problem(): Promise<TtunError['code'] | null> {
     return this.#agent.call('problem', undefined);
   }
@@ -57,12 +57,12 @@ export class RemoteTunnel implements AsyncDisposable {
     await this.#agent.call('close', undefined);
   }
 
-  /** Resolves when the tunnel has ended, whatever ended it. */
+  /** Resolves when the tunnel has ended, for any reason. */
   closed(timeoutMs?: number): Promise<RemoteEnd> {
     return this.#agent.call('closed', undefined, timeoutMs);
   }
 
-  /** Ends the process; what the tunnel leaves behind then is its own doing. */
+  /** Ends the process, so that the tunnel must clean up by itself. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process[Symbol.asyncDispose]();
   }
@@ -78,7 +78,7 @@ export interface PairOptions {
   /** Further options of one end. */
   readonly onlyA?: Partial<TunnelOptions>;
   readonly onlyB?: Partial<TunnelOptions>;
-  /** As whom both are run. */
+  /** The user that both are run as. */
   readonly as?: As;
 }
 

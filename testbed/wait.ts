@@ -1,10 +1,10 @@
-/** Waiting for the thing itself, with a limit, instead of sleeping for a guessed time. */
+/** Waiting for a condition, with a limit, instead of sleeping for a guessed time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface WaitOptions {
   /** Give up after this many milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
-  /** Pause between two looks, in milliseconds. Default 10. */
+  /** Delay between two probes, in milliseconds. Default 10. */
   readonly everyMs?: number;
 }
 
@@ -12,7 +12,7 @@ type NotYet = undefined | null | false;
 
 export const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** Looks again and again until `probe` returns something other than `undefined`, `null` or `false`, and resolves to that. */
+/** Calls `probe` repeatedly until it returns something other than `undefined`, `null` or `false`, and resolves to that. */
 export async function waitFor<T>(
   what: string,
   probe: () => T | NotYet | Promise<T | NotYet>,
@@ -25,7 +25,7 @@ export async function waitFor<T>(
       return found;
     }
     if (performance.now() >= deadline) {
-      throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
+      throw new Error(`timed out after ${timeoutMs} ms waiting for ${what}`);
     }
     await sleep(everyMs);
   }
@@ -40,7 +40,7 @@ export async function withLimit<T>(
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`waited ${timeoutMs} ms in vain for ${describe()}`));
+      reject(new Error(`timed out after ${timeoutMs} ms waiting for ${describe()}`));
     }, timeoutMs);
   });
   try {

@@ -1,8 +1,8 @@
-/** Makes a veth behave like a network card as far as packet sizes are concerned. */
+/** Makes a veth send packets of the same sizes as a network card. */
 import type { Site } from './site.ts';
 
 /**
- * Every feature by which a veth would hand a super-packet across whole, and the receive offload that a card's driver has.
+ * Every feature with which a veth would pass a super-packet across whole, and the receive offload that a card's driver has.
  * `tx-udp_tnl-segmentation` is VXLAN's.
  */
 const FEATURES = {
@@ -25,7 +25,7 @@ const REPORTED_AS: Readonly<Record<string, string>> = {
 /** Packets leave the device at MTU size with their checksums done, and are merged on receiving by GRO. */
 export async function sendLikeNetworkCard(site: Site, device: string): Promise<void> {
   await site.run(['ethtool', '-K', device, ...Object.entries(FEATURES).flat()]);
-  // ethtool keeps silent about a feature that the device does not let go of.
+  // ethtool does not report a feature that the device cannot turn off.
   const { stdout } = await site.run(['ethtool', '-k', device]);
   for (const [feature, wanted] of Object.entries(FEATURES)) {
     const name = REPORTED_AS[feature] ?? feature;

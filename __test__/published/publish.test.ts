@@ -10,7 +10,7 @@ const PACKED = fileURLToPath(new URL('../../packed', import.meta.url));
 test('publishing again publishes nothing, and ttun itself comes last', async (t) => {
   const again = [process.execPath, PUBLISH, PACKED, '--registry', REGISTRY];
   const { stdout } = await run(again, { timeoutMs: 120_000 });
-  const names = stdout.split('\n').map((line) => /^(\S+) \S+ is published already$/.exec(line)?.[1]);
+  const names = stdout.split('\n').map((line) => /^(\S+) \S+ is already published$/.exec(line)?.[1]);
   const expected = [...PLATFORMS.map(({ name }) => `@ttun/binding-${name}`).toSorted(), 'ttun'];
   t.deepEqual(
     names.filter((name) => name !== undefined),

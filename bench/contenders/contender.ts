@@ -1,9 +1,9 @@
-/** What takes part in the comparison. */
+/** The contenders of the comparison. */
 import type { BackgroundProcess } from '../../testbed/exec.ts';
 import type { Addresses, Site } from '../../testbed/site.ts';
 import type { Sites } from '../../testbed/sites.ts';
 
-/** One way of carrying packets between the sites. */
+/** A program or kernel feature that carries packets between the sites. */
 export interface Contender {
   readonly name: string;
   /** For the legend under the table: version-independent, one line. */
@@ -12,20 +12,20 @@ export interface Contender {
   readonly programs: readonly string[];
   /** MTU of the TUN devices of the sites. */
   readonly tunMtu: number;
-  /** Makes ready what is needed once before the ends start: devices, keys. */
+  /** Prepares what is needed once before the ends start: devices, keys. */
   readonly prepare?: (sites: Sites) => Promise<void>;
   /** Starts one end. Absent where the kernel does everything. */
   readonly start?: (near: Site, far: Site) => BackgroundProcess;
-  /** What remains to be done when the process runs. */
+  /** Steps that remain once the process runs. */
   readonly configure?: (near: Site, far: Site) => Promise<void>;
-  /** Where a site is reached by this way. */
+  /** The addresses of a site through this contender. */
   readonly addresses: (site: Site) => Addresses;
 }
 
 /** UDP port of the tunnels, at both ends. */
 export const PORT = 9000;
 
-/** What fits an underlay of 1500 with IPv4 and UDP headers around it: 1500 − 20 − 8. */
+/** The largest MTU that fits an underlay of 1500 with outer IPv4 and UDP headers: 1500 − 20 − 8. */
 export const FITTING_MTU = 1472;
 
 /** Most contenders use the TUN device that the site has, and its addresses. */

@@ -4,7 +4,7 @@ import type { Site } from '../../testbed/site.ts';
 import { innerAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
 
-/** The default of the program; it must be said nevertheless, and the device has to agree. */
+/** The default of the program; it must be given nevertheless, and must match the device. */
 const FASTD_MTU = 1426;
 
 interface KeyPair {

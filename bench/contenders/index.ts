@@ -1,4 +1,4 @@
-/** Who takes part. */
+/** Chooses the contenders. */
 import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

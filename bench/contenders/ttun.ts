@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { FITTING_MTU, innerAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
 
-/** What `ip tuntap add` leaves a device at, and with it the README's own steps. */
+/** The default MTU of `ip tuntap add`, and so of the README's steps. */
 const UNTOUCHED_MTU = 1500;
 
 export const TTUN_MTUS = [FITTING_MTU, UNTOUCHED_MTU] as const;

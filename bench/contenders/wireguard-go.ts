@@ -33,14 +33,14 @@ export const wireguardGo: Contender = {
   start: (near) => near.start(['wireguard-go', '--foreground', deviceOf(near)]),
   async configure(near, far) {
     const { ipv4 } = addresses(near);
-    // Nothing but the device's appearance says that the program is ready to be configured.
+    // Only the appearance of the device shows that the program can be configured.
     await waitFor(deviceOf(near), () => configureKeys(near, far));
     await near.ipBatch(`address add ${ipv4}/24 dev ${deviceOf(near)}`, `link set ${deviceOf(near)} up`);
   },
   addresses,
 };
 
-/** The control socket lies in a directory that all namespaces share: the device's name must be unique. */
+/** The control socket is in a directory that all namespaces share: the device's name must be unique. */
 function deviceOf(site: Site): string {
   return `w${site.namespace}`;
 }

@@ -24,7 +24,7 @@ const handlers = {
     socket = probing;
     probing.bind(0);
     await once(probing, 'listening');
-    // While the tunnel is not there yet, each send may fail in its own way.
+    // Until the tunnel is up, sends may fail in various ways.
     const timer = setInterval(() => probing.send('?', port, address, () => {}), EVERY_MS);
     answered = once(probing, 'message').then(() => {
       clearInterval(timer);

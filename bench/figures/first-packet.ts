@@ -1,4 +1,4 @@
-/** How long it takes from the start of a tunnel's process until it carries a packet and the answer to it. */
+/** The time from the start of a tunnel's process until it carries a packet and its answer. */
 import { Caller } from '../../testbed/messages.ts';
 import type { Site } from '../../testbed/site.ts';
 import type { FirstPacketAgent } from './first-packet-agent.ts';
@@ -12,7 +12,7 @@ export interface FirstPacket<T> {
 }
 
 /**
- * The far end must be up and the near one not. Datagrams go out from the near site every millisecond before `start` is
+ * The remote end must be up and the local one not. Datagrams go out from the near site every millisecond before `start` is
  * called, so the result is at most a millisecond too long.
  */
 export async function timeFirstPacket<T>(

@@ -67,7 +67,7 @@ export class Iperf {
     return { bitsPerSecond, bytes, retransmits: end.sum_sent.retransmits ?? 0 };
   }
 
-  /** `bitsPerSecond` 0: as much as the sender can. */
+  /** `bitsPerSecond` 0: as fast as the sender can. */
   async udp(options: { seconds: number; payload: number; bitsPerSecond: number }): Promise<UdpRun> {
     const { seconds, payload, bitsPerSecond } = options;
     const load = ['--udp', '--length', `${payload}`, '--bitrate', `${bitsPerSecond}`];
@@ -80,7 +80,7 @@ export class Iperf {
     const printed = this.#server.lines.length;
     const client = ['iperf3', '--client', this.#address, '--json', '--time', `${seconds}`, ...load];
     const { stdout } = await this.#client.run(client, { timeoutMs: seconds * 1000 + MARGIN_MS });
-    // It serves one client after the other; a second one that comes too early is turned away.
+    // It serves one client after the other; a second one that connects too early is refused.
     await this.#server.waitForLine(LISTENING, { from: printed });
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Report` is the part of iperf3's output used here.
     return JSON.parse(stdout) as Report;

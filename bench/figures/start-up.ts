@@ -1,4 +1,4 @@
-/** How long a command line takes from its start to its end, beside Node with nothing to do. */
+/** How long a command line takes from start to end, compared with Node doing nothing. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { summarize } from '../statistics.ts';
@@ -8,7 +8,7 @@ export interface StartUp {
   readonly name: string;
   /** Milliseconds. */
   readonly time: Summary | null;
-  /** To Node with nothing to do, in the same round. */
+  /** Relative to Node doing nothing, in the same round. */
   readonly ratio: Summary | null;
 }
 

@@ -1,18 +1,18 @@
-/** Runs in a site: a tunnel whose figures are read, for the cost of it (see stats-cost.ts). */
+/** Runs in a site: a tunnel whose statistics are read, to measure the cost (see stats-cost.ts). */
 import { createTunnel, diffStats } from '../../src/index.ts';
 import type { Tunnel, TunnelOptions } from '../../src/index.ts';
 import { serve } from '../../testbed/messages.ts';
 import { median } from '../statistics.ts';
 
 const BATCHES = 300;
-/** So short that most batches are over before another process gets the processor. */
+/** So short that most batches finish before another process is scheduled. */
 const BATCH = 500;
 
 let opened: Tunnel | null = null;
 let polls = 0;
 let timer: NodeJS.Timeout | undefined;
 
-/** What one call takes, in nanoseconds. */
+/** The time of one call, in nanoseconds. */
 export interface ReadingCosts {
   readonly stats: number;
   readonly exact: number;
@@ -34,7 +34,7 @@ const handlers = {
       diff: nanoseconds(() => diffStats(before, before)),
     };
   },
-  /** Reads the figures each millisecond, as often as the timers of Node come to it. */
+  /** Reads the statistics every millisecond, as far as Node's timers allow. */
   startPolling(): void {
     polls = 0;
     timer = setInterval(() => {

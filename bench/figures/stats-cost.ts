@@ -1,4 +1,4 @@
-/** What it costs to read the figures of a tunnel: the time of a call, and the throughput while they are read a thousand times a second. */
+/** The cost of reading the statistics of a tunnel: the time of a call, and the throughput while they are read a thousand times a second. */
 import { Caller } from '../../testbed/messages.ts';
 import type { Site } from '../../testbed/site.ts';
 import { createSites } from '../../testbed/sites.ts';

@@ -1,7 +1,7 @@
 /**
- * Where the time of two running tunnels goes, by perf(1): `node --import @oxc-node/core/register bench/profile/main.ts --help`
+ * A CPU profile of two running tunnels, with perf(1): `node --import @oxc-node/core/register bench/profile/main.ts --help`
  *
- * docs/performance.md says how to build with names of functions, and how to read it.
+ * docs/performance.md describes how to build with function names, and how to read the profile.
  */
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ const HELP = `Usage: profile [--link veth|wire] [--load tcp|udp] [--mtu 1472|150
 Joins two sites with ttun, puts the tunnel under load and prints where each end spends its time.
 `;
 
-/** Not a divisor of the kernel's tick, with which the samples would otherwise keep step. */
+/** Not a multiple of the kernel's tick rate, so that samples are not synchronised with it. */
 const SAMPLES_PER_SECOND = 2999;
 /** The load runs this much longer than the recording, at either end of it. */
 const MARGIN_SECONDS = 1;
@@ -38,7 +38,7 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-// Exiting by itself gives the test bed the chance to remove its namespaces.
+// A normal exit lets the test bed remove its namespaces.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 if (values.help) process.stdout.write(HELP);

@@ -1,7 +1,7 @@
-/** What perf(1) saw, sample by sample. */
+/** The samples of perf(1). */
 import { run } from '../../testbed/exec.ts';
 
-/** One look at a thread that was running. */
+/** One sample of a running thread. */
 export interface Sample {
   readonly pid: number;
   /**

@@ -38,7 +38,7 @@ export function ensureForeignNodes() {
   const wanted = readFileSync(requirements, 'utf8');
   for (const { platform, tag, prepare } of FOREIGN_NODES) {
     const folder = join(tools, 'downloaded', platform);
-    // Written when all is there.
+    // Written when everything is complete.
     const complete = join(folder, 'nodes.txt');
     if (existsSync(complete) && readFileSync(complete, 'utf8') === wanted) continue;
     rmSync(folder, { recursive: true, force: true });

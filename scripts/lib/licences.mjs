@@ -1,4 +1,4 @@
-/** The licences of what is linked into a file that is published, which must come with it. */
+/** The licences of code linked into a published file, which must be included with it. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { outputOf, Stop } from './run.mjs';
@@ -23,11 +23,11 @@ export function thirdPartyLicences(packageName, target, others = []) {
     }
   }
   const sections = [...titles].map(([text, names]) => `${names.join('\n')}\n\n${text}\n`);
-  const introduction = 'What is linked into this file besides ttun itself, and its licences.\n';
+  const introduction = 'The code linked into this file in addition to ttun itself, and its licences.\n';
   return [introduction, ...sections].join(`\n${'-'.repeat(80)}\n\n`);
 }
 
-/** Without what runs only while compiling: macros and build scripts. */
+/** Without crates that run only while compiling: macros and build scripts. */
 function linkedCrates(packageName, target) {
   const tree = ['tree', '--package', packageName, '--target', target];
   const lines = cargo(...tree, '--edges', 'normal,no-proc-macro', '--prefix', 'none', '--format', '{p}');

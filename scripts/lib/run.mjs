@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** The root of the checkout. */
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** An error for the user, whose message says what is missing and what to type. */
+/** An error for the user; the message has the problem and the command to type. */
 export class Stop extends Error {}
 
 /** Runs the work of a script, which returns the exit code. A `Stop` is printed without its stack. */

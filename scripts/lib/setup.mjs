@@ -1,4 +1,4 @@
-/** What scripts need: compilers, programs of the system, npm packages, and a build. */
+/** Prerequisites of scripts: compilers, system programs, npm packages, and a build. */
 import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -10,10 +10,10 @@ export function checkCompilers() {
   const oldestNode = engines.node.replace('>=', '');
   const { node } = process.versions;
   if (!isAtLeast(node, oldestNode)) {
-    throw new Stop(`Node ${oldestNode} or later is needed, and this is ${node}: https://nodejs.org`);
+    throw new Stop(`Node ${oldestNode} or later is required, but this is ${node}: https://nodejs.org`);
   }
   const oldestRust = /^rust-version\s*=\s*"(.+)"/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1];
-  const hint = `Rust ${oldestRust} or later is needed: https://rustup.rs (or apt-get install cargo, if that is new enough)`;
+  const hint = `Rust ${oldestRust} or later is required: https://rustup.rs (or apt-get install cargo, if that is new enough)`;
   // Shells that were open when rustup installed Rust do not have it on the PATH.
   if (!hasTool('cargo')) process.env.PATH += delimiter + join(cargoHome(), 'bin');
   const rust = outputOf('rustc', ['--version']);
@@ -102,7 +102,7 @@ export function ensureTool(name) {
  */
 export function ensurePython(requirements, environment) {
   const wanted = readFileSync(requirements, 'utf8');
-  // Written when all is there.
+  // Written when everything is complete.
   const installed = join(environment, 'installed.txt');
   if (!existsSync(installed) || readFileSync(installed, 'utf8') !== wanted) {
     requireTools({ python3: 'python3' });

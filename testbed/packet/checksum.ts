@@ -1,4 +1,4 @@
-/** The Internet checksum, the slow and obvious way (RFC 1071): what the tests hold the tunnel's against. */
+/** The Internet checksum, computed the slow and obvious way (RFC 1071): the reference for the tunnel's own. */
 
 /** The ones' complement sum of 16-bit words; a last odd byte counts as if a zero followed. */
 export function onesComplementSum(bytes: Uint8Array): number {
@@ -14,7 +14,7 @@ export function internetChecksum(bytes: Uint8Array): number {
   return 0xffff - onesComplementSum(bytes);
 }
 
-/** As UDP sends it: zero means "none" there, so a sum that comes to zero is sent in its other form (RFC 768). */
+/** As UDP sends it: zero means "none" there, so a sum of zero is sent in its other form (RFC 768). */
 export function udpChecksum(bytes: Uint8Array): number {
   return internetChecksum(bytes) || 0xffff;
 }

@@ -90,7 +90,7 @@ export function addressBytes(address: string): Buffer {
   return bytes;
 }
 
-/** What a transport checksum covers beside the transport itself (RFC 9293 section 3.1, RFC 8200 section 8.1). */
+/** The range of a transport checksum in addition to the transport itself (RFC 9293 section 3.1, RFC 8200 section 8.1). */
 export function pseudoHeader(
   source: Uint8Array,
   destination: Uint8Array,
@@ -103,7 +103,7 @@ export function pseudoHeader(
   return Buffer.concat([source, destination, end]);
 }
 
-/** An IPv6 extension header: `content` fills it up to a multiple of 8 bytes, less the two that say what follows and how long it is. */
+/** An IPv6 extension header: `content` fills it up to a multiple of 8 bytes, minus the two for the next header and the length. */
 export function extensionHeader(next: number, content: Uint8Array): Buffer {
   const length = content.length + 2;
   if (length % 8 !== 0) throw new RangeError(`an extension header of ${length} bytes`);

@@ -1,12 +1,12 @@
 /**
- * The packets that a captured one stands for: a capture shows a super-packet where the tunnel merged several, and checksums
- * that are still to be completed. Done as plainly as can be, since tests compare the tunnel with it.
+ * The packets that a captured one represents: a capture shows a super-packet where the tunnel merged several, and checksums
+ * that are still to be completed. Implemented as simply as possible, since tests compare the tunnel with it.
  */
 import { internetChecksum, udpChecksum } from './checksum.ts';
 import { PROTOCOL, pseudoHeader } from './ip.ts';
 import { CHECKSUM_AT, TCP } from './transport.ts';
 
-/** A packet and what is left to do to it, as in a virtio-net header. */
+/** A packet and its remaining offloaded work, as in a virtio-net header. */
 export interface Unfinished {
   readonly bytes: Buffer;
   /** `VIRTIO_NET_HDR_GSO_…` of linux/virtio_net.h; 0 for a single packet. */
@@ -20,7 +20,7 @@ export interface Unfinished {
 const GSO_NONE = 0;
 const GSO_UDP_L4 = 5;
 
-/** A little of what differs between the families. */
+/** Differences between the families. */
 const FAMILY = {
   4: { headerLength: 20, addressesAt: 12, addressLength: 4 },
   6: { headerLength: 40, addressesAt: 8, addressLength: 16 },

@@ -1,4 +1,4 @@
-/** UDP datagrams and TCP segments, with right checksums unless asked otherwise. */
+/** UDP datagrams and TCP segments, with correct checksums unless requested otherwise. */
 import { internetChecksum, onesComplementSum, udpChecksum } from './checksum.ts';
 import { addressBytes, ipPacket, PROTOCOL, pseudoHeader } from './ip.ts';
 import type { IpFields } from './ip.ts';
@@ -11,7 +11,7 @@ export interface Flow {
   readonly destinationPort: number;
 }
 
-/** What of the IP header a transport leaves open. */
+/** The fields of the IP header that a transport does not determine. */
 export type IpOptions = Omit<IpFields, 'source' | 'destination' | 'protocol'>;
 
 export interface TcpFields {

@@ -1,4 +1,4 @@
-/** Datagrams whose content follows from their number and size, so that a receiver knows what became of each. */
+/** Datagrams whose content follows from their number and size, so that a receiver can account for each. */
 
 /** Bytes at the front that hold the number, as far as there are so many. */
 const NUMBER_BYTES = 4;
@@ -21,7 +21,7 @@ export function makeDatagram(number: number, sizes: readonly number[]): Buffer {
 
 /**
  * The number of a datagram that arrived: of those with its number's low bytes the one nearest to `expected`.
- * `null` when it is none that was sent.
+ * `null` when it was not sent.
  */
 export function numberOf(datagram: Buffer, expected: number, sizes: readonly number[]): number | null {
   const bytes = Math.min(datagram.length, NUMBER_BYTES);

@@ -10,7 +10,7 @@ export interface PingOptions {
   readonly intervalMs?: number;
   /** Send as fast as the answers come back; then the single round-trip times are not known. Default false. */
   readonly flood?: boolean;
-  /** Stop after so long, whatever is still missing. Default 10,000. */
+  /** Stop after this time, even if answers are missing, in ms. Default 10,000. */
   readonly timeoutMs?: number;
 }
 

@@ -17,7 +17,7 @@ export interface TcpOptions {
 }
 
 export interface TcpResult {
-  /** SHA-256 of each stream, sorted: equal when all arrived as it was sent. */
+  /** SHA-256 of each stream, sorted: equal when all arrived as they were sent. */
   readonly sent: readonly string[];
   readonly received: readonly string[];
   readonly seconds: number;
@@ -34,7 +34,7 @@ export class TcpTransfer implements AsyncDisposable {
     this.#agents = [sender, receiver];
     this.#receiver = receiver;
     this.done = done;
-    // Rejects for whoever awaits `done`; a test that abandoned the transfer is not affected.
+    // Rejects for callers that await `done`; a test that abandoned the transfer is not affected.
     done.catch(() => {});
   }
 

@@ -1,4 +1,4 @@
-/** Runs in a namespace: sends numbered UDP datagrams or says which of them arrived, and in what order (see udp.ts). */
+/** Runs in a namespace: sends numbered UDP datagrams, or reports which of them arrived, and in what order (see udp.ts). */
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ export interface UdpReport {
   /** Of these, how many came after one that was sent later. */
   readonly reordered: number;
   readonly duplicates: number;
-  /** Arrived, but are none that was sent. */
+  /** Arrived, but were not sent. */
   readonly corrupted: number;
 }
 
@@ -39,7 +39,7 @@ const handlers = {
     socket.connect(argument.port, argument.address);
     await once(socket, 'connect');
   },
-  /** Sends the next `count` datagrams in one go. */
+  /** Sends the next `count` datagrams at once. */
   async send(count: number): Promise<void> {
     const datagrams = Array.from({ length: count }, (_, index) => makeDatagram(next + index, sizes));
     next += count;

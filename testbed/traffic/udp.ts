@@ -17,11 +17,11 @@ export interface UdpOptions {
 
 /** What a receiver with a default buffer certainly holds until it is scheduled. */
 const BURST = { datagrams: 64, bytes: 65_536 };
-/** A burst that has not arrived after so long is taken for lost in part. */
-const PATIENCE_MS = 2000;
+/** A burst that has not arrived completely after this time counts as partly lost. */
+const ARRIVAL_LIMIT_MS = 2000;
 
 /**
- * Sends the datagrams in bursts, each after the one before has arrived, so that no buffer on the way has to overflow.
+ * Sends the datagrams in bursts, each after the previous one has arrived, so that no buffer on the way has to overflow.
  * What did not arrive in two seconds counts as lost.
  */
 export async function transferUdp(options: UdpOptions): Promise<UdpReport> {
@@ -55,9 +55,9 @@ function burstFrom(first: number, end: number, sizes: readonly number[]): number
   return burst;
 }
 
-/** Waits until so many have arrived, in whatever state, or until there is no hope. */
+/** Waits until that many have arrived, in any state, or the time limit is reached. */
 async function arrival(receiver: Caller<UdpAgent>, expected: number): Promise<{ arrived: number }> {
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + ARRIVAL_LIMIT_MS;
   return waitFor(
     `${expected} datagrams`,
     async () => {
@@ -65,7 +65,7 @@ async function arrival(receiver: Caller<UdpAgent>, expected: number): Promise<{ 
       const arrived = received + duplicates + corrupted;
       return arrived >= expected || performance.now() > deadline ? { arrived } : null;
     },
-    { timeoutMs: 2 * PATIENCE_MS, everyMs: 1 },
+    { timeoutMs: 2 * ARRIVAL_LIMIT_MS, everyMs: 1 },
   );
 }
 
