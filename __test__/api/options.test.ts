@@ -72,7 +72,7 @@ test('the local address may be left to the routing table', (t) => {
   t.deepEqual(local, parseEndpoint('0.0.0.0:8000'));
 });
 
-test('an address without prefix length among the allowed sources stands for itself', (t) => {
+test('an allowed source without a prefix length is a single address', (t) => {
   const { allowedSources } = resolveOptions({ ...GOOD, allowedSources: ['10.0.2.7', 'FD00:2::7'] });
   t.deepEqual(allowedSources?.map(formatNetwork), ['10.0.2.7/32', 'fd00:2::7/128']);
 });
@@ -228,7 +228,7 @@ for (const [what, options, message, hint] of WRONG) {
   });
 }
 
-test('everything that is wrong is reported at once', (t) => {
+test('all problems are reported at once', (t) => {
   const { message } = refusal({ device: 'tun0', local: 'here', remote: '192.0.2.2:8000', clampMss: 1 });
   t.regex(message, /^local: .*; clampMss: 1 is not a boolean$/);
 });

@@ -152,7 +152,7 @@ test('each different reason why the peer cannot be found is reported once, and t
   t.deepEqual(search.errors.slice(3), [null]);
 });
 
-test('a problem is over when the peer is heard from', async (t) => {
+test('a problem ends when the peer answers', async (t) => {
   const search = new Simulation();
   search.addresses = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
   await search.pass(30, 'waiting');

@@ -49,7 +49,7 @@ test('the types and functions were generated from the table of this native part'
   t.deepEqual<string[], string[]>([...STATES], states);
 });
 
-test('every value is in the statistics, and nothing else but when they were opened', (t) => {
+test('every value is in the statistics, and nothing else except the opening time', (t) => {
   const paths = STATS.filter(({ kind }) => kind !== 'section').map(({ path }) => path);
   const found = new Set(leavesOf(FIXTURE, ''));
   t.deepEqual(

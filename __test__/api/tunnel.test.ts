@@ -197,7 +197,7 @@ test.serial('a worker that is terminated frees its tunnel', async (t) => {
   t.deepEqual(reported, ['open', 'opened again']);
 });
 
-test.serial('a deleted device ends the tunnel with an error that says so', async (t) => {
+test.serial('a deleted device ends the tunnel with its own error', async (t) => {
   await using deleted = await createSites();
   await using a = await RemoteTunnel.open(deleted.a, {
     device: 'tun0',

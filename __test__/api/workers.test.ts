@@ -77,7 +77,7 @@ test.serial('workers that are terminated under load, at any time, leave nothing 
   t.true((await peer.stats()).encap.packets > 0);
 });
 
-test.serial('a worker ends by itself if its tunnel does not keep it alive', async (t) => {
+test.serial('a worker exits on its own if its tunnel does not keep it alive', async (t) => {
   const reported = await runInSite(
     sites.a,
     `${withWorkers('tunnel.unref();')}

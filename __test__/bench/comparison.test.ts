@@ -59,7 +59,7 @@ test('a round in which either side failed has no ratio', (t) => {
   t.is(relative(samples, 'veth', 'ttun-1472', 'socat', 'tcp'), null);
 });
 
-test('a value that a contender does not have is left out, not counted as zero', (t) => {
+test('a value that a contender does not have is omitted, not counted as zero', (t) => {
   const samples = [sample('vxlan', 1, { tcp: 10 })];
   t.is(absolute(samples, 'wire', 'vxlan', 'memory'), null);
   t.deepEqual(absolute(samples, 'wire', 'vxlan', 'tcp'), { median: 10, min: 10, max: 10 });

@@ -119,7 +119,7 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
 ];
 
 for (const [what, args, status, line] of REFUSED) {
-  test(`${what} is answered by one line and exit code ${status}`, async (t) => {
+  test(`${what} gives one line and exit code ${status}`, async (t) => {
     const result = await ttun(...args);
     t.is(result.status, status);
     t.is(result.stdout, '');

@@ -116,7 +116,7 @@ const WRONG: readonly (readonly [args: string, message: string])[] = [
 ];
 
 for (const [args, message] of WRONG) {
-  test(`'ttun ${args}' is answered with what is wrong and how to correct it`, (t) => {
+  test(`'ttun ${args}' gives an error and how to correct it`, (t) => {
     const error = t.throws(() => parseCommandLine(args.split(' ').filter(Boolean)), {
       instanceOf: UsageError,
     });

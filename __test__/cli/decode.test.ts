@@ -173,7 +173,7 @@ test('a packet of which only the headers were copied is described with its whole
   t.is(describePacket(bytes.subarray(0, 128), bytes.length), `${V4_PORTS} UDP, length 1000`);
 });
 
-test('a packet shorter than its header claims is said to be truncated', (t) => {
+test('a packet shorter than its header claims is described as truncated', (t) => {
   const bytes = bytesOf(ipv4(17, udp(12))).subarray(0, 36);
   t.is(
     describePacket(bytes, 36),
@@ -191,7 +191,7 @@ const IPV6_SPELLINGS = [
 ] as const;
 
 for (const [address, spelling] of IPV6_SPELLINGS) {
-  test(`the IPv6 address ${spelling} is spelt as RFC 5952 says`, (t) => {
+  test(`the IPv6 address ${spelling} is written as in RFC 5952`, (t) => {
     const bytes = bytesOf(`60000000 0000 3b 40 ${address} ${address}`);
     t.is(describePacket(bytes, bytes.length), `IP6 ${spelling} > ${spelling}: no next header`);
   });
@@ -220,7 +220,7 @@ test('random bytes in any place of a packet are described in one line', (t) => {
   }
 });
 
-test('a packet within a packet within a packet, without end, is described in one line', (t) => {
+test('endlessly nested packets are described in one line', (t) => {
   let packet = ipv4(17, udp(0));
   for (let depth = 0; depth < 200; depth += 1) packet = ipv4(4, packet);
   const bytes = bytesOf(packet);

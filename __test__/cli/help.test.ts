@@ -134,7 +134,7 @@ for (const [args, answer] of MISTYPED) {
   });
 }
 
-test('a device may have the name of a command', async (t) => {
+test('a device may have the same name as a command', async (t) => {
   const { status, stderr } = await runToEnd([
     process.execPath,
     BIN,

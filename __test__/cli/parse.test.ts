@@ -69,7 +69,7 @@ const WRONG: readonly (readonly [args: string, message: string])[] = [
 ];
 
 for (const [args, message] of WRONG) {
-  test(`'greet ${args}' is answered with what is wrong and the usage`, (t) => {
+  test(`'greet ${args}' gives an error and the usage`, (t) => {
     t.throws(() => parseArguments(SPEC, args.split(' ').filter(Boolean)), {
       instanceOf: UsageError,
       message,

@@ -273,7 +273,7 @@ test('a later signal ends the process at once, with the exit code that shells ex
   t.is(await exitCodeAfter('setInterval(again, 50);'), 143);
 });
 
-test('a signal that arrived at once is not taken for a later one, however long closing takes', async (t) => {
+test('a signal that arrived at once does not count as a later one, however long closing takes', async (t) => {
   const busy = 'again(); const end = performance.now() + 1500; while (performance.now() < end);';
   t.is(await exitCodeAfter(`${busy} setTimeout(() => process.exit(7), 100);`), 7);
 });

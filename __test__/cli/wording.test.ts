@@ -2,7 +2,7 @@ import test from 'ava';
 import { describeError, grouped } from '../../src/cli/text.ts';
 import { TtunError } from '../../src/errors.ts';
 
-test('an error is said with its hint, when it has one', (t) => {
+test('an error is printed with its hint, if it has one', (t) => {
   t.is(describeError(new TtunError('ERR_TTUN_SYSTEM', 'it broke')), 'it broke');
   t.is(describeError(new TtunError('ERR_TTUN_SYSTEM', 'it broke', { hint: 'mend it' })), 'it broke; mend it');
 });

@@ -63,7 +63,7 @@ test('a missing file is reported', async (t) => {
   t.is((await refusal(join(await fileOf(t, GOOD), 'ttun.toml')))[0], 'part of its path is not a directory');
 });
 
-test('what is not a regular file is reported, without waiting for it', async (t) => {
+test('a file that is not regular is reported, without waiting for it', async (t) => {
   const path = await folder(t);
   await mkdir(join(path, 'dir.toml'));
   t.is((await refusal(join(path, 'dir.toml')))[0], 'is a directory');
@@ -73,7 +73,7 @@ test('what is not a regular file is reported, without waiting for it', async (t)
   t.regex((await refusal(join(path, 'loop.toml')))[0], /^cannot be read: ELOOP/);
 });
 
-test('an empty file is reported, with what to write in it', async (t) => {
+test('an empty file is reported, with the content that is needed', async (t) => {
   for (const content of ['', '\n \n', '\uFEFF']) {
     t.deepEqual(await refusal(await fileOf(t, content)), [
       'the file is empty',

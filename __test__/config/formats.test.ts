@@ -46,7 +46,7 @@ test('Windows line endings and a byte order mark make no difference', (t) => {
   t.deepEqual(problemsOf(wrong.replaceAll('\n', '\r\n')), problemsOf(wrong));
 });
 
-test('properties of every object are keys like others, and prototypes stay unchanged', (t) => {
+test('names of object properties are ordinary keys, and prototypes stay unchanged', (t) => {
   for (const name of ['__proto__', 'constructor', 'prototype']) {
     const text = `{"tunnels": {"${name}": {"device": "tun0", "local": ":1", "remote": "b:1"}}, "${name}": {"polluted": true}}`;
     const problems = problemsOf(text, 'json');

@@ -71,7 +71,7 @@ for (const written of ['192.0.2.256', '192.0.2', '0x7f', '127.1', 'gateway.1', '
   });
 }
 
-test('interfaces are set up with all defaults filled in', (t) => {
+test('interface options have all defaults filled in', (t) => {
   t.deepEqual(resolved({ interface: {} }).interface, {
     create: false,
     persist: false,

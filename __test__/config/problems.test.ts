@@ -10,7 +10,7 @@ local = ":${port}"
 remote = "192.0.2.9:8000"
 `;
 
-test('everything that is wrong is reported at once, in the order of the file', (t) => {
+test('all problems are reported at once, in the order of the file', (t) => {
   const text = `\
 [http]
 port = 9750
@@ -206,7 +206,7 @@ for (const [what, text, warning] of WARNINGS) {
   });
 }
 
-test('common configurations bring no warning', (t) => {
+test('common configurations give no warning', (t) => {
   const text = `
 ${tunnel('a', 1)}
 bindDevice = "eth0"

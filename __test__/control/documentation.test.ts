@@ -42,7 +42,7 @@ function runExample(words: string): Promise<RunResult> {
   return run(['sh', '-c', example('sh', words).replace('/run/ttun/1234.sock', socket)]);
 }
 
-test('the examples print what the page says', async (t) => {
+test('the examples print the documented output', async (t) => {
   const { stdout: shown } = await runExample('socat');
   t.like(JSON.parse(shown), { protocol: 1, tunnels: [{ name: 'tun0' }] });
   t.is((await runExample('jq')).stdout, '0\n');

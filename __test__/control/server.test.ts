@@ -160,7 +160,7 @@ test.serial('a client that never reads its replies costs little memory, and othe
   });
 });
 
-test.serial('the number of clients is limited, and one too many gets an error', async (t) => {
+test.serial('the number of clients is limited, and one more gets an error', async (t) => {
   await withServer(hostOf(), async ({ path }) => {
     const clients = [];
     for (let index = 0; index < 32; index += 1) clients.push(await connect(path));
@@ -175,7 +175,7 @@ test.serial('the number of clients is limited, and one too many gets an error', 
   });
 });
 
-test.serial('reload reports what changed, or what is wrong', async (t) => {
+test.serial('reload reports the changes, or the problems', async (t) => {
   const changes = { added: ['a'], changed: [], removed: ['b'], unchanged: ['c'] };
   let isBroken = false;
   const host: TunnelHost = {

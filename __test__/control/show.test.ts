@@ -24,7 +24,7 @@ function documents(stdout: string): readonly ShowReply[] {
   return JSON.parse(stdout);
 }
 
-test.serial('with no tunnel it says so and succeeds', async (t) => {
+test.serial('with no tunnel it prints a message and succeeds', async (t) => {
   t.like(await room.ttun(['show']), { status: 0, stdout: '', stderr: 'ttun: no tunnel is running\n' });
   t.like(await room.ttun(['show', '--json']), { status: 0, stdout: '[]\n', stderr: '' });
 });
@@ -152,7 +152,7 @@ test.serial('users see their own tunnels, and root those of all users', async (t
 });
 
 test.serial(
-  'without a directory for its socket a tunnel runs, and says why there is no socket',
+  'without a directory for its socket a tunnel runs, and reports why there is no socket',
   async (t) => {
     await rm(USER.directory, { recursive: true, force: true });
     await mkdir('/tmp/ttun-5-elsewhere', { recursive: true });

@@ -65,7 +65,7 @@ test('a device that was deleted has no MTU', (t) => {
   t.is(textOf({ ...REPORT, problem, stats })[3], '  device: tun0 (deleted)');
 });
 
-test('a tunnel that is not open shows why and what to do', (t) => {
+test('a tunnel that is not open shows the reason and the remedy', (t) => {
   const problem = { code: 'ERR_TTUN_DEVICE_NOT_FOUND', message: 'there is no device tun0', hint: 'make it' };
   t.deepEqual(textOf(reportOf({ ...REPORT, phase: 'retrying', problem, stats: null })), [
     'tunnel: office',
@@ -87,7 +87,7 @@ test('a configured HTTP server that does not run is reported', (t) => {
   t.deepEqual(textOf(REPORT, served), textOf(REPORT));
 });
 
-test('the own user and namespace are not mentioned', (t) => {
+test('the user and namespace of the viewer are not mentioned', (t) => {
   const elsewhere = { ...PROCESS, uid: 1000, config: null, networkNamespace: { inode: 2, name: 'siteA' } };
   t.is(textOf(REPORT, elsewhere).at(-1), '  process: 4711, network namespace siteA, user 1000');
   const unnamed = { ...elsewhere, uid: 0, networkNamespace: { inode: 2, name: null } };

@@ -50,7 +50,7 @@ test.serial('an interface that is not a TUN device is recognized', async (t) => 
   await assertAdvised(t, patient, 'device-not-tun', ['veth0'], /ip tuntap/);
 });
 
-test.serial('a device of another user is created again for this user, with the same settings', async (t) => {
+test.serial('a device of another user is recreated for this user, with the same settings', async (t) => {
   await ip(
     'tuntap add dev theirs0 mode tun user 65533 multi_queue',
     'link set theirs0 mtu 1400 up',

@@ -81,13 +81,16 @@ test.serial('a host with routes into the tunnel is advised to forward', async (t
   t.is(severity, 'note');
 });
 
-test.serial('what the file will set up is not reported as missing before the tunnel starts', async (t) => {
-  await using at = await scene();
-  const args = await at.file(
-    { device: 'new0' },
-    '[tunnels.office.interface]\ncreate = true\naddresses = ["10.0.7.1/24"]\nmtu = "auto"',
-  );
-  const { problems, warnings } = await at.patient.examine(args);
-  t.deepEqual({ problems, warnings }, { problems: 0, warnings: 0 });
-  await assertAdvised(t, at.patient, 'interface-forbidden', args, /as root/, { user: USER });
-});
+test.serial(
+  'settings that the file will apply are not reported as missing before the tunnel starts',
+  async (t) => {
+    await using at = await scene();
+    const args = await at.file(
+      { device: 'new0' },
+      '[tunnels.office.interface]\ncreate = true\naddresses = ["10.0.7.1/24"]\nmtu = "auto"',
+    );
+    const { problems, warnings } = await at.patient.examine(args);
+    t.deepEqual({ problems, warnings }, { problems: 0, warnings: 0 });
+    await assertAdvised(t, at.patient, 'interface-forbidden', args, /as root/, { user: USER });
+  },
+);

@@ -9,7 +9,7 @@ test.serial('a peer without a route is reported', async (t) => {
   await assertAdvised(t, at.patient, 'peer-unreachable', await at.file(), /ip route get 10\.0\.3\.1/);
 });
 
-test.serial('a name that does not resolve is reported, with where to look', async (t) => {
+test.serial('a name that does not resolve is reported, with a command to examine it', async (t) => {
   await using at = await scene();
   await at.patient.pretend('/etc/nsswitch.conf', 'hosts: files\n');
   const args = await at.file({ remote: 'nowhere.invalid:9000' });

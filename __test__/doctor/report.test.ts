@@ -20,7 +20,7 @@ const DIAGNOSIS = {
 };
 const plain = (_style: string, text: string): string => text;
 
-test('each finding says what was found, why it matters and what to type', (t) => {
+test('each finding has a description, a reason and commands', (t) => {
   t.is(
     formatDiagnosis(DIAGNOSIS, { style: plain, unicode: true }),
     `this machine

@@ -33,12 +33,10 @@ for (const [how, args] of [
   );
 }
 
-test.serial(
-  'an invalid report from another process does not keep the rest from being examined',
-  async (t) => {
-    await using sites = await createSites();
-    await using patient = await Patient.in(sites.a);
-    const program = `
+test.serial('after an invalid report from another process, the rest is still examined', async (t) => {
+  await using sites = await createSites();
+  await using patient = await Patient.in(sites.a);
+  const program = `
     import { mkdirSync } from 'node:fs';
     import { startControlServer } from '${new URL('../../dist/control/server.js', import.meta.url).href}';
     const report = { name: 'lie', device: 'tun0', local: 'here', remote: 'there', phase: 'opening', state: 'opening', stateText: 'opening', problem: null, advice: null, stats: null };
@@ -46,12 +44,11 @@ test.serial(
     setInterval(() => {}, 1000);
     console.log('ready');
   `;
-    await using liar = sites.a.start([process.execPath, '--input-type=module', '-e', program]);
-    await liar.waitForLine('ready');
-    const { findings } = await patient.examine([]);
-    t.true(findings.some(({ subject }) => subject === 'lie (tun0)'));
-  },
-);
+  await using liar = sites.a.start([process.execPath, '--input-type=module', '-e', program]);
+  await liar.waitForLine('ready');
+  const { findings } = await patient.examine([]);
+  t.true(findings.some(({ subject }) => subject === 'lie (tun0)'));
+});
 
 test.serial('a fault that arises while the tunnel runs is found', async (t) => {
   await using sites = await createSites();
@@ -93,7 +90,7 @@ test.serial('a tunnel of ttun up is examined with the options of its file', asyn
   t.true(findings.some((found) => found.subject === 'office (tun0)' && found.what === what));
 });
 
-test.serial('a tunnel whose device was renamed is not reported as a program in its way', async (t) => {
+test.serial('a tunnel whose device was renamed is not reported as another program', async (t) => {
   await using sites = await createSites();
   await using patient = await Patient.in(sites.a);
   await using tunnel = startTtun(sites.a, SEED);

@@ -35,12 +35,12 @@ test('a kernel is judged by its version', (t) => {
   }
 });
 
-test('a kernel is judged by what its sockets can do', (t) => {
+test('a kernel is judged by the features of its sockets', (t) => {
   const found = codes(host('4.14.1', { segment: false, receive: false }));
   t.deepEqual(found, ['segment-missing', 'gro-missing', 'uso-missing']);
 });
 
-test('why it matters fits on one line', (t) => {
+test('each reason fits on one line', (t) => {
   for (const [code, { why }] of Object.entries(CATALOGUE)) t.regex(why, /^[A-Z][^\n]{20,150}\.$/, code);
 });
 

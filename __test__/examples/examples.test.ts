@@ -101,7 +101,7 @@ test.serial('opentelemetry exports the counters, for the last time when the tunn
     t.true(last.includes(`'${name}'`));
 });
 
-test.serial('abort-and-await-using ends when the peer has been heard, and releases the device', async (t) => {
+test.serial('abort-and-await-using ends after a packet from the peer, and releases the device', async (t) => {
   await using example = startExample('abort-and-await-using.ts');
   await example.waitForLine('open');
   await passPackets(example, /^\d+ packets arrived from the peer$/);

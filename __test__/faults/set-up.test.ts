@@ -83,7 +83,7 @@ test.serial('an existing device is restored when the tunnel is closed', async (t
   t.pass();
 });
 
-test.serial('a user that may not create a device gets an error that says what to do', async (t) => {
+test.serial('a user that may not create a device gets an error with a hint', async (t) => {
   await using sites = await createSites();
   const refused = open(sites.a, sites.b, DEVICE, MADE, { user: 'nobody' });
   await t.throwsAsync(refused, { code: 'ERR_TTUN_PERMISSION', message: /may not create the device tun7/ });

@@ -40,7 +40,7 @@ test.serial('the built program serves its only tunnel under the name of its devi
 });
 
 test.serial(
-  'a port in use keeps it from starting, and does not affect the program that uses it',
+  'a port in use prevents it from starting, and does not affect the program that uses it',
   async (t) => {
     const first = startTtun(sites.a, ['-q', '--http', '9750', ...TUNNEL]);
     t.teardown(() => first[Symbol.asyncDispose]());

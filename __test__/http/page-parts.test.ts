@@ -85,7 +85,7 @@ test('points older than five minutes are dropped', (t) => {
   t.true(history.points.length >= 300 && history.points.length <= 302);
 });
 
-test('a tunnel that was opened again, one that is not open, and a pause interrupt the line and the rates', (t) => {
+test('a tunnel that was reopened, one that is not open, and a pause interrupt the line and the rates', (t) => {
   const history = new History();
   for (const [at, report] of [
     [0, reading(100, 1e6)],
@@ -113,7 +113,7 @@ test('a tunnel that was opened again, one that is not open, and a pause interrup
   t.true(history.points.every(({ rates }) => rates.sentBits >= 0));
 });
 
-test('a tunnel that was opened again has no rate even if its counters are already higher than before', (t) => {
+test('a tunnel that was reopened has no rate even if its counters are already higher than before', (t) => {
   const history = new History();
   history.add(0, reading(1, 100));
   // Opened again right after the first reading, and busier since.

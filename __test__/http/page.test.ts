@@ -69,7 +69,7 @@ test.serial('drops are shown by reason, and highlighted while they grow', async 
   });
 });
 
-test.serial('every value with words of its own is on the page, every drop reason among them', async (t) => {
+test.serial('every value with a label is on the page, including every drop reason', async (t) => {
   await visit(t, browser, new Stage(new Actor({})), async ({ page }) => {
     await shows(page, '.details-list', 'Uptime');
     const terms = await page.locator('.details-list dt').allTextContents();
@@ -91,7 +91,7 @@ test.serial('every value with words of its own is on the page, every drop reason
   });
 });
 
-test.serial('a tunnel that is not open shows why and what to type, until it is open', async (t) => {
+test.serial('a tunnel that is not open shows the reason and the command, until it is open', async (t) => {
   const branch = new Actor(RETRYING);
   const stage = new Stage(new Actor({}), branch);
   await visit(t, browser, stage, async ({ page }) => {
@@ -199,7 +199,7 @@ test.serial('markup in a name is shown as text', async (t) => {
   });
 });
 
-test.serial('if packets do not fit the route, the page shows the command that helps', async (t) => {
+test.serial('if packets do not fit the route, the page shows the command that fixes it', async (t) => {
   const office = new Actor({});
   const advice = { text: 'packets do not fit; to avoid that', command: 'ip link set tun0 mtu 1472' };
   office.report = { ...office.report, advice };

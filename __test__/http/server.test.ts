@@ -291,7 +291,7 @@ for (const [listen, code, message, hint] of REFUSED) {
   });
 }
 
-test('a port in use is an error that says how to find its user', async (t) => {
+test('a port in use is an error with a command that finds its user', async (t) => {
   const other = createServer().listen(0, '127.0.0.1');
   t.teardown(() => other.close());
   await once(other, 'listening');

@@ -106,7 +106,7 @@ test.serial(
   },
 );
 
-test.serial('a namespace of that name that the lab did not make is left alone', async (t) => {
+test.serial('a namespace of that name that the lab did not create is left alone', async (t) => {
   execFileSync('ip', ['netns', 'add', 'siteB']);
   const before = statSync('/run/netns/siteB').ino;
   try {

@@ -82,7 +82,7 @@ const refusals: readonly { when: string; prepare: string; as?: string; reason: R
 ];
 
 for (const { when, prepare, as = '', reason } of refusals) {
-  test(`the lab says what to do where ${when}`, async (t) => {
+  test(`the lab gives a remedy where ${when}`, async (t) => {
     const { exitCode, stdout, stderr } = await labWhere(t, { prepare, as }).ended;
     t.is(exitCode, 1);
     t.is(stdout, '');

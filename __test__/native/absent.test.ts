@@ -7,7 +7,7 @@ import { MUSL, VERSION, failure, fileFor, newFolder, newProgram, putPlatform, pu
 const X64 = { cpu: 'x64' };
 const INSTALL = `npm install --include=optional ttun@${VERSION}`;
 
-test('if none is installed, the error names what was tried and the command', async (t) => {
+test('if none is installed, the error has the files that were tried and the command', async (t) => {
   const { cwd, root } = await newProgram(t);
   t.deepEqual(await failure(root, { cwd, ...X64 }), {
     name: 'TtunError',
@@ -85,7 +85,7 @@ for (const { how, at, command } of MANAGERS) {
 }
 
 for (const cpu of ['riscv64', 'ia32']) {
-  test(`if there is no package for the processor (${cpu}), the error lists those there are, and how to build`, async (t) => {
+  test(`if there is no package for the processor (${cpu}), the error lists the existing ones, and how to build`, async (t) => {
     const { cwd, root } = await newProgram(t);
     t.like(await failure(root, { cwd, cpu }), {
       code: 'ERR_TTUN_NATIVE_MISSING',

@@ -79,7 +79,7 @@ const WITHOUT_NAMESPACES = [
 ];
 
 for (const [kind, make] of Object.entries(KINDS)) {
-  test(`${kind} finds the native part beside it or installed, and otherwise says what to do`, async (t) => {
+  test(`${kind} finds the native part next to it or installed, and otherwise gives a hint`, async (t) => {
     const { folder, command } = await make(t);
     const outcome = async (): Promise<unknown> => JSON.parse((await run([...command, 'open'])).stdout);
     t.deepEqual(await outcome(), [

@@ -32,7 +32,7 @@ for (const args of [
   });
 }
 
-test('ttun lab, before it makes anything', async (t) => {
+test('ttun lab, before it creates anything', async (t) => {
   const { cwd, root } = await newProgram(t);
   const { status, stdout, stderr } = await ttun(root, ['lab'], { cwd, ...MISSING });
   t.deepEqual(

@@ -26,7 +26,7 @@ test('importing the package loads no native code and starts no thread', async (t
 });
 
 for (const system of SYSTEMS) {
-  test(`on ${system} the package can be imported, and opening a tunnel fails because it needs Linux`, async (t) => {
+  test(`on ${system} the package can be imported, and opening a tunnel fails because it requires Linux`, async (t) => {
     t.deepEqual(await failure(CHECKOUT, { system }), {
       name: 'TtunError',
       code: 'ERR_TTUN_UNSUPPORTED_PLATFORM',

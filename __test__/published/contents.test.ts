@@ -47,7 +47,7 @@ test('no package is larger than its limit', async (t) => {
   }
 });
 
-test('all that npm installs, for one platform, is small', async (t) => {
+test('everything that npm installs, for one platform, is small', async (t) => {
   await using user = await EmptyProject.create({ registry: REGISTRY });
   await user.npmInstall('ttun');
   const modules = join(user.folder, 'node_modules');

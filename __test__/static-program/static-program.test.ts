@@ -97,7 +97,7 @@ for (const [what, args, said] of [
   ['a name is too long', ['a-name-too-long-for-it', '10.0.1.1', '9', '10.0.1.2', '9'], /use 1 to 15 bytes/],
   ['there is no such option', ['--fast'], /there is no option --fast/],
 ] as const) {
-  test.serial(`where ${what}, it says so in one line, with exit code 2`, async (t) => {
+  test.serial(`where ${what}, it reports that in one line, with exit code 2`, async (t) => {
     const { status, stdout, stderr } = await sites.a.runToEnd([PROGRAM, ...args]);
     t.is(status, 2);
     t.is(stdout, '');
@@ -138,7 +138,7 @@ function withoutReader(command: Command): Command {
   return ['bash', '-c', 'exec 3> >(exec true); wait $!; exec "$@" >&3', 'bash', ...command];
 }
 
-test.serial('a deleted device ends it, with a line that says so', async (t) => {
+test.serial('a deleted device ends it, with one line', async (t) => {
   const site: Site = sites.a;
   await site.ipBatch('tuntap add dev tun7 mode tun', 'link set tun7 up');
   await using here = site.start([PROGRAM, '-q', 'tun7', '10.0.1.1', '9007', '10.0.1.2', '9007']);

@@ -69,7 +69,7 @@ for (const families of ALL_FAMILIES) {
   });
 }
 
-test.serial('what is not a packet is counted as malformed and not sent', async (t) => {
+test.serial('bytes that are not a packet are counted as malformed and not sent', async (t) => {
   await using sites = await createSites();
   const [a, b] = await openPair(sites);
   const conversation = new Conversation('ipv4', sites.a.inner);

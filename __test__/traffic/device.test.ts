@@ -30,7 +30,7 @@ test.serial('a device that belongs to an unprivileged user, run as that user', a
   await exchange(t, sites, a, b);
 });
 
-test.serial('an unprivileged user that does not own the device gets an error that says so', async (t) => {
+test.serial('an unprivileged user that does not own the device gets a specific error', async (t) => {
   await using sites = await createSites({ owner: 'daemon' });
   const error = await t.throwsAsync(openPair(sites, { as: { user: 'nobody' } }));
   t.like(error, { code: 'ERR_TTUN_DEVICE_NOT_OWNER' });

@@ -26,24 +26,30 @@ function monotonicUsec({ lines }: NotifyMessage): number {
   return Number(line.slice('MONOTONIC_USEC='.length));
 }
 
-test.serial('it is ready once each tunnel was tried, and reports changes and that it stops', async (t) => {
-  await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), late: LATE } });
-  const path = join(folder.directory, 'notify');
-  await using manager = await NotifySocket.start(sites.a, path);
-  await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path });
-  await manager.message('READY=1');
-  t.deepEqual(linesOf(manager), ['READY=1', 'STATUS=1 of 2 tunnels open; late: there is no device tunlate']);
+test.serial(
+  'it is ready once each tunnel has been tried, and reports changes and that it stops',
+  async (t) => {
+    await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites), late: LATE } });
+    const path = join(folder.directory, 'notify');
+    await using manager = await NotifySocket.start(sites.a, path);
+    await using up = folder.up(sites.a, [], { NOTIFY_SOCKET: path });
+    await manager.message('READY=1');
+    t.deepEqual(linesOf(manager), [
+      'READY=1',
+      'STATUS=1 of 2 tunnels open; late: there is no device tunlate',
+    ]);
 
-  await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
-  await manager.message('STATUS=2 of 2 tunnels open');
-  await sites.a.ip('link', 'delete', 'tunlate');
-  await manager.message(/^STATUS=1 of 2 tunnels open; late: .*tunlate/);
+    await sites.a.ip('tuntap', 'add', 'dev', 'tunlate', 'mode', 'tun');
+    await manager.message('STATUS=2 of 2 tunnels open');
+    await sites.a.ip('link', 'delete', 'tunlate');
+    await manager.message(/^STATUS=1 of 2 tunnels open; late: .*tunlate/);
 
-  await up.stop('SIGTERM');
-  await manager.message('STOPPING=1');
-  t.is(linesOf(manager).filter((line) => line === 'READY=1').length, 1);
-  t.is(linesOf(manager).at(-2), 'STOPPING=1');
-});
+    await up.stop('SIGTERM');
+    await manager.message('STOPPING=1');
+    t.is(linesOf(manager).filter((line) => line === 'READY=1').length, 1);
+    t.is(linesOf(manager).at(-2), 'STOPPING=1');
+  },
+);
 
 test.serial(
   'a reload is announced with the time, and ends with READY, whether or not it succeeds',

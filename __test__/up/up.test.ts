@@ -212,7 +212,7 @@ test.serial('--http overrides the file, and an invalid address is reported', asy
   t.regex(wrong.stderr, /^ttun: cannot serve HTTP: 'nowhere' .* \(see ttun up --help\)\n$/);
 });
 
-test.serial('a bug has an exit code of its own, after which a service is restarted', async (t) => {
+test.serial('a bug has its own exit code, after which a service is restarted', async (t) => {
   await using folder = await UpFolder.create({ tunnels: { office: officeAtA(sites) } });
   const bug = join(folder.directory, 'bug.mjs');
   await writeFile(bug, "process.on('SIGUSR2', () => { throw new Error('a bug'); });");

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unconnected_socket_receives_from_the_admitted_address_alone() {
+    fn an_unconnected_socket_receives_only_from_the_admitted_address() {
         for (host, other_host) in [("127.0.0.1:0", "127.0.0.2:0"), ("[::1]:0", "[::1]:0")] {
             let ((socket, at), (peer, peer_at)) = (bound(host), bound(host));
             admit_only(&SockRef::from(&socket), peer_at).unwrap();

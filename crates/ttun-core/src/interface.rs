@@ -189,21 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn the_automatic_mtu_is_what_the_outer_headers_leave_of_the_route() {
+    fn the_automatic_mtu_is_that_of_the_route_minus_the_outer_headers() {
         assert_eq!(automatic(&["10.0.2.1"], &[], 28).mtu_for(Some(1500)), Some(1472));
         assert_eq!(automatic(&["10.0.2.1"], &[], 48).mtu_for(Some(1500)), Some(1452));
         assert_eq!(automatic(&[], &[], 28).mtu_for(Some(600)), Some(572));
     }
 
     #[test]
-    fn where_the_inside_speaks_ipv6_it_is_never_under_1280() {
+    fn with_ipv6_in_the_tunnel_it_is_at_least_1280() {
         assert_eq!(automatic(&["fd00::1"], &[], 28).mtu_for(Some(1300)), Some(1280));
         assert_eq!(automatic(&["10.0.2.1"], &["fd00::"], 48).mtu_for(Some(1280)), Some(1280));
         assert_eq!(automatic(&["fd00::1"], &[], 48).mtu_for(Some(1400)), Some(1352));
     }
 
     #[test]
-    fn it_stays_within_what_a_device_can_have() {
+    fn it_stays_within_the_limits_of_a_device() {
         assert_eq!(automatic(&[], &[], 28).mtu_for(Some(65_536)), Some(65_508));
         assert_eq!(automatic(&[], &[], 28).mtu_for(Some(100_000)), Some(65_535));
         assert_eq!(automatic(&[], &[], 48).mtu_for(Some(68)), Some(68));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_interface_can_have_is_refused() {
+    fn invalid_settings_are_refused() {
         let refused = |options| Interface::new(&options, 28).err().map(|error| error.kind());
         let impossible = || vec![("10.0.2.1".parse().unwrap(), 33)];
         for options in [

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_must_not_wait_is_left_out_during_another() {
+    fn a_change_that_must_not_wait_is_skipped_during_another() {
         let shared = SharedEndpoints::new(endpoints("192.0.2.1:1", "192.0.2.2:2"));
         let after = endpoints("192.0.2.1:1", "192.0.2.3:3");
         let within = |now| shared.try_change(|_| Err("made")).map(|()| now);
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_important_problem_is_reported_and_each_goes_on_its_own() {
+    fn the_most_important_problem_is_reported_and_each_is_cleared_separately() {
         let problem = |message| Error::new(ErrorKind::System, message);
         let reported = |problems: &Problems| problems.get().map(|error| error.message().to_owned());
         let problems = Problems::default();

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_is_there_once_and_has_its_help() {
+    fn every_value_occurs_once_and_has_a_help_text() {
         let mut paths = HashSet::new();
         for Stat { path, help, .. } in table() {
             assert!(paths.insert(path), "{path} is there twice");

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn each_second_has_its_share() {
+    fn each_second_has_its_quota() {
         let mut ring = ring(1000, Some(4));
         assert_eq!((ring.admit(3, 100), ring.quiet_until()), (3, None));
         assert_eq!((ring.admit(3, 200), ring.quiet_until()), (1, Some(1000)));
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_share_only_room_counts_and_taking_makes_room() {
+    fn without_a_quota_only_room_counts_and_taking_makes_room() {
         let mut ring = ring(3, None);
         assert_eq!((ring.admit(5, 0), ring.quiet_until()), (3, None));
         for _ in 0..3 {
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_of_nothing_take_room_as_well() {
+    fn empty_copies_take_room_too() {
         let options =
             TapOptions { snap_length: 0, capacity: usize::MAX, packets_per_second: None, direction: None };
         let mut ring = Ring::new(options, Box::new(|| {}));

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_cut_short_does_not_loop() {
+    fn a_truncated_packet_does_not_loop() {
         let whole = ipv4(17, [192, 0, 2, 2], 0, 8000);
         for len in 0..24 {
             let mut short = whole[..len].to_vec();

@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_virtio_header_says_what_is_left_to_do() {
+    fn a_virtio_header_describes_the_remaining_work() {
         let [size0, size1] = 1400_u16.to_ne_bytes();
         let [start0, start1] = 20_u16.to_ne_bytes();
         let [offset0, offset1] = 16_u16.to_ne_bytes();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_that_is_only_known_to_be_right_is_not_left_to_do() {
+    fn a_checksum_that_is_already_verified_is_not_remaining_work() {
         assert_eq!(Offload::decode(&[2, 0, 0, 0, 0, 0, 1, 1, 1, 1]).checksum, None);
     }
 }

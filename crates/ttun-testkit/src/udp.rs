@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn no_digits_are_no_bytes() {
+    fn an_empty_line_has_no_bytes() {
         assert_eq!(decode_hex("").unwrap(), Vec::<u8>::new());
     }
 

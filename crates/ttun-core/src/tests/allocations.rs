@@ -177,7 +177,7 @@ fn the_counter_sees_allocations_of_this_thread() {
 }
 
 #[test]
-fn packets_go_out_without_allocation() {
+fn packets_are_sent_without_allocation() {
     let (allocations, bytes) = ran(async |treadmill, context| {
         pump::run(context, &mut Encap::new(&treadmill, &treadmill, context)).await.unwrap();
     });
@@ -186,7 +186,7 @@ fn packets_go_out_without_allocation() {
 }
 
 #[test]
-fn packets_come_in_without_allocation() {
+fn packets_are_received_without_allocation() {
     let (allocations, bytes) = ran(async |treadmill, context| {
         let coalesce = CoalesceOptions { tcp: true, udp: true };
         pump::run(context, &mut Decap::new(&treadmill, &treadmill, coalesce, context)).await.unwrap();
@@ -196,7 +196,7 @@ fn packets_come_in_without_allocation() {
 }
 
 #[test]
-fn packets_come_in_without_allocation_while_a_new_peer_is_awaited() {
+fn packets_are_received_without_allocation_while_a_new_peer_is_awaited() {
     let (allocations, bytes) = ran(async |treadmill, context| {
         let coalesce = CoalesceOptions { tcp: true, udp: true };
         let mut decap = Decap::new(&treadmill, &treadmill, coalesce, context);

@@ -39,7 +39,7 @@ fn packets_wait_at_the_device_while_the_send_buffer_is_full() {
 }
 
 #[test]
-fn a_full_send_buffer_does_not_hold_up_what_comes_in() {
+fn a_full_send_buffer_does_not_hold_up_receiving() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.socket.limit(Some(0));
@@ -56,7 +56,7 @@ fn a_full_send_buffer_does_not_hold_up_what_comes_in() {
 }
 
 #[test]
-fn a_device_that_takes_nothing_does_not_hold_up_what_goes_out() {
+fn a_device_that_accepts_nothing_does_not_hold_up_sending() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.device.fail_writes(Some(libc::EAGAIN));
@@ -73,7 +73,7 @@ fn a_device_that_takes_nothing_does_not_hold_up_what_goes_out() {
 }
 
 #[test]
-fn closing_does_not_wait_for_a_full_send_buffer_and_counts_what_it_gives_up() {
+fn closing_does_not_wait_for_a_full_send_buffer_and_counts_abandoned_packets() {
     let site = Site::alone();
     let (read, packets) = tcp_super_packet(60_000, 1000);
     let [ended] = running([&site], async {
@@ -87,7 +87,7 @@ fn closing_does_not_wait_for_a_full_send_buffer_and_counts_what_it_gives_up() {
 }
 
 #[test]
-fn closing_does_not_wait_for_a_device_and_counts_what_it_gives_up() {
+fn closing_does_not_wait_for_a_device_and_counts_abandoned_packets() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.device.fail_writes(Some(libc::EAGAIN));

@@ -15,7 +15,7 @@ fn sends(site: &Site, packets: &[Vec<u8>]) -> Vec<usize> {
 }
 
 #[test]
-fn a_run_of_equal_packets_goes_by_one_send() {
+fn a_run_of_equal_packets_takes_one_send() {
     assert_eq!(sends(&Site::alone(), &udp_flow(40, 100)), [40]);
 }
 
@@ -42,7 +42,7 @@ fn a_shorter_packet_ends_a_send_and_a_longer_one_begins_the_next() {
 }
 
 #[test]
-fn a_packet_is_not_held_back_for_others_to_come() {
+fn a_packet_is_not_held_back_for_later_ones() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         for number in 0..3 {
@@ -82,7 +82,7 @@ fn a_super_packet_of_many_tiny_packets_goes_out_whole() {
 }
 
 #[test]
-fn datagrams_that_came_together_are_written_together() {
+fn datagrams_received_together_are_written_together() {
     let site = Site::alone();
     let packets = udp_flow(64, 500);
     let [ended] = running([&site], async {

@@ -18,7 +18,7 @@ fn carried(near: &Site, far: &Site, reads: Vec<Read>) -> (Vec<Vec<u8>>, Vec<usiz
 }
 
 #[test]
-fn packets_of_both_families_and_all_sizes_go_both_ways() {
+fn packets_of_both_families_and_all_sizes_pass_in_both_directions() {
     let (near, far) = Site::pair();
     let there = [udp(1, 28), udp(2, 1400), udp_from("10.0.2.7"), udp_from("fd00::7"), udp(3, 9000)];
     let back = [udp(4, 65_507), udp_from("fd00::8"), udp(5, 100)];
@@ -60,7 +60,7 @@ fn the_order_of_packets_of_all_kinds_is_kept() {
 }
 
 #[test]
-fn a_device_that_takes_no_super_packets_gets_packets_one_by_one() {
+fn a_device_without_super_packets_gets_packets_one_by_one() {
     let (near, mut far) = Site::pair();
     far.coalesce = CoalesceOptions { tcp: false, udp: false };
     let (read, packets) = tcp_super_packet(20_000, 1000);
@@ -68,7 +68,7 @@ fn a_device_that_takes_no_super_packets_gets_packets_one_by_one() {
 }
 
 #[test]
-fn a_device_that_refuses_super_packets_all_the_same_gets_packets_one_by_one() {
+fn a_device_that_unexpectedly_refuses_super_packets_gets_packets_one_by_one() {
     let (near, far) = Site::pair();
     far.device.refuse_super_packets();
     let (read, packets) = tcp_super_packet(20_000, 1000);
@@ -96,7 +96,7 @@ fn a_socket_that_cannot_join_receives_packets_one_by_one() {
 }
 
 #[test]
-fn what_the_receive_buffer_lost_is_reported_as_by_the_kernel() {
+fn losses_of_the_receive_buffer_are_reported_as_by_the_kernel() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.socket.set_overflow(7);

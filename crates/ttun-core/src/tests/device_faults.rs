@@ -126,7 +126,7 @@ fn a_deleted_device_in_the_middle_of_a_receive_leaves_nothing_uncounted() {
 }
 
 #[test]
-fn a_device_that_is_deleted_while_it_takes_packets_one_by_one_leaves_nothing_uncounted() {
+fn a_device_that_is_deleted_while_packets_are_written_one_by_one_leaves_nothing_uncounted() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.device.write_faults().next([Some(libc::EINVAL), None, Some(libc::EBADFD)]);

@@ -7,7 +7,7 @@ use super::site::{Site, running};
 const MOST_IN_A_ROW: usize = 4096;
 
 #[test]
-fn both_directions_go_on_while_both_have_packets_all_the_time() {
+fn both_directions_continue_under_constant_load() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.device.hand_over(&udp_flow(20_000, 100));
@@ -21,7 +21,7 @@ fn both_directions_go_on_while_both_have_packets_all_the_time() {
 }
 
 #[test]
-fn packets_come_in_while_the_device_always_has_super_packets() {
+fn packets_are_received_while_the_device_always_has_super_packets() {
     let site = Site::alone();
     let (read, packets) = tcp_super_packet(60_000, 1400);
     let [ended] = running([&site], async {

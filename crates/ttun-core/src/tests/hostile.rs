@@ -71,7 +71,7 @@ fn a_malformed_packet_from_the_device_is_dropped_and_its_neighbours_are_sent() {
 }
 
 #[test]
-fn a_virtio_header_that_does_not_fit_its_packet_costs_that_packet_only() {
+fn a_virtio_header_that_does_not_fit_its_packet_affects_only_that_packet() {
     let site = Site::alone();
     let nonsense = [
         VirtioNetHeader { gso_type: VirtioNetHeader::GSO_TCPV4, gso_size: 0, ..VirtioNetHeader::NONE },
@@ -110,7 +110,7 @@ fn a_datagram_longer_than_the_buffer_is_dropped_as_truncated() {
 }
 
 #[test]
-fn bytes_behind_a_packet_are_cut_off() {
+fn bytes_after_a_packet_are_cut_off() {
     let site = Site::alone();
     let mut padded = udp(0, 100);
     padded.extend([0xAA; 20]);
@@ -121,7 +121,7 @@ fn bytes_behind_a_packet_are_cut_off() {
 }
 
 #[test]
-fn every_first_byte_with_every_short_length_is_survived_between_good_packets() {
+fn every_first_byte_with_every_short_length_does_not_affect_good_packets() {
     let site = Site::alone();
     let mut datagrams = vec![];
     for first in 0..=255 {
@@ -149,7 +149,7 @@ fn inner_sources_that_are_not_allowed_are_dropped() {
 }
 
 #[test]
-fn the_tunnels_own_datagrams_do_not_go_round_and_round() {
+fn the_tunnels_own_datagrams_do_not_loop() {
     let site = Site::alone();
     let remote = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
     let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3));

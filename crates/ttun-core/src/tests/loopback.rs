@@ -164,7 +164,7 @@ fn a_datagram_longer_than_the_buffer_is_reported_as_truncated() {
 }
 
 #[test]
-fn what_a_full_receive_buffer_loses_is_counted() {
+fn losses_of_a_full_receive_buffer_are_counted() {
     let link = Link::new("127.0.0.1:0", Offload { receive: false, ..Offload::ALL });
     SockRef::from(&link.socket).set_recv_buffer_size(20_000).unwrap();
     let sent = 300_u32;
@@ -263,7 +263,7 @@ fn a_datagram_longer_than_ipv4_can_carry_is_refused_and_the_socket_goes_on() {
 }
 
 #[test]
-fn what_was_granted_is_reported() {
+fn granted_offloads_are_reported() {
     let Link { socket: all, local, .. } = Link::new("127.0.0.1:0", Offload::ALL);
     assert_ne!(local.port(), 0);
     assert_eq!((all.segments_per_send(), all.gro()), (64, true));

@@ -41,7 +41,7 @@ fn addresses_of_two_families_are_refused() {
 }
 
 #[test]
-fn what_is_no_single_host_is_refused_as_a_peer() {
+fn an_address_that_is_not_a_single_host_is_refused_as_a_peer() {
     for (local, remote) in [
         ("127.0.0.1:0", "0.0.0.0:8000"),
         ("127.0.0.1:0", "224.0.0.1:8000"),

@@ -42,7 +42,7 @@ fn a_route_that_has_become_narrower_costs_no_packet() {
 }
 
 #[test]
-fn segmentation_goes_on_for_what_fits_the_narrower_route() {
+fn segmentation_continues_for_packets_that_fit_the_narrower_route() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.socket.set_path_mtu(Some(1280));
@@ -75,7 +75,7 @@ fn a_route_that_has_become_wider_is_used_in_full_again() {
 }
 
 #[test]
-fn the_mtu_of_the_route_is_asked_for_once_a_second_and_not_for_each_packet() {
+fn the_mtu_of_the_route_is_queried_once_a_second_and_not_for_each_packet() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         for second in 1..=3 {
@@ -91,7 +91,7 @@ fn the_mtu_of_the_route_is_asked_for_once_a_second_and_not_for_each_packet() {
 }
 
 #[test]
-fn a_narrower_route_that_an_answer_reports_is_learned_at_once() {
+fn a_narrower_route_reported_by_icmp_is_learned_at_once() {
     for at_receive in [true, false] {
         let site = Site::alone();
         let [ended] = running([&site], async {
@@ -140,7 +140,7 @@ fn a_packet_longer_than_a_datagram_is_dropped_as_too_big() {
 }
 
 #[test]
-fn the_mss_of_connections_is_lowered_to_what_fits_in_both_directions() {
+fn the_mss_of_connections_is_lowered_to_fit_in_both_directions() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.device.hand_over(&[syn(1460)]);
@@ -185,7 +185,7 @@ fn the_mss_follows_the_route() {
 }
 
 #[test]
-fn a_packet_too_long_for_the_route_is_not_joined_by_shorter_ones() {
+fn a_packet_too_long_for_the_route_is_sent_without_shorter_ones() {
     let site = Site::alone();
     let (read, packets) = tcp_super_packet(10 * 1460 + 500, 1460);
     let [ended] = running([&site], async {

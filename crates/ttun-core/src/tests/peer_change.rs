@@ -45,7 +45,7 @@ fn packets_are_cut_to_the_new_peers_route_without_learning_it_from_an_error() {
 }
 
 #[test]
-fn segmentation_that_one_interface_lacks_is_tried_again_on_the_way_to_the_next_peer() {
+fn segmentation_that_one_interface_lacks_is_tried_again_with_the_next_peer() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.socket.lose_segmentation();
@@ -61,7 +61,7 @@ fn segmentation_that_one_interface_lacks_is_tried_again_on_the_way_to_the_next_p
 }
 
 #[test]
-fn what_the_old_peer_left_in_the_buffer_is_carried_but_does_not_say_that_the_new_one_is_there() {
+fn buffered_datagrams_of_the_old_peer_are_carried_but_do_not_count_as_the_new_ones() {
     let site = Site::alone();
     let [ended] = running([&site], async {
         site.socket.speak_as("192.0.2.2:8000");

@@ -36,7 +36,7 @@ async fn received(ours: &Readiness<UnixDatagram>) -> Vec<u8> {
 }
 
 #[test]
-fn what_was_there_before_the_first_wait_is_read() {
+fn packets_that_arrived_before_the_first_wait_are_read() {
     running(async {
         let (ours, theirs) = pair();
         theirs.send(b"early").unwrap();
@@ -45,7 +45,7 @@ fn what_was_there_before_the_first_wait_is_read() {
 }
 
 #[test]
-fn what_comes_between_would_block_and_the_wait_is_not_missed() {
+fn packets_that_arrive_between_would_block_and_the_wait_are_not_missed() {
     running(async {
         let (ours, theirs) = pair();
         for round in 0..100 {

@@ -50,7 +50,7 @@ fn received(socket: &Arc<PeerSocket>) -> Vec<u8> {
 }
 
 #[test]
-fn only_the_new_peer_is_heard_and_spoken_to() {
+fn packets_are_exchanged_only_with_the_new_peer() {
     for loopback in LOOPBACKS {
         let ((before, before_at), (after, after_at)) = (peer(loopback), peer(loopback));
         let (socket, endpoints) = opened(loopback, before_at);
@@ -66,7 +66,7 @@ fn only_the_new_peer_is_heard_and_spoken_to() {
 }
 
 #[test]
-fn what_the_old_peer_sent_in_its_time_is_still_received() {
+fn earlier_datagrams_of_the_old_peer_are_still_received() {
     for loopback in LOOPBACKS {
         let ((before, before_at), (_after, after_at)) = (peer(loopback), peer(loopback));
         let (socket, endpoints) = opened(loopback, before_at);
@@ -77,7 +77,7 @@ fn what_the_old_peer_sent_in_its_time_is_still_received() {
 }
 
 #[test]
-fn what_can_not_be_the_peer_is_refused_and_the_old_one_stays() {
+fn an_invalid_peer_is_refused_and_the_old_one_stays() {
     for (loopback, impossible) in [
         ("127.0.0.1:0", ["[::1]:8000", "0.0.0.0:8000", "224.0.0.1:8000", "127.0.0.1:0"]),
         ("[::1]:0", ["127.0.0.1:8000", "[::]:8000", "[ff02::1]:8000", "[::1]:0"]),

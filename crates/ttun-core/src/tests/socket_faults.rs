@@ -61,7 +61,7 @@ fn a_batch_whose_segments_are_refused_is_sent_packet_by_packet() {
 }
 
 #[test]
-fn several_answers_of_the_network_in_a_row_do_not_cost_a_batch() {
+fn several_icmp_errors_in_a_row_do_not_cost_a_batch() {
     let packets = udp_flow(30, 1000);
     for errno in ANSWERS {
         let site = Site::alone();

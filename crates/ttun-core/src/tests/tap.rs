@@ -25,7 +25,7 @@ fn data(tapped: &Tapped) -> Vec<&[u8]> {
 }
 
 #[test]
-fn each_tap_copies_the_direction_it_asked_for_and_counts_only_that() {
+fn each_tap_copies_and_counts_only_the_requested_direction() {
     let site = Site::alone();
     let only = |direction| TapOptions { direction: Some(direction), capacity: 2, ..EVERYTHING };
     let all = start(&site, EVERYTHING);
@@ -46,7 +46,7 @@ fn each_tap_copies_the_direction_it_asked_for_and_counts_only_that() {
 }
 
 #[test]
-fn packets_of_both_directions_come_in_the_order_in_which_they_passed() {
+fn packets_of_both_directions_are_in_the_order_in_which_they_passed() {
     let site = Site::alone();
     let all = start(&site, EVERYTHING);
     let [ended] = running([&site], async {
@@ -84,7 +84,7 @@ fn a_super_packet_is_copied_as_its_packets_each_cut_to_the_length_of_the_tap() {
 }
 
 #[test]
-fn one_that_takes_nothing_costs_the_others_no_packet() {
+fn a_tap_that_takes_nothing_does_not_affect_the_others() {
     let site = Site::alone();
     let slow = start(&site, TapOptions { capacity: 3, ..EVERYTHING });
     let quick = start(&site, TapOptions { capacity: 10, ..EVERYTHING });
@@ -105,7 +105,7 @@ fn one_that_takes_nothing_costs_the_others_no_packet() {
 }
 
 #[test]
-fn a_tap_whose_share_is_used_up_counts_what_passes() {
+fn a_tap_whose_quota_is_used_up_counts_passing_packets() {
     let site = Site::alone();
     let none = start(&site, TapOptions { packets_per_second: Some(0), ..EVERYTHING });
     let [ended] = running([&site], async {
@@ -143,7 +143,7 @@ fn the_owner_of_a_tap_is_woken_once_until_it_takes() {
 }
 
 #[test]
-fn there_may_be_sixteen_taps_and_another_when_one_has_stopped() {
+fn sixteen_taps_are_allowed_and_another_when_one_has_stopped() {
     let site = Site::alone();
     let mut taps: Vec<_> = (0..16).map(|_| start(&site, EVERYTHING)).collect();
     let Err(error) = try_start(&site, EVERYTHING) else { panic!("a seventeenth tap starts") };

@@ -34,7 +34,7 @@ fn a_device_that_does_not_exist_is_refused_and_not_created() {
 }
 
 #[test]
-fn a_name_that_no_device_can_have_is_refused() {
+fn an_invalid_device_name_is_refused() {
     for name in ["", "sixteen_bytes_ab", "a/b", "a b", "a:b", "a%db", "a\0b", "täglich_fünfzehn"] {
         let error = refused(&options(name));
         assert_eq!(error.kind(), ErrorKind::InvalidOptions, "{name:?}");
@@ -43,7 +43,7 @@ fn a_name_that_no_device_can_have_is_refused() {
 }
 
 #[test]
-fn a_name_of_fifteen_bytes_is_taken() {
+fn a_name_of_fifteen_bytes_is_accepted() {
     isolated(|| {
         run("ip tuntap add dev fifteen_bytes_a mode tun");
         opens_and_closes("fifteen_bytes_a");
@@ -183,7 +183,7 @@ fn a_device_with_several_queues_is_attached_to() {
 }
 
 #[test]
-fn a_header_size_that_another_program_left_is_set_right() {
+fn a_header_size_that_another_program_left_is_corrected() {
     isolated(|| {
         run("ip tuntap add dev tun0 mode tun");
         let other = OtherProgram::attach("tun0", IFF_PLAIN | libc::IFF_VNET_HDR).unwrap();

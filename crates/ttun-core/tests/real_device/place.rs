@@ -35,7 +35,7 @@ fn refused(options: &TunnelOptions) -> Error {
 }
 
 #[test]
-fn the_socket_uses_the_interface_it_is_bound_to_whatever_the_routing_table_says() {
+fn the_socket_uses_the_interface_it_is_bound_to_regardless_of_the_routing_table() {
     isolated(|| {
         two_ways();
         let path_mtu = |bind_device: Option<&str>| {
@@ -51,7 +51,7 @@ fn the_socket_uses_the_interface_it_is_bound_to_whatever_the_routing_table_says(
 }
 
 #[test]
-fn an_interface_that_is_not_there_is_refused() {
+fn a_missing_interface_is_refused() {
     isolated(|| {
         two_ways();
         let error = refused(&TunnelOptions { bind_device: Some("way3".to_owned()), ..over_the_ways() });
@@ -196,7 +196,7 @@ fn the_interface_of_a_link_local_address_is_looked_up_by_name_again() {
 }
 
 #[test]
-fn a_link_local_address_of_an_interface_that_is_not_there_is_refused() {
+fn a_link_local_address_of_a_missing_interface_is_refused() {
     isolated(|| {
         two_ways();
         let (local, remote) = (endpoint("[::]:0"), link_local("fe80::2", 8000));

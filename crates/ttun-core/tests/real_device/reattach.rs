@@ -42,7 +42,7 @@ fn assert_accounted(stats: &TunnelStats) {
 }
 
 #[test]
-fn the_tunnel_continues_when_the_device_is_there_again() {
+fn the_tunnel_continues_when_the_device_reappears() {
     isolated(|| {
         let site = site();
         site.peer.send(&answer(b"Hello")).unwrap();
@@ -142,7 +142,7 @@ fn a_device_that_was_created_is_created_and_set_up_again() {
 }
 
 #[test]
-fn what_keeps_the_tunnel_from_attaching_again_is_reported_and_retried() {
+fn a_failure_to_reattach_is_reported_and_retried() {
     isolated(|| {
         let site = site();
         run("ip link delete tun0");

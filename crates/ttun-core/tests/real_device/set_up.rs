@@ -38,7 +38,7 @@ fn exists() -> bool {
 }
 
 #[test]
-fn a_device_that_is_created_carries_packets_and_vanishes_with_the_tunnel() {
+fn a_created_device_carries_packets_and_disappears_with_the_tunnel() {
     isolated(|| {
         let site = Site::with(set_up(created()));
         site.program.send(b"Hello World").unwrap();
@@ -107,7 +107,7 @@ fn a_device_that_is_created_gets_its_configuration() {
 }
 
 #[test]
-fn a_device_that_is_to_persist_stays_as_it_was_set_up_and_its_owner_needs_no_privileges() {
+fn a_persistent_device_keeps_its_settings_and_its_owner_needs_no_privileges() {
     isolated(|| {
         let persistent = set_up(InterfaceOptions {
             persist: true,
@@ -158,7 +158,7 @@ fn an_owner_may_attach_but_not_set_up() {
 }
 
 #[test]
-fn nothing_stays_of_a_device_that_could_not_be_set_up() {
+fn a_device_that_could_not_be_set_up_is_removed() {
     isolated(|| {
         // The kernel routes nothing into a device that is down.
         let impossible = InterfaceOptions {
@@ -186,7 +186,7 @@ fn nothing_stays_of_a_device_that_could_not_be_set_up() {
 }
 
 #[test]
-fn each_error_says_what_to_type() {
+fn each_error_has_a_hint() {
     isolated(|| {
         make_device();
         run("ip link add way type veth peer name end");
@@ -225,7 +225,7 @@ fn each_error_says_what_to_type() {
 }
 
 #[test]
-fn no_device_is_created_for_a_socket_that_can_not_be_opened() {
+fn no_device_is_created_for_a_socket_that_cannot_be_opened() {
     isolated(|| {
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         let local = taken.local_addr().unwrap();
@@ -236,7 +236,7 @@ fn no_device_is_created_for_a_socket_that_can_not_be_opened() {
 }
 
 #[test]
-fn a_device_that_was_there_before_is_as_before_whatever_ends_the_tunnel() {
+fn an_existing_device_is_restored_however_the_tunnel_ends() {
     isolated(|| {
         run(&format!("ip tuntap add dev tun0 mode tun user {USER}"));
         run("ip link set tun0 addrgenmode none");
@@ -296,7 +296,7 @@ fn the_automatic_mtu_fits_the_route_to_the_peer() {
 }
 
 #[test]
-fn the_automatic_mtu_follows_the_route_to_another_peer_and_is_put_back_at_the_end() {
+fn the_automatic_mtu_follows_the_route_to_another_peer_and_is_restored_at_the_end() {
     isolated(|| {
         run("ip link set lo mtu 1500");
         run("ip link add way mtu 1400 type veth peer name end");

@@ -72,7 +72,7 @@ fn the_tunnel_is_up_once_something_came_from_the_peer() {
 }
 
 #[test]
-fn packets_flow_as_soon_as_the_peer_is_there() {
+fn packets_flow_as_soon_as_the_peer_runs() {
     isolated(|| {
         let site = Site::new(Offload::ALL);
         let address = site.peer.local_addr().unwrap().to_string();

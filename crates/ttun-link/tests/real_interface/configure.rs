@@ -69,7 +69,7 @@ fn an_ipv6_address_can_be_used_at_once() {
 }
 
 #[test]
-fn what_an_interface_already_has_is_no_change() {
+fn existing_settings_are_not_changes() {
     isolated(|| {
         run("ip address add 10.0.2.1/24 dev tun0");
         run("ip address add fd00:2::1/64 dev tun0 nodad");
@@ -89,7 +89,7 @@ fn what_an_interface_already_has_is_no_change() {
 }
 
 #[test]
-fn a_device_that_is_taken_down_keeps_its_addresses() {
+fn a_device_that_is_brought_down_keeps_its_addresses() {
     isolated(|| {
         run("ip address add fd00:2::1/64 dev tun0 nodad");
         run("ip link set tun0 up");

@@ -34,7 +34,7 @@ fn take_all(notices: &LinkNotices) -> usize {
 }
 
 #[test]
-fn an_interface_that_appears_or_vanishes_is_noticed() {
+fn an_interface_that_appears_or_disappears_is_noticed() {
     isolated(|| {
         let notices = LinkNotices::subscribe().unwrap();
         take_all(&notices);

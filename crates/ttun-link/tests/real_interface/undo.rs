@@ -90,7 +90,7 @@ fn what_an_mtu_too_small_for_ipv6_took_comes_back_with_the_old_mtu() {
 }
 
 #[test]
-fn what_others_added_meanwhile_stays() {
+fn settings_added_by_others_meanwhile_stay() {
     isolated(|| {
         let changes = apply(&settings(&["10.0.2.1/24"], &["10.9.0.0/16"]));
         // Without promotion the kernel removes secondary addresses with the first one.
@@ -105,7 +105,7 @@ fn what_others_added_meanwhile_stays() {
 }
 
 #[test]
-fn what_others_changed_meanwhile_is_left() {
+fn settings_changed_by_others_meanwhile_are_kept() {
     isolated(|| {
         run("ip link add veth0 type veth peer name veth1");
         run("ip link set veth0 up");

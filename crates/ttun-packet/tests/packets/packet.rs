@@ -96,7 +96,7 @@ fn every_other_version_is_malformed() {
 }
 
 #[test]
-fn an_ip_header_that_is_cut_short_is_malformed() {
+fn a_truncated_ip_header_is_malformed() {
     for len in 1..20 {
         assert_eq!(parsed_len(&ipv4(5, 20, 20)[..len]), Err(Invalid::Malformed));
     }
@@ -194,7 +194,7 @@ fn other_protocols_have_neither_ports_nor_a_header_length() {
 }
 
 #[test]
-fn a_transport_header_that_is_cut_short_has_no_length() {
+fn a_truncated_transport_header_has_no_length() {
     for len in 0..20 {
         let bytes = ipv4_with(TCP, 0, &tcp()[..len]);
         assert_eq!(transport(&bytes).unwrap().header_len(), None, "{len} bytes of TCP");
@@ -258,7 +258,7 @@ fn extension_headers_precede_the_transport_header() {
 }
 
 #[test]
-fn extension_headers_that_are_cut_short_hide_the_transport() {
+fn truncated_extension_headers_hide_the_transport() {
     for (number, extension) in [
         (0, &[UDP, 1, 0, 0, 0, 0, 0, 0][..]),
         (60, &[UDP]),
@@ -293,7 +293,7 @@ fn a_source_route_with_hops_left_is_seen() {
 }
 
 #[test]
-fn each_reason_for_rejection_has_its_words() {
+fn each_reason_for_rejection_has_a_message() {
     assert_eq!(Invalid::Empty.to_string(), "empty packet");
     assert_eq!(Invalid::Malformed.to_string(), "malformed IP packet");
 }

@@ -176,7 +176,7 @@ fn tiny_segments_come_in_thousands() {
 }
 
 #[test]
-fn the_longest_packets_are_cut() {
+fn the_longest_packets_are_segmented() {
     for packet in all_kinds() {
         let longest = 65_535
             - if matches!(packet.ip, Ip::V4 { .. }) { packet.header_len() } else { packet.header_len() - 40 };
