@@ -20,7 +20,7 @@ export function absolute(
   return summarize(values.filter((value) => value !== null));
 }
 
-/** The figure as a multiple of the reference's: of each round by itself, then over the rounds. Only such ratios are comparable. */
+/** The figure as a multiple of the reference's: of each round separately, then over the rounds. Only these ratios are comparable. */
 export function relative(
   samples: readonly Sample[],
   link: Link,

@@ -13,7 +13,7 @@ export interface Format {
   readonly usage: (forms: readonly string[]) => string;
   /** @param kind of the entries: option, signal */
   readonly list: (kind: string, entries: readonly Entry[]) => string;
-  /** Commands as they are typed, after a line that says what they do. */
+  /** Commands as they are typed, after a line that describes them. */
   readonly example: (does: string, lines: string) => string;
 }
 

@@ -212,7 +212,7 @@ function configPage(schema: JsonSchema, example: string): string[] {
   ];
 }
 
-/** A section for each table that has keys of its own, followed by the tables in it. */
+/** A section for each table that has its own keys, followed by the tables in it. */
 function tables(schema: JsonSchema, name: string): string[] {
   const properties = Object.entries(schema.properties ?? {});
   const keys = properties.filter(

@@ -163,7 +163,7 @@ function ratio(packets, calls) {
   return calls === 0 ? UNKNOWN : (packets / calls).toFixed(1);
 }
 
-/** Drops of one direction. All reasons are always listed, so that no row appears or vanishes. */
+/** Drops of one direction. All reasons are always listed, so that no row appears or disappears. */
 class DropsTable {
   element;
   #history;

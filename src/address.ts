@@ -200,7 +200,7 @@ export function parseInnerAddress(text: string): Pick<IpAddress, 'family' | 'tex
 /** The bytes of a valid address in network order: 4 for IPv4, 16 for IPv6. */
 export function ipBytes(text: string): number[] {
   if (!text.includes(':')) return text.split('.').map(Number);
-  // `::` stands for as many zero groups as are missing from eight (RFC 4291, section 2.2).
+  // `::` represents as many zero groups as are missing from eight (RFC 4291, section 2.2).
   const [head = [], tail = []] = text.split('::').map((part) => part.split(':').flatMap(groupBytes));
   return [...head, ...Array.from({ length: 16 - head.length - tail.length }, () => 0), ...tail];
 }

@@ -22,7 +22,7 @@ import type { IpNetwork } from './network.ts';
 import { checkedBetween, checkedBy, distinct, filled, flag, integer, text } from './schema-tools.ts';
 import type { About } from './schema-tools.ts';
 
-// The output of the schema: checked values, with the defaults filled in. `null` stands for an option that is absent.
+// The output of the schema: checked values, with the defaults filled in. `null` means an absent option.
 
 /** The options of a tunnel. Host names and zones are still names: they are looked up when a socket is opened. */
 export interface ResolvedOptions {

@@ -84,7 +84,7 @@ export interface Advice {
   readonly command: string;
 }
 
-/** How to show a value of the statistics in a line of its own. */
+/** How to show a value of the statistics in its own line. */
 export interface ShownValue {
   /** Where it is in the statistics: `encap.drops.too-big`. */
   readonly path: string;

@@ -39,7 +39,7 @@ export class RemoteError extends Error {
   }
 }
 
-/** In the child: answers calls until the parent goes away, and then ends the process. */
+/** In the child: answers calls until the parent exits, and then ends the process. */
 export function serve(handlers: Handlers): void {
   process.on('message', (call: Call) => {
     void answer(handlers, call).then((reply) => process.connected && process.send?.(reply));

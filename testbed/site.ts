@@ -20,7 +20,7 @@ export interface As {
 const OXC_REGISTER = fileURLToPath(import.meta.resolve('@oxc-node/core/register'));
 
 /**
- * `ip netns exec` has given the program a mount namespace of its own, so this /dev/net/tun, which any user may open, is there
+ * `ip netns exec` has given the program its own mount namespace, so this /dev/net/tun, which any user may open, exists
  * for no other user. setpriv(1) needs the group by name or number, and a user's group may have another name than the user.
  */
 const BECOME_USER = `

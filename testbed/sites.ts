@@ -53,7 +53,7 @@ const alive = new Set<Sites>();
 export class Sites implements AsyncDisposable {
   readonly a: Site;
   readonly b: Site;
-  /** Between the two, with `vethA` and `vethB`, when asked for. */
+  /** Between the two, with `vethA` and `vethB`, if requested. */
   readonly router: Site | null;
 
   constructor(prefix: string, router: boolean) {
@@ -136,7 +136,7 @@ async function join(sites: Sites, options: SitesOptions): Promise<void> {
   for (const [site, device, addresses] of ends) await addressAndRaise(site, device, addresses, mtu);
   await Promise.all(ends.map(([site, device]) => linkReady(site, device, mtu)));
   if (mtu >= IPV6_MINIMUM_MTU) {
-    // For a packet that it forwards, a router asks for the neighbour from its link-local address.
+    // For a packet that it forwards, a router solicits the neighbour from its link-local address.
     const linkLocal = ROUTER_DEVICES.map((device) => `address add fe80::254/64 dev ${device} nodad`);
     await router.ipBatch(...linkLocal);
   }

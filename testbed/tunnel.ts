@@ -12,7 +12,7 @@ import { Caller } from './messages.ts';
 import type { As, Family, Site } from './site.ts';
 import type { Sites } from './sites.ts';
 
-/** A tunnel in a process of its own, in the namespace of a site. */
+/** A tunnel in its own process, in the namespace of a site. */
 export class RemoteTunnel implements AsyncDisposable {
   readonly site: Site;
   readonly #agent: Caller<TunnelAgent>;
@@ -62,7 +62,7 @@ export class RemoteTunnel implements AsyncDisposable {
     return this.#agent.call('closed', undefined, timeoutMs);
   }
 
-  /** Ends the process, so that the tunnel must clean up by itself. */
+  /** Ends the process, so that the tunnel must clean up on its own. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process[Symbol.asyncDispose]();
   }

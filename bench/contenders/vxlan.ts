@@ -3,7 +3,7 @@ import type { Site } from '../../testbed/site.ts';
 import { FITTING_MTU } from './contender.ts';
 import type { Contender } from './contender.ts';
 
-/** 1500 − 50: VXLAN carries Ethernet frames behind a header of its own, so it needs more room than one IP packet in UDP. */
+/** 1500 − 50: VXLAN carries Ethernet frames behind its own header, so it needs more room than one IP packet in UDP. */
 const VXLAN_MTU = 1450;
 const NETWORK_ID = 42;
 

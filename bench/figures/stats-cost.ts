@@ -17,7 +17,7 @@ const CALLS: Readonly<Record<keyof ReadingCosts, string>> = {
   diff: 'diffStats(before, after)',
 };
 
-/** Resolves to tables. Both ends of the tunnel are read, each by a process of its own. */
+/** Resolves to tables. Both ends of the tunnel are read, each by its own process. */
 export async function reportStatsCost({ links, rounds, seconds, congestion }: Options): Promise<string> {
   const [link = 'veth'] = links;
   await using sites = await createSites({ link, tunMtu: FITTING_MTU });

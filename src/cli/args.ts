@@ -70,7 +70,7 @@ export class UsageError extends Error {}
 
 export interface Arguments<Spec extends CommandSpec> {
   readonly values: Values<Spec>;
-  /** As many as the spec asks for: `<name>` one, `[name]` at most one, `[name…]` any number. */
+  /** As many as in the spec: `<name>` one, `[name]` at most one, `[name…]` any number. */
   readonly operands: readonly string[];
 }
 

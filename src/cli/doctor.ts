@@ -28,8 +28,8 @@ export const SPEC = {
     json: { description: 'print one JSON document, described in docs/doctor.md' },
   },
   examples: [
-    { does: 'What is wrong with tun0?', command: 'ttun doctor tun0' },
-    { does: 'Will the tunnels of this file work?', command: 'ttun doctor -c ttun.toml' },
+    { does: 'Diagnose tun0', command: 'ttun doctor tun0' },
+    { does: 'Check whether the tunnels of a file will work', command: 'ttun doctor -c ttun.toml' },
     {
       does: 'List all commands that fix a problem, as root',
       command: "sudo ttun doctor --json | jq -r '.findings[].commands[]'",

@@ -10,7 +10,7 @@ export const SPEC = {
   description: ['Prints the help of a command, as ttun <command> --help does; without one, that of ttun.'],
   operands: [{ label: '[command]', description: 'the command', completes: 'command' }],
   options: {},
-  examples: [{ does: 'What does ttun lab do?', command: 'ttun help lab' }],
+  examples: [{ does: 'Show the help of ttun lab', command: 'ttun help lab' }],
 } as const satisfies CommandSpec;
 
 export async function run(args: readonly string[], commands: Commands): Promise<number> {
@@ -132,7 +132,7 @@ export function exitCodesOf(spec: CommandSpec): (readonly [code: number, meaning
 
 // Text wrapped to the width of the page.
 
-/** Breaks text between words; a word longer than `width` gets a line of its own. */
+/** Breaks text between words; a word longer than `width` gets its own line. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -147,7 +147,7 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** A table of two columns, the right one wrapped; a name too long for its column gets a line of its own. */
+/** A table of two columns, the right one wrapped; a name too long for its column gets its own line. */
 function wrapRows(rows: readonly (readonly [name: string, text: string])[], width: number): string[] {
   const fitting = rows.map(([name]) => name.length).filter((length) => length <= width / 3);
   const column = Math.max(0, ...fitting);

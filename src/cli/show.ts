@@ -50,7 +50,7 @@ export const SPEC = {
     { does: 'Show all tunnels', command: 'ttun show' },
     { does: 'Watch one of them', command: 'ttun show --watch office' },
     {
-      does: 'How many packets did they drop?',
+      does: 'Print the numbers of dropped packets',
       command: "ttun show --json | jq '.[].tunnels[].stats.encap.dropped'",
     },
   ],
@@ -189,7 +189,7 @@ function described(label: string, value: string): Rows {
   return value === '' ? [] : [[label, value]];
 }
 
-/** A counter with a line of its own, once it has counted something. */
+/** A counter with its own line, once it has counted something. */
 function describeCounter(stats: TunnelStats, { path, kind, label, unit }: Stat): Rows {
   if (label === '' || (kind !== 'counter' && kind !== 'errors')) return [];
   const value = valueAt(stats, path);

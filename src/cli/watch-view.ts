@@ -206,7 +206,7 @@ export function sparkline(values: readonly (number | null)[]): string {
   return values.map((value) => (value === null ? ' ' : barFor(value, highest))).join('');
 }
 
-/** Values above 0 differ from 0, however small they are beside the highest. */
+/** Values above 0 differ from 0, however small they are compared with the highest. */
 function barFor(value: number, highest: number): string {
   if (value === 0) return '▁';
   const step = Math.ceil((value / highest) * (BARS.length - 1));

@@ -163,7 +163,7 @@ export class TtunConfigError extends TtunError {
 }
 
 /**
- * `ttun.toml:4:10: tunnels.office.remote: what is wrong`, which editors and CI understand, and the hint on a second line.
+ * `ttun.toml:4:10: tunnels.office.remote: the problem`, which editors and CI understand, and the hint on a second line.
  *
  * @param kind goes before the key: `warning`
  */

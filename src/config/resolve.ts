@@ -77,7 +77,7 @@ interface Validated<Output> {
   /** `null` if there are findings. */
   readonly output: Output | null;
   readonly findings: readonly Finding[];
-  /** What the schema made of the value, invalid parts included. */
+  /** The result of the schema, including invalid parts. */
   readonly parts: unknown;
 }
 
@@ -109,7 +109,7 @@ interface FindingInKeys extends Finding {
 }
 
 /**
- * What is wrong with the keys. Valibot reports only the first unknown key of an object, accepts an array as an object, and
+ * Problems with the keys. Valibot reports only the first unknown key of an object, accepts an array as an object, and
  * skips `__proto__` and the like.
  */
 function* findInKeys(

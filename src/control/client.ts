@@ -75,7 +75,7 @@ export class Connection implements AsyncDisposable {
     return toShowReply(await this.#ask({ request: 'show' }, limitMs));
   }
 
-  /** @throws ControlError that lists what is wrong with the new configuration */
+  /** @throws ControlError that lists the problems of the new configuration */
   async reload(): Promise<ReloadReport> {
     return toReloadReport(await this.#ask({ request: 'reload' }, RELOAD_LIMIT_MS));
   }

@@ -192,7 +192,7 @@ function readPacket(block: Buffer): Packet {
 /** Bytes of the flags option, the end of options, and the trailing length. */
 const OPTIONS = 16;
 
-/** Offset of the lost packets: after the header, interface and timestamp, the option before it, and the header of its own. */
+/** Offset of the lost packets: after the header, interface and timestamp, the option before it, and its own header. */
 const LOST = 8 + 12 + 12 + 4;
 
 function readLost(block: Buffer): number {

@@ -236,7 +236,7 @@ export class Program {
 
   constructor(argv: readonly string[], onLine: OnLine, input = '') {
     const [file = '', ...rest] = argv;
-    // In a session of its own (`detached`), so that Ctrl-C reaches only the lab, which then ends everything in order.
+    // In its own session (`detached`), so that Ctrl-C reaches only the lab, which then ends everything in order.
     this.#child = spawn(file, rest, { detached: true, env: markedEnvironment() });
     this.ended = waitForEnd(this.#child, onLine);
     // A program may end without reading its input; its exit code shows that.

@@ -1,4 +1,4 @@
-/** The lab's own programs, each started as `node helper.js <role> …` in a process of its own. */
+/** The lab's own programs, each started as `node helper.js <role> …` in its own process. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';

@@ -18,7 +18,7 @@ import { describeTakenNames } from './setup.ts';
 export async function runLab(options: LabOptions): Promise<number> {
   const { mode, missing } = await findGround();
   if (mode === null) return refuse(missing);
-  // In a user namespace of its own, the lab sees only its own names.
+  // In its own user namespace, the lab sees only its own names.
   if (mode === 'root') {
     const taken = describeTakenNames();
     if (taken.length > 0) return refuse(taken);

@@ -4,7 +4,7 @@ import type { Cleanup } from './namespaces.ts';
 import type { LabFailure, Transcript } from './transcript.ts';
 import type { TunnelFinding, TunnelProcess } from './tunnel-process.ts';
 
-/** Where the lab runs: on the machine itself, or in a user namespace of its own. */
+/** Where the lab runs: on the machine itself, or in its own user namespace. */
 export type LabMode = 'root' | 'user-namespace';
 
 export interface LabOptions {

@@ -9,7 +9,7 @@ import { packageFile } from '../native.ts';
 /** What the helper program can be started as. */
 export type HelperRole = 'user-namespace' | 'cleanup' | 'knock' | 'listen' | 'send' | 'source' | 'drain';
 
-/** The program behind everything in the lab that needs a process of its own. */
+/** The program behind everything in the lab that needs a separate process. */
 export function helperProgram(): string {
   return packageFile('dist/lab/helper.js');
 }
@@ -91,7 +91,7 @@ export class Cleanup {
 
   constructor() {
     this.#child = spawn(process.execPath, [helperProgram(), 'cleanup', mark], {
-      // In a session of its own, so that a signal to the lab's session does not end it too.
+      // In its own session, so that a signal to the lab's session does not end it too.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });

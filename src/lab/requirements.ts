@@ -38,7 +38,7 @@ async function missingNative(): Promise<string | null> {
 function missingIp(): string | null {
   if (!isOnPath('ip')) return '`ip` is not installed: apt-get install iproute2 (Fedora: dnf install iproute)';
   const { stdout } = spawnSync('ip', ['-V'], { encoding: 'utf8' });
-  // BusyBox has an `ip` of its own.
+  // BusyBox has its own `ip`.
   return stdout.includes('iproute2')
     ? null
     : 'this `ip` does not support network namespaces: install iproute2 (Alpine: apk add iproute2)';

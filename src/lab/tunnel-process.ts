@@ -110,7 +110,7 @@ export class TunnelProcess {
     if (stream === 'stderr') this.#onMessage(line);
     else {
       this.#lastOutput = line;
-      // IPv6 sends packets of its own when a device comes up.
+      // IPv6 sends its own packets when a device comes up.
       if (sites.every(({ tunnelAddress }) => line.includes(tunnelAddress))) this.#onPacket(line);
     }
   }

@@ -90,7 +90,7 @@ impl Error {
         Self { kind, message: message.into(), hint: None, syscall: None, errno: None }
     }
 
-    /// A system call failed in a way that has no kind of its own. `doing` describes its purpose: "opening a UDP socket".
+    /// A system call failed in a way without its own kind. `doing` describes its purpose: "opening a UDP socket".
     #[must_use]
     pub fn system(syscall: &'static str, cause: &io::Error, doing: &str) -> Self {
         Self::new(ErrorKind::System, format!("{doing}: {cause}")).caused_by(syscall, cause)

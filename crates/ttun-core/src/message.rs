@@ -141,7 +141,7 @@ const SO_BINDTOIFINDEX: c_int = 62;
 /// The sockets are already non-blocking; this also covers a shared descriptor.
 const FLAGS: c_int = libc::MSG_DONTWAIT;
 
-/// Room for the two control messages that a receive asks for, each a header and an aligned int.
+/// Room for the two control messages that a receive requests, each a header and an aligned int.
 const CONTROL_LEN: usize = 2 * (size_of::<libc::cmsghdr>() + size_of::<usize>());
 
 #[repr(C, align(8))]

@@ -238,7 +238,7 @@ mod tests {
     fn every_value_occurs_once_and_has_a_help_text() {
         let mut paths = HashSet::new();
         for Stat { path, help, .. } in table() {
-            assert!(paths.insert(path), "{path} is there twice");
+            assert!(paths.insert(path), "{path} occurs twice");
             assert!(help.ends_with('.') && !help.contains("  "), "{path}: {help}");
         }
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 pub struct TapOptions {
     /// Bytes kept of each packet.
     pub snap_length: usize,
-    /// Packets kept until they are taken; while there are that many, others are left out. Memory is used as packets arrive, and never
+    /// Packets kept until they are taken; while there are that many, others are omitted. Memory is used as packets arrive, and never
     /// more than for `capacity` packets of `snap_length` bytes, nor for about 16 MiB of copies.
     pub capacity: usize,
     /// Packets copied in any one second at most, both directions together; `None` copies all.
@@ -158,7 +158,7 @@ impl Taps {
         Tapped { packets, left_out: slot.left_out.swap(0, Ordering::Relaxed) }
     }
 
-    /// Offers the `count` packets of a batch. Those that are not admitted count as left out.
+    /// Offers the `count` packets of a batch. Those that are not admitted count as omitted.
     pub(crate) fn admit(&self, direction: Direction, count: usize, clock: &Clock) -> Option<Admission> {
         let slots = match direction {
             Direction::Outbound => self.outbound.load(Ordering::Relaxed),

@@ -114,7 +114,7 @@ impl Tunnel {
         let (device, socket, endpoints) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                // Dropping it would panic where the caller runs in an event loop of its own.
+                // Dropping it would panic where the caller runs in its own event loop.
                 runtime.shutdown_background();
                 return Err(error);
             }

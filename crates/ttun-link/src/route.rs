@@ -123,7 +123,7 @@ pub(crate) fn add(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> 
     netlink.change(request, NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Removes what [`add`] has added, which must be [there](routed): metric 0 stands for any, so that the kernel would remove a route
+/// Removes what [`add`] has added, which must be [there](routed): metric 0 means any, so that the kernel would remove a route
 /// of another metric instead.
 pub(crate) fn remove(netlink: &Netlink, index: u32, ip: IpAddr, prefix_len: u8) -> Result<(), Refusal> {
     netlink.change(RouteNetlinkMessage::DelRoute(message(index, ip, prefix_len)), 0)

@@ -41,7 +41,7 @@ pub struct BindingInterface {
 
 /// The interface called `name`; null when there is none.
 #[napi(catch_unwind)]
-#[allow(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
+#[allow(clippy::needless_pass_by_value, reason = "napi passes strings as values")]
 pub fn inspect_device(name: String) -> Result<Option<BindingInterface>> {
     Ok(describe(&name)?.map(BindingInterface::from))
 }
@@ -108,7 +108,7 @@ pub struct BindingRoute {
 
 /// Looks up the route that a packet would take; null when there is none.
 #[napi(catch_unwind)]
-#[allow(clippy::needless_pass_by_value, reason = "napi hands over objects as values")]
+#[allow(clippy::needless_pass_by_value, reason = "napi passes objects as values")]
 pub fn inspect_route(query: BindingRouteQuery) -> Result<Option<BindingRoute>> {
     let address = |bytes: &[u8]| ip_address(bytes).map_err(|error| napi::Error::from_reason(error.message()));
     let query = RouteQuery {

@@ -110,7 +110,7 @@ struct Tunnels {
 /// Runs once in each environment that loads this library.
 ///
 /// # Errors
-/// When Node takes no hook for the end of the environment.
+/// When Node accepts no hook for the end of the environment.
 #[napi(module_exports)]
 pub fn init(_exports: Object<'_>, env: Env) -> Result<()> {
     let registry = Registry::default();

@@ -27,7 +27,7 @@ pub fn exit_now(code: i32) {
 /// Fails when the address is of another kind, or the message is not accepted within a second.
 #[napi(catch_unwind)]
 #[must_use]
-#[allow(clippy::needless_pass_by_value, reason = "napi hands over strings as values")]
+#[allow(clippy::needless_pass_by_value, reason = "napi passes strings as values")]
 pub fn notify_service_manager(socket: String, message: String) -> Option<BindingError> {
     send_notification(&socket, &message).err().map(BindingError::from)
 }

@@ -87,7 +87,7 @@ where
     Ok(promise)
 }
 
-/// Typed arrays of JavaScript; napi's macro would treat a plain `&mut` as an object of its own.
+/// Typed arrays of JavaScript; napi's macro would treat a plain `&mut` as a native object.
 type Numbers<'a> = &'a mut [f64];
 type Integers<'a> = &'a mut [u64];
 

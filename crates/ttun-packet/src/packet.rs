@@ -173,7 +173,7 @@ fn invalid(bytes: &[u8]) -> Invalid {
     if bytes.is_empty() { Invalid::Empty } else { Invalid::Malformed }
 }
 
-/// Of the packet at the start of `bytes`, if its IP header is valid and all of it is there.
+/// Of the packet at the start of `bytes`, if its IP header is valid and it is complete.
 #[inline]
 fn version_and_len(bytes: &[u8]) -> Option<(Version, usize)> {
     let (version, len) = match bytes.first()? >> 4 {

@@ -13,7 +13,7 @@ use crate::{VirtioNetHeader, checksum};
 
 /// Upper bound of [`Segments::header_len`], bytes.
 ///
-/// IPv4 needs at most 60 bytes of IP header and 60 of TCP. IPv6 has no bound of its own; this one leaves over 400 bytes
+/// IPv4 needs at most 60 bytes of IP header and 60 of TCP. IPv6 itself has no bound; this one leaves over 400 bytes
 /// for extension headers, enough for a routing header of 25 hops. Super-packets with more are refused.
 pub const MAX_SEGMENT_HEADER_LEN: usize = 512;
 

@@ -80,7 +80,7 @@ fn leave_device(name: &str, header_len: c_int) -> io::Result<()> {
 /// Stays attached to the device `name`, with one queue if it has several.
 fn hold_device(name: &str) -> io::Result<()> {
     let plain = libc::IFF_TUN | libc::IFF_NO_PI;
-    // A device of several queues accepts only users that ask for one of them (`tun_set_iff`).
+    // A device of several queues accepts only users that request one of them (`tun_set_iff`).
     let _attached = attach(name, plain).or_else(|_| attach(name, plain | libc::IFF_MULTI_QUEUE))?;
     writeln!(io::stdout(), "ready")?;
     loop {

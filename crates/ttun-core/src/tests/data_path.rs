@@ -5,7 +5,7 @@ use ttun_packet::CoalesceOptions;
 use super::packet::{Read, tcp_super_packet, udp, udp_flow, udp_from};
 use super::site::{Site, running};
 
-/// Sends `reads` from one end of a tunnel to the other; says what arrives and in writes of how many packets.
+/// Sends `reads` from one end of a tunnel to the other; returns the packets that arrive, and the number of packets in each write.
 fn carried(near: &Site, far: &Site, reads: Vec<Read>) -> (Vec<Vec<u8>>, Vec<usize>) {
     let ended = running([near, far], async {
         near.device.hand_over_reads(reads);

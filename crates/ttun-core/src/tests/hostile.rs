@@ -8,7 +8,7 @@ use super::packet::{udp, udp_between, udp_flow, udp_from};
 use super::site::{Site, running};
 use crate::{DecapDrop, EncapDrop};
 
-/// Lets `datagrams` come from the peer; says what the device got.
+/// Receives `datagrams` from the peer; returns what the device got.
 fn delivered(site: &Site, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let [ended] = running([site], async {
         site.socket.arrive(datagrams);
@@ -18,7 +18,7 @@ fn delivered(site: &Site, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
     site.device.taken()
 }
 
-/// Hands over `packets`; says what was sent.
+/// Passes `packets` to the tunnel; returns what was sent.
 fn sent(site: &Site, packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let [ended] = running([site], async {
         site.device.hand_over(packets);

@@ -24,13 +24,13 @@ fn script() -> impl Strategy<Value = Script> {
     prop::collection::vec(prop::option::weighted(0.3, errno), 0..200)
 }
 
-/// Lengths of packets to hand over, some of them super-packets, and the script of each of four calls.
+/// Lengths of packets to pass, some of them super-packets, and the script of each of four calls.
 fn load() -> impl Strategy<Value = (Vec<usize>, [Script; 4])> {
     let len = prop_oneof![4 => Just(600_usize), 2 => 40..1472_usize, 1 => 1472..40_000_usize];
     (prop::collection::vec(len, 1..200), [script(), script(), script(), script()])
 }
 
-/// Hands `lens` over to a site and lets its calls fail; says what packets that makes.
+/// Passes packets of these lengths to a site whose calls fail; returns the packets.
 fn loaded(site: &Site, (lens, scripts): &(Vec<usize>, [Script; 4])) -> Vec<Vec<u8>> {
     let faults: [&Faults; 4] = [
         site.device.read_faults(),

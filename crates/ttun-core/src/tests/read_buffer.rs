@@ -8,7 +8,7 @@ use ttun_packet::VirtioNetHeader;
 use super::packet::{Read, tcp_super_packet, udp};
 use super::site::{Site, running};
 
-/// One or several reads, and the packets that they stand for.
+/// One or several reads, and the packets that they represent.
 #[derive(Clone, Debug)]
 enum Step {
     /// Equal packets, which wait for each other.

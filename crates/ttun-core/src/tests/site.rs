@@ -67,7 +67,7 @@ impl Site {
         self.context.decap.drops[reason as usize].get()
     }
 
-    /// Until nothing moves any more: everything was read, or is held up by what the test has set.
+    /// Until nothing moves: everything was read, or is blocked by the test's settings.
     pub(super) async fn settled(&self) {
         while !self.is_settled() {
             tokio::task::yield_now().await;

@@ -21,7 +21,7 @@ const REFUSING_SEGMENTS: [i32; 3] = [libc::EMSGSIZE, libc::EINVAL, libc::EIO];
 const ANSWERS: [i32; 5] =
     [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EHOSTDOWN, libc::EACCES];
 
-/// Hands `packets` to a tunnel whose next sends fail as `script` says; says what was sent.
+/// Passes `packets` to a tunnel whose next sends fail according to `script`; returns what was sent.
 fn sent(site: &Site, packets: &[Vec<u8>], script: &[i32]) -> Vec<Vec<u8>> {
     let [ended] = running([site], async {
         site.socket.send_faults().next(script.iter().copied().map(Some));

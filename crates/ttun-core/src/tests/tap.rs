@@ -1,4 +1,4 @@
-//! Packet taps: each gets what it asked for, and none affects the others.
+//! Packet taps: each gets the requested packets, and none affects the others.
 
 use std::cell::Cell;
 use std::sync::Arc;

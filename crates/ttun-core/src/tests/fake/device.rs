@@ -144,7 +144,7 @@ impl PacketDevice for FakeDevice {
     }
 }
 
-/// The packets that a write stands for; `None` where it is no packet at all.
+/// The packets that a write represents; `None` where it is not a packet.
 fn cut(virtio: VirtioNetHeader, packet: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut packet = packet.to_vec();
     let segments = Segments::new(virtio, &mut IpPacket::parse_mut(&mut packet).ok()?).ok()?;

@@ -44,7 +44,7 @@ impl Faults {
         next.is_some_and(|errno| errno != libc::EAGAIN)
     }
 
-    /// Whether nothing will work until the test says so.
+    /// Whether all calls fail until the test ends that.
     pub(super) fn blocks(&self) -> bool {
         self.script.borrow().is_empty() && self.lasting.get() == Some(libc::EAGAIN)
     }

@@ -101,7 +101,7 @@ impl FakeSocket {
         self.0.recoveries.get()
     }
 
-    /// How often it was asked for the MTU of the route.
+    /// How often the MTU of the route was queried.
     pub(in crate::tests) fn path_mtu_questions(&self) -> usize {
         self.0.path_mtu_questions.get()
     }
@@ -145,7 +145,7 @@ impl FakeSocket {
         self.0.refusal.set(errno);
     }
 
-    /// The interface can't segment from now on.
+    /// The interface cannot segment from now on.
     pub(in crate::tests) fn lose_segmentation(&self) {
         self.0.segments.set(false);
     }
