@@ -36,7 +36,7 @@ export interface Options {
   readonly congestion: string | null;
   readonly quick: boolean;
   readonly checkouts: readonly Checkout[];
-  /** What is measured. */
+  /** The subject of the measurement. */
   readonly subject: 'contenders' | 'stats';
   readonly json: string;
 }

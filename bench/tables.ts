@@ -9,7 +9,7 @@ import type { Summary } from './statistics.ts';
 interface Column {
   readonly title: string;
   readonly figure: Figure;
-  /** What the figure is divided by to have the unit of the title. */
+  /** The divisor that converts the figure to the unit of the title. */
   readonly unit: number;
   readonly digits: number;
   /** Whether a ratio to another contender is meaningful. */

@@ -1,5 +1,5 @@
 /**
- * What went wrong, for programs.
+ * The kinds of errors.
  *
  * - `ERR_TTUN_INVALID_OPTIONS`: an option is unknown, missing or invalid; the message names it
  * - `ERR_TTUN_INVALID_CONFIG`: a configuration file is missing, unreadable or invalid; the error is a `TtunConfigError`, whose
@@ -56,13 +56,13 @@ export type TtunErrorCode =
   | 'ERR_TTUN_FILE_MISSING'
   | 'ERR_TTUN_NATIVE_MISSING';
 
-/** What a `TtunError` may have besides its code and message. */
+/** Optional properties of a `TtunError`. */
 export interface TtunErrorDetails {
   /** The system call that failed. */
   readonly syscall?: string | undefined;
   /** Its error number, negative. */
   readonly errno?: number | undefined;
-  /** What to type or change. */
+  /** How to fix it. */
   readonly hint?: string | undefined;
   /** The underlying error. */
   readonly cause?: unknown;
@@ -76,7 +76,7 @@ export class TtunError extends Error {
   readonly syscall: string | undefined;
   /** Its error number, negative as on Node's own errors: `util.getSystemErrorName(errno)` gives the name. */
   readonly errno: number | undefined;
-  /** What to type or change, where that is known. */
+  /** How to fix it, if known. */
   readonly hint: string | undefined;
 
   constructor(code: TtunErrorCode, message: string, details: TtunErrorDetails = {}) {

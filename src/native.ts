@@ -154,7 +154,7 @@ const BUILD =
   'build it for this machine, in a checkout of ttun: npm ci && npm run build && npm install --global .';
 
 interface RequireError extends Partial<NodeJS.ErrnoException> {
-  /** What `--permission` does not allow. */
+  /** The resource that `--permission` does not allow. */
   readonly resource?: string;
 }
 

@@ -124,7 +124,7 @@ const INVISIBLE = /[\p{Cc}\p{Cf}]/u;
 
 // MTUs, in bytes.
 
-/** What the kernel adds to each packet of a tunnel: the outer IP header, by its family, and the UDP header. */
+/** Bytes that the kernel adds to each packet of a tunnel: the outer IP header, by its family, and the UDP header. */
 export const OUTER_OVERHEAD = { 4: 20 + 8, 6: 40 + 8 } as const;
 
 /** The smallest MTU with which an interface carries IPv6 (RFC 8200, section 5). */

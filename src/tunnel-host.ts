@@ -103,7 +103,7 @@ export interface Problem {
   /** Code of the `TtunError`. */
   readonly code: string;
   readonly message: string;
-  /** What to do about it, if known. */
+  /** How to fix it, if known. */
   readonly hint: string | null;
 }
 

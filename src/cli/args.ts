@@ -25,11 +25,11 @@ export type Commands = ReadonlyMap<
   }
 >;
 
-/** What a command accepts. Parsing, help, manual and completion all use it. */
+/** The arguments of a command. Parsing, help, manual and completion all use it. */
 export interface CommandSpec {
   /** `up`; empty for the command that runs one tunnel. */
   readonly name: string;
-  /** What follows the names of program and command: `[options] [name…]`. */
+  /** The arguments after the names of program and command: `[options] [name…]`. */
   readonly usage: readonly string[];
   /** Paragraphs for the help and the man page. */
   readonly description: readonly string[];

@@ -15,7 +15,7 @@ export type Target =
   | { readonly kind: 'pcap' | 'pcapng'; readonly path: string | null };
 
 interface Format {
-  /** What precedes the packets. */
+  /** The beginning of the file, before the packets. */
   readonly begin: (snapLength: number) => Buffer | string;
   /** @param blocks the packets as received: blocks of a pcapng file, including other blocks */
   readonly packets: (packets: readonly Packet[], blocks: Buffer) => Buffer | string;

@@ -33,7 +33,7 @@ export async function printHelp(name: string | undefined, commands: Commands): P
   }
 }
 
-/** What the help is printed on. */
+/** The output of the help. */
 export interface Page {
   readonly width: number;
   readonly heading: (text: string) => string;
@@ -50,13 +50,13 @@ function pageFor(stream: NodeJS.WriteStream): Page {
 const TERMINAL_WIDTHS = { least: 40, most: 100 };
 const WIDTH_ELSEWHERE = 80;
 
-/** What `ttun <command> --help` prints. */
+/** The output of `ttun <command> --help`. */
 export function formatHelp(spec: CommandSpec, page: Page): string {
   const description = spec.description.map((paragraph) => wrap(paragraph, page.width));
   return join([usage(spec), ...description, ...details(spec, page)]);
 }
 
-/** What `ttun --help` prints: how to run one tunnel, and the commands. */
+/** The output of `ttun --help`: how to run one tunnel, and the commands. */
 function formatProgramHelp(commands: Commands, page: Page): string {
   const [summary, ...rest] = PROGRAM.description;
   const rows = [...commands].map(([name, command]) => [name, command.summary] as const);
@@ -117,7 +117,7 @@ function join(blocks: readonly (readonly string[])[]): string {
   return blocks.map((lines) => `${lines.join('\n')}\n`).join('\n');
 }
 
-/** What exit codes mean, unless a command has its own description. */
+/** Meanings of exit codes, unless a command has its own. */
 const COMMON: Readonly<Record<number, string>> = {
   0: 'success',
   1: 'failure; a message on standard error says why and what to do',

@@ -78,7 +78,7 @@ export class Screen {
   }
 }
 
-/** What a key does. */
+/** The action of a key. */
 export type KeyAction = 'quit' | 'pause' | 'suspend' | 'redraw' | Motion;
 
 export type Motion = 'up' | 'down' | 'page-up' | 'page-down' | 'top' | 'bottom';

@@ -118,7 +118,7 @@ function parseInterval(text = String(DEFAULT_INTERVAL_MS)): number {
 
 // A tunnel in words, the most important facts first.
 
-/** Who runs `ttun show`: their own user and namespace are not mentioned. */
+/** The user of `ttun show`: their own user ID and namespace are not mentioned. */
 export interface Viewer {
   readonly uid: number;
   /** Inode of the network namespace. */

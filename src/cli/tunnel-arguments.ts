@@ -89,7 +89,7 @@ export interface TunnelCommand {
   readonly http: string | null;
 }
 
-/** What is printed on standard output: some packets, all packets, nothing, or events as JSON. */
+/** The content of standard output: some packets, all packets, nothing, or events as JSON. */
 export type Output = 'some-packets' | 'all-packets' | 'nothing' | 'json';
 
 /** @throws UsageError */

@@ -35,7 +35,7 @@ export interface ShowReply {
   readonly protocol: typeof PROTOCOL;
   readonly process: ProcessReport;
   readonly tunnels: readonly TunnelReport[];
-  /** What to show of the statistics in lines of their own, the reasons of drops among them. */
+  /** The statistics to show in their own lines, including the reasons of drops. */
   readonly values: readonly ShownValue[];
 }
 
@@ -81,7 +81,7 @@ export interface ErrorReply {
 /** A failed request: the error that the process replied, or the reason there is no reply. */
 export class ControlError extends Error {
   readonly code: string;
-  /** What to do about it, if known. */
+  /** How to fix it, if known. */
   readonly hint: string | null;
 
   constructor(code: ControlErrorCode | OtherCode, message: string, hint: string | null = null) {

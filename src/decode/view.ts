@@ -112,7 +112,7 @@ export function readExtensions(first: number, view: View): Extensions {
   }
 }
 
-/** What tcpdump calls them when they are truncated. */
+/** tcpdump's names for truncated ones. */
 const NAMES: ReadonlyMap<number, string> = new Map([
   [HOP_BY_HOP, 'hbhopt'],
   [ROUTING, 'srcrt'],

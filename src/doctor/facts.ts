@@ -12,7 +12,7 @@ export interface HostFacts {
   readonly tunDriver: boolean;
   /** Why the native part cannot be loaded; `null` if it is loaded. */
   readonly native: { readonly message: string; readonly hint: string | null } | null;
-  /** What UDP sockets support; `null` when that is unknown. */
+  /** The features of UDP sockets; `null` if unknown. */
   readonly udp: { readonly segment: boolean; readonly receive: boolean } | null;
   readonly kernel: Kernel;
   /** Values of the kernel settings (sysctl) that exist, by name. */

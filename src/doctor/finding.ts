@@ -7,13 +7,13 @@ export interface Finding {
   readonly severity: Severity;
   /** The documented code; `null` when `ok`. */
   readonly code: FindingCode | null;
-  /** What was found, in one line. */
+  /** The finding, in one line. */
   readonly what: string;
   /** Why it matters, in one line; `null` when `ok`. */
   readonly why: string | null;
   /** Command lines that fix it, to be typed as they are, in this order. */
   readonly commands: readonly string[];
-  /** What else to do, or what to do where no command can be given. */
+  /** Further advice, or advice where no command can be given. */
   readonly advice: string | null;
 }
 

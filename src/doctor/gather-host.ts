@@ -132,7 +132,7 @@ function read(name: string): number | null {
   }
 }
 
-/** What nftables accepts, according to nft(8); `null` when nft is not installed, or fails. */
+/** The input chains of nftables, from nft(8); `null` if nft is not installed, or fails. */
 export async function gatherInputChains(): Promise<readonly InputChain[] | null> {
   // Not found through the PATH, to which npm may have added packages of the same name.
   const nft = PROGRAMS.find((path) => existsSync(path));

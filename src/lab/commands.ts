@@ -116,7 +116,7 @@ function start(argv: readonly string[], input: string): { program: Program; fini
   return { program, finished: program.ended.then((ending) => ({ ending, ...lines })) };
 }
 
-/** What is run, and how it is printed for people to read and type. */
+/** A command to run, and its printed form for people to read and type. */
 export interface CommandLine {
   argv: readonly string[];
   shown: string;

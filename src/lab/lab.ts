@@ -35,7 +35,7 @@ export interface Lab {
 /** The lab's results; all of them are in the JSON document. */
 export interface Findings {
   pings: PingFinding[];
-  /** What arrived at the other end of the TCP connection; null when nothing was sent yet. */
+  /** The text that arrived at the other end of the TCP connection; null when nothing was sent yet. */
   hello: string | null;
   throughput: ThroughputFinding[];
   tunnels: TunnelFinding[];

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { packageFile } from '../native.ts';
 
-/** What the helper program can be started as. */
+/** The roles of the helper program. */
 export type HelperRole = 'user-namespace' | 'cleanup' | 'knock' | 'listen' | 'send' | 'source' | 'drain';
 
 /** The program behind everything in the lab that needs a separate process. */

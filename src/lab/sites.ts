@@ -46,5 +46,5 @@ export function peerOf(site: Site): Site {
   return site === siteA ? siteB : siteA;
 }
 
-/** What is sent through a TCP connection. */
+/** The text sent through a TCP connection. */
 export const greeting = 'Hello World';

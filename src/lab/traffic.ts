@@ -88,7 +88,7 @@ async function ping(
   return finding;
 }
 
-/** What both ttun print of a ping, in order of time: the path of the packet there and back. */
+/** The lines that both ttun print for a ping, in order of time: the path of the packet there and back. */
 function watchPackets(tunnels: readonly TunnelProcess[]): () => Promise<string[]> {
   const noted = tunnels.map((tunnel) => ({ tunnel, packets: tunnel.collectPackets(PING_PACKETS) }));
   return async () => {

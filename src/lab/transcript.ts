@@ -1,4 +1,4 @@
-/** What the lab prints and records, step by step. */
+/** The transcript of the lab, printed and recorded step by step. */
 import type { WriteStream } from 'node:tty';
 
 /** Something that the lab expected did not happen; the message is one line for the user. */
@@ -11,7 +11,7 @@ export interface CommandRecord {
   command: string;
   /** Null when a signal ended it, or it was left running. */
   exitCode: number | null;
-  /** What it printed, line by line. */
+  /** Its output, line by line. */
   output: string[];
 }
 
@@ -72,7 +72,7 @@ export class Transcript {
     this.#print(`    ${this.#paint('dim', '$')} ${this.#paint('cyan', command)}`);
   }
 
-  /** What a command printed, or a part of it. */
+  /** The output of a command, or a part of it. */
   output(lines: string[]): void {
     for (const line of lines) this.#print(`      ${line}`);
   }

@@ -18,7 +18,7 @@ export interface TunnelFinding {
   stats: object | null;
 }
 
-/** What a ttun process needs of the lab. */
+/** The parts of the lab that a ttun process uses. */
 interface Context {
   readonly json: boolean;
   readonly transcript: Transcript;

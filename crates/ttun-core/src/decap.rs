@@ -136,7 +136,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
 struct Inspector<'t, S> {
     context: &'t Context,
     socket: &'t S,
-    /// What fits the route to the peer; asked once for the receive, when the first SYN is seen.
+    /// The largest packet that fits the route to the peer; queried once per receive, at the first SYN.
     inner_mtu: Option<usize>,
 }
 

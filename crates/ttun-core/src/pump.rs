@@ -59,7 +59,7 @@ async fn drain_until_closed(context: &Context, pump: &mut impl Pump) -> Result<(
     Ok(())
 }
 
-/// Why a send or a write moved nothing.
+/// Why a send or a write transferred nothing.
 pub(crate) enum Refused {
     /// The tunnel is being closed.
     Closed,

@@ -69,7 +69,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         &self.remote
     }
 
-    /// What is collected.
+    /// The batch that is being collected.
     pub(crate) fn batch(&mut self) -> &mut Batch {
         &mut self.batch
     }

@@ -206,7 +206,7 @@ impl Taps {
 }
 
 impl Slot {
-    /// How many of `count` packets at `now` (ms of uptime) to copy. Most of the time a tap with a share for each second has used
+    /// How many of `count` packets at `now` (ms of uptime) to copy. Most of the time a tap with a quota per second has used
     /// it up: then this is a load and an addition.
     fn admit(&self, count: usize, now: u64) -> usize {
         let admitted =
@@ -250,7 +250,7 @@ struct Ring {
     options: TapOptions,
     wake: Box<dyn Fn() + Send>,
     packets: Vec<TappedPacket>,
-    /// What they take, bytes.
+    /// Their size in memory, bytes.
     bytes: usize,
     /// `wake` was called and nothing was taken since.
     woken: bool,
@@ -264,7 +264,7 @@ impl Ring {
         Self { options, wake, packets: Vec::new(), bytes: 0, woken: false, second: 0, copied: 0 }
     }
 
-    /// How many of `count` packets at `now` (ms of uptime) fit the room and the share that are left.
+    /// How many of `count` packets at `now` (ms of uptime) fit the room and the quota that are left.
     fn admit(&mut self, count: usize, now: u64) -> usize {
         let second = now / 1000;
         if self.second != second {

@@ -20,7 +20,7 @@ pub struct Interface {
     pub index: u32,
     /// Its name.
     pub name: String,
-    /// What kind of interface it is.
+    /// The kind of interface.
     pub kind: LinkKind,
     /// The longest packet it can carry, bytes.
     pub mtu: u32,

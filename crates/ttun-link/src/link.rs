@@ -18,11 +18,11 @@ use crate::netlink::{Netlink, Refusal};
 pub struct Link {
     /// Its index.
     pub index: u32,
-    /// What kind of interface it is.
+    /// The kind of interface.
     pub kind: LinkKind,
 }
 
-/// What kind of interface it is.
+/// The kind of interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkKind {
     /// Carries IP packets.

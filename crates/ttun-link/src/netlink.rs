@@ -72,7 +72,7 @@ impl Netlink {
 
     /// Requests all objects of a kind.
     pub(crate) fn list(&self, question: &RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
-        /// How often to start again when the tables change while they are read.
+        /// Attempts when the tables change while they are read.
         const ATTEMPTS: usize = 16;
         for _ in 0..ATTEMPTS {
             self.send(question.clone(), NLM_F_REQUEST | NLM_F_DUMP)?;

@@ -37,7 +37,7 @@ pub enum Version {
     V6,
 }
 
-/// What follows the IP headers.
+/// The transport header after the IP headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transport {
     /// At most the length of the packet.
@@ -134,7 +134,7 @@ impl<Bytes: Deref<Target = [u8]>> IpPacket<Bytes> {
         }
     }
 
-    /// What follows IPv4 options or IPv6 extension headers; `None` where those are broken.
+    /// The transport header after IPv4 options or IPv6 extension headers; `None` if those are broken.
     #[must_use]
     pub fn transport(&self) -> Option<Transport> {
         self.transport

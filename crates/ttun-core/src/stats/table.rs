@@ -7,7 +7,7 @@ use super::{TunnelState, TunnelStats};
 pub struct Stat {
     /// Where it is in [`TunnelStats`]: `encap.received`, `encap.drops.too-big`.
     pub path: &'static str,
-    /// What it is, and how to read it.
+    /// Its kind, and how to read it.
     pub kind: Kind,
     /// Its unit: `packets`, `bytes`, `ms`; empty for a number without a unit.
     pub unit: &'static str,
@@ -20,7 +20,7 @@ pub struct Stat {
     pub metric: &'static str,
 }
 
-/// What a value is, and how to read it from a snapshot.
+/// The kind of a value, and how to read it from a snapshot.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// Counts from 0 when the tunnel opens.

@@ -54,7 +54,7 @@ struct Treadmill {
     receives: Rc<[(Vec<u8>, usize)]>,
     calls: Rc<Cell<usize>>,
     given: Rc<Cell<usize>>,
-    /// What was allocated by the end of the warm-up, and by the end.
+    /// Allocations at the end of the warm-up, and at the end.
     allocations: Rc<Cell<[usize; 2]>>,
     at_end: Rc<dyn Fn()>,
 }

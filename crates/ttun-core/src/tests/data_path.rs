@@ -1,4 +1,4 @@
-//! What goes in at one end comes out at the other: all of it, unchanged, in order.
+//! Packets that enter at one end come out at the other: all of them, unchanged, in order.
 
 use ttun_packet::CoalesceOptions;
 

@@ -3,7 +3,7 @@
 use super::packet::{tcp_super_packet, udp_flow};
 use super::site::{Site, running};
 
-/// What one direction may carry before the other has its turn, packets.
+/// Packets that one direction may carry before the other has its turn.
 const MOST_IN_A_ROW: usize = 4096;
 
 #[test]

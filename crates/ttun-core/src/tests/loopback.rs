@@ -45,7 +45,7 @@ impl Link {
         Self { runtime, handle, socket, local: endpoints.local, peer }
     }
 
-    /// What comes next, waited for: bytes, and what is known of them.
+    /// Waits for the next datagrams: bytes, and their metadata.
     fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
         let receiving = async {
             loop {

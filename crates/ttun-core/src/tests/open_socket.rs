@@ -1,4 +1,4 @@
-//! What keeps the socket from opening, and what to do about it.
+//! Failures to open the socket, and their hints.
 
 use std::net::UdpSocket;
 

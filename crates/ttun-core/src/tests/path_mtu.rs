@@ -3,7 +3,7 @@
 use super::packet::{has_right_checksums, mss, syn, tcp_super_packet, udp, udp_flow};
 use super::site::{Site, running};
 
-/// What fits a route of 1500 bytes behind outer IPv4 and UDP.
+/// The largest packet that fits a route of 1500 bytes behind outer IPv4 and UDP headers.
 const FITS: usize = 1472;
 
 #[test]

@@ -62,7 +62,7 @@ fn reads(steps: &[Step]) -> (Vec<Read>, Vec<Vec<u8>>) {
     (reads, packets)
 }
 
-/// What is sent when the socket takes `room` datagrams at a time and then has to be waited for.
+/// The packets that are sent when the socket accepts `room` datagrams at a time and then blocks.
 fn sent(reads: Vec<Read>, room: Option<usize>) -> Vec<Vec<u8>> {
     let site = Site::alone();
     let mut sent = vec![];

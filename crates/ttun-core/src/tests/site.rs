@@ -90,7 +90,7 @@ impl Site {
         ended
     }
 
-    /// What must be true of every tunnel that has ended, whatever went wrong.
+    /// Invariants of every tunnel that has ended, regardless of faults.
     fn assert_accounted(&self) {
         let (encap, decap) = (&self.context.encap, &self.context.decap);
         let sends = self.socket.sends();

@@ -64,7 +64,7 @@ impl FakeDevice {
         self.0.writes.borrow().concat()
     }
 
-    /// How many packets each write brought.
+    /// The number of packets of each write.
     pub(in crate::tests) fn writes(&self) -> Vec<usize> {
         self.0.writes.borrow().iter().map(Vec::len).collect()
     }

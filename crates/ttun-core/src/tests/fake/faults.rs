@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 
-/// What the next calls of one kind do.
+/// The results of the next calls of one kind.
 #[derive(Default)]
 pub(in crate::tests) struct Faults {
     script: RefCell<VecDeque<Option<i32>>>,

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams};
 use crate::shared::Endpoints;
 
-/// What IPv4 lets a datagram carry, bytes.
+/// The largest payload of an IPv4 datagram, bytes.
 const LONGEST_DATAGRAM: usize = 65_507;
 
 /// Outer IPv4 and UDP headers, bytes.
@@ -76,7 +76,7 @@ impl FakeSocket {
         self.0.incoming.push(datagrams.iter().cloned());
     }
 
-    /// What is received from now on was sent from `address`.
+    /// Datagrams received from now on were sent from `address`.
     pub(in crate::tests) fn speak_as(&self, address: &str) {
         self.0.sender.set(address.parse().unwrap());
     }
@@ -91,7 +91,7 @@ impl FakeSocket {
         std::iter::from_fn(|| self.0.outgoing.pop()).collect()
     }
 
-    /// How many datagrams each send brought.
+    /// The number of datagrams of each send.
     pub(in crate::tests) fn sends(&self) -> Vec<usize> {
         self.0.sends.borrow().clone()
     }
@@ -197,7 +197,7 @@ impl FakeSocket {
         &self.0.outgoing.writer
     }
 
-    /// What the kernel checks before it cuts a send into segments (udp_send_skb in net/ipv4/udp.c).
+    /// The kernel's checks before it splits a send into segments (udp_send_skb in net/ipv4/udp.c).
     fn check_segments(&self, len: usize, segment_len: usize) -> Result<(), i32> {
         let route_takes = self.0.path_mtu.get().unwrap_or(usize::MAX) - OVERHEAD;
         if !self.0.segments.get() {
