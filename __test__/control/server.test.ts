@@ -82,7 +82,12 @@ const WRONG: readonly (readonly [what: string, line: string, code: string, messa
   ['bytes that are not text', '\xff\xfe\x00', 'invalid-request', /not a JSON object/],
   ['JSON that is not an object', '[1]', 'invalid-request', /not a JSON object/],
   ['no protocol', '{"request":"show"}', 'unsupported-protocol', /has no protocol version/],
-  ['another protocol', '{"protocol":2,"request":"show"}', 'unsupported-protocol', /protocol version 1, not 2/],
+  [
+    'another protocol',
+    '{"protocol":2,"request":"show"}',
+    'unsupported-protocol',
+    /protocol version 1, not 2/,
+  ],
   ['no request', '{"protocol":1}', 'unknown-request', /no name/],
   ['an unknown request', '{"protocol":1,"request":"stop"}', 'unknown-request', /no request "stop"/],
   ['one parameter too many', '{"protocol":1,"request":"show","name":"x"}', 'invalid-request', /"name"/],
