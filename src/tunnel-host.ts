@@ -134,10 +134,14 @@ export interface SingleTunnel {
   readonly remote: string;
 }
 
-/** @param open returns the tunnel once it is open */
+/**
+ * @param open returns the tunnel once it is open
+ * @param http returns where HTTP is served; `null` if nowhere
+ */
 export function hostOf(
   { device, local, remote }: SingleTunnel,
   open: () => OpenTunnel | undefined,
+  http: () => HttpReport | null,
 ): TunnelHost {
   return {
     reports: () => {
@@ -146,6 +150,7 @@ export function hostOf(
       return [toReport(settings, tunnel, phaseOf(tunnel), tunnel?.problem() ?? null)];
     },
     find: (name) => (name === device ? open() : undefined),
+    http,
   };
 }
 

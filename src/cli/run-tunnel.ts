@@ -2,15 +2,15 @@
 import { formatLocal, formatRemote } from '../address.ts';
 import type { ControlServer, ControlSettings } from '../control/server.ts';
 import { TtunError } from '../errors.ts';
-import type { HttpServer } from '../http/server.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
+import type { HttpEndpoint } from '../service/http-endpoint.ts';
 import { hostOf } from '../tunnel-host.ts';
 import type { TunnelHost } from '../tunnel-host.ts';
 import { abortOnSignals, endByHangUp, endSoon, say, sayError } from '../terminal.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import { UsageError } from './args.ts';
-import { describeServing, startEvents } from './events.ts';
+import { describeServing, printMessage, startEvents } from './events.ts';
 import { describeError } from './text.ts';
 import type { Output, TunnelCommand } from './tunnel-arguments.ts';
 
@@ -20,13 +20,17 @@ export async function runTunnel({ options, output, http }: TunnelCommand): Promi
   let tunnel: OpenTunnel | undefined;
   const { device, local, remote } = options;
   const names = { device, local: formatLocal(local), remote: formatRemote(remote) };
-  const host = hostOf(names, () => tunnel);
-  let server: HttpServer | null = null;
+  let endpoint: HttpEndpoint | null = null;
+  const host = hostOf(
+    names,
+    () => tunnel,
+    () => endpoint?.report() ?? null,
+  );
   try {
-    server = await serveHttp(http, host);
+    endpoint = await serveHttp(http, host);
     tunnel = await openTunnel(options, { signal });
   } catch (error) {
-    await server?.close();
+    await endpoint?.close();
     if (signal.aborted) return 0;
     throw usageErrorFrom(error);
   }
@@ -34,13 +38,15 @@ export async function runTunnel({ options, output, http }: TunnelCommand): Promi
   // Before reporting that the tunnel is attached, so that every later packet is printed or counted.
   const stopPrinting = startPrinting(tunnel);
   for (const line of tunnel.describe()) say(line);
-  if (server !== null) say(describeServing(server.url));
+  const url = endpoint?.report()?.url ?? null;
+  if (url !== null) say(describeServing(url));
+  await endpoint?.settle();
   const startingControl = startControl(host);
   const end = await tunnel.closed;
   stopPrinting(end);
   endSoon();
   const control = await startingControl;
-  await Promise.all([control?.close(), server?.close()]);
+  await Promise.all([control?.close(), endpoint?.close()]);
   if (end.reason === 'failed') {
     sayError(describeError(end.error));
     return 1;
@@ -50,10 +56,15 @@ export async function runTunnel({ options, output, http }: TunnelCommand): Promi
   return 0;
 }
 
-async function serveHttp(listen: string | null, host: TunnelHost): Promise<HttpServer | null> {
+/** Messages about it follow those about the opening of the tunnel. */
+async function serveHttp(listen: string | null, host: TunnelHost): Promise<HttpEndpoint | null> {
   if (listen === null) return null;
-  const { startHttpServer } = await import('../http/server.ts');
-  return startHttpServer(listen, host);
+  const { HttpEndpoint: Endpoint } = await import('../service/http-endpoint.ts');
+  const endpoint = new Endpoint(host, (event) => {
+    if (host.reports().some(({ phase }) => phase === 'open')) printMessage(event);
+  });
+  await endpoint.moveTo(listen);
+  return endpoint;
 }
 
 /**

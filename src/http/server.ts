@@ -1,4 +1,5 @@
 /** The HTTP server: `/metrics` for Prometheus, `/stats` for programs, `/` for people. It changes nothing. */
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -6,6 +7,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { extname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatAuthority, InvalidValue } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import type { TtunErrorCode } from '../errors.ts';
@@ -77,13 +79,24 @@ function checkListen(listen: string): ListenAddress {
 
 async function listenAt(server: Server, { host, port }: ListenAddress): Promise<void> {
   try {
+    const address = host === null || isIP(host) !== 0 ? host : await resolveHost(host);
     const listening = once(server, 'listening');
-    server.listen({ port, ...(host === null ? {} : { host }) });
+    server.listen({ port, ...(address === null ? {} : { host: address }) });
     await listening;
   } catch (error) {
     throw toListenError(error, { host, port });
   }
 }
+
+/** A name server that does not answer, perhaps because only a tunnel leads to it, must not delay the tunnels. */
+async function resolveHost(name: string): Promise<string> {
+  const timeout = sleep(LOOKUP_LIMIT_MS, null, { ref: false });
+  const found = await Promise.race([lookup(name), timeout]);
+  if (found !== null) return found.address;
+  throw Object.assign(new Error('timeout'), { code: 'EAI_AGAIN', syscall: 'getaddrinfo' });
+}
+
+const LOOKUP_LIMIT_MS = 2000;
 
 function toListenError(cause: unknown, { host, port }: ListenAddress): TtunError {
   const where = host === null ? `port ${port} of all addresses` : formatAuthority(host, port);

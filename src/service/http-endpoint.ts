@@ -1,4 +1,4 @@
-/** The HTTP server of a service, which a reload may move to another address. */
+/** The HTTP server of a process, which waits for its address, and which a reload may move to another. */
 import { asTtunError, TtunError } from '../errors.ts';
 import type { HttpServer } from '../http/server.ts';
 import { toProblem } from '../tunnel-host.ts';
@@ -7,7 +7,7 @@ import type { HttpReport, TunnelHost } from '../tunnel-host.ts';
 export type HttpEvent =
   /** HTTP is served at this URL from now on; `null`: no longer served, as configured. */
   | { readonly kind: 'serving'; readonly url: string | null }
-  /** HTTP is configured but no longer served; retrying. Emitted once per problem. */
+  /** HTTP is configured but not served, or no longer; retrying. Emitted once per problem. */
   | { readonly kind: 'http-failed'; readonly error: TtunError };
 
 export class HttpEndpoint {
@@ -18,8 +18,13 @@ export class HttpEndpoint {
   #server: HttpServer | null = null;
   /** Why nothing is served at `#listen`. */
   #error: TtunError | null = null;
+  /** The problem that was emitted last. */
+  #emitted: TtunError | null = null;
+  /** Whether the tunnels may still bring the address, so that its absence is not a problem yet. */
+  #isExpected = false;
   #timer: NodeJS.Timeout | undefined;
-  #retry: Promise<void> = Promise.resolve();
+  /** Attempts are made one after the other. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(host: TunnelHost, listener: (event: HttpEvent) => void) {
     this.#host = host;
@@ -33,14 +38,47 @@ export class HttpEndpoint {
   }
 
   /**
-   * Serves at `listen` from now on; `null`: nowhere. The old server is closed once the new one listens. Calls must not overlap.
+   * Serves at `listen` from now on; `null`: nowhere. The old server is closed once the new one listens. An address that this host
+   * does not have is waited for: call `settle` once the tunnels are open, because it may be the address of one of them.
    *
    * @throws TtunError if HTTP cannot be served there; the old address stays in use, and is retried if it fails too
    */
-  async moveTo(listen: string | null): Promise<void> {
-    await this.#stopRetrying();
+  moveTo(listen: string | null): Promise<void> {
+    return this.#then(() => this.#move(listen));
+  }
+
+  /** If HTTP is not served at the configured address, tries again at once. */
+  retryNow(): void {
+    if (this.#error !== null) void this.#then(() => this.#restore());
+  }
+
+  /** The tunnels are open: if HTTP is still not served at the configured address, that is a problem, and is reported. */
+  settle(): Promise<void> {
+    return this.#then(() => {
+      this.#isExpected = false;
+      return this.#error === null ? Promise.resolve() : this.#restore();
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#then(async () => {
+      clearTimeout(this.#timer);
+      this.#listen = null;
+      await this.#server?.close();
+      this.#server = null;
+    });
+  }
+
+  #then(attempt: () => Promise<void>): Promise<void> {
+    const made = this.#last.then(attempt);
+    this.#last = made.catch(() => {});
+    return made;
+  }
+
+  async #move(listen: string | null): Promise<void> {
+    clearTimeout(this.#timer);
     if (listen === this.#listen) {
-      if (this.#error !== null) await this.#retryNow();
+      if (this.#error !== null) await this.#restore();
       return;
     }
     const before = this.#server?.url ?? null;
@@ -49,18 +87,13 @@ export class HttpEndpoint {
       this.#listen = listen;
       this.#error = null;
     } catch (error) {
-      if (this.#server === null) await this.#restore();
-      throw error;
-    } finally {
-      this.#reportMove(before);
+      if (!isNotHere(error)) {
+        if (this.#server === null) await this.#restore();
+        throw error;
+      }
+      await this.#waitFor(listen, error);
     }
-  }
-
-  async close(): Promise<void> {
-    await this.#stopRetrying();
-    await this.#server?.close();
-    this.#server = null;
-    this.#listen = null;
+    this.#emitMove(before);
   }
 
   async #replace(listen: string | null): Promise<void> {
@@ -79,36 +112,46 @@ export class HttpEndpoint {
     await old?.close();
   }
 
-  /** Serves at the configured address again; retries until that works. */
+  /** Nothing is served meanwhile: the old address is no longer wanted. */
+  async #waitFor(listen: string | null, error: TtunError): Promise<void> {
+    await this.#server?.close();
+    this.#server = null;
+    this.#listen = listen;
+    this.#error = error;
+    this.#isExpected = true;
+    this.#retryLater();
+  }
+
+  /** Serves at the configured address again, or retries later. */
   async #restore(): Promise<void> {
-    if (this.#listen === null) return;
+    clearTimeout(this.#timer);
+    if (this.#listen === null || this.#server !== null) return;
     try {
       this.#server = await this.#start(this.#listen);
       this.#error = null;
+      this.#emitMove(null);
     } catch (cause) {
-      const error = asTtunError(cause);
-      if (error.message !== this.#error?.message) this.#listener({ kind: 'http-failed', error });
-      this.#error = error;
-      this.#timer = setTimeout(() => {
-        this.#retry = this.#retryNow();
-      }, RETRY_MS).unref();
+      this.#error = asTtunError(cause);
+      this.#emitProblem(this.#error);
+      this.#retryLater();
     }
   }
 
-  async #retryNow(): Promise<void> {
-    await this.#restore();
-    this.#reportMove(null);
+  #retryLater(): void {
+    this.#timer = setTimeout(() => this.retryNow(), RETRY_MS).unref();
   }
 
-  #reportMove(before: string | null): void {
+  #emitProblem(error: TtunError): void {
+    if (this.#isExpected || error.message === this.#emitted?.message) return;
+    this.#emitted = error;
+    this.#listener({ kind: 'http-failed', error });
+  }
+
+  #emitMove(before: string | null): void {
     const url = this.#server?.url ?? null;
-    if (url !== before && this.#error === null) this.#listener({ kind: 'serving', url });
-  }
-
-  async #stopRetrying(): Promise<void> {
-    clearTimeout(this.#timer);
-    await this.#retry;
-    clearTimeout(this.#timer);
+    if (this.#error !== null) return;
+    this.#emitted = null;
+    if (url !== before) this.#listener({ kind: 'serving', url });
   }
 
   async #start(listen: string): Promise<HttpServer> {
@@ -118,6 +161,11 @@ export class HttpEndpoint {
 }
 
 const RETRY_MS = 2000;
+
+/** Whether this host does not have the address, or a name has none, which may change at any time. */
+function isNotHere(error: unknown): error is TtunError {
+  return error instanceof TtunError && error.code === 'ERR_TTUN_ADDRESS_NOT_LOCAL';
+}
 
 function isPortInUse(error: unknown): boolean {
   return error instanceof TtunError && error.code === 'ERR_TTUN_PORT_IN_USE';

@@ -45,6 +45,8 @@ export class Service implements TunnelHost {
     this.#settings = settings;
     const listener = (event: TunnelEvent | HttpEvent): void => {
       settings.listener(event);
+      // The tunnel may have brought the address to listen on.
+      if (event.kind === 'opened') this.#http.retryNow();
       this.#manager.status(() => this.#status());
     };
     this.#supervisor = new Supervisor(listener);
@@ -55,7 +57,7 @@ export class Service implements TunnelHost {
   /**
    * Starts the plan. Resolves once each tunnel was tried, or after 5 s; those that are not open by then are retried.
    *
-   * @throws TtunError if HTTP cannot be served; then no tunnel was opened
+   * @throws TtunError if HTTP cannot be served, except for lack of its address; then no tunnel was opened
    */
   start(plan: Plan): Promise<void> {
     return this.#change(async () => {
@@ -112,10 +114,12 @@ export class Service implements TunnelHost {
     }
   }
 
-  /** HTTP first, because only that can fail. */
+  /** HTTP first, because only that can fail; but its address may be that of a tunnel. */
   async #apply({ listen, tunnels }: Plan): Promise<ReloadReport> {
     await this.#http.moveTo(listen);
-    return this.#supervisor.apply(tunnels);
+    const report = await this.#supervisor.apply(tunnels);
+    await this.#http.settle();
+    return report;
   }
 
   #status(): string {
