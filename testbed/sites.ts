@@ -67,6 +67,12 @@ export class Sites implements AsyncDisposable {
     return this.router === null ? [this.a, this.b] : [this.a, this.b, this.router];
   }
 
+  /** Deletes the veth pair between the sites and makes it again: the devices get other indexes, the sites keep their addresses. */
+  async remakeLink(mtu: number): Promise<void> {
+    await this.a.ip('link', 'delete', this.a.veth);
+    await join(this, { underlayMtu: mtu });
+  }
+
   /** Ends every program in the namespaces and removes them with all their devices. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.all.map((site) => site[Symbol.asyncDispose]()));

@@ -153,7 +153,8 @@ impl<S: DatagramSocket> Inspector<'_, S> {
         }
         if self.context.clamp_mss && packet.is_tcp_syn() {
             let (socket, context) = (self.socket, self.context);
-            let ask = || socket.path_mtu().map_or(usize::MAX, |mtu| context.inner_mtu(mtu));
+            let path_mtu = || socket.fresh_path_mtu(&context.endpoints);
+            let ask = || path_mtu().map_or(usize::MAX, |mtu| context.inner_mtu(mtu));
             clamp_mss(&mut packet, *self.inner_mtu.get_or_insert_with(ask));
         }
         Ok(packet.into_shared())

@@ -94,7 +94,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let may_clamp = context.clamp_mss && segments.header_len() == 0;
         if may_clamp
             && packet.is_tcp_syn()
-            && let Some(path_mtu) = self.socket.path_mtu()
+            && let Some(path_mtu) = self.socket.fresh_path_mtu(&context.endpoints)
         {
             clamp_mss(&mut packet, context.inner_mtu(path_mtu));
         }

@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 use ttun_packet::VirtioNetHeader;
 
 use crate::error::Error;
-use crate::shared::Endpoints;
+use crate::shared::{Endpoints, SharedEndpoints};
 
 /// One read of the device.
 pub(crate) struct DeviceRead {
@@ -65,8 +65,11 @@ pub(crate) trait DatagramSocket {
     /// The same, with the sender: there is one, as only datagrams of one flow are joined.
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)>;
 
-    /// The MTU of the route to the peer, bytes; `None` while there is no route.
+    /// The MTU of the route to the peer, as of the last send, bytes; `None` while there is no route.
     fn path_mtu(&self) -> Option<usize>;
+
+    /// The MTU of the route that the next datagram takes: the route is looked up again.
+    fn fresh_path_mtu(&self, endpoints: &SharedEndpoints) -> Option<usize>;
 
     /// Reconnects a socket whose interface was replaced, or that no longer has a peer. Returns its endpoints.
     fn recover(&self, now: Endpoints) -> Result<Endpoints, Error>;

@@ -33,9 +33,9 @@ pub(crate) struct Attaching {
 
 impl Attaching {
     /// Attaches to the device and sets it up. When it fails, everything is as before.
-    pub(crate) fn attach(&self, socket: &PeerSocket) -> Result<TunDevice, Error> {
-        // Of the route to the peer, before routes are added.
-        let path_mtu = socket.path_mtu();
+    ///
+    /// `path_mtu` is that of the route to the peer, before routes are added.
+    pub(crate) fn attach(&self, path_mtu: Option<usize>) -> Result<TunDevice, Error> {
         let mut device = self.plan.attach()?;
         if let Some(interface) = &self.interface {
             interface.set_up(&device, path_mtu)?;
@@ -134,7 +134,8 @@ impl<'t> Attachment<'t> {
         let mut delay = ReattachDelay::new(self.attaching.plan.creates(), self.since.get());
         loop {
             delay.wait().await;
-            match self.attaching.attach(&self.socket).and_then(|device| self.hold(device)) {
+            let path_mtu = self.socket.fresh_path_mtu(&self.context.endpoints);
+            match self.attaching.attach(path_mtu).and_then(|device| self.hold(device)) {
                 Ok(()) => {
                     self.context.problems.clear(Trouble::Device);
                     // Setting up the device has adapted its MTU.

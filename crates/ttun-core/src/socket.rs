@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use socket2::{SockRef, Socket};
+use ttun_link::IPV6_MIN_MTU;
 
 use crate::bind::{
     Place, admit_only, can_segment, check_addresses, check_not_itself, connect_refused, enable_gro,
@@ -14,7 +15,7 @@ use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, Readiness};
 use crate::message::{self, IntOption};
 use crate::options::{Endpoint, TunnelOptions};
-use crate::shared::Endpoints;
+use crate::shared::{Endpoints, SharedEndpoints};
 
 /// Bytes of socket buffer requested in each direction: a burst of about sixty super-packets. Buffers of this size
 /// gave other tunnels 29 % more throughput; the kernel may grant less (`net.core.rmem_max`).
@@ -23,6 +24,9 @@ const BUFFER_LEN: u32 = 4 << 20;
 /// Datagrams that one `UDP_SEGMENT` send may carry (`UDP_MAX_SEGMENTS` of linux/udp.h until 6.8; then 128,
 /// of which a send of 64 KiB could use the second half only with datagrams of under 1,024 bytes).
 const MAX_SEGMENTS: usize = 64;
+
+/// The least MTU of a route that is believed, bytes: what every IPv4 host must accept (RFC 791 section 3.1).
+const LEAST_IPV4_PATH_MTU: usize = 576;
 
 /// A connected UDP socket and what the kernel granted it.
 pub(crate) struct PeerSocket {
@@ -84,10 +88,34 @@ impl PeerSocket {
         self.gro
     }
 
-    /// MTU of the route to the peer, bytes.
+    /// MTU of the route to the peer, bytes, as of the last send or [lookup](Self::fresh_path_mtu): the socket remembers the route.
+    ///
+    /// `None` where it cannot be the MTU of a route that is in use: when an interface is deleted, the kernel moves the routes that
+    /// sockets remember to a device of its own with an MTU of 68 (`blackhole_netdev` in drivers/net/loopback.c).
     pub(crate) fn path_mtu(&self) -> Option<usize> {
-        let option = if self.place.local.ip.is_ipv4() { IntOption::IPV4_MTU } else { IntOption::IPV6_MTU };
-        option.get(self.as_fd()).ok().and_then(|mtu| usize::try_from(mtu).ok())
+        let (option, least) = if self.place.local.ip.is_ipv4() {
+            (IntOption::IPV4_MTU, LEAST_IPV4_PATH_MTU)
+        } else {
+            (IntOption::IPV6_MTU, IPV6_MIN_MTU as usize)
+        };
+        let mtu = option.get(self.as_fd()).ok().and_then(|mtu| usize::try_from(mtu).ok());
+        mtu.filter(|mtu| *mtu >= least)
+    }
+
+    /// MTU of the route that the next datagram takes, bytes. `None` when there is no route.
+    pub(crate) fn fresh_path_mtu(&self, endpoints: &SharedEndpoints) -> Option<usize> {
+        // Another thread that changes the endpoints at this moment looks up the route itself.
+        endpoints.try_change(|now| self.look_up_route(now)).ok()?;
+        self.path_mtu()
+    }
+
+    /// Looks up the route to the peer again, as the next send would. Connecting to the same peer changes nothing else.
+    fn look_up_route(&self, now: Endpoints) -> Result<Endpoints, Option<Error>> {
+        match self.inner.connect(now.remote) {
+            Ok(()) => Ok(now),
+            Err(_) if self.is_lost(now) => self.reconnect(now, &self.remote(now)).map_err(Some),
+            Err(_no_route) => Err(None),
+        }
     }
 
     /// Sizes of the receive and send buffers as getsockopt reports them: twice the bytes for data.
@@ -219,6 +247,10 @@ impl DatagramSocket for Readiness<Arc<PeerSocket>> {
 
     fn path_mtu(&self) -> Option<usize> {
         self.get().path_mtu()
+    }
+
+    fn fresh_path_mtu(&self, endpoints: &SharedEndpoints) -> Option<usize> {
+        self.get().fresh_path_mtu(endpoints)
     }
 
     fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {

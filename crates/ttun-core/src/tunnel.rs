@@ -110,7 +110,7 @@ impl Tunnel {
                 Error::system("epoll_create1", &cause, "starting the tunnel's event loop")
             })?;
         let opened = socket::open(options)
-            .and_then(|(socket, endpoints)| Ok((attaching.attach(&socket)?, socket, endpoints)));
+            .and_then(|(socket, endpoints)| Ok((attaching.attach(socket.path_mtu())?, socket, endpoints)));
         let (device, socket, endpoints) = match opened {
             Ok(opened) => opened,
             Err(error) => {

@@ -16,7 +16,7 @@ use crate::encap::Encap;
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, DeviceRead, PacketDevice};
 use crate::pump;
-use crate::shared::{Context, Endpoints};
+use crate::shared::{Context, Endpoints, SharedEndpoints};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -122,6 +122,10 @@ impl DatagramSocket for Treadmill {
     }
 
     fn path_mtu(&self) -> Option<usize> {
+        Some(1500)
+    }
+
+    fn fresh_path_mtu(&self, _endpoints: &SharedEndpoints) -> Option<usize> {
         Some(1500)
     }
 

@@ -185,6 +185,42 @@ fn the_mss_follows_the_route() {
 }
 
 #[test]
+fn the_first_connection_after_a_change_of_route_fits_the_new_one() {
+    for (mtu, clamped) in [(Some(1280), 1280 - 28 - 40), (None, 1460)] {
+        for outbound in [true, false] {
+            let site = Site::alone();
+            let [ended] = running([&site], async {
+                site.socket.change_route(mtu);
+                if outbound {
+                    site.device.hand_over(&[syn(1460)]);
+                } else {
+                    site.socket.arrive(&[syn(1460)]);
+                }
+                site.settled().await;
+            });
+            assert!(ended.is_ok());
+            let passed = if outbound { site.socket.sent() } else { site.device.taken() };
+            assert_eq!(mss(&passed[0]), clamped);
+        }
+    }
+}
+
+#[test]
+fn only_the_opening_of_a_connection_looks_up_the_route() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.device.hand_over(&udp_flow(100, 1000));
+        site.socket.arrive(&udp_flow(100, 1000));
+        site.settled().await;
+        assert_eq!(site.socket.route_lookups(), 0);
+        site.device.hand_over(&[syn(1460)]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.route_lookups(), 1);
+}
+
+#[test]
 fn a_packet_too_long_for_the_route_is_sent_without_shorter_ones() {
     let site = Site::alone();
     let (read, packets) = tcp_super_packet(10 * 1460 + 500, 1460);

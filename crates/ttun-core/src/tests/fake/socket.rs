@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::{faults::Faults, gate::Gate, lane::Lane};
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams};
-use crate::shared::Endpoints;
+use crate::shared::{Endpoints, SharedEndpoints};
 
 /// The largest payload of an IPv4 datagram, bytes.
 const LONGEST_DATAGRAM: usize = 65_507;
@@ -44,6 +44,9 @@ struct State {
     receive_faults: Faults,
     recoveries: Cell<usize>,
     path_mtu_questions: Cell<usize>,
+    /// What the next lookup of the route finds.
+    route_mtu: Cell<Option<usize>>,
+    route_lookups: Cell<usize>,
 }
 
 impl FakeSocket {
@@ -68,6 +71,8 @@ impl FakeSocket {
             receive_faults: Faults::default(),
             recoveries: Cell::new(0),
             path_mtu_questions: Cell::new(0),
+            route_mtu: Cell::new(Some(1500)),
+            route_lookups: Cell::new(0),
         }))
     }
 
@@ -138,6 +143,17 @@ impl FakeSocket {
 
     pub(in crate::tests) fn set_path_mtu(&self, mtu: Option<usize>) {
         self.0.path_mtu.set(mtu);
+        self.0.route_mtu.set(mtu);
+    }
+
+    /// The route has changed, which the socket finds out when it looks it up.
+    pub(in crate::tests) fn change_route(&self, mtu: Option<usize>) {
+        self.0.route_mtu.set(mtu);
+    }
+
+    /// How often the route was looked up.
+    pub(in crate::tests) fn route_lookups(&self) -> usize {
+        self.0.route_lookups.get()
     }
 
     /// Refuses segments that are too long for the route with `errno`.
@@ -270,6 +286,12 @@ impl DatagramSocket for FakeSocket {
 
     fn path_mtu(&self) -> Option<usize> {
         self.0.path_mtu_questions.set(self.0.path_mtu_questions.get() + 1);
+        self.0.path_mtu.get()
+    }
+
+    fn fresh_path_mtu(&self, _endpoints: &SharedEndpoints) -> Option<usize> {
+        self.0.route_lookups.set(self.0.route_lookups.get() + 1);
+        self.0.path_mtu.set(self.0.route_mtu.get());
         self.0.path_mtu.get()
     }
 
