@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ttun_packet::{IpPacket, Segments, clamp_mss, is_routing_loop};
+use ttun_packet::{IpPacket, LoopGuard, Segments, Verdict, clamp_mss};
 
 use crate::error::Error;
 use crate::io::{DatagramSocket, DeviceRead, PacketDevice};
@@ -35,13 +35,27 @@ pub(crate) struct Encap<'t, D, S> {
     read_at: usize,
     retry: RetryDelay,
     sender: Sender<'t, S>,
+    loop_guard: LoopGuard,
+    /// The version of the endpoints that the guard knows.
+    peer: u32,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
     pub(crate) fn new(device: &'t D, socket: &'t S, context: &'t Context) -> Self {
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         let (retry, sender) = (RetryDelay::default(), Sender::new(socket, context));
-        Self { device, socket, context, buffer, read_at: 0, retry, sender }
+        let (peer, endpoints) = context.endpoints.versioned();
+        let loop_guard = LoopGuard::new(endpoints.local, endpoints.remote);
+        Self { device, socket, context, buffer, read_at: 0, retry, sender, loop_guard, peer }
+    }
+
+    /// Notices a change of the peer, or of the local address.
+    fn follow_peer(&mut self) {
+        if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
+            self.peer = peer;
+            self.loop_guard = LoopGuard::new(endpoints.local, endpoints.remote);
+        }
+        self.sender.follow_peer();
     }
 
     /// Finds room for one read, without overwriting pending packets. The last used room is reused as soon as
@@ -86,7 +100,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let Ok(segments) = Segments::new(read.virtio, &mut packet) else { return malformed() };
         let count = segments.count();
         counters.received.add(count);
-        if is_routing_loop(&packet, self.sender.remote()) {
+        let verdict = self.loop_guard.examine(&packet, segments.header_len() > 0);
+        if verdict == Verdict::Loops {
             counters.drop(EncapDrop::RoutingLoop, count);
             return;
         }
@@ -111,6 +126,12 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
                 counters.drop(EncapDrop::Malformed, 1);
                 continue;
             };
+            if let Verdict::EachPayload(outside) = verdict
+                && self.loop_guard.loops_inside(outside, payload)
+            {
+                counters.drop(EncapDrop::RoutingLoop, 1);
+                continue;
+            }
             if let Some(tapped) = &tapped {
                 context.taps.copy(tapped, index, header, payload);
             }
@@ -123,7 +144,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
 
 impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
     async fn drain(&mut self) -> Result<Drained, Error> {
-        self.sender.follow_peer();
+        self.follow_peer();
         self.sender.follow_route();
         let mut bytes = 0;
         for _ in 0..BUDGET_READS {

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use crate::batch::{Batch, MAX_PIECES};
@@ -30,8 +29,7 @@ pub(crate) struct Sender<'t, S> {
     socket: &'t S,
     context: &'t Context,
     batch: Batch,
-    /// The peer, as last seen, and the version of the endpoints it is from.
-    remote: SocketAddr,
+    /// The version of the endpoints, as last seen.
     peer: u32,
     /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
     granted_segments: usize,
@@ -47,12 +45,11 @@ pub(crate) struct Sender<'t, S> {
 impl<'t, S: DatagramSocket> Sender<'t, S> {
     pub(crate) fn new(socket: &'t S, context: &'t Context) -> Self {
         let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
-        let (peer, endpoints) = context.endpoints.versioned();
+        let (peer, _) = context.endpoints.versioned();
         let sender = Self {
             socket,
             context,
             batch: Batch::new(),
-            remote: endpoints.remote,
             peer,
             granted_segments,
             segments_per_send: granted_segments,
@@ -62,11 +59,6 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         };
         sender.learn_path_mtu();
         sender
-    }
-
-    /// The peer.
-    pub(crate) fn remote(&self) -> &SocketAddr {
-        &self.remote
     }
 
     /// The batch that is being collected.
@@ -85,9 +77,8 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that supports segmentation
     /// where the previous one did not.
     pub(crate) fn follow_peer(&mut self) {
-        if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
+        if let Some((peer, _)) = self.context.endpoints.newer_than(self.peer) {
             self.peer = peer;
-            self.remote = endpoints.remote;
             self.segments_per_send = self.granted_segments;
             self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
             self.learn_path_mtu();

@@ -67,7 +67,7 @@ direction! {
         NoBufferSpace: "no-buffer-space", "no memory in the kernel";
         /// The send failed in another way; `socket.errors` has the error: `EPERM` means a firewall of this host.
         SendError: "send-error", "refused: see socket errors";
-        /// One of the tunnel's own datagrams, routed into its own device.
+        /// One of the tunnel's own datagrams, routed into its own device, alone or inside a datagram of another tunnel.
         RoutingLoop: "routing-loop", "the tunnel's own datagrams";
         /// Not an IPv4 or IPv6 packet, or its lengths contradict each other.
         Malformed: "malformed", "not a valid IP packet";

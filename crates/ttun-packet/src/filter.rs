@@ -1,9 +1,9 @@
-//! Packets that the tunnel does not forward: inner sources that are not allowed, and its own packets routed back into it.
+//! The filter of inner source addresses.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Deref;
 
-use crate::packet::{Fragment, IpPacket, UDP};
+use crate::packet::IpPacket;
 
 /// The inner source addresses that may come from the peer, as a set of prefixes.
 ///
@@ -58,21 +58,6 @@ impl SourceFilter {
             IpAddr::V6(source) => self.ipv6.contains(source.to_bits()),
         })
     }
-}
-
-/// Whether `packet`, read from the device, is one that the tunnel itself sends to `remote`: UDP to its address and port,
-/// or a fragment without ports of UDP to its address. Such a packet arrives when the route to the peer leads into the
-/// tunnel; forwarding it would encapsulate it again and again.
-///
-/// Works on super-packets as well as on single packets.
-#[must_use]
-pub fn is_routing_loop<Bytes: Deref<Target = [u8]>>(packet: &IpPacket<Bytes>, remote: &SocketAddr) -> bool {
-    let is_to_port = packet.transport().is_some_and(|transport| {
-        transport.protocol() == UDP
-            && (transport.fragment() == Fragment::Later
-                || packet.ports().is_some_and(|(_, destination)| destination == remote.port()))
-    });
-    is_to_port && packet.destination() == Some(remote.ip().to_canonical())
 }
 
 /// First and last address of each prefix, in order and apart from each other.
@@ -220,123 +205,6 @@ mod tests {
                 .collect();
             let filter = SourceFilter::new(&mapped).unwrap();
             prop_assert_eq!(allows_address(&filter, IpAddr::V6(u128::from(address).into())), expected);
-        }
-    }
-
-    const V4: &str = "192.0.2.2:8000";
-    const V6: &str = "[2001:db8::2]:8000";
-
-    fn ipv4(protocol: u8, destination: [u8; 4], fragment: u16, port: u16) -> Vec<u8> {
-        let mut packet = vec![0; 28];
-        packet[0] = 0x45;
-        packet[3] = 28;
-        packet[6..8].copy_from_slice(&fragment.to_be_bytes());
-        packet[9] = protocol;
-        packet[16..20].copy_from_slice(&destination);
-        packet[22..24].copy_from_slice(&port.to_be_bytes());
-        packet
-    }
-
-    /// With `extension` before UDP; its first byte is replaced by UDP's number.
-    fn ipv6(next_header: u8, extension: &[u8], port: u16) -> Vec<u8> {
-        let mut packet = vec![0; 40];
-        packet[0] = 0x60;
-        packet[6] = next_header;
-        packet[24..40].copy_from_slice(&"2001:db8::2".parse::<std::net::Ipv6Addr>().unwrap().octets());
-        packet.extend(extension);
-        if let Some(next) = packet.get_mut(40) {
-            *next = UDP;
-        }
-        packet.extend([0, 0]);
-        packet.extend(port.to_be_bytes());
-        packet.extend([0; 4]);
-        packet[5] = (packet.len() - 40) as u8;
-        packet
-    }
-
-    fn loops(packet: &[u8], remote: &str) -> bool {
-        is_routing_loop(&IpPacket::parse(packet).unwrap(), &remote.parse().unwrap())
-    }
-
-    #[test]
-    fn udp_to_the_remote_address_and_port_loops() {
-        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0, 8000), V4));
-        assert!(loops(&ipv6(17, &[], 8000), V6));
-    }
-
-    #[test]
-    fn another_address_port_or_protocol_does_not() {
-        assert!(!loops(&ipv4(17, [192, 0, 2, 3], 0, 8000), V4));
-        assert!(!loops(&ipv4(17, [192, 0, 2, 2], 0, 8001), V4));
-        assert!(!loops(&ipv4(6, [192, 0, 2, 2], 0, 8000), V4));
-        assert!(!loops(&ipv6(17, &[], 8001), V6));
-        assert!(!loops(&ipv6(6, &[], 8000), V6));
-        assert!(!loops(&ipv6(17, &[], 8000), "[2001:db8::3]:8000"));
-    }
-
-    #[test]
-    fn the_other_family_does_not() {
-        assert!(!loops(&ipv4(17, [192, 0, 2, 2], 0, 8000), V6));
-        assert!(!loops(&ipv6(17, &[], 8000), V4));
-    }
-
-    #[test]
-    fn a_later_fragment_of_udp_to_the_remote_address_loops_whatever_it_holds() {
-        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0x00B9, 1), V4));
-        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0x20B9, 1), V4));
-        assert!(!loops(&ipv4(6, [192, 0, 2, 2], 0x00B9, 1), V4));
-        assert!(!loops(&ipv4(17, [192, 0, 2, 3], 0x00B9, 1), V4));
-        assert!(loops(&ipv6(44, &[0, 0, 0x05, 0xC8, 0, 0, 0, 1], 1), V6));
-    }
-
-    #[test]
-    fn a_first_fragment_is_known_by_its_port() {
-        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0x2000, 8000), V4));
-        assert!(!loops(&ipv4(17, [192, 0, 2, 2], 0x2000, 8001), V4));
-        assert!(loops(&ipv6(44, &[0, 0, 0, 1, 0, 0, 0, 1], 8000), V6));
-        assert!(!loops(&ipv6(44, &[0, 0, 0, 1, 0, 0, 0, 1], 8001), V6));
-    }
-
-    #[test]
-    fn ipv6_extension_headers_hide_nothing() {
-        assert!(loops(&ipv6(60, &[0, 0, 1, 4, 0, 0, 0, 0], 8000), V6));
-        assert!(!loops(&ipv6(60, &[0, 0, 1, 4, 0, 0, 0, 0], 8001), V6));
-    }
-
-    #[test]
-    fn ipv4_options_hide_nothing() {
-        let mut packet = ipv4(17, [192, 0, 2, 2], 0, 1);
-        packet[0] = 0x46;
-        packet[3] = 32;
-        packet.splice(20..20, [1, 1, 1, 1]);
-        packet[26..28].copy_from_slice(&8000_u16.to_be_bytes());
-        assert!(loops(&packet, V4));
-    }
-
-    #[test]
-    fn a_mapped_remote_is_its_ipv4_address() {
-        assert!(loops(&ipv4(17, [192, 0, 2, 2], 0, 8000), "[::ffff:192.0.2.2]:8000"));
-    }
-
-    #[test]
-    fn a_truncated_packet_does_not_loop() {
-        let whole = ipv4(17, [192, 0, 2, 2], 0, 8000);
-        for len in 0..24 {
-            let mut short = whole[..len].to_vec();
-            assert!(IpPacket::parse(&short).is_err());
-            if len >= 20 {
-                short[3] = len as u8;
-                assert!(!loops(&short, V4), "{len} bytes");
-            }
-        }
-        let whole = ipv6(17, &[], 8000);
-        for len in 0..44 {
-            let mut short = whole[..len].to_vec();
-            assert!(IpPacket::parse(&short).is_err());
-            if len >= 40 {
-                short[5] = (len - 40) as u8;
-                assert!(!loops(&short, V6), "{len} bytes");
-            }
         }
     }
 }

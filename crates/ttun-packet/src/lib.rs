@@ -14,13 +14,15 @@ mod checksum;
 mod clamp;
 mod coalesce;
 mod filter;
+mod loop_guard;
 mod packet;
 mod segment;
 mod virtio;
 
 pub use clamp::{clamp_mss, outer_overhead};
 pub use coalesce::{CoalesceOptions, Run};
-pub use filter::{ImpossiblePrefix, SourceFilter, is_routing_loop};
+pub use filter::{ImpossiblePrefix, SourceFilter};
+pub use loop_guard::{LoopGuard, Verdict};
 pub use packet::{Fragment, Invalid, IpPacket, Transport, Version};
 pub use segment::{MAX_SEGMENT_HEADER_LEN, Segments};
 pub use virtio::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};

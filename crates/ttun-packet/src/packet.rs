@@ -1,6 +1,6 @@
 //! A checked view of an IP packet.
 //!
-//! The headers of each packet are read once, in [`IpPacket::parse`]. The source filter, the routing-loop check, the MSS
+//! The headers of each packet are read once, in [`IpPacket::parse`]. The source filter, the loop guard, the MSS
 //! clamp, segmentation and coalescing take the view and never search for a header again.
 
 use std::net::IpAddr;
@@ -77,6 +77,14 @@ impl<'p> IpPacket<&'p [u8]> {
         Ok(Self { version, transport: find_transport(version, bytes), bytes })
     }
 
+    /// The packet at the start of `bytes`, of which the end may be missing, as it is in the first fragment of a datagram that
+    /// carries it. `None` without a valid IP header.
+    pub(crate) fn parse_start(bytes: &'p [u8]) -> Option<Self> {
+        let (version, len) = version_and_stated_len(bytes)?;
+        let bytes = bytes.get(..len).unwrap_or(bytes);
+        Some(Self { version, transport: find_transport(version, bytes), bytes })
+    }
+
     /// The bytes of the packet.
     #[must_use]
     pub fn bytes(&self) -> &'p [u8] {
@@ -110,6 +118,11 @@ impl<'p> IpPacket<&'p mut [u8]> {
 }
 
 impl<Bytes: Deref<Target = [u8]>> IpPacket<Bytes> {
+    /// The same view of the same bytes, for as long as this one lives.
+    pub(crate) fn shared(&self) -> IpPacket<&[u8]> {
+        IpPacket { bytes: &self.bytes, version: self.version, transport: self.transport }
+    }
+
     /// The IP version.
     #[must_use]
     pub fn version(&self) -> Version {
@@ -159,7 +172,7 @@ impl<Bytes: Deref<Target = [u8]>> IpPacket<Bytes> {
         })
     }
 
-    fn field<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+    pub(crate) fn field<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         self.bytes.get(at..)?.first_chunk().copied()
     }
 }
@@ -176,7 +189,13 @@ fn invalid(bytes: &[u8]) -> Invalid {
 /// Of the packet at the start of `bytes`, if its IP header is valid and it is complete.
 #[inline]
 fn version_and_len(bytes: &[u8]) -> Option<(Version, usize)> {
-    let (version, len) = match bytes.first()? >> 4 {
+    version_and_stated_len(bytes).filter(|(_, len)| *len <= bytes.len())
+}
+
+/// Of the packet at the start of `bytes`, if its IP header is valid. The length is the one in the header.
+#[inline]
+fn version_and_stated_len(bytes: &[u8]) -> Option<(Version, usize)> {
+    let found = match bytes.first()? >> 4 {
         4 => {
             let header: &[u8; IPV4_HEADER_LEN] = bytes.first_chunk()?;
             let header_len = usize::from(header[0] & 0x0F) * 4;
@@ -198,7 +217,7 @@ fn version_and_len(bytes: &[u8]) -> Option<(Version, usize)> {
         }
         _ => return None,
     };
-    (len <= bytes.len()).then_some((version, len))
+    Some(found)
 }
 
 /// Finds the transport header; `None` where the headers before it are broken.

@@ -1,10 +1,8 @@
 //! Invalid datagrams and packets between good ones, which must still arrive.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use ttun_packet::{SourceFilter, VirtioNetHeader};
 
-use super::packet::{udp, udp_between, udp_flow, udp_from};
+use super::packet::{datagram, udp, udp_flow, udp_from, udp_super_packet};
 use super::site::{Site, running};
 use crate::{DecapDrop, EncapDrop};
 
@@ -149,12 +147,29 @@ fn inner_sources_that_are_not_allowed_are_dropped() {
 }
 
 #[test]
-fn the_tunnels_own_datagrams_do_not_loop() {
+fn the_tunnels_own_datagrams_are_not_forwarded_again_not_even_inside_others() {
     let site = Site::alone();
-    let remote = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
-    let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3));
-    let to = |address, port| udp_between(other, address, port, 0, 100);
-    let packets = [to(remote, 8001), to(remote, 8000), to(other, 8000)];
-    assert_eq!(sent(&site, &packets), [to(remote, 8001), to(other, 8000)]);
-    assert_eq!(site.encap_drops(EncapDrop::RoutingLoop), 1);
+    let ordinary = udp(0, 100);
+    let own = datagram("192.0.2.1:8000", "192.0.2.2:8000", &ordinary);
+    let of_other = |payload: &[u8]| datagram("192.0.2.1:8001", "192.0.2.3:8001", payload);
+    let packets = [ordinary.clone(), own.clone(), of_other(&ordinary), of_other(&of_other(&own))];
+    assert_eq!(sent(&site, &packets), [ordinary.clone(), of_other(&ordinary)]);
+    assert_eq!(site.encap_drops(EncapDrop::RoutingLoop), 2);
+}
+
+#[test]
+fn of_a_super_packet_only_the_datagrams_that_loop_are_dropped() {
+    let site = Site::alone();
+    let own = datagram("192.0.2.1:8000", "192.0.2.2:8000", &udp(0, 100));
+    let ordinary = |number| udp(number, own.len());
+    let payloads = [ordinary(1), own.clone(), ordinary(2), own.clone(), own.clone()];
+    let ends = ("192.0.2.1:8001", "192.0.2.3:8001");
+    let [ended] = running([&site], async {
+        site.device.hand_over_reads([udp_super_packet(ends.0, ends.1, &payloads)]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    let sent: Vec<_> = site.socket.sent().iter().map(|packet| packet[28..].to_vec()).collect();
+    assert_eq!(sent, [ordinary(1), ordinary(2)]);
+    assert_eq!(site.encap_drops(EncapDrop::RoutingLoop), 3);
 }

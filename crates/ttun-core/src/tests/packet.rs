@@ -1,6 +1,6 @@
 //! Inner packets, written byte by byte; shares nothing with the packet arithmetic under test.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ttun_packet::VirtioNetHeader;
 
@@ -25,7 +25,7 @@ pub(super) type Read = (VirtioNetHeader, Vec<u8>);
 
 /// A UDP packet of `len` bytes, headers included. `number` is its IP ID and makes its payload differ from others.
 pub(super) fn udp(number: u16, len: usize) -> Vec<u8> {
-    udp_between(SOURCE, DESTINATION, PORTS[1], number, len - UDP_HEADERS)
+    udp_between(SOURCE, DESTINATION, number, len - UDP_HEADERS)
 }
 
 /// UDP packets of `len` bytes, one after the other of one flow.
@@ -33,27 +33,44 @@ pub(super) fn udp_flow(count: u16, len: usize) -> Vec<Vec<u8>> {
     (0..count).map(|number| udp(number, len)).collect()
 }
 
+/// A datagram from one address to another, as a tunnel between them sends it.
+pub(super) fn datagram(source: &str, destination: &str, payload: &[u8]) -> Vec<u8> {
+    let [source, destination]: [SocketAddr; 2] = [source, destination].map(|end| end.parse().unwrap());
+    let udp = udp_datagram([source.port(), destination.port()], payload);
+    ip(source.ip(), destination.ip(), 0, UDP, udp)
+}
+
+/// A UDP super-packet of `datagrams`, all of the same length but the last, which may be shorter.
+pub(super) fn udp_super_packet(source: &str, destination: &str, datagrams: &[Vec<u8>]) -> Read {
+    let virtio = VirtioNetHeader {
+        flags: VirtioNetHeader::FLAG_NEEDS_CSUM,
+        gso_type: VirtioNetHeader::GSO_UDP_L4,
+        hdr_len: UDP_HEADERS as u16,
+        gso_size: datagrams[0].len() as u16,
+        csum_start: 20,
+        csum_offset: 6,
+    };
+    (virtio, datagram(source, destination, &datagrams.concat()))
+}
+
 /// A UDP packet with `payload_len` bytes of payload.
-pub(super) fn udp_between(
-    source: IpAddr,
-    destination: IpAddr,
-    port: u16,
-    number: u16,
-    payload_len: usize,
-) -> Vec<u8> {
-    let mut datagram = PORTS[0].to_be_bytes().to_vec();
-    datagram.extend(port.to_be_bytes());
-    datagram.extend(((8 + payload_len) as u16).to_be_bytes());
+fn udp_between(source: IpAddr, destination: IpAddr, number: u16, payload_len: usize) -> Vec<u8> {
+    ip(source, destination, number, UDP, udp_datagram(PORTS, &payload(number, payload_len)))
+}
+
+fn udp_datagram(ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
+    let mut datagram = ports.map(u16::to_be_bytes).concat();
+    datagram.extend(((8 + payload.len()) as u16).to_be_bytes());
     datagram.extend([0, 0]);
-    datagram.extend(payload(number, payload_len));
-    ip(source, destination, number, UDP, datagram)
+    datagram.extend(payload);
+    datagram
 }
 
 /// A UDP packet from `source`.
 pub(super) fn udp_from(source: &str) -> Vec<u8> {
     let source: IpAddr = source.parse().unwrap();
     let destination = if source.is_ipv4() { DESTINATION } else { IpAddr::V6(Ipv6Addr::LOCALHOST) };
-    udp_between(source, destination, PORTS[1], 0, 100)
+    udp_between(source, destination, 0, 100)
 }
 
 /// A TCP super-packet with `payload_len` bytes to be cut into `segment_len` each, and the packets that it

@@ -1,6 +1,6 @@
 //! Another peer while packets flow: what follows it, and what is still from the one before.
 
-use super::packet::{udp, udp_between, udp_flow};
+use super::packet::{datagram, udp, udp_flow};
 use super::site::{Site, running};
 use crate::shared::Endpoints;
 use crate::{EncapDrop, TunnelState};
@@ -17,7 +17,7 @@ fn state(site: &Site) -> TunnelState {
 #[test]
 fn the_route_into_the_tunnel_is_recognised_by_the_new_peers_address() {
     let site = Site::alone();
-    let to_peer = |host: &str| udp_between("10.0.2.1".parse().unwrap(), host.parse().unwrap(), 8000, 0, 100);
+    let to_peer = |host: &str| datagram("192.0.2.1:8000", &format!("{host}:8000"), &udp(0, 100));
     let [ended] = running([&site], async {
         change_peer(&site, "192.0.2.3:8000");
         site.device.hand_over(&[to_peer("192.0.2.3"), to_peer("192.0.2.2")]);

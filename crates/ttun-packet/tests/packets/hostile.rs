@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use proptest::prelude::*;
 use ttun_packet::{
-    Invalid, IpPacket, MAX_SEGMENT_HEADER_LEN, SourceFilter, VirtioNetHeader, clamp_mss, is_routing_loop,
+    Invalid, IpPacket, LoopGuard, MAX_SEGMENT_HEADER_LEN, SourceFilter, Verdict, VirtioNetHeader, clamp_mss,
 };
 
 use crate::device::{BOTH, expand, gso, segments, without_atomic_ids, write};
@@ -163,8 +163,10 @@ proptest! {
         let first_of_source = bytes.get(12).copied();
         let Ok(mut packet) = IpPacket::parse_mut(&mut bytes) else { return Ok(()) };
         prop_assert!(!filter.allows(&packet) || first_of_source == Some(10));
-        for remote in [SocketAddr::from(([10, 0, 2, 2], 5201)), SocketAddr::from(([0; 8], 5201))] {
-            prop_assert!(!is_routing_loop(&packet, &remote) || packet.destination() == Some(remote.ip()));
+        let [local, remote] = [1, 2].map(|host| SocketAddr::from(([192, 0, 2, host], 8000)));
+        for is_super_packet in [true, false] {
+            let verdict = LoopGuard::new(local, remote).examine(&packet, is_super_packet);
+            prop_assert_ne!(verdict, Verdict::Loops);
         }
         let syn = packet.is_tcp_syn();
         for mtu in [mtu, small_mtu] {
@@ -184,7 +186,8 @@ fn an_endless_chain_of_extension_headers_ends_with_the_packet() {
         }
         let packet = IpPacket::parse(&bytes).unwrap();
         assert!(!packet.is_tcp_syn());
-        assert!(!is_routing_loop(&packet, &"[2c2c:2c2c:2c2c:2c2c:2c2c:2c2c:2c2c:2c2c]:1".parse().unwrap()));
+        let peer: SocketAddr = "[2c2c:2c2c:2c2c:2c2c:2c2c:2c2c:2c2c:2c2c]:1".parse().unwrap();
+        assert_eq!(LoopGuard::new(peer, peer).examine(&packet, false), Verdict::Passes);
         assert!(segments(gso(&all_kinds()[1], 100), &mut bytes).is_err());
     }
 }

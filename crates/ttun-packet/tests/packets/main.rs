@@ -5,6 +5,7 @@ mod clamp;
 mod coalesce;
 mod device;
 mod hostile;
+mod loop_guard;
 mod model;
 mod never_merge;
 mod packet;
