@@ -99,11 +99,21 @@ export function describeSystemError(error: unknown): string {
   return /^[A-Z0-9]+: (?<what>[^,]+), /.exec(message)?.groups?.['what'] ?? message;
 }
 
+/** How to raise the limit of open files that an error of Node is about, in the words of the core; `null` for other errors. */
+export function hintForLimit(error: unknown): string | null {
+  const { code }: Partial<NodeJS.ErrnoException> = Object(error);
+  if (code === 'EMFILE') return 'raise the limit of open files: ulimit -n, or LimitNOFILE= in a systemd unit';
+  return code === 'ENFILE' ? "raise this system's limit of open files: sysctl fs.file-max" : null;
+}
+
 /** Converts any thrown value to a TtunError. */
 export function asTtunError(error: unknown): TtunError {
   if (error instanceof TtunError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new TtunError('ERR_TTUN_INTERNAL', message, { cause: error });
+  const hint = hintForLimit(error);
+  if (hint === null) return new TtunError('ERR_TTUN_INTERNAL', message, { cause: error });
+  const { syscall, errno }: Partial<NodeJS.ErrnoException> = Object(error);
+  return new TtunError('ERR_TTUN_SYSTEM', message, { syscall, errno, hint, cause: error });
 }
 
 /**

@@ -6,7 +6,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as Binding from '../binding.cjs';
-import { TtunError } from './errors.ts';
+import { hintForLimit, TtunError } from './errors.ts';
 import type { TtunErrorCode } from './errors.ts';
 
 /** Version of this package. `npm version` sets it. */
@@ -162,7 +162,7 @@ interface RequireError extends Partial<NodeJS.ErrnoException> {
 function explain(error: unknown, place: Place, platforms: readonly string[]): TtunError {
   const { code, message = String(error), path, resource = '' }: RequireError = Object(error);
   // Node reports some of what it could not open for this reason as missing.
-  const limit = hintForLimit();
+  const limit = hintForLimitNow();
   if (limit !== null) return missing(`${subject(place)} cannot be loaded: too many open files`, limit, error);
   // The path is that of a package.json whose file was deleted.
   if (code === 'MODULE_NOT_FOUND' && path === undefined) return explainAbsence(error, place, platforms);
@@ -181,15 +181,12 @@ function explain(error: unknown, place: Place, platforms: readonly string[]): Tt
   }
 }
 
-/** How to raise the limit of open files, in the words of the core; `null` if it has not been reached. */
-function hintForLimit(): string | null {
+/** How to raise the limit of open files; `null` if it has not been reached. */
+function hintForLimitNow(): string | null {
   try {
     closeSync(openSync('/dev/null', 'r'));
   } catch (error) {
-    const { code }: Partial<NodeJS.ErrnoException> = Object(error);
-    if (code === 'EMFILE')
-      return 'raise the limit of open files: ulimit -n, or LimitNOFILE= in a systemd unit';
-    if (code === 'ENFILE') return "raise this system's limit of open files: sysctl fs.file-max";
+    return hintForLimit(error);
   }
   return null;
 }

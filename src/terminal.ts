@@ -24,9 +24,12 @@ function writeLine(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** Whether this process fails if its output cannot be written. */
+let isOutputNeeded = true;
+
 /**
  * Handles errors of standard output. A reader that has seen enough, such as `head`, is not a failure; any other error is reported
- * once and makes the exit code 1. Long-running commands add listeners of their own.
+ * once and makes the exit code 1, unless the process continues without output. Long-running commands add listeners of their own.
  */
 export function guardOutput(): void {
   let isReported = false;
@@ -34,10 +37,16 @@ export function guardOutput(): void {
     if (code === 'EPIPE' || isReported) return;
     isReported = true;
     sayError(`cannot write to standard output: ${message}`);
+    if (!isOutputNeeded) return;
     process.once('exit', () => {
       process.exitCode ||= 1;
     });
   });
+}
+
+/** From here on, output that cannot be written affects neither this process, which runs tunnels, nor its exit code. */
+export function continueWithoutOutput(): void {
+  isOutputNeeded = false;
 }
 
 // Colours, only on terminals and never with NO_COLOR (https://no-color.org).

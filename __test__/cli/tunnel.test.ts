@@ -167,6 +167,24 @@ test.serial('--json prints the opening and the end on standard output', async (t
   });
 });
 
+for (const option of ['--json', '-v']) {
+  test.serial(
+    `with ${option}, a full disk under standard output is reported, and is not a failure`,
+    async (t) => {
+      await using b = startTtun(sites.b, ['-q', ...AT_B]);
+      await b.waitForLine('attached to tun0');
+      const command = ['sh', '-c', 'exec "$0" "$@" >/dev/full', process.execPath, BIN, option, ...AT_A];
+      await using a = sites.a.start(command);
+      await a.waitForLine('attached to tun0');
+      await ping(3, '-i', '0.01');
+      await a.waitForLine('cannot write to standard output: ENOSPC');
+      await ping(3, '-i', '0.01');
+      t.deepEqual(await a.stop('SIGINT'), { status: 0, signal: null });
+      t.is(a.lines.filter((line) => line.includes('cannot write')).length, 1);
+    },
+  );
+}
+
 test.serial('if standard output is closed, the tunnel continues', async (t) => {
   await using pair = await startPair();
   const { a } = pair;

@@ -115,6 +115,20 @@ test.serial('a process that does not answer is reported, and the others are show
   t.is(status, 1);
   t.regex(stdout, new RegExp(`process: ${b.pid}`));
   t.is(stderr, `ttun: the process at /run/ttun/${a.pid}.sock does not answer\n`);
+  // The tunnels of both are called tun0.
+  b.kill('SIGSTOP');
+  const [all, ...named] = await Promise.all(
+    [['show'], ['show', 'tun0'], ['capture', 'tun0']].map((args) => room.ttun(args)),
+  );
+  t.notRegex(all?.stderr ?? '', /no tunnel/);
+  for (const { status: failed, stderr: problem } of named) {
+    t.is(failed, 1);
+    t.regex(
+      problem,
+      /^ttun: cannot tell whether tunnel tun0 is running: the process at .* does not answer; /,
+    );
+  }
+  b.kill('SIGCONT');
   a.kill('SIGCONT');
   t.is((await room.ttun(['show'])).status, 0);
   await Promise.all([a.stop('SIGINT'), b.stop('SIGINT')]);
@@ -161,7 +175,7 @@ test.serial(
       await using tunnel = startTtun(sites.a, AT_A, AS_USER);
       t.is(
         await tunnel.waitForLine('control socket'),
-        'ttun: no directory for the control socket (/tmp/ttun-5: not a directory); continuing without it, so ttun show cannot see this process',
+        'ttun: no directory for the control socket (/tmp/ttun-5: not a directory); continuing without a control socket, so ttun show cannot see this process',
       );
       t.deepEqual(await tunnel.stop('SIGINT'), { status: 0, signal: null });
       t.regex(tunnel.stderr, /tun0 closed after/);

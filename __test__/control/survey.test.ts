@@ -165,6 +165,27 @@ for (const [what, line] of NONSENSE) {
   });
 }
 
+test.serial('a reply of an older version, which lacks some statistics, is shown without them', async (t) => {
+  const { socket, encap, decap } = STATS;
+  const { receiveOverflow: _overflow, ...olderSocket } = socket;
+  const { fragmented: _fragmented, drops: _drops, ...olderEncap } = encap;
+  const { lastAt: _lastAt, ...olderDecap } = decap;
+  const stats = { ...STATS, socket: olderSocket, encap: olderEncap, decap: olderDecap };
+  const server = await answerAlways(
+    '1.sock',
+    JSON.stringify({ ...reply(), tunnels: [{ ...REPORT, stats }] }),
+  );
+  const { replies, silent } = await surveyHere();
+  server.close();
+  t.deepEqual(silent, []);
+  const shown = replies[0]?.reply.tunnels[0]?.stats;
+  t.is(shown?.socket.receiveOverflow, 0);
+  t.is(shown?.encap.fragmented, 0);
+  t.is(shown?.encap.drops['too-big'], 0);
+  t.is(shown?.encap.packets, STATS.encap.packets);
+  t.is(shown?.decap.lastAt, null);
+});
+
 test.serial('names in a reply cannot contain control sequences of terminals', async (t) => {
   const evil = reply({ ...REPORT, name: 'x\u001B[2Jy\u009B31m', remote: 'a\r\tb\nc' });
   const server = await answerAlways('1.sock', JSON.stringify(evil));

@@ -14,6 +14,6 @@ test('a tunnel runs without a control socket if there is no /proc', async (t) =>
   const ttun = [process.execPath, BIN, '-q', a.tun, a.outer.ipv4, '9000', b.outer.ipv4, '9000'];
   const blind = 'mount -t tmpfs none /proc; exec "$0" "$@"';
   await using tunnel = a.start(['unshare', '--mount', 'sh', '-ec', blind, ...ttun]);
-  await tunnel.waitForLine('continuing without it, so ttun show cannot see this process');
+  await tunnel.waitForLine('continuing without a control socket, so ttun show cannot see this process');
   t.deepEqual(await tunnel.stop('SIGINT'), { status: 0, signal: null });
 });

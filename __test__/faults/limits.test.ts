@@ -1,6 +1,7 @@
 /** Limits of the process: what fails for lack of file descriptors or threads says so, and nothing else. */
 import test from 'ava';
 import { createSites } from '../../testbed/sites.ts';
+import { BIN } from '../../testbed/tunnel.ts';
 import { runInSite } from '../api/in-site.ts';
 
 test.serial(
@@ -45,6 +46,38 @@ test.serial(
       t.regex(failure, /"errno":"EMFILE"/);
       t.regex(failure, /"hint":"[^"]*ulimit -n/);
     }
+  },
+);
+
+test.serial(
+  'with few descriptors, a tunnel runs with what it has got, or says in one line why it does not',
+  async (t) => {
+    await using sites = await createSites();
+    const { a, b } = sites;
+    const limits = [20, 22, 24, 25, 26, 27, 28, 30];
+    await a.ipBatch(...limits.map((limit) => `tuntap add dev tun${limit} mode tun`));
+    const outcomes = await Promise.all(
+      limits.map(async (limit) => {
+        const ends = [a.outer.ipv4, `90${limit}`, b.outer.ipv4, '9000'];
+        const ttun = [process.execPath, BIN, `tun${limit}`, ...ends];
+        await using tunnel = a.start(['prlimit', `--nofile=${limit}:${limit}`, ...ttun]);
+        const isAttached = await tunnel.waitForLine('attached to').then(
+          () => true,
+          () => false,
+        );
+        const { status } = await tunnel.stop('SIGINT');
+        return { isAttached, status, stderr: tunnel.stderr };
+      }),
+    );
+    for (const { isAttached, status, stderr } of outcomes) {
+      t.is(status, isAttached ? 0 : 1, stderr);
+      t.regex(
+        stderr,
+        isAttached ? /^(?:ttun: .*\n)+$/ : /^ttun: .*; raise the limit of open files: ulimit -n, .*\n$/,
+      );
+    }
+    t.true(outcomes.some(({ isAttached }) => isAttached));
+    t.true(outcomes.some(({ isAttached }) => !isAttached));
   },
 );
 

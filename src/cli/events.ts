@@ -3,7 +3,7 @@ import type { TtunError } from '../errors.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { ReloadReport } from '../tunnel-host.ts';
 import type { ServiceEvent } from '../service/service.ts';
-import { say, sayError } from '../terminal.ts';
+import { continueWithoutOutput, say, sayError } from '../terminal.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import { describeError } from './text.ts';
 
@@ -102,8 +102,7 @@ function toPlain({ code, message, hint, syscall, errno }: TtunError): object {
 
 /** Prints the opening of the tunnel of `ttun <tun>` as a line of JSON; returns what prints its end. */
 export function startEvents(tunnel: OpenTunnel): (end: TunnelEnd) => void {
-  // A closed standard output does not end the tunnel.
-  process.stdout.on('error', () => {});
+  continueWithoutOutput();
   print({ event: 'attached', stats: tunnel.stats() });
   return (end) => {
     const stats = tunnel.stats();

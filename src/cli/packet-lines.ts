@@ -2,7 +2,7 @@
 import type { BindingPacket, BindingTap } from '../../binding.cjs';
 import { describePacket } from '../decode/packet.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
-import { say, styleFor } from '../terminal.ts';
+import { continueWithoutOutput, say, styleFor } from '../terminal.ts';
 import type { Styler } from '../terminal.ts';
 import { grouped } from './text.ts';
 
@@ -39,7 +39,8 @@ class PacketLines {
 
   constructor(tunnel: OpenTunnel, share: Share) {
     this.#share = share;
-    process.stdout.on('error', () => this.#onReaderGone());
+    continueWithoutOutput();
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => this.#onOutputFailed(error));
     process.stdout.on('drain', () => this.#take());
     // Deferred, as under load the next call would come before timers and signals run.
     this.#tap = tunnel.tap(TAP_OPTIONS[share], () => setImmediate(() => this.#take()));
@@ -89,10 +90,11 @@ class PacketLines {
     );
   }
 
-  #onReaderGone(): void {
+  #onOutputFailed({ code }: NodeJS.ErrnoException): void {
     if (this.#isStopped) return;
     this.#end();
-    say('standard output was closed; packets are no longer printed, the tunnel continues');
+    const problem = code === 'EPIPE' ? 'was closed' : 'cannot be written';
+    say(`standard output ${problem}; packets are no longer printed, the tunnel continues`);
   }
 
   #end(): void {

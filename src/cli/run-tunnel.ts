@@ -1,7 +1,7 @@
 /** `ttun <tun> …`: runs one tunnel until a signal or a failure ends it. */
 import { formatLocal, formatRemote } from '../address.ts';
 import type { ControlServer, ControlSettings } from '../control/server.ts';
-import { TtunError } from '../errors.ts';
+import { asTtunError, hintForLimit, TtunError } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { HttpEndpoint } from '../service/http-endpoint.ts';
@@ -80,7 +80,8 @@ export async function startControl(
     return await startControlServer(host, settings);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    say(`${message}; continuing without it, so ttun show cannot see this process`);
+    const problem = describeError({ message, hint: hintForLimit(error) });
+    say(`${problem}; continuing without a control socket, so ttun show cannot see this process`);
     return null;
   }
 }
@@ -98,6 +99,12 @@ type Printer = (tunnel: OpenTunnel) => (end: TunnelEnd) => void;
 async function loadPrinter(output: Output): Promise<Printer> {
   if (output === 'nothing') return () => () => {};
   if (output === 'json') return startEvents;
-  const { startPacketLines } = await import('./packet-lines.ts');
-  return (tunnel) => startPacketLines(tunnel, output === 'all-packets' ? 'all' : 'some');
+  try {
+    const { startPacketLines } = await import('./packet-lines.ts');
+    return (tunnel) => startPacketLines(tunnel, output === 'all-packets' ? 'all' : 'some');
+  } catch (error) {
+    // The descriptors may suffice for the tunnel.
+    say(`packets are not printed: ${describeError(asTtunError(error))}`);
+    return () => () => {};
+  }
 }

@@ -27,15 +27,21 @@ export function runningTunnels({ replies }: Survey): RunningTunnel[] {
  *
  * @throws ControlError when a name matches no tunnel
  */
-export function withNames(tunnels: readonly RunningTunnel[], names: readonly string[]): RunningTunnel[] {
-  if (names.length === 0) return [...tunnels];
+export function withNames(found: Survey, names: readonly string[]): RunningTunnel[] {
+  const tunnels = runningTunnels(found);
+  if (names.length === 0) return tunnels;
   const known = [...new Set(tunnels.map(({ report }) => report.name))];
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw unknownTunnel(unknown, known);
+  if (unknown !== undefined) throw unknownTunnel(unknown, known, found.silent);
   return tunnels.filter(({ report }) => names.includes(report.name));
 }
 
-function unknownTunnel(name: string, known: readonly string[]): ControlError {
+/** A process that does not answer may have the tunnel. */
+function unknownTunnel(name: string, known: readonly string[], silent: readonly Silent[]): ControlError {
+  if (silent.length > 0) {
+    const problems = silent.map(({ error }) => error.message).join('; ');
+    return new ControlError('no-answer', `cannot tell whether tunnel ${name} is running: ${problems}`);
+  }
   const running = known.length === 0 ? 'no tunnel is running' : `running: ${known.join(', ')}`;
   return new ControlError('unknown-tunnel', `there is no tunnel ${name}; ${running}`);
 }
@@ -56,7 +62,7 @@ export function toDocuments({ replies }: Survey, names: readonly string[]): Show
  * @throws ControlError when there is none, or more than one
  */
 export async function findTunnel(name: string, pid: number | null): Promise<RunningTunnel> {
-  const named = withNames(runningTunnels(await survey()), [name]);
+  const named = withNames(await survey(), [name]);
   const namespace = (await describeNetworkNamespace()).inode;
   const [found, another] =
     pid === null

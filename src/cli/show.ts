@@ -11,7 +11,7 @@ import { say, sayError, styleFor } from '../terminal.ts';
 import type { Styler } from '../terminal.ts';
 import { parseArguments, UsageError } from './args.ts';
 import type { CommandSpec } from './args.ts';
-import { runningTunnels, toDocuments, withNames } from './running.ts';
+import { toDocuments, withNames } from './running.ts';
 import type { RunningTunnel } from './running.ts';
 import {
   countsByName,
@@ -67,9 +67,10 @@ export async function run(args: readonly string[]): Promise<number> {
   if (interval !== undefined) throw new UsageError('--interval requires --watch');
   const found = await survey();
   try {
-    const tunnels = withNames(runningTunnels(found), names);
+    const tunnels = withNames(found, names);
     if (json) printJson(found, names);
-    else await printText(tunnels);
+    else if (tunnels.length > 0) await printText(tunnels);
+    else if (found.silent.length === 0) say(noTunnel());
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     sayError(describeError(error));
@@ -83,10 +84,6 @@ function printJson(found: Survey, names: readonly string[]): void {
 }
 
 async function printText(tunnels: readonly RunningTunnel[]): Promise<void> {
-  if (tunnels.length === 0) {
-    say(noTunnel());
-    return;
-  }
   const viewer = {
     uid: userId(),
     namespace: (await describeNetworkNamespace()).inode,

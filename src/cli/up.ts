@@ -9,6 +9,7 @@ import type { Plan, ServiceEvent } from '../service/service.ts';
 import {
   abandonThreadsAtExit,
   abortOnSignals,
+  continueWithoutOutput,
   endByHangUp,
   endSoon,
   isTerminalGone,
@@ -113,8 +114,7 @@ async function runService(service: Service, plan: Plan, config: string): Promise
 const BUG_EXIT_CODE = 70;
 
 function printBoth(): (event: ServiceEvent) => void {
-  // A closed standard output does not end the tunnels.
-  process.stdout.on('error', () => {});
+  continueWithoutOutput();
   return (event) => {
     printMessage(event);
     printJson(event);

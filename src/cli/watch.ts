@@ -1,6 +1,7 @@
 /** `ttun show --watch`: live rates on the whole terminal, or as lines of JSON. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { survey } from '../control/client.ts';
+import type { Survey } from '../control/client.ts';
 import { describeNetworkNamespace } from '../control/socket-file.ts';
 import { abortOnSignals, endByHangUp } from '../terminal.ts';
 import { UsageError } from './args.ts';
@@ -106,16 +107,20 @@ class Watch {
     if (this.#isPaused) return;
     this.#view = {
       tunnels,
-      placeholder:
-        this.#names.length === 0
-          ? 'No tunnel is running.'
-          : `No tunnel ${this.#names.join(', ')} is running.`,
+      placeholder: this.#placeholder(found),
       intervalMs: this.#intervalMs,
       isPaused: false,
       at,
       time: new Date().toTimeString().slice(0, 8),
     };
     this.#draw();
+  }
+
+  #placeholder({ silent: [silent] }: Survey): string {
+    if (silent !== undefined) return `${silent.error.message}.`;
+    return this.#names.length === 0
+      ? 'No tunnel is running.'
+      : `No tunnel ${this.#names.join(', ')} is running.`;
   }
 
   #draw(): void {

@@ -3,7 +3,7 @@ import { lstat, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { basename, join } from 'node:path';
-import { describeSystemError } from '../errors.ts';
+import { describeSystemError, hintForLimit } from '../errors.ts';
 import { ControlError } from './protocol.ts';
 import type { NetworkNamespace } from './protocol.ts';
 
@@ -17,7 +17,8 @@ export async function findSocketFiles(): Promise<string[]> {
 /**
  * Connects to a process. Removes the file if its process is gone and the file is ours.
  *
- * @returns `null` if there is no process, or it refuses the connection
+ * @returns `null` if there is no process, or it belongs to another user
+ * @throws ControlError if there may be a process, but it cannot be reached
  */
 export async function connectTo(path: string): Promise<Socket | null> {
   // A symbolic link could make this process, perhaps running as root, connect to another socket.
@@ -28,14 +29,24 @@ export async function connectTo(path: string): Promise<Socket | null> {
   } catch (error) {
     const isAbandoned = hasCode(error, 'ECONNREFUSED') && !(await isBeingCreated(path, before));
     if (isAbandoned && before.uid === userId()) await removeIfSame(path, before.ino);
-    return null;
+    if (EXPECTED.some((code) => hasCode(error, code))) return null;
+    // Such as EAGAIN, with many clients waiting for a process that is stopped.
+    const reason = describeSystemError(error);
+    throw new ControlError(
+      'no-answer',
+      `the process at ${path} cannot be reached: ${reason}`,
+      hintForLimit(error),
+    );
   }
 }
+
+/** Errors of connecting: no process, no file, or those of another user. */
+const EXPECTED = ['ECONNREFUSED', 'ENOENT', 'EACCES', 'EPERM'];
 
 /**
  * Listens on a socket of this process, and returns its path.
  *
- * @throws ControlError if no directory can be used
+ * @throws ControlError if no directory can be used, or the error of the system for lack of file descriptors
  */
 export async function listenOnSocketFile(server: Server): Promise<string> {
   const problems: string[] = [];
@@ -44,6 +55,8 @@ export async function listenOnSocketFile(server: Server): Promise<string> {
       await prepare(place);
       return await listenIn(place.directory, server);
     } catch (error) {
+      // Not the fault of the directory.
+      if (hintForLimit(error) !== null) throw error;
       problems.push(`${place.directory}: ${describeSystemError(error)}`);
     }
   }
@@ -91,7 +104,7 @@ async function listenIn(directory: string, server: Server): Promise<string> {
     const path = join(directory, `${process.pid}${suffix}.sock`);
     if (Buffer.byteLength(path) > LONGEST_PATH) throw new Error('the path is too long for a socket');
     // Removes the socket of a dead process that had our PID.
-    (await connectTo(path))?.destroy();
+    (await connectTo(path).catch(() => null))?.destroy();
     try {
       await listen(server, path);
       return path;
