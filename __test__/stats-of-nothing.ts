@@ -29,8 +29,8 @@ function statsOfNothing(): TunnelStats {
 
 /** A report whose state is that of its phase and statistics. */
 export function reportOf(
-  report: Omit<TunnelReport, 'state' | 'stateText' | 'advice'> & Partial<TunnelReport>,
+  report: Omit<TunnelReport, 'state' | 'stateText' | 'advice' | 'history'> & Partial<TunnelReport>,
 ): TunnelReport {
-  const { name, device, local, remote, phase, problem, advice = null, stats } = report;
-  return { name, device, local, remote, phase, ...describeState(report), problem, advice, stats };
+  const { name, device, local, remote, phase, problem, advice = null, stats, history = [] } = report;
+  return { name, device, local, remote, phase, ...describeState(report), problem, advice, stats, history };
 }

@@ -174,6 +174,10 @@ export const ENVIRONMENT: readonly Entry[] = [
     'set by systemd for ttun up: the socket for notifications of readiness, reloads and status',
   ],
   ['WATCHDOG_USEC, WATCHDOG_PID', 'set by systemd for ttun up: the period of the watchdog'],
+  [
+    'JOURNAL_STREAM',
+    'set by systemd: if standard error is this stream, messages begin with a priority, such as <4> for a warning',
+  ],
   ['SUDO_GID', 'set by sudo: no warning is given if this group can write to the configuration file'],
 ];
 

@@ -23,7 +23,15 @@ export async function createTunnel(
   return openTunnel(resolveOptions(options), settings);
 }
 
-export type { CreateTunnelSettings, Tunnel, TunnelEnd, TunnelEvents } from './tunnel.ts';
+export type {
+  ChangeLevel,
+  CreateTunnelSettings,
+  Tunnel,
+  TunnelChange,
+  TunnelChangeKind,
+  TunnelEnd,
+  TunnelEvents,
+} from './tunnel.ts';
 export type { InterfaceOptions, OffloadOptions, TunnelOptions } from './options.ts';
 export type {
   DecapDropReason,

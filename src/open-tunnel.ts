@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import type {
   BindingAdvice,
+  BindingChange,
   BindingEnd,
   BindingEndpoint,
   BindingInterfaceOptions,
@@ -21,7 +22,7 @@ import { takeSamples } from './rates.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import { StatsReader } from './stats-reader.ts';
 import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
-import type { CreateTunnelSettings, Tunnel, TunnelEnd } from './tunnel.ts';
+import type { CreateTunnelSettings, Tunnel, TunnelChange, TunnelEnd } from './tunnel.ts';
 import { KeepAlive, TunnelEmitter } from './tunnel-emitter.ts';
 
 /** As `createTunnel`, for options that are resolved. */
@@ -56,7 +57,12 @@ async function openTo(
     onEnd = resolve;
   });
   try {
-    const { error, tunnel } = await binding.openTunnel(bindingOptions, (end) => onEnd?.(end));
+    let opened: OpenTunnel | undefined;
+    const { error, tunnel } = await binding.openTunnel(
+      bindingOptions,
+      (end) => onEnd?.(end),
+      (change) => opened?.emitChange(toTunnelChange(change)),
+    );
     if (error !== null) throw toTtunError(error);
     if (tunnel === null)
       throw new TtunError('ERR_TTUN_INTERNAL', 'the binding returned neither a tunnel nor an error');
@@ -65,7 +71,8 @@ async function openTo(
       await ended;
       signal.throwIfAborted();
     }
-    return new OpenTunnel(tunnel, ended, keepAlive, signal);
+    opened = new OpenTunnel(tunnel, ended, keepAlive, signal);
+    return opened;
   } catch (error) {
     keepAlive.end();
     throw error;
@@ -133,6 +140,10 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
   /** A summary of its traffic and drops, line by line. */
   summary(): string[] {
     return this.#binding.summary();
+  }
+
+  history(): TunnelChange[] {
+    return this.#binding.history().map(toTunnelChange);
   }
 
   stats(options?: { readonly bigint?: false }): TunnelStats;
@@ -207,6 +218,11 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     this.#peerProblem = error;
     if (error !== null) queueMicrotask(() => this.emit('peerError', error));
   }
+}
+
+function toTunnelChange(change: BindingChange): TunnelChange {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- kinds and levels are the documented ones, but declared as strings
+  return change as TunnelChange;
 }
 
 function toTunnelEnd({ error }: BindingEnd): TunnelEnd {

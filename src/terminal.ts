@@ -1,27 +1,50 @@
 /** The terminal and the standard streams of this process: messages, colours, signals, and how it ends. */
+import { fstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { loadBinding } from './native.ts';
+import type { ChangeLevel } from './tunnel.ts';
 
-/** Prints a message on standard error. */
-export function say(line: string): void {
-  writeLine(`ttun: ${line}`);
+/** Prints a message on standard error, with its priority if that is the journal. */
+export function say(line: string, level: ChangeLevel = 'info'): void {
+  const isAlarming = level === 'error' || level === 'warning';
+  const program = isAlarming ? styleFor(process.stderr)('red', 'ttun:') : 'ttun:';
+  writeLine(`${program} ${line}`, level);
 }
 
 /** Prints an error on standard error. */
 export function sayError(line: string): void {
-  writeLine(`${styleFor(process.stderr)('red', 'ttun:')} ${line}`);
+  say(line, 'error');
+}
+
+/** As for syslog(3). */
+const PRIORITIES: Readonly<Record<ChangeLevel, number>> = { error: 3, warning: 4, notice: 5, info: 6 };
+
+/** Whether standard error is the journal itself, not a file or pipe of a program that systemd started (systemd.exec(5), JOURNAL_STREAM). */
+function isJournal(): boolean {
+  const stream = process.env['JOURNAL_STREAM'];
+  if (stream === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(process.stderr.fd, { bigint: true });
+    return stream === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
 }
 
 let isGuarded = false;
+let isPrioritized: boolean | undefined;
 
-function writeLine(line: string): void {
+function writeLine(line: string, level: ChangeLevel): void {
   if (!isGuarded) {
     // A closed standard error does not end the process.
     process.stderr.on('error', () => {});
     isGuarded = true;
   }
-  process.stderr.write(`${line}\n`);
+  isPrioritized ??= isJournal();
+  const priority = isPrioritized ? `<${PRIORITIES[level]}>` : '';
+  // Each line of the journal is a message of its own.
+  process.stderr.write(`${priority}${line.replaceAll('\n', `\n${priority}`)}\n`);
 }
 
 /** Whether this process fails if its output cannot be written. */

@@ -2,7 +2,7 @@
 import { errorMonitor, EventEmitter } from 'node:events';
 import type { TtunError } from './errors.ts';
 import type { TunnelState } from './stats.ts';
-import type { TunnelEnd, TunnelEvents } from './tunnel.ts';
+import type { TunnelChange, TunnelEnd, TunnelEvents } from './tunnel.ts';
 
 /** Emits `TunnelEvents`. No timer runs while `state` has no listener and no follower. */
 export abstract class TunnelEmitter extends EventEmitter<TunnelEvents> {
@@ -30,6 +30,10 @@ export abstract class TunnelEmitter extends EventEmitter<TunnelEvents> {
   followState(follower: (state: TunnelState) => void): void {
     this.#follower = follower;
     this.#poll.start();
+  }
+
+  emitChange(change: TunnelChange): void {
+    this.emit('change', change);
   }
 
   /**

@@ -3,6 +3,7 @@ import type { TtunError } from './errors.ts';
 import type { OpenTunnel } from './open-tunnel.ts';
 import { STATS } from './stats-table.ts';
 import type { TunnelStats } from './stats.ts';
+import type { TunnelChange } from './tunnel.ts';
 
 /** The object that runs the tunnels of this process. */
 export interface TunnelHost {
@@ -37,6 +38,8 @@ export interface TunnelReport {
   readonly advice: Advice | null;
   /** Current statistics; `null` until the tunnel was open once. The counters start at 0 whenever it is opened again. */
   readonly stats: TunnelStats | null;
+  /** The last 50 changes that the tunnel noticed, the oldest first. */
+  readonly history: readonly TunnelChange[];
 }
 
 /** In the order in which a tunnel goes through them. */
@@ -65,6 +68,7 @@ export function toReport(
   tunnel: OpenTunnel | null,
   phase: TunnelReport['phase'],
   error: TtunError | null,
+  history: readonly TunnelChange[] = tunnel?.history() ?? [],
 ): TunnelReport {
   const stats = tunnel?.stats() ?? null;
   return {
@@ -74,6 +78,7 @@ export function toReport(
     problem: error === null ? null : toProblem(error),
     advice: phase === 'open' ? (tunnel?.advice() ?? null) : null,
     stats,
+    history,
   };
 }
 

@@ -16,6 +16,72 @@ export interface CreateTunnelSettings {
 }
 
 /**
+ * A change that a tunnel has noticed, of its peer, its addresses, its device or the network around it. What does not apply to
+ * its kind is absent.
+ */
+export interface TunnelChange {
+  /** What kind of change it is. */
+  readonly kind: TunnelChangeKind;
+  /** When, in ms since the epoch. */
+  readonly at: number;
+  /** `warning`: packets may be lost; `error`: the tunnel carries nothing; `info`: not worth a line in a log. */
+  readonly level: ChangeLevel;
+  /** One sentence, without a full stop. */
+  readonly message: string;
+  /** The local end of the tunnel since then, with its port. */
+  readonly local?: string;
+  /** The peer since then, with its port. */
+  readonly remote?: string;
+  /** What it was before: an address with its port, or the name of a device. */
+  readonly previous?: string;
+  /** The device, or another interface, by name. */
+  readonly device?: string;
+  /** For how long nothing was heard from the peer, in ms. */
+  readonly silentMs?: number;
+}
+
+/** How important a change is, as for syslog(3). */
+export type ChangeLevel = 'info' | 'notice' | 'warning' | 'error';
+
+/**
+ * The kinds of changes.
+ *
+ * - `peer-silent`: packets are sent, and nothing was heard from the peer for 30 s
+ * - `peer-heard`: something was heard from the peer, for the first time, or again after `silentMs`
+ * - `peer-changed`: the tunnel has another peer, to which the host name resolves
+ * - `peer-refuses`: the peer's host refuses the packets: nothing listens on its port
+ * - `source-changed`: the kernel chose another local address, because the old one is gone or no longer preferred
+ * - `local-address-lost`, `local-address-back`: the configured local address, or every usable one, was removed, and is back
+ * - `interface-lost`, `interface-back`: the same for the interface of `bindDevice` or of a link-local address
+ * - `route-lost`, `route-back`: the same for the route to the peer
+ * - `device-lost`, `device-back`: the device was deleted, and there is one again
+ * - `device-renamed`, `device-moved`: the device has another name, or is in another network namespace
+ * - `device-restored`: settings that the device had lost are applied again
+ * - `mtu-changed`: the MTU of the device follows that of the route to the peer
+ * - `segmentation-lost`, `segmentation-back`: the interface to the peer cannot segment, so that each packet costs a send
+ */
+export type TunnelChangeKind =
+  | 'peer-silent'
+  | 'peer-heard'
+  | 'peer-changed'
+  | 'peer-refuses'
+  | 'source-changed'
+  | 'local-address-lost'
+  | 'local-address-back'
+  | 'interface-lost'
+  | 'interface-back'
+  | 'route-lost'
+  | 'route-back'
+  | 'device-lost'
+  | 'device-back'
+  | 'device-renamed'
+  | 'device-moved'
+  | 'device-restored'
+  | 'mtu-changed'
+  | 'segmentation-lost'
+  | 'segmentation-back';
+
+/**
  * The events of a tunnel. All of them are rare: no event is emitted for packets.
  *
  * A tunnel that ends emits `state`, then `error` if it failed, then `close`.
@@ -23,6 +89,8 @@ export interface CreateTunnelSettings {
 export interface TunnelEvents {
   /** The state changed. Checked twice a second while there are listeners. */
   state: [state: TunnelState, previous: TunnelState];
+  /** The tunnel noticed a change of its peer, its addresses, its device or the network around it. */
+  change: [change: TunnelChange];
   /** The host name of the peer resolved to another address. Both are in the form of `stats().socket.remote`. */
   peer: [remote: string, previous: string];
   /**
@@ -65,6 +133,9 @@ export interface Tunnel extends EventEmitter<TunnelEvents>, AsyncDisposable {
   }): TunnelStats<bigint>;
   /** The same in either form. */
   stats(options?: StatsOptions): TunnelStats | TunnelStats<bigint>;
+
+  /** The last 50 changes that the tunnel noticed, the oldest first; also after the end. */
+  history(): TunnelChange[];
 
   /**
    * The statistics at equal intervals, with the rates since the previous sample:

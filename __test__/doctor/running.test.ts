@@ -39,7 +39,7 @@ test.serial('after an invalid report from another process, the rest is still exa
   const program = `
     import { mkdirSync } from 'node:fs';
     import { startControlServer } from '${new URL('../../dist/control/server.js', import.meta.url).href}';
-    const report = { name: 'lie', device: 'tun0', local: 'here', remote: 'there', phase: 'opening', state: 'opening', stateText: 'opening', problem: null, advice: null, stats: null };
+    const report = { name: 'lie', device: 'tun0', local: 'here', remote: 'there', phase: 'opening', state: 'opening', stateText: 'opening', problem: null, advice: null, stats: null, history: [] };
     await startControlServer({ reports: () => [report], find: () => undefined });
     setInterval(() => {}, 1000);
     console.log('ready');

@@ -4,7 +4,7 @@ import type { OpenTunnel } from '../open-tunnel.ts';
 import type { ReloadReport } from '../tunnel-host.ts';
 import type { ServiceEvent } from '../service/service.ts';
 import { continueWithoutOutput, say, sayError } from '../terminal.ts';
-import type { TunnelEnd } from '../tunnel.ts';
+import type { TunnelChange, TunnelChangeKind, TunnelEnd } from '../tunnel.ts';
 import { describeError } from './text.ts';
 
 /** Prints an event of `ttun up` as a message. */
@@ -13,8 +13,11 @@ export function printMessage(event: ServiceEvent): void {
     case 'opened':
       for (const line of event.description) say(`${event.tunnel}: ${line}`);
       return;
+    case 'change':
+      sayChange(event.change, `${event.tunnel}: `);
+      return;
     case 'peer':
-      say(`${event.tunnel}: the peer's address changed from ${event.previous} to ${event.remote}`);
+      // It is a change too.
       return;
     case 'impaired':
       sayError(`${event.tunnel}: ${describeError(event.error)}`);
@@ -43,6 +46,19 @@ export function printMessage(event: ServiceEvent): void {
   }
 }
 
+/** Prints a change as a message, unless it is not worth a line, or a problem with a hint is printed in its place. */
+function sayChange({ kind, level, message }: TunnelChange, prefix: string): void {
+  if (level !== 'info' && !PROBLEMS.has(kind)) say(`${prefix}${message}`, level);
+}
+
+/** Changes that are also problems of the tunnel. */
+const PROBLEMS: ReadonlySet<TunnelChangeKind> = new Set([
+  'device-lost',
+  'interface-lost',
+  'local-address-lost',
+  'route-lost',
+]);
+
 export function describeServing(url: string): string {
   return `serving metrics and a page at ${url}`;
 }
@@ -65,15 +81,23 @@ function listed(what: string, names: readonly string[]): string[] {
 /** Prints an event of `ttun up` as a line of JSON. */
 export function printJson(event: ServiceEvent): void {
   const line = toObject(event);
-  if (line !== null) print(line);
+  if (line !== null) print(line, event.kind === 'change' ? event.change.at : Date.now());
 }
 
-function toObject(event: ServiceEvent): object | null {
+/** A line of JSON, without its time. */
+interface PrintedEvent {
+  readonly event: string;
+  readonly [detail: string]: unknown;
+}
+
+function toObject(event: ServiceEvent): PrintedEvent | null {
   switch (event.kind) {
     case 'opened':
       return { event: 'attached', tunnel: event.tunnel, stats: event.stats };
     case 'peer':
       return { event: 'peer', tunnel: event.tunnel, remote: event.remote, previous: event.previous };
+    case 'change':
+      return toChangeObject(event.change, event.tunnel);
     case 'impaired':
     case 'waiting':
       return { event: event.kind, tunnel: event.tunnel, error: toPlain(event.error) };
@@ -96,6 +120,10 @@ function toObject(event: ServiceEvent): object | null {
   }
 }
 
+function toChangeObject({ at: _at, ...change }: TunnelChange, tunnel?: string): PrintedEvent {
+  return { event: 'change', ...(tunnel === undefined ? {} : { tunnel }), ...change };
+}
+
 function toPlain({ code, message, hint, syscall, errno }: TtunError): object {
   return { code, message, hint, syscall, errno };
 }
@@ -103,17 +131,27 @@ function toPlain({ code, message, hint, syscall, errno }: TtunError): object {
 /** Prints the opening of the tunnel of `ttun <tun>` as a line of JSON; returns what prints its end. */
 export function startEvents(tunnel: OpenTunnel): (end: TunnelEnd) => void {
   continueWithoutOutput();
-  print({ event: 'attached', stats: tunnel.stats() });
+  print({ event: 'attached', stats: tunnel.stats() }, Date.now());
+  tunnel.on('change', (change) => print(toChangeObject(change), change.at));
   return (end) => {
     const stats = tunnel.stats();
     print(
       end.reason === 'closed'
         ? { event: 'closed', stats }
         : { event: 'failed', error: toPlain(end.error), stats },
+      Date.now(),
     );
   };
 }
 
-function print(event: object): void {
-  process.stdout.write(`${JSON.stringify(event)}\n`);
+/** Prints changes of the tunnel of `ttun <tun>` as messages. */
+export function sayChanges(tunnel: OpenTunnel): void {
+  tunnel.on('change', ({ level, message }) => {
+    if (level !== 'info') say(message, level);
+  });
+}
+
+/** @param at when it happened, in ms since the epoch */
+function print({ event, ...rest }: PrintedEvent, at: number): void {
+  process.stdout.write(`${JSON.stringify({ event, at: new Date(at).toISOString(), ...rest })}\n`);
 }

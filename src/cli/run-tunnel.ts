@@ -10,7 +10,7 @@ import type { TunnelHost } from '../tunnel-host.ts';
 import { abortOnSignals, endByHangUp, endSoon, say, sayError } from '../terminal.ts';
 import type { TunnelEnd } from '../tunnel.ts';
 import { UsageError } from './args.ts';
-import { describeServing, printMessage, startEvents } from './events.ts';
+import { describeServing, printMessage, sayChanges, startEvents } from './events.ts';
 import { describeError } from './text.ts';
 import type { Output, TunnelCommand } from './tunnel-arguments.ts';
 
@@ -38,6 +38,7 @@ export async function runTunnel({ options, output, http }: TunnelCommand): Promi
   // Before reporting that the tunnel is attached, so that every later packet is printed or counted.
   const stopPrinting = startPrinting(tunnel);
   for (const line of tunnel.describe()) say(line);
+  sayChanges(tunnel);
   const url = endpoint?.report()?.url ?? null;
   if (url !== null) say(describeServing(url));
   await endpoint?.settle();

@@ -7,6 +7,7 @@ import { STATES, STATS } from '../stats-table.ts';
 import type { Stat, TunnelStats } from '../stats-table.ts';
 import { REPORT_STATES } from '../tunnel-host.ts';
 import type { ReloadReport } from '../tunnel-host.ts';
+import type { TunnelChange } from '../tunnel.ts';
 import { ControlError, PROTOCOL } from './protocol.ts';
 import type { ShowReply } from './protocol.ts';
 
@@ -82,6 +83,14 @@ const CAPTURE_REPLY = v.looseObject({
   capture: v.looseObject({ tunnel: v.string(), format: v.literal('pcapng') }),
 });
 
+/** Later versions may add kinds. */
+const CHANGE = v.looseObject({
+  kind: v.string(),
+  at: v.number(),
+  level: v.picklist(['info', 'notice', 'warning', 'error']),
+  message: v.string(),
+});
+
 const STATS_OF_ANY_VERSION = v.pipe(
   v.unknown(),
   v.transform(completed),
@@ -112,6 +121,8 @@ const SHOW_REPLY = v.looseObject({
       stateText: v.string(),
       problem: v.nullable(PROBLEM),
       advice: v.nullable(v.looseObject({ text: v.string(), command: v.string() })),
+      // Older versions have none.
+      history: v.optional(v.array(v.custom<TunnelChange>((value) => v.is(CHANGE, value))), []),
       stats: v.nullable(STATS_OF_ANY_VERSION),
     }),
   ),

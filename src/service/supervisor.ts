@@ -10,6 +10,7 @@ import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelStats } from '../stats.ts';
 import { toReport } from '../tunnel-host.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
+import type { TunnelChange } from '../tunnel.ts';
 
 export type TunnelEvent =
   /** The tunnel is open, or no longer has a problem. */
@@ -24,6 +25,8 @@ export type TunnelEvent =
   | { readonly kind: 'impaired'; readonly tunnel: string; readonly error: TtunError }
   /** The tunnel cannot be opened until the name of its peer is resolved; retrying. Emitted once per problem. */
   | { readonly kind: 'waiting'; readonly tunnel: string; readonly error: TtunError }
+  /** The tunnel noticed a change. */
+  | { readonly kind: 'change'; readonly tunnel: string; readonly change: TunnelChange }
   /** The name of the peer now resolves to another address. */
   | { readonly kind: 'peer'; readonly tunnel: string; readonly remote: string; readonly previous: string }
   | {
@@ -148,6 +151,8 @@ class SupervisedTunnel {
   /** The problem of the open tunnel at the last poll. */
   #impairment: TtunError | null = null;
   #tunnel: OpenTunnel | null = null;
+  /** Changes that tunnels before this one noticed. */
+  #earlier: readonly TunnelChange[] = [];
 
   constructor(name: string, options: ResolvedOptions, listener: TunnelListener) {
     this.name = name;
@@ -163,7 +168,8 @@ class SupervisedTunnel {
     const { device } = this.#options;
     const error = this.#error ?? this.open?.problem() ?? null;
     const ends = { local: formatLocal(this.#options.local), remote: formatRemote(this.#options.remote) };
-    return toReport({ name: this.name, device, ...ends }, this.#tunnel, this.#phase, error);
+    const settings = { name: this.name, device, ...ends };
+    return toReport(settings, this.#tunnel, this.#phase, error, this.#history());
   }
 
   hasOptions(options: ResolvedOptions): boolean {
@@ -187,6 +193,11 @@ class SupervisedTunnel {
   /** Ends the delay before the next attempt. */
   retryNow(): void {
     this.#retryDelay.abort();
+  }
+
+  /** Also of the time before it failed and was opened again. */
+  #history(): TunnelChange[] {
+    return [...this.#earlier, ...(this.#tunnel?.history() ?? [])].slice(-MOST_CHANGES);
   }
 
   /** Resolves when device and socket are released. */
@@ -222,7 +233,9 @@ class SupervisedTunnel {
       const onWaiting = (error: TtunError): void => {
         if (this.#isNew(error)) this.#listener({ kind: 'waiting', tunnel: this.name, error });
       };
-      this.#tunnel = await openTunnel(this.#options, { signal, onWaiting });
+      const tunnel = await openTunnel(this.#options, { signal, onWaiting });
+      this.#earlier = this.#history();
+      this.#tunnel = tunnel;
     } catch (error) {
       // Even a bug must not affect the other tunnels.
       return signal.aborted ? null : asTtunError(error);
@@ -232,6 +245,9 @@ class SupervisedTunnel {
     this.#impairment = null;
     this.#markTried();
     this.#emitOpened();
+    this.#tunnel.on('change', (change) => {
+      this.#listener({ kind: 'change', tunnel: this.name, change });
+    });
     this.#tunnel.on('peer', (remote, previous) => {
       this.#listener({ kind: 'peer', tunnel: this.name, remote, previous });
     });
@@ -261,6 +277,8 @@ class SupervisedTunnel {
 function isSame(error: TtunError, other: TtunError | null): boolean {
   return error.code === other?.code && error.message === other.message;
 }
+
+const MOST_CHANGES = 50;
 
 /** Delays between attempts to open a tunnel: doubled after each failure, and reset once the tunnel has run for a minute. */
 export class Backoff {

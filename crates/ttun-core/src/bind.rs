@@ -140,6 +140,23 @@ pub(crate) fn check_not_itself(local: SocketAddr, remote: SocketAddr) -> Result<
     Ok(())
 }
 
+/// Refuses a source that the kernel chooses only for lack of a better one, to which `remote` cannot reply: its own loopback address, a
+/// link-local one for a peer elsewhere, or none at all. It is chosen before an interface has its addresses, or while IPv6 still looks
+/// for duplicates of them (RFC 6724, section 5; RFC 4862, section 5.4).
+pub(crate) fn check_source(source: IpAddr, remote: IpAddr) -> Result<(), Error> {
+    let is_link_local = |ip| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let is_usable = !source.is_unspecified()
+        && (!source.is_loopback() || remote.is_loopback())
+        && (!is_link_local(source) || is_link_local(remote));
+    if is_usable {
+        return Ok(());
+    }
+    let family = if remote.is_ipv4() { "-4" } else { "-6" };
+    let message = format!("this host has no address from which {remote} can be reached");
+    Err(Error::new(ErrorKind::AddressNotLocal, message)
+        .with_hint(format!("the tunnel continues when it has one; check: ip {family} -brief addr")))
+}
+
 fn not_a_peer(remote: SocketAddr) -> Error {
     Error::new(ErrorKind::InvalidOptions, format!("{remote} cannot be the peer"))
 }

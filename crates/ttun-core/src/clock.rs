@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::stats::TunnelState;
 
 /// A peer from which nothing was received for this long is silent.
-const SILENCE_MS: u64 = 30_000;
+pub(crate) const SILENCE_MS: u64 = 30_000;
 
 /// Monotonic time since the tunnel began. Marks are stored plus one unit, so that 0 means never.
 pub(crate) struct Clock {
@@ -100,7 +100,13 @@ impl Clock {
         Some(timestamp - ago.as_secs_f64() * 1e3)
     }
 
-    fn last_received(&self, peer: u32) -> Option<u64> {
+    /// When something was last sent, or tried to be, ms of uptime.
+    pub(crate) fn last_sent(&self) -> Option<u64> {
+        read(&self.sent)
+    }
+
+    /// When something was last received from `peer`, ms of uptime.
+    pub(crate) fn last_received(&self, peer: u32) -> Option<u64> {
         if self.received_from.load(Ordering::Acquire) == peer { read(&self.received) } else { None }
     }
 }

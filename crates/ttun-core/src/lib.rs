@@ -22,9 +22,11 @@ mod decap;
 mod device;
 mod encap;
 mod error;
+mod history;
 mod interface;
 mod io;
 mod message;
+mod monitor;
 mod options;
 mod pump;
 mod reattach;
@@ -37,10 +39,12 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod watcher;
 
 pub use bind::{UdpOffload, probe_udp_offload};
 
 pub use error::{Error, ErrorKind};
+pub use history::{Change, ChangeKind, Level};
 pub use options::{Endpoint, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
 pub use report::{Advice, grouped};
 pub use stats::{
@@ -49,3 +53,4 @@ pub use stats::{
 };
 pub use tap::{Direction, PacketTap, TapOptions, Tapped, TappedPacket};
 pub use tunnel::{End, Tunnel};
+pub use watcher::{NetworkWatch, watch_network};

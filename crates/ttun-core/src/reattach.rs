@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use ttun_link::LinkNotices;
+use ttun_link::Notices;
 use ttun_packet::CoalesceOptions;
 
 use crate::attach::DevicePlan;
@@ -43,6 +43,15 @@ impl Attaching {
         self.plan.persist(&mut device).inspect_err(|_| self.put_back())?;
         Ok(device)
     }
+
+    /// The network may have changed: called by the watcher's thread, in the tunnel's network namespace, while the tunnel runs.
+    /// Compares the device with what it is to be.
+    #[expect(clippy::unused_self, reason = "the device is not compared yet")]
+    pub(crate) fn review(&self, _context: &Context) {}
+
+    /// A second has passed: tries again what has failed in a review. Called by the same thread.
+    #[expect(clippy::unused_self, reason = "nothing fails yet")]
+    pub(crate) fn tick(&self, _context: &Context) {}
 
     fn put_back(&self) {
         if let Some(interface) = &self.interface {
@@ -201,7 +210,7 @@ struct ReattachDelay {
     least: Duration,
     next: Duration,
     /// `None` where the device is created rather than waited for, which would be reported itself, or where netlink is missing.
-    notices: Option<Readiness<LinkNotices>>,
+    notices: Option<Readiness<Notices>>,
 }
 
 impl ReattachDelay {
@@ -211,7 +220,7 @@ impl ReattachDelay {
             let next = LEAST_DELAY_TO_CREATE.saturating_sub(since.elapsed());
             return Self { least: LEAST_DELAY_TO_CREATE, next, notices: None };
         }
-        let notices = LinkNotices::subscribe().and_then(Readiness::new).ok();
+        let notices = Notices::of_links().and_then(Readiness::new).ok();
         Self { least: LEAST_DELAY, next: Duration::ZERO, notices }
     }
 
@@ -240,10 +249,10 @@ impl ReattachDelay {
 }
 
 /// Resolves when there were notices, and takes all of them.
-async fn take_all(notices: &Readiness<LinkNotices>) -> io::Result<()> {
+async fn take_all(notices: &Readiness<Notices>) -> io::Result<()> {
     let mut taken = false;
     loop {
-        match notices.try_read(LinkNotices::take) {
+        match notices.try_read(Notices::take) {
             Ok(()) => taken = true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && taken => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => notices.readable().await?,

@@ -10,6 +10,7 @@ use ttun_packet::SourceFilter;
 use crate::clock::Clock;
 
 use crate::error::{Error, ErrorKind};
+use crate::history::History;
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, OffloadStats};
 use crate::tap::Taps;
 
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) path_mtu_reported: AtomicBool,
     pub(crate) clock: Clock,
     pub(crate) problems: Problems,
+    /// For rare changes; nothing is recorded for packets.
+    pub(crate) history: History,
     pub(crate) taps: Arc<Taps>,
     pub(crate) shutdown: Shutdown,
 }
@@ -170,6 +173,8 @@ impl SharedEndpoints {
 pub(crate) enum Trouble {
     /// The device is gone.
     Device,
+    /// This host lacks what the socket needs to reach the peer: the local address, an interface or a route.
+    Network,
     /// Reading from the device fails again and again.
     Reads,
     /// The MTU of the device could not be adapted to the route.
@@ -178,7 +183,7 @@ pub(crate) enum Trouble {
 
 /// The present problems of a running tunnel, at most one of each kind.
 #[derive(Default)]
-pub(crate) struct Problems(Mutex<[Option<Error>; 3]>);
+pub(crate) struct Problems(Mutex<[Option<Error>; 4]>);
 
 impl Problems {
     /// The most important one.

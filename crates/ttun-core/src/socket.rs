@@ -9,7 +9,8 @@ use socket2::{SockRef, Socket};
 use ttun_link::IPV6_MIN_MTU;
 
 use crate::bind::{
-    Place, admit_only, can_segment, check_addresses, check_not_itself, connect_refused, enable_gro,
+    Place, admit_only, can_segment, check_addresses, check_not_itself, check_source, connect_refused,
+    enable_gro,
 };
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, Readiness};
@@ -154,6 +155,27 @@ impl PeerSocket {
         }
         *self.remote_zone() = zone;
         Ok(Endpoints { local: self.inner.local_addr().unwrap_or(source), remote })
+    }
+
+    /// Connects again if the kernel would now choose another source, or another interface has taken the place of the one that the
+    /// socket uses. `now` is returned if nothing is different.
+    ///
+    /// # Errors
+    /// What this host lacks at present to reach the peer. Everything is as it was then.
+    pub(crate) fn review(&self, now: Endpoints) -> Result<Endpoints, Error> {
+        let remote = self.remote(now);
+        let mut local = self.place.local.resolve()?;
+        local.set_port(now.local.port());
+        let source = self.source_towards(local, remote.resolve()?)?;
+        if local.ip().is_unspecified() {
+            check_source(source.ip(), now.remote.ip())?;
+        }
+        if source == now.local && !self.is_lost(now) { Ok(now) } else { self.reconnect(now, &remote) }
+    }
+
+    /// The local end, as configured: its address may be left to the routing table.
+    pub(crate) fn local(&self) -> &Endpoint {
+        &self.place.local
     }
 
     /// The peer it has `now`, as it was given.

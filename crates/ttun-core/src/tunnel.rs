@@ -18,8 +18,10 @@ use crate::decap::Decap;
 use crate::device::{TunDevice, interface_mtu};
 use crate::encap::Encap;
 use crate::error::{Error, ErrorKind};
+use crate::history::{Change, ChangeKind, History};
 use crate::interface::Interface;
 use crate::io::Readiness;
+use crate::monitor::Monitor;
 use crate::options::{Endpoint, TunnelOptions};
 use crate::pump;
 use crate::reattach::{Attaching, Attachment};
@@ -29,6 +31,7 @@ use crate::stats::{
     DecapStats, DeviceStats, EncapStats, ErrnoCounters, SocketStats, TunnelState, TunnelStats,
 };
 use crate::tap::{PacketTap, TapOptions};
+use crate::watcher::{self, Watched};
 
 /// A running tunnel. Dropping it closes it.
 pub struct Tunnel {
@@ -46,6 +49,7 @@ pub enum End {
 
 struct Shared {
     context: Context,
+    monitor: Monitor,
     attaching: Attaching,
     facts: Facts,
     /// Open as long as the tunnel runs; its thread owns it.
@@ -123,25 +127,28 @@ impl Tunnel {
         let (receive_buffer, send_buffer) = socket.buffer_sizes();
         let device_facts = DeviceFacts::default();
         device_facts.attached(device.index(), device.offload());
+        let context = Context {
+            device: options.device.clone(),
+            device_facts,
+            endpoints: SharedEndpoints::new(endpoints),
+            outer_overhead,
+            allowed_sources,
+            clamp_mss: options.clamp_mss,
+            encap: EncapStats::default(),
+            decap: DecapStats::default(),
+            errors: ErrnoCounters::default(),
+            segments_per_send: AtomicUsize::new(socket.segments_per_send()),
+            receive_overflow: AtomicU32::new(0),
+            path_mtu_reported: AtomicBool::new(false),
+            clock: Clock::start(),
+            problems: Problems::default(),
+            history: History::default(),
+            taps: Arc::default(),
+            shutdown: Shutdown::default(),
+        };
         let shared = Arc::new(Shared {
-            context: Context {
-                device: options.device.clone(),
-                device_facts,
-                endpoints: SharedEndpoints::new(endpoints),
-                outer_overhead,
-                allowed_sources,
-                clamp_mss: options.clamp_mss,
-                encap: EncapStats::default(),
-                decap: DecapStats::default(),
-                errors: ErrnoCounters::default(),
-                segments_per_send: AtomicUsize::new(socket.segments_per_send()),
-                receive_overflow: AtomicU32::new(0),
-                path_mtu_reported: AtomicBool::new(false),
-                clock: Clock::start(),
-                problems: Problems::default(),
-                taps: Arc::default(),
-                shutdown: Shutdown::default(),
-            },
+            monitor: Monitor::new(&context),
+            context,
             attaching,
             facts: Facts { gro: socket.gro(), receive_buffer, send_buffer },
             socket: Arc::downgrade(&socket),
@@ -150,10 +157,15 @@ impl Tunnel {
             ended: Condvar::new(),
         });
         let tunnel = Self { shared: Arc::clone(&shared) };
+        let subject: Arc<dyn Watched> = Arc::clone(&shared) as _;
         thread::Builder::new()
             .name(format!("ttun-{}", options.device))
             .spawn(move || {
+                // Without a thread for it the tunnel carries packets all the same.
+                let watching = watcher::subscribe(&subject);
+                drop(subject);
                 let carried = carry(&runtime, device, socket, &shared);
+                drop(watching);
                 // Both descriptors are closed before the end is reported.
                 drop(runtime);
                 shared.context.endpoints.await_change();
@@ -184,13 +196,23 @@ impl Tunnel {
         let remote = remote.into();
         let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
         let mut path_mtu = None;
+        let mut changed = None;
         self.shared.context.endpoints.change(|now| {
             // The end of the tunnel waits for this change, so that nothing keeps the socket open after it.
             let socket = self.shared.socket.upgrade().ok_or_else(closed)?;
             let after = socket.reconnect(now, &remote)?;
             path_mtu = socket.path_mtu();
+            changed = (after.remote != now.remote).then_some((now.remote, after.remote));
             Ok(after)
         })?;
+        if let Some((previous, remote)) = changed {
+            let message = format!("the peer's address changed from {previous} to {remote}");
+            self.shared.context.history.record(Change {
+                remote: Some(remote),
+                previous: Some(previous.to_string()),
+                ..Change::new(ChangeKind::PeerChanged, message)
+            });
+        }
         self.shared.follow_route(path_mtu);
         Ok(())
     }
@@ -200,6 +222,18 @@ impl Tunnel {
     #[must_use]
     pub fn problem(&self) -> Option<Error> {
         self.shared.context.problems.get()
+    }
+
+    /// The last 50 changes that the tunnel has noticed, the oldest first; also after the end.
+    #[must_use]
+    pub fn history(&self) -> Vec<Change> {
+        self.shared.context.history.last()
+    }
+
+    /// Calls `listener` with each change from now on, from a thread of the tunnel; it must not block. There is one listener: later
+    /// ones are ignored.
+    pub fn on_change(&self, listener: impl Fn(&Change) + Send + Sync + 'static) {
+        self.shared.context.history.listen(Box::new(listener));
     }
 
     /// Requests shutdown and returns at once.
@@ -252,7 +286,47 @@ impl Drop for Tunnel {
     }
 }
 
+impl Watched for Shared {
+    fn review(&self) {
+        self.review_socket();
+        self.attaching.review(&self.context);
+    }
+
+    fn tick(&self) {
+        if self.monitor.tick(&self.context) {
+            self.review_socket();
+        }
+        self.attaching.tick(&self.context);
+    }
+}
+
 impl Shared {
+    /// Has the kernel choose the source again if it would now choose another one.
+    fn review_socket(&self) {
+        let mut path_mtu = None;
+        let mut seen = None;
+        let reviewed = self.context.endpoints.change(|now| {
+            // The end of the tunnel waits for this change, so that nothing keeps the socket open after it.
+            let Some(socket) = self.socket.upgrade() else { return Ok(now) };
+            self.monitor.locate(socket.local());
+            let after = socket.review(now)?;
+            path_mtu = socket.path_mtu();
+            seen = Some((now, after));
+            Ok(after)
+        });
+        match (reviewed, seen) {
+            (Err(error), _) => self.monitor.reviewed(&self.context, Err(error)),
+            (Ok(()), Some((before, after))) => {
+                self.monitor.reviewed(&self.context, Ok((before, after)));
+                if before != after {
+                    self.follow_route(path_mtu);
+                }
+            }
+            // The tunnel has ended.
+            (Ok(()), None) => {}
+        }
+    }
+
     fn stats(&self) -> TunnelStats {
         let Self { context, facts, .. } = self;
         let mtus = self.mtus();

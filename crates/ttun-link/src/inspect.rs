@@ -58,6 +58,20 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     Ok(links.iter().map(|link| interface(link, &addresses)).collect())
 }
 
+/// The name of the interface that has the address `ip`, and the length of its prefix; `None` if none has it.
+///
+/// # Errors
+/// Any error of the kernel.
+pub fn place_of(ip: IpAddr) -> io::Result<Option<(String, u8)>> {
+    let netlink = Netlink::open()?;
+    for address in link::all_addresses(&netlink)? {
+        if let Some((_, prefix_len)) = link::own_address(&address).filter(|(own, _)| *own == ip) {
+            return Ok(Some((name(&link::by_index(&netlink, address.header.index)?), prefix_len)));
+        }
+    }
+    Ok(None)
+}
+
 fn interface(link: &LinkMessage, addresses: &[AddressMessage]) -> Interface {
     let index = link.header.index;
     let own = addresses.iter().filter(|address| address.header.index == index);

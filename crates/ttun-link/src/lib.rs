@@ -1,7 +1,8 @@
 //! Interfaces, addresses and routes of a network namespace, inspected and changed by netlink.
 //!
 //! [`configure`] applies settings to an interface and records the actual changes; dropping the [`Changes`] undoes
-//! them. [`find`], [`describe`], [`interfaces`], [`route_to`] and [`holder_of`] only inspect.
+//! them. [`find`], [`describe`], [`interfaces`], [`place_of`], [`route_to`] and [`holder_of`] only
+//! inspect; [`Notices`] report changes.
 //!
 //! A netlink socket belongs to the network namespace in which it was opened: the answers are about the namespace of
 //! the calling thread, and changes are undone where they were made, whichever thread drops them.
@@ -11,11 +12,12 @@ mod error;
 mod inspect;
 mod link;
 mod netlink;
+mod notices;
 mod route;
 
 pub use configure::{Changes, IPV6_MIN_MTU, Settings, configure};
 pub use error::{Error, Step};
-pub use inspect::{Holder, Interface, describe, holder_of, interfaces};
+pub use inspect::{Holder, Interface, describe, holder_of, interfaces, place_of};
 pub use link::{Link, LinkKind, find};
-pub use netlink::LinkNotices;
+pub use notices::Notices;
 pub use route::{Route, RouteQuery, route_to};

@@ -1,8 +1,7 @@
-//! Netlink sockets: requests to the kernel with their answers, and notices of changes (rtnetlink(7)).
+//! Netlink sockets: requests to the kernel with their answers (rtnetlink(7)).
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use netlink_packet_core::{
     ErrorMessage, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader,
@@ -160,50 +159,6 @@ fn refusal(error: &ErrorMessage, flags: u16) -> Refusal {
     let text = NlasIterator::new(attributes).flatten().find(|attribute| attribute.kind() == TEXT);
     let reason = text.map(|text| String::from_utf8_lossy(text.value()).trim_end_matches('\0').to_owned());
     Refusal { cause: error.to_io(), reason }
-}
-
-/// Notices that an interface of this network namespace has appeared, disappeared or changed. Readable when there is one to
-/// [take](Self::take).
-#[derive(Debug)]
-pub struct LinkNotices {
-    socket: Socket,
-}
-
-impl LinkNotices {
-    /// Subscribes to changes from now on.
-    ///
-    /// # Errors
-    /// When no socket can be opened for it.
-    pub fn subscribe() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.set_non_blocking(true)?;
-        socket.bind(&SocketAddr::new(0, libc::RTMGRP_LINK.cast_unsigned()))?;
-        Ok(Self { socket })
-    }
-
-    /// Takes the next notice. It has no content: [`find`](crate::find) returns the current state.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there is none. Lost notices (`ENOBUFS`) count as one.
-    pub fn take(&self) -> io::Result<()> {
-        match self.socket.recv_from_full() {
-            Ok(_) => Ok(()),
-            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl AsRawFd for LinkNotices {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-impl AsFd for LinkNotices {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
 }
 
 #[cfg(test)]

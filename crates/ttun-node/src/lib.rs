@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "items are exported to JavaScript by the macros, not to other crates")]
 #![cfg_attr(test, allow(dead_code, reason = "napi exports nothing to JavaScript in unit tests"))]
 
+mod changes;
 mod inspect;
 mod options;
 mod process;

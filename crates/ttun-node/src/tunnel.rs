@@ -10,6 +10,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use ttun_core::{Advice, Direction, Endpoint, Error, PacketTap, TapOptions, Tapped, Tunnel, TunnelStats};
 
+use crate::changes::BindingChange;
 use crate::options::{BindingEndpoint, BindingTunnelOptions};
 use crate::stats::{self, BindingDescription, number};
 use crate::{BindingEnd, BindingError, Registry};
@@ -34,17 +35,24 @@ pub struct BindingOpenResult {
 /// Weak: a running tunnel alone does not keep the process alive. It is called once.
 type EndFunction = ThreadsafeFunction<BindingEnd, (), BindingEnd, Status, false, true, 1>;
 
-/// Opens a tunnel; `onEnd` is called once when it has ended, for any reason.
+/// Weak. It is called for each change, all of which are rare.
+type ChangeFunction = ThreadsafeFunction<BindingChange, (), BindingChange, Status, false, true>;
+
+/// Opens a tunnel; `onEnd` is called once when it has ended, for any reason, and `onChange` for each change that it notices.
 #[napi(catch_unwind, ts_return_type = "Promise<BindingOpenResult>")]
 pub fn open_tunnel(
     env: &Env,
     options: BindingTunnelOptions,
     #[napi(ts_arg_type = "(end: BindingEnd) => void")] on_end: EndFunction,
+    #[napi(ts_arg_type = "(change: BindingChange) => void")] on_change: ChangeFunction,
 ) -> Result<Object<'_>> {
     let registry = Registry::of(*env)?;
     let open = move || {
         let tunnel = Arc::new(Tunnel::open(&options.try_into()?)?);
         registry.keep(&tunnel);
+        tunnel.on_change(move |change| {
+            on_change.call(change.clone().into(), ThreadsafeFunctionCallMode::NonBlocking);
+        });
         tunnel.on_end(move |end| {
             on_end.call(end.clone().into(), ThreadsafeFunctionCallMode::NonBlocking);
         });
@@ -150,6 +158,13 @@ impl BindingTunnel {
     #[must_use]
     pub fn problem(&self) -> Option<BindingError> {
         self.tunnel.problem().map(BindingError::from)
+    }
+
+    /// The last 50 changes that the tunnel has noticed, the oldest first.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn history(&self) -> Vec<BindingChange> {
+        self.tunnel.history().into_iter().map(BindingChange::from).collect()
     }
 
     /// Requests shutdown; `onEnd` is called when it is done.

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::error::Error;
+use crate::history::History;
 use crate::pump;
 use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
 use crate::stats::{DecapStats, EncapStats, ErrnoCounters};
@@ -180,6 +181,7 @@ pub(super) fn context() -> Context {
         path_mtu_reported: AtomicBool::new(false),
         clock: Clock::start(),
         problems: Problems::default(),
+        history: History::default(),
         taps: Arc::default(),
         shutdown: Shutdown::default(),
     }

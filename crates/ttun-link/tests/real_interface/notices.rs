@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use ttun_link::LinkNotices;
+use ttun_link::Notices;
 
 use ttun_testkit::run;
 
@@ -12,7 +12,7 @@ use crate::isolated;
 /// How long to wait for a notice, ms.
 const LIMIT: libc::c_int = 10_000;
 
-fn is_readable(notices: &LinkNotices, limit: libc::c_int) -> bool {
+fn is_readable(notices: &Notices, limit: libc::c_int) -> bool {
     let mut wanted = libc::pollfd { fd: notices.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one `struct pollfd`, which outlives the call.
     let ready = unsafe { libc::poll(&raw mut wanted, 1, limit) };
@@ -20,7 +20,7 @@ fn is_readable(notices: &LinkNotices, limit: libc::c_int) -> bool {
 }
 
 /// Takes all notices and returns their number.
-fn take_all(notices: &LinkNotices) -> usize {
+fn take_all(notices: &Notices) -> usize {
     for count in 0.. {
         match notices.take() {
             Ok(()) => {}
@@ -36,7 +36,7 @@ fn take_all(notices: &LinkNotices) -> usize {
 #[test]
 fn an_interface_that_appears_or_disappears_is_noticed() {
     isolated(|| {
-        let notices = LinkNotices::subscribe().unwrap();
+        let notices = Notices::of_links().unwrap();
         take_all(&notices);
         for change in ["ip tuntap add dev tun1 mode tun", "ip link delete tun1"] {
             run(change);
@@ -49,7 +49,7 @@ fn an_interface_that_appears_or_disappears_is_noticed() {
 #[test]
 fn lost_notices_count_as_one() {
     isolated(|| {
-        let notices = LinkNotices::subscribe().unwrap();
+        let notices = Notices::of_links().unwrap();
         let lines = ["link set lo mtu 1500\nlink set lo mtu 1600\n"; 1000].concat();
         let file = std::env::temp_dir().join(format!("ttun-link-{}.batch", std::process::id()));
         std::fs::write(&file, lines).unwrap();

@@ -1,0 +1,273 @@
+//! What has happened to a tunnel: changes of its peer, its addresses, its device and of the network around it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::clock::epoch_ms;
+
+/// A change that a tunnel has noticed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// When, in ms since the epoch.
+    pub at: f64,
+    /// Its kind.
+    pub kind: ChangeKind,
+    /// How important it is.
+    pub level: Level,
+    /// One sentence, without a full stop.
+    pub message: String,
+    /// The local end of the tunnel since then.
+    pub local: Option<SocketAddr>,
+    /// The peer since then.
+    pub remote: Option<SocketAddr>,
+    /// What it was before: an address, or the name of a device.
+    pub previous: Option<String>,
+    /// The device, or another interface, by name.
+    pub device: Option<String>,
+    /// For how long nothing was heard from the peer, ms.
+    pub silent_ms: Option<f64>,
+}
+
+/// The kinds of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// Packets are sent, and nothing is heard from the peer any more.
+    PeerSilent,
+    /// Something was heard from the peer, for the first time or again.
+    PeerHeard,
+    /// The tunnel has another peer.
+    PeerChanged,
+    /// The peer refuses the packets: nothing listens on its port.
+    PeerRefuses,
+    /// The kernel chose another local address.
+    SourceChanged,
+    /// The configured local address was removed from this host.
+    LocalAddressLost,
+    /// The configured local address is there again.
+    LocalAddressBack,
+    /// The interface to which the socket is bound, or through which a link-local peer is reached, was deleted.
+    InterfaceLost,
+    /// That interface is there again.
+    InterfaceBack,
+    /// There is no route to the peer any more.
+    RouteLost,
+    /// There is a route to the peer again.
+    RouteBack,
+    /// The device was deleted.
+    DeviceLost,
+    /// There is a device again.
+    DeviceBack,
+    /// The device has another name.
+    DeviceRenamed,
+    /// The device was moved to another network namespace.
+    DeviceMoved,
+    /// Settings of the device that were lost are applied again.
+    DeviceRestored,
+    /// The MTU of the device follows that of the route to the peer.
+    MtuChanged,
+    /// The interface to the peer cannot segment: each packet costs a send.
+    SegmentationLost,
+    /// Many packets share a send again.
+    SegmentationBack,
+}
+
+/// How important a change is, as for syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Worth keeping, but not a line in a log.
+    Info,
+    /// Normal, but worth a line.
+    Notice,
+    /// Packets may be lost.
+    Warning,
+    /// The tunnel carries nothing.
+    Error,
+}
+
+impl ChangeKind {
+    /// The name under which users know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PeerSilent => "peer-silent",
+            Self::PeerHeard => "peer-heard",
+            Self::PeerChanged => "peer-changed",
+            Self::PeerRefuses => "peer-refuses",
+            Self::SourceChanged => "source-changed",
+            Self::LocalAddressLost => "local-address-lost",
+            Self::LocalAddressBack => "local-address-back",
+            Self::InterfaceLost => "interface-lost",
+            Self::InterfaceBack => "interface-back",
+            Self::RouteLost => "route-lost",
+            Self::RouteBack => "route-back",
+            Self::DeviceLost => "device-lost",
+            Self::DeviceBack => "device-back",
+            Self::DeviceRenamed => "device-renamed",
+            Self::DeviceMoved => "device-moved",
+            Self::DeviceRestored => "device-restored",
+            Self::MtuChanged => "mtu-changed",
+            Self::SegmentationLost => "segmentation-lost",
+            Self::SegmentationBack => "segmentation-back",
+        }
+    }
+
+    const fn level(self) -> Level {
+        match self {
+            Self::PeerSilent
+            | Self::PeerRefuses
+            | Self::LocalAddressLost
+            | Self::InterfaceLost
+            | Self::RouteLost
+            | Self::DeviceLost
+            | Self::DeviceMoved
+            | Self::SegmentationLost => Level::Warning,
+            Self::PeerHeard
+            | Self::PeerChanged
+            | Self::SourceChanged
+            | Self::LocalAddressBack
+            | Self::InterfaceBack
+            | Self::RouteBack
+            | Self::DeviceBack
+            | Self::DeviceRenamed
+            | Self::DeviceRestored
+            | Self::MtuChanged
+            | Self::SegmentationBack => Level::Notice,
+        }
+    }
+}
+
+impl Level {
+    /// The name under which users know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+
+    /// The priority in a line for the journal: `<4>` (sd-daemon(3)).
+    #[must_use]
+    pub const fn priority(self) -> u8 {
+        match self {
+            Self::Info => 6,
+            Self::Notice => 5,
+            Self::Warning => 4,
+            Self::Error => 3,
+        }
+    }
+}
+
+impl Change {
+    /// A change that happens now, of the usual level of its kind.
+    pub(crate) fn new(kind: ChangeKind, message: impl Into<String>) -> Self {
+        Self {
+            at: epoch_ms(SystemTime::now()),
+            kind,
+            level: kind.level(),
+            message: message.into(),
+            local: None,
+            remote: None,
+            previous: None,
+            device: None,
+            silent_ms: None,
+        }
+    }
+}
+
+/// The last changes, and who is told of new ones. Nothing is recorded for packets.
+#[derive(Default)]
+pub(crate) struct History {
+    kept: Mutex<VecDeque<Change>>,
+    listener: OnceLock<Listener>,
+}
+
+type Listener = Box<dyn Fn(&Change) + Send + Sync>;
+
+impl History {
+    /// Changes that are kept.
+    const MOST: usize = 50;
+
+    /// Keeps `change`, and calls the listener, outside of any lock.
+    pub(crate) fn record(&self, change: Change) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == Self::MOST {
+            kept.pop_front();
+        }
+        let heard = self.listener.get().map(|listener| (listener, change.clone()));
+        kept.push_back(change);
+        drop(kept);
+        if let Some((listener, change)) = heard {
+            listener(&change);
+        }
+    }
+
+    /// Calls `listener` with each change from now on. There is one listener: later ones are ignored.
+    pub(crate) fn listen(&self, listener: Listener) {
+        let _ = self.listener.set(listener);
+    }
+
+    /// The last changes, the oldest first.
+    pub(crate) fn last(&self) -> Vec<Change> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// A duration for people: `0.3 s`, `42 s`, `3 min 20 s`, `2 h 5 min`, `4 d 1 h`.
+pub(crate) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let two = |first: u64, unit: &str, rest: u64, smaller: &str| match rest {
+        0 => format!("{first} {unit}"),
+        rest => format!("{first} {unit} {rest} {smaller}"),
+    };
+    match seconds {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn the_last_fifty_changes_are_kept_and_each_is_passed_to_the_listener() {
+        let history = Arc::new(History::default());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (within, by_listener) = (Arc::clone(&history), Arc::clone(&heard));
+        history.listen(Box::new(move |change| {
+            // It may query the history.
+            assert_eq!(within.last().last(), Some(change));
+            by_listener.lock().unwrap().push(change.message.clone());
+        }));
+        for number in 0..60 {
+            history.record(Change::new(ChangeKind::DeviceBack, number.to_string()));
+        }
+        let messages = |from: u32| (from..60).map(|number| number.to_string()).collect::<Vec<_>>();
+        let kept: Vec<_> = history.last().into_iter().map(|change| change.message).collect();
+        assert_eq!((kept, &*heard.lock().unwrap()), (messages(10), &messages(0)));
+    }
+
+    #[test]
+    fn durations_have_at_most_two_units() {
+        for (seconds, text) in [
+            (0.34, "0.3 s"),
+            (42.0, "42 s"),
+            (60.0, "1 min"),
+            (200.0, "3 min 20 s"),
+            (7500.0, "2 h 5 min"),
+            (349_200.0, "4 d 1 h"),
+        ] {
+            assert_eq!(span(Duration::from_secs_f64(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What a tunnel does when the network may have changed, and once a second: it compares, and records what is different.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock::SILENCE_MS;
+use crate::error::{Error, ErrorKind};
+use crate::history::{Change, ChangeKind, Level, span};
+use crate::options::Endpoint;
+use crate::shared::{Context, Endpoints, Trouble};
+use crate::stats::TunnelState;
+
+/// What is known of the surroundings of one tunnel.
+pub(crate) struct Monitor(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Where the configured local address was last, so that a hint can say how to add it again.
+    place: Option<(String, u8)>,
+    /// What this host lacks to reach the peer.
+    lacking: Option<Lacking>,
+    /// When the socket is to be reviewed even without a notice, and how long to wait after that.
+    again: Option<(Instant, Duration)>,
+    reviewed_at: Option<Instant>,
+    heard: Heard,
+    /// The number of datagrams that a send may carry, as last seen.
+    segments: usize,
+}
+
+struct Lacking {
+    kind: ChangeKind,
+    message: String,
+    since: Instant,
+}
+
+/// What was heard from the peer; times in ms of uptime.
+#[derive(Default)]
+struct Heard {
+    peer: u32,
+    remote: Option<SocketAddr>,
+    /// Since when there has been this peer.
+    since: u64,
+    /// Last, under any version of the endpoints with this peer.
+    at: Option<u64>,
+    silent: bool,
+}
+
+/// While the kernel reports nothing, what failed is tried again after a second, and then less and less often.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+/// A peer that is sent to and not heard from for this long, ms, may be unreachable for a reason that the kernel does not report.
+const SUSPICIOUS_MS: u64 = 3000;
+const SUSPICIOUS: Duration = Duration::from_millis(SUSPICIOUS_MS);
+
+impl Monitor {
+    pub(crate) fn new(context: &Context) -> Self {
+        let segments = context.segments_per_send.load(Ordering::Relaxed);
+        Self(Mutex::new(State { segments, ..State::default() }))
+    }
+
+    /// Before the socket is reviewed: where its `local` address is, while it is somewhere.
+    pub(crate) fn locate(&self, local: &Endpoint) {
+        if local.ip.is_unspecified() {
+            return;
+        }
+        let mut state = self.state();
+        if state.place.is_none() || state.lacking.is_some() {
+            let found = ttun_link::place_of(local.ip).ok().flatten();
+            state.place = found.or(state.place.take());
+        }
+    }
+
+    /// Records the result of a review of the socket: its endpoints before and after, or what this host lacks.
+    pub(crate) fn reviewed(&self, context: &Context, result: Result<(Endpoints, Endpoints), Error>) {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.reviewed_at = Some(now);
+        let changes = match result {
+            Ok((before, after)) => {
+                state.again = None;
+                let back = state.lacking.take().map(|lacking| lacking.back(now));
+                if back.is_some() {
+                    context.problems.clear(Trouble::Network);
+                }
+                back.into_iter().chain(source_change(before, after)).collect()
+            }
+            Err(error) => {
+                let delay = state.again.map_or(FIRST_DELAY, |(_, delay)| (delay * 2).min(LONGEST_DELAY));
+                state.again = Some((now + delay, delay));
+                match change_kind(&error) {
+                    Some(kind) => state.lacks(kind, error, now, context),
+                    // Of no importance to the tunnel, such as a lack of descriptors for the question.
+                    None => Vec::new(),
+                }
+            }
+        };
+        drop(state);
+        for change in changes {
+            context.history.record(change);
+        }
+    }
+
+    /// Records what has changed since the last second. Returns whether the socket is to be reviewed.
+    pub(crate) fn tick(&self, context: &Context) -> bool {
+        let mut state = self.state();
+        let mut changes = Vec::new();
+        changes.extend(state.heard.look(context));
+        changes.extend(state.segmentation(context));
+        let now = Instant::now();
+        let is_due = state.again.is_some_and(|(at, _)| at <= now);
+        let is_rested = state.reviewed_at.is_none_or(|at| now.duration_since(at) >= SUSPICIOUS);
+        let wanted = is_due || is_rested && state.heard.is_suspicious(context);
+        drop(state);
+        for change in changes {
+            context.history.record(change);
+        }
+        wanted
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// This host lacks something. Only the first time, and when it is something else, that is a change.
+    fn lacks(&mut self, kind: ChangeKind, error: Error, now: Instant, context: &Context) -> Vec<Change> {
+        let error = match (kind, &self.place, context.endpoints.get().local) {
+            (ChangeKind::LocalAddressLost, place, local) if !error.message().starts_with("this host") => {
+                address_lost(local.ip(), place.as_ref())
+            }
+            _ => error,
+        };
+        let message = error.message().to_owned();
+        context.problems.set(Trouble::Network, error);
+        let since = match &self.lacking {
+            Some(lacking) if lacking.message == message => return Vec::new(),
+            Some(lacking) => lacking.since,
+            None => now,
+        };
+        self.lacking = Some(Lacking { kind, message: message.clone(), since });
+        vec![Change::new(kind, message)]
+    }
+
+    fn segmentation(&mut self, context: &Context) -> Option<Change> {
+        let segments = context.segments_per_send.load(Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.segments, segments);
+        match (before > 1, segments > 1) {
+            (true, false) => Some(Change::new(
+                ChangeKind::SegmentationLost,
+                "the interface to the peer cannot segment UDP: each packet costs a send; trying again every minute",
+            )),
+            (false, true) => {
+                Some(Change::new(ChangeKind::SegmentationBack, "many packets share a send again"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Lacking {
+    fn back(self, now: Instant) -> Change {
+        let after = span(now.duration_since(self.since));
+        let (kind, what) = match self.kind {
+            ChangeKind::LocalAddressLost => {
+                (ChangeKind::LocalAddressBack, "the local address is there again")
+            }
+            ChangeKind::InterfaceLost => (ChangeKind::InterfaceBack, "the interface is there again"),
+            _ => (ChangeKind::RouteBack, "there is a route to the peer again"),
+        };
+        Change::new(kind, format!("{what}, after {after}"))
+    }
+}
+
+fn change_kind(error: &Error) -> Option<ChangeKind> {
+    match error.kind() {
+        ErrorKind::AddressNotLocal => Some(ChangeKind::LocalAddressLost),
+        ErrorKind::BindDeviceNotFound => Some(ChangeKind::InterfaceLost),
+        ErrorKind::NoRoute => Some(ChangeKind::RouteLost),
+        _ => None,
+    }
+}
+
+fn address_lost(ip: IpAddr, place: Option<&(String, u8)>) -> Error {
+    let command = match place {
+        Some((device, prefix_len)) => format!("ip addr add {ip}/{prefix_len} dev {device}"),
+        None => format!("ip addr add {ip}/… dev …"),
+    };
+    Error::new(ErrorKind::AddressNotLocal, format!("{ip}, the local address, is no longer one of this host"))
+        .with_hint(format!("the tunnel continues when it is back: {command}"))
+}
+
+fn source_change(before: Endpoints, after: Endpoints) -> Option<Change> {
+    let (old, new) = (before.local.ip(), after.local.ip());
+    (old != new).then(|| Change {
+        local: Some(after.local),
+        previous: Some(before.local.to_string()),
+        ..Change::new(ChangeKind::SourceChanged, format!("the local address changed from {old} to {new}"))
+    })
+}
+
+impl Heard {
+    fn look(&mut self, context: &Context) -> Option<Change> {
+        let (peer, Endpoints { remote, .. }) = context.endpoints.versioned();
+        let now = context.clock.now();
+        if self.remote != Some(remote) {
+            *self = Self {
+                peer,
+                remote: Some(remote),
+                since: if self.remote.is_none() { 0 } else { now },
+                ..Self::default()
+            };
+        }
+        self.peer = peer;
+        let at = context.clock.last_received(peer);
+        let before = self.at;
+        self.at = at.max(before);
+        if at > before && (before.is_none() || self.silent) {
+            self.silent = false;
+            return at.map(|at| heard(remote, before.map(|before| Duration::from_millis(at - before))));
+        }
+        let quiet = now.saturating_sub(self.at.unwrap_or(self.since));
+        let is_waiting = context.clock.state(peer) == TunnelState::Waiting && self.was_sent_to(context);
+        if self.silent || !is_waiting || quiet < SILENCE_MS {
+            return None;
+        }
+        self.silent = true;
+        let quiet = Duration::from_millis(quiet);
+        let message =
+            format!("nothing heard from {remote} for {}, although packets are sent to it", span(quiet));
+        Some(Change { remote: Some(remote), ..Change::new(ChangeKind::PeerSilent, message) })
+    }
+
+    /// Whether anything was sent since something was last heard.
+    fn was_sent_to(&self, context: &Context) -> bool {
+        context.clock.last_sent() > self.at.max(Some(self.since))
+    }
+
+    /// Whether packets went out lately, and none came back.
+    fn is_suspicious(&self, context: &Context) -> bool {
+        let ago = |at: u64| context.clock.now().saturating_sub(at);
+        context.clock.last_sent().is_some_and(|at| ago(at) < SUSPICIOUS_MS)
+            && self.at.is_none_or(|at| ago(at) >= SUSPICIOUS_MS)
+    }
+}
+
+fn heard(remote: SocketAddr, silent: Option<Duration>) -> Change {
+    let Some(silent) = silent else {
+        let first = Change::new(ChangeKind::PeerHeard, format!("heard from {remote}"));
+        return Change { level: Level::Info, remote: Some(remote), ..first };
+    };
+    let message = format!("heard from {remote} again, after {}", span(silent));
+    Change {
+        remote: Some(remote),
+        silent_ms: Some(silent.as_secs_f64() * 1e3),
+        ..Change::new(ChangeKind::PeerHeard, message)
+    }
+}
