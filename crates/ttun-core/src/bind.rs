@@ -82,6 +82,11 @@ pub(crate) fn admit_only(socket: &SockRef<'_>, remote: SocketAddr) -> io::Result
     socket.attach_filter(&program(remote))
 }
 
+/// Attaches a filter so that `socket` accepts no datagram.
+pub(crate) fn admit_nothing(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.attach_filter(&[instruction(libc::BPF_RET | libc::BPF_K, 0, 0)])
+}
+
 /// A value that a datagram must have: how it is loaded, from where, and what it is.
 type Check = (u32, u32, u32);
 

@@ -46,6 +46,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
     fn follow_peer(&mut self) {
         if let Some((peer, endpoints)) = self.context.endpoints.newer_than(self.peer) {
             self.peer = peer;
+            self.socket.follow();
             self.awaited = Some(endpoints.remote);
         }
     }

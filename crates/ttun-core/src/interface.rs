@@ -15,8 +15,6 @@ pub(crate) struct Interface {
     routes: Vec<(IpAddr, u8)>,
     mtu: MtuChoice,
     up: Option<bool>,
-    /// Bytes added to each packet on the outside.
-    outer_overhead: usize,
     applied: Mutex<Option<Applied>>,
 }
 
@@ -35,7 +33,7 @@ struct Applied {
 const MTUS: std::ops::RangeInclusive<u32> = 68..=65_535;
 
 impl Interface {
-    pub(crate) fn new(options: &InterfaceOptions, outer_overhead: usize) -> Result<Self, Error> {
+    pub(crate) fn new(options: &InterfaceOptions) -> Result<Self, Error> {
         let InterfaceOptions { addresses, routes, mtu, up, .. } = options;
         check_prefixes(addresses)?;
         check_prefixes(routes)?;
@@ -43,15 +41,16 @@ impl Interface {
             check_mtu(*bytes)?;
         }
         let (addresses, routes) = (addresses.clone(), routes.clone());
-        Ok(Self { addresses, routes, mtu: *mtu, up: *up, outer_overhead, applied: Mutex::default() })
+        Ok(Self { addresses, routes, mtu: *mtu, up: *up, applied: Mutex::default() })
     }
 
-    /// Applies the settings to `device`. `path_mtu` is that of the route to the peer, before routes are changed.
-    pub(crate) fn set_up(&self, device: &TunDevice, path_mtu: Option<usize>) -> Result<(), Error> {
+    /// Applies the settings to `device`. `inner_mtu` is the largest packet that fits the route to the peer, before
+    /// routes are changed.
+    pub(crate) fn set_up(&self, device: &TunDevice, inner_mtu: Option<usize>) -> Result<(), Error> {
         let settings = Settings {
             addresses: self.addresses.clone(),
             routes: self.routes.clone(),
-            mtu: self.mtu_for(path_mtu),
+            mtu: self.mtu_for(inner_mtu),
             up: self.up.or(device.was_created().then_some(true)),
         };
         let (index, put_back) = (device.index(), !device.was_created());
@@ -61,11 +60,11 @@ impl Interface {
         Ok(())
     }
 
-    /// Sets an automatic MTU again if the MTU of the route to the peer has changed.
-    pub(crate) fn follow_route(&self, path_mtu: Option<usize>) -> Result<(), Error> {
+    /// Sets an automatic MTU again if the largest packet that fits the route to the peer has changed.
+    pub(crate) fn follow_route(&self, inner_mtu: Option<usize>) -> Result<(), Error> {
         let mut applied = self.applied();
         let Some(applied) = applied.as_mut().filter(|_| self.mtu == MtuChoice::Auto) else { return Ok(()) };
-        let mtu = self.mtu_for(path_mtu);
+        let mtu = self.mtu_for(inner_mtu);
         if mtu.is_none() || mtu == applied.mtu {
             return Ok(());
         }
@@ -84,12 +83,12 @@ impl Interface {
         drop(applied);
     }
 
-    fn mtu_for(&self, path_mtu: Option<usize>) -> Option<u32> {
+    fn mtu_for(&self, inner_mtu: Option<usize>) -> Option<u32> {
         match self.mtu {
             MtuChoice::Unchanged => None,
             MtuChoice::Bytes(bytes) => Some(bytes),
             MtuChoice::Auto => {
-                let fits = u32::try_from(path_mtu?.saturating_sub(self.outer_overhead)).ok()?;
+                let fits = u32::try_from(inner_mtu?).ok()?;
                 let least = if self.has_ipv6() { IPV6_MIN_MTU } else { *MTUS.start() };
                 Some(fits.clamp(least, *MTUS.end()))
             }
@@ -177,7 +176,7 @@ fn check_mtu(bytes: u32) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn automatic(addresses: &[&str], routes: &[&str], outer_overhead: usize) -> Interface {
+    fn automatic(addresses: &[&str], routes: &[&str]) -> Interface {
         let parsed = |networks: &[&str]| networks.iter().map(|ip| (ip.parse().unwrap(), 24)).collect();
         let options = InterfaceOptions {
             addresses: parsed(addresses),
@@ -185,34 +184,33 @@ mod tests {
             mtu: MtuChoice::Auto,
             ..InterfaceOptions::default()
         };
-        Interface::new(&options, outer_overhead).unwrap()
+        Interface::new(&options).unwrap()
     }
 
     #[test]
-    fn the_automatic_mtu_is_that_of_the_route_minus_the_outer_headers() {
-        assert_eq!(automatic(&["10.0.2.1"], &[], 28).mtu_for(Some(1500)), Some(1472));
-        assert_eq!(automatic(&["10.0.2.1"], &[], 48).mtu_for(Some(1500)), Some(1452));
-        assert_eq!(automatic(&[], &[], 28).mtu_for(Some(600)), Some(572));
+    fn the_automatic_mtu_is_what_fits_the_route() {
+        assert_eq!(automatic(&["10.0.2.1"], &[]).mtu_for(Some(1472)), Some(1472));
+        assert_eq!(automatic(&[], &[]).mtu_for(Some(572)), Some(572));
     }
 
     #[test]
     fn with_ipv6_in_the_tunnel_it_is_at_least_1280() {
-        assert_eq!(automatic(&["fd00::1"], &[], 28).mtu_for(Some(1300)), Some(1280));
-        assert_eq!(automatic(&["10.0.2.1"], &["fd00::"], 48).mtu_for(Some(1280)), Some(1280));
-        assert_eq!(automatic(&["fd00::1"], &[], 48).mtu_for(Some(1400)), Some(1352));
+        assert_eq!(automatic(&["fd00::1"], &[]).mtu_for(Some(1272)), Some(1280));
+        assert_eq!(automatic(&["10.0.2.1"], &["fd00::"]).mtu_for(Some(1232)), Some(1280));
+        assert_eq!(automatic(&["fd00::1"], &[]).mtu_for(Some(1352)), Some(1352));
     }
 
     #[test]
     fn it_stays_within_the_limits_of_a_device() {
-        assert_eq!(automatic(&[], &[], 28).mtu_for(Some(65_536)), Some(65_508));
-        assert_eq!(automatic(&[], &[], 28).mtu_for(Some(100_000)), Some(65_535));
-        assert_eq!(automatic(&[], &[], 48).mtu_for(Some(68)), Some(68));
-        assert_eq!(automatic(&[], &[], 28).mtu_for(None), None, "without a route it stays as it is");
+        assert_eq!(automatic(&[], &[]).mtu_for(Some(65_508)), Some(65_508));
+        assert_eq!(automatic(&[], &[]).mtu_for(Some(100_000)), Some(65_535));
+        assert_eq!(automatic(&[], &[]).mtu_for(Some(20)), Some(68));
+        assert_eq!(automatic(&[], &[]).mtu_for(None), None, "without a route it stays as it is");
     }
 
     #[test]
     fn invalid_settings_are_refused() {
-        let refused = |options| Interface::new(&options, 28).err().map(|error| error.kind());
+        let refused = |options| Interface::new(&options).err().map(|error| error.kind());
         let impossible = || vec![("10.0.2.1".parse().unwrap(), 33)];
         for options in [
             InterfaceOptions { addresses: impossible(), ..InterfaceOptions::default() },

@@ -18,6 +18,7 @@ mod attach;
 mod batch;
 mod bind;
 mod clock;
+mod connection;
 mod decap;
 mod device;
 mod encap;

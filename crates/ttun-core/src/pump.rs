@@ -44,15 +44,15 @@ pub(crate) async fn run(context: &Context, pump: &mut impl Pump) -> Result<(), E
 }
 
 async fn drain_until_closed(context: &Context, pump: &mut impl Pump) -> Result<(), Error> {
-    let shutdown = context.shutdown.requested();
-    tokio::pin!(shutdown);
+    let woken = context.shutdown.woken();
+    tokio::pin!(woken);
     while !context.shutdown.is_requested() {
         match pump.drain().await? {
             Drained::Budget => tokio::task::yield_now().await,
             Drained::All => tokio::select! {
                 biased;
                 ready = pump.ready() => ready?,
-                () = &mut shutdown => {}
+                () = &mut woken => woken.set(context.shutdown.woken()),
             },
         }
     }

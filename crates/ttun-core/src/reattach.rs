@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -15,13 +14,13 @@ use ttun_link::Notices;
 use ttun_packet::CoalesceOptions;
 
 use crate::attach::DevicePlan;
+use crate::connection::SharedSocket;
 use crate::device::TunDevice;
 use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
 use crate::io::{DeviceRead, PacketDevice, Readiness};
 use crate::pump::is_gone;
 use crate::shared::{Context, Trouble};
-use crate::socket::PeerSocket;
 
 /// Which device to attach to, and how to set it up.
 pub(crate) struct Attaching {
@@ -34,11 +33,11 @@ pub(crate) struct Attaching {
 impl Attaching {
     /// Attaches to the device and sets it up. When it fails, everything is as before.
     ///
-    /// `path_mtu` is that of the route to the peer, before routes are added.
-    pub(crate) fn attach(&self, path_mtu: Option<usize>) -> Result<TunDevice, Error> {
+    /// `inner_mtu` is the largest packet that fits the route to the peer, before routes are added.
+    pub(crate) fn attach(&self, inner_mtu: Option<usize>) -> Result<TunDevice, Error> {
         let mut device = self.plan.attach()?;
         if let Some(interface) = &self.interface {
-            interface.set_up(&device, path_mtu)?;
+            interface.set_up(&device, inner_mtu)?;
         }
         self.plan.persist(&mut device).inspect_err(|_| self.put_back())?;
         Ok(device)
@@ -53,7 +52,7 @@ impl Attaching {
     #[expect(clippy::unused_self, reason = "nothing fails yet")]
     pub(crate) fn tick(&self, _context: &Context) {}
 
-    fn put_back(&self) {
+    pub(crate) fn put_back(&self) {
         if let Some(interface) = &self.interface {
             interface.put_back();
         }
@@ -63,7 +62,7 @@ impl Attaching {
 /// The device of a running tunnel, shared by its two pumps on their one thread. Dropping it restores the interface and detaches.
 pub(crate) struct Attachment<'t> {
     attaching: &'t Attaching,
-    socket: Arc<PeerSocket>,
+    socket: &'t SharedSocket,
     context: &'t Context,
     device: RefCell<Option<Rc<Readiness<TunDevice>>>>,
     since: Cell<Instant>,
@@ -74,7 +73,7 @@ impl<'t> Attachment<'t> {
     pub(crate) fn new(
         device: TunDevice,
         attaching: &'t Attaching,
-        socket: Arc<PeerSocket>,
+        socket: &'t SharedSocket,
         context: &'t Context,
     ) -> Result<Self, Error> {
         let since = Cell::new(Instant::now());
@@ -143,8 +142,11 @@ impl<'t> Attachment<'t> {
         let mut delay = ReattachDelay::new(self.attaching.plan.creates(), self.since.get());
         loop {
             delay.wait().await;
-            let path_mtu = self.socket.fresh_path_mtu(&self.context.endpoints);
-            match self.attaching.attach(path_mtu).and_then(|device| self.hold(device)) {
+            // The current one, which is closed only after the pumps have ended.
+            let path_mtu =
+                self.socket.get().and_then(|socket| socket.fresh_path_mtu(&self.context.endpoints));
+            let inner_mtu = path_mtu.map(|mtu| self.context.inner_mtu(mtu));
+            match self.attaching.attach(inner_mtu).and_then(|device| self.hold(device)) {
                 Ok(()) => {
                     self.context.problems.clear(Trouble::Device);
                     // Setting up the device has adapted its MTU.

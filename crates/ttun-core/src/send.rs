@@ -79,6 +79,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     pub(crate) fn follow_peer(&mut self) {
         if let Some((peer, _)) = self.context.endpoints.newer_than(self.peer) {
             self.peer = peer;
+            self.socket.follow();
             self.segments_per_send = self.granted_segments;
             self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
             self.learn_path_mtu();

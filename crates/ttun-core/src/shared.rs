@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use ttun_packet::SourceFilter;
 
 use crate::clock::Clock;
@@ -20,8 +21,8 @@ pub(crate) struct Context {
     pub(crate) device: String,
     pub(crate) device_facts: DeviceFacts,
     pub(crate) endpoints: SharedEndpoints,
-    /// Bytes added to each packet on the outside. The peer may change, its address family may not.
-    pub(crate) outer_overhead: usize,
+    /// Bytes added to each packet on the outside, which depend on the address family of the peer.
+    pub(crate) outer_overhead: AtomicUsize,
     pub(crate) allowed_sources: Option<SourceFilter>,
     pub(crate) clamp_mss: bool,
     pub(crate) encap: EncapStats<Counter>,
@@ -43,7 +44,7 @@ pub(crate) struct Context {
 impl Context {
     /// The longest inner packet that travels unfragmented on a route of `path_mtu` bytes.
     pub(crate) fn inner_mtu(&self, path_mtu: usize) -> usize {
-        path_mtu.saturating_sub(self.outer_overhead)
+        path_mtu.saturating_sub(self.outer_overhead.load(Ordering::Relaxed))
     }
 
     pub(crate) fn device_gone(&self, syscall: &'static str, cause: &std::io::Error) -> Error {
@@ -120,14 +121,13 @@ impl SharedEndpoints {
         (self.version.load(Ordering::Relaxed), *current)
     }
 
-    /// The endpoints, with their version, if that is not `seen`. Never waits: endpoints that are being written are seen the
-    /// next time.
+    /// The endpoints, with their version, if that is not `seen`. Only then it locks, as a change must not be missed by a pump
+    /// that is about to wait for a socket that was replaced.
     pub(crate) fn newer_than(&self, seen: u32) -> Option<(u32, Endpoints)> {
         if self.version.load(Ordering::Relaxed) == seen {
             return None;
         }
-        let current = self.current.try_lock().ok()?;
-        Some((self.version.load(Ordering::Relaxed), *current))
+        Some(self.versioned())
     }
 
     /// Replaces the endpoints with the result of `change`. When it fails or returns the same, they stay.
@@ -206,7 +206,8 @@ impl Problems {
     }
 }
 
-/// A request to close the tunnel, which the pumps see wherever they wait. It cannot be withdrawn.
+/// A request to close the tunnel, which the pumps see wherever they wait. It cannot be withdrawn. They are woken as well when
+/// something else has changed that they have to look at.
 #[derive(Default)]
 pub(crate) struct Shutdown {
     requested: AtomicBool,
@@ -219,15 +220,28 @@ impl Shutdown {
         self.changed.notify_waiters();
     }
 
+    /// Wakes pumps that wait.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves after [`Self::wake`] or [`Self::request`] was called, from now on.
+    pub(crate) fn woken(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
     pub(crate) fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Acquire)
     }
 
     /// Resolves once [`Self::request`] was called, before or after.
     pub(crate) async fn requested(&self) {
-        let changed = self.changed.notified();
-        // `notified` sees every call of `notify_waiters` from its creation on, so none is missed here.
-        if !self.is_requested() {
+        loop {
+            let changed = self.changed.notified();
+            // `notified` sees every call of `notify_waiters` from its creation on, so none is missed here.
+            if self.is_requested() {
+                return;
+            }
             changed.await;
         }
     }

@@ -1,21 +1,22 @@
 //! The tunnel's UDP socket: bound to the local address, connected to the peer, with UDP segmentation and GRO.
 
 use std::io::{self, IoSlice};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use socket2::{SockRef, Socket};
 use ttun_link::IPV6_MIN_MTU;
+use ttun_packet::{OUTER_OVERHEAD_IPV4, OUTER_OVERHEAD_IPV6};
 
 use crate::bind::{
-    Place, admit_only, can_segment, check_addresses, check_not_itself, check_source, connect_refused,
-    enable_gro,
+    Place, admit_nothing, admit_only, can_segment, check_addresses, check_not_itself, check_source,
+    connect_refused, enable_gro,
 };
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, Readiness};
 use crate::message::{self, IntOption};
-use crate::options::{Endpoint, TunnelOptions};
+use crate::options::{Endpoint, Offload, TunnelOptions};
 use crate::shared::{Endpoints, SharedEndpoints};
 
 /// Bytes of socket buffer requested in each direction: a burst of about sixty super-packets. Buffers of this size
@@ -35,16 +36,37 @@ pub(crate) struct PeerSocket {
     place: Place,
     /// The zone of the peer's address, as it was given.
     remote_zone: Mutex<Option<String>>,
-    segments_per_send: usize,
-    gro: bool,
+    /// The offloads that the options allow.
+    allowed: Offload,
+    granted: Granted,
+    /// Dropped after the socket is closed.
+    open: Arc<()>,
+}
+
+/// What the kernel granted a socket.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Granted {
+    /// Datagrams that one send may carry; 1 where the kernel cannot segment.
+    pub(crate) segments_per_send: usize,
+    /// Whether one receive may bring several datagrams.
+    pub(crate) gro: bool,
+    /// Size of the receive buffer as getsockopt reports it: twice the bytes for data.
+    pub(crate) receive_buffer: usize,
+    /// Size of the send buffer, likewise.
+    pub(crate) send_buffer: usize,
 }
 
 /// Binds to the local address and connects to the remote one, so that the kernel drops datagrams from anywhere else.
 pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), Error> {
-    let TunnelOptions { offload: allowed, fwmark, .. } = *options;
-    let (local, remote) = (options.local.resolve()?, options.remote.resolve()?);
-    check_addresses(local, remote)?;
+    let TunnelOptions { offload, fwmark, .. } = *options;
     let place = Place { local: options.local.clone(), bind_device: options.bind_device.clone(), fwmark };
+    open_at(place, &options.remote, offload)
+}
+
+fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSocket, Endpoints), Error> {
+    let remote_zone = Mutex::new(remote.zone.clone());
+    let (local, remote) = (place.local.resolve()?, remote.resolve()?);
+    check_addresses(local, remote)?;
     let socket = place.bound(local, remote)?;
     socket.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
     // A connected socket accepts only datagrams of the peer, which costs less than the filter.
@@ -58,13 +80,16 @@ pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), E
     let _ = IntOption::RECEIVE_OVERFLOW.set(socket.as_fd(), 1);
     let segments_per_send = if allowed.segment && can_segment(&socket) { MAX_SEGMENTS } else { 1 };
     let gro = allowed.receive && enable_gro(&socket);
+    let (receive_buffer, send_buffer) =
+        (socket.recv_buffer_size().unwrap_or(0), socket.send_buffer_size().unwrap_or(0));
+    let granted = Granted { segments_per_send, gro, receive_buffer, send_buffer };
 
     let inner = UdpSocket::from(socket);
     // If no address was given, connecting has chosen it.
     let local = inner.local_addr().unwrap_or(local);
     check_not_itself(local, remote)?;
-    let remote_zone = Mutex::new(options.remote.zone.clone());
-    Ok((PeerSocket { inner, place, remote_zone, segments_per_send, gro }, Endpoints { local, remote }))
+    let socket = PeerSocket { inner, place, remote_zone, allowed, granted, open: Arc::default() };
+    Ok((socket, Endpoints { local, remote }))
 }
 
 /// Beyond the system's limit if permitted, up to it otherwise; the granted sizes are in the stats.
@@ -79,14 +104,9 @@ fn grow_buffers(socket: &Socket) {
 }
 
 impl PeerSocket {
-    /// Datagrams that one send may carry; 1 where the kernel cannot segment.
-    pub(crate) fn segments_per_send(&self) -> usize {
-        self.segments_per_send
-    }
-
-    /// Whether one receive may bring several datagrams.
-    pub(crate) fn gro(&self) -> bool {
-        self.gro
+    /// What the kernel granted it.
+    pub(crate) fn granted(&self) -> Granted {
+        self.granted
     }
 
     /// MTU of the route to the peer, bytes, as of the last send or [lookup](Self::fresh_path_mtu): the socket remembers the route.
@@ -119,10 +139,36 @@ impl PeerSocket {
         }
     }
 
-    /// Sizes of the receive and send buffers as getsockopt reports them: twice the bytes for data.
-    pub(crate) fn buffer_sizes(&self) -> (usize, usize) {
-        let socket = SockRef::from(&self.inner);
-        (socket.recv_buffer_size().unwrap_or(0), socket.send_buffer_size().unwrap_or(0))
+    /// The largest packet that fits the route to the peer unfragmented, bytes.
+    pub(crate) fn inner_mtu(&self) -> Option<usize> {
+        let outer = if self.place.local.ip.is_ipv4() { OUTER_OVERHEAD_IPV4 } else { OUTER_OVERHEAD_IPV6 };
+        Some(self.path_mtu()?.saturating_sub(outer))
+    }
+
+    /// Whether only another socket can reach `remote`: a socket has one address family. A local address that is not left to the
+    /// routing table has one as well.
+    pub(crate) fn is_of_another_family(&self, remote: &Endpoint) -> bool {
+        let local = self.place.local.ip;
+        local.is_unspecified() && local.is_ipv4() != remote.ip.is_ipv4()
+    }
+
+    /// A socket of the other family with the same settings, connected to `remote`.
+    pub(crate) fn of_the_other_family(&self, remote: &Endpoint) -> Result<(Self, Endpoints), Error> {
+        let Place { local, bind_device, fwmark } = &self.place;
+        let any =
+            if remote.ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let local = Endpoint { ip: any, ..local.clone() };
+        open_at(Place { local, bind_device: bind_device.clone(), fwmark: *fwmark }, remote, self.allowed)
+    }
+
+    /// Exists for as long as the socket is open.
+    pub(crate) fn open(&self) -> Weak<()> {
+        Arc::downgrade(&self.open)
+    }
+
+    /// Accepts no more datagrams; those that have arrived can still be received.
+    pub(crate) fn admit_nothing(&self) -> io::Result<()> {
+        admit_nothing(&SockRef::from(&self.inner))
     }
 
     /// Connects to `remote` in place of the peer it has `now`. If that fails, it keeps the current one.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::SystemTime;
 
@@ -14,19 +14,19 @@ use ttun_packet::{SourceFilter, outer_overhead};
 
 use crate::attach::DevicePlan;
 use crate::clock::{Clock, epoch_ms};
+use crate::connection::{Connection, SharedSocket};
 use crate::decap::Decap;
 use crate::device::{TunDevice, interface_mtu};
 use crate::encap::Encap;
 use crate::error::{Error, ErrorKind};
 use crate::history::{Change, ChangeKind, History};
 use crate::interface::Interface;
-use crate::io::Readiness;
 use crate::monitor::Monitor;
 use crate::options::{Endpoint, TunnelOptions};
 use crate::pump;
 use crate::reattach::{Attaching, Attachment};
-use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown, Trouble};
-use crate::socket::{self, PeerSocket};
+use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown, Trouble};
+use crate::socket::{self, Granted};
 use crate::stats::{
     DecapStats, DeviceStats, EncapStats, ErrnoCounters, SocketStats, TunnelState, TunnelStats,
 };
@@ -51,26 +51,20 @@ struct Shared {
     context: Context,
     monitor: Monitor,
     attaching: Attaching,
-    facts: Facts,
-    /// Open as long as the tunnel runs; its thread owns it.
-    socket: Weak<PeerSocket>,
-    last_mtus: OnceLock<Mtus>,
+    /// Open as long as the tunnel runs.
+    socket: SharedSocket,
+    /// Of the last socket, once the tunnel has ended.
+    last_facts: OnceLock<Facts>,
     ending: Mutex<Ending>,
     ended: Condvar,
 }
 
-/// Values granted at the start and still reported after the end.
-struct Facts {
-    gro: bool,
-    receive_buffer: usize,
-    send_buffer: usize,
-}
-
 /// Read from the kernel for each snapshot, and kept when the tunnel ends.
 #[derive(Clone, Copy, Default)]
-struct Mtus {
-    device: u32,
-    path: Option<usize>,
+struct Facts {
+    granted: Granted,
+    device_mtu: u32,
+    path_mtu: Option<usize>,
 }
 
 type EndListener = Box<dyn FnOnce(&End) + Send>;
@@ -103,9 +97,7 @@ impl Tunnel {
             )
             .with_hint("give the interface that leads to the peer: ip -brief link"));
         }
-        let outer_overhead = outer_overhead(&SocketAddr::new(options.remote.ip, options.remote.port));
-        let interface =
-            options.interface.as_ref().map(|options| Interface::new(options, outer_overhead)).transpose()?;
+        let interface = options.interface.as_ref().map(Interface::new).transpose()?;
         let attaching = Attaching { plan: DevicePlan::new(options)?, interface, reattach: options.reattach };
         // The most common mistakes are checked first; changes to the system come last.
         attaching.plan.check()?;
@@ -113,9 +105,14 @@ impl Tunnel {
             Builder::new_current_thread().enable_io().enable_time().build().map_err(|cause| {
                 Error::system("epoll_create1", &cause, "starting the tunnel's event loop")
             })?;
-        let opened = socket::open(options)
-            .and_then(|(socket, endpoints)| Ok((attaching.attach(socket.path_mtu())?, socket, endpoints)));
-        let (device, socket, endpoints) = match opened {
+        let opened = socket::open(options).and_then(|(socket, endpoints)| {
+            let granted = socket.granted();
+            let device = attaching.attach(socket.inner_mtu())?;
+            let socket =
+                SharedSocket::new(socket, runtime.handle().clone()).inspect_err(|_| attaching.put_back())?;
+            Ok((device, socket, granted, endpoints))
+        });
+        let (device, socket, granted, endpoints) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 // Dropping it would panic where the caller runs in its own event loop.
@@ -123,21 +120,19 @@ impl Tunnel {
                 return Err(error);
             }
         };
-        let socket = Arc::new(socket);
-        let (receive_buffer, send_buffer) = socket.buffer_sizes();
         let device_facts = DeviceFacts::default();
         device_facts.attached(device.index(), device.offload());
         let context = Context {
             device: options.device.clone(),
             device_facts,
             endpoints: SharedEndpoints::new(endpoints),
-            outer_overhead,
+            outer_overhead: AtomicUsize::new(outer_overhead(&endpoints.remote)),
             allowed_sources,
             clamp_mss: options.clamp_mss,
             encap: EncapStats::default(),
             decap: DecapStats::default(),
             errors: ErrnoCounters::default(),
-            segments_per_send: AtomicUsize::new(socket.segments_per_send()),
+            segments_per_send: AtomicUsize::new(granted.segments_per_send),
             receive_overflow: AtomicU32::new(0),
             path_mtu_reported: AtomicBool::new(false),
             clock: Clock::start(),
@@ -150,13 +145,12 @@ impl Tunnel {
             monitor: Monitor::new(&context),
             context,
             attaching,
-            facts: Facts { gro: socket.gro(), receive_buffer, send_buffer },
-            socket: Arc::downgrade(&socket),
-            last_mtus: OnceLock::new(),
+            socket,
+            last_facts: OnceLock::new(),
             ending: Mutex::new(Ending::Running(Vec::new())),
             ended: Condvar::new(),
         });
-        let tunnel = Self { shared: Arc::clone(&shared) };
+        let tunnel = Arc::clone(&shared);
         let subject: Arc<dyn Watched> = Arc::clone(&shared) as _;
         thread::Builder::new()
             .name(format!("ttun-{}", options.device))
@@ -164,15 +158,18 @@ impl Tunnel {
                 // Without a thread for it the tunnel carries packets all the same.
                 let watching = watcher::subscribe(&subject);
                 drop(subject);
-                let carried = carry(&runtime, device, socket, &shared);
+                let carried = carry(&runtime, device, &shared);
                 drop(watching);
+                // Already done if packets were carried.
+                let _ = shared.last_facts.set(shared.facts());
                 // Both descriptors are closed before the end is reported.
                 drop(runtime);
+                shared.socket.close();
                 shared.context.endpoints.await_change();
                 shared.end(&carried.map_or_else(End::Failed, |()| End::Closed));
             })
             .map_err(|cause| Error::system("clone", &cause, "starting the tunnel's thread"))?;
-        Ok(tunnel)
+        Ok(Self { shared: tunnel })
     }
 
     /// The current statistics; also after the end. Never makes the tunnel's thread wait.
@@ -187,33 +184,43 @@ impl Tunnel {
         self.shared.state()
     }
 
-    /// Makes `remote`, of the same address family, the peer from now on, while packets flow. Where the local address was left to
-    /// the routing table it is chosen again. The tunnel is `waiting` until something is received from the new peer.
+    /// Makes `remote` the peer from now on, while packets flow. Where the local address was left to the routing table it is chosen
+    /// again, and `remote` may be of the other address family. The tunnel is `waiting` until something is received from the new peer.
     ///
     /// # Errors
     /// If it cannot be the peer; the tunnel then keeps the one it had. [`ErrorKind::Closed`] after the end.
     pub fn set_remote(&self, remote: impl Into<Endpoint>) -> Result<(), Error> {
         let remote = remote.into();
         let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
-        let mut path_mtu = None;
+        let Shared { context, socket: shared_socket, .. } = &*self.shared;
+        if shared_socket.get().is_some_and(|socket| socket.is_of_another_family(&remote)) {
+            shared_socket.await_closing();
+        }
+        let mut inner_mtu = None;
         let mut changed = None;
-        self.shared.context.endpoints.change(|now| {
+        context.endpoints.change(|now| {
             // The end of the tunnel waits for this change, so that nothing keeps the socket open after it.
-            let socket = self.shared.socket.upgrade().ok_or_else(closed)?;
-            let after = socket.reconnect(now, &remote)?;
-            path_mtu = socket.path_mtu();
-            changed = (after.remote != now.remote).then_some((now.remote, after.remote));
+            let socket = shared_socket.get().ok_or_else(closed)?;
+            let after = if socket.is_of_another_family(&remote) {
+                let (socket, after) = socket.of_the_other_family(&remote)?;
+                inner_mtu = socket.inner_mtu();
+                shared_socket.replace(socket)?;
+                context.outer_overhead.store(outer_overhead(&after.remote), Ordering::Relaxed);
+                after
+            } else {
+                let after = socket.reconnect(now, &remote)?;
+                inner_mtu = socket.inner_mtu();
+                after
+            };
+            changed = Some((now, after));
             Ok(after)
         })?;
-        if let Some((previous, remote)) = changed {
-            let message = format!("the peer's address changed from {previous} to {remote}");
-            self.shared.context.history.record(Change {
-                remote: Some(remote),
-                previous: Some(previous.to_string()),
-                ..Change::new(ChangeKind::PeerChanged, message)
-            });
+        // They may wait for a socket that was replaced.
+        context.shutdown.wake();
+        if let Some((before, after)) = changed {
+            self.shared.peer_changed(before.remote, after);
         }
-        self.shared.follow_route(path_mtu);
+        self.shared.follow_route(inner_mtu);
         Ok(())
     }
 
@@ -301,16 +308,30 @@ impl Watched for Shared {
 }
 
 impl Shared {
+    /// Records that there is another peer, which this host can send to.
+    fn peer_changed(&self, previous: SocketAddr, after: Endpoints) {
+        let remote = after.remote;
+        if remote != previous {
+            let message = format!("the peer's address changed from {previous} to {remote}");
+            self.context.history.record(Change {
+                remote: Some(remote),
+                previous: Some(previous.to_string()),
+                ..Change::new(ChangeKind::PeerChanged, message)
+            });
+        }
+        self.monitor.reviewed(&self.context, Ok((after, after)));
+    }
+
     /// Has the kernel choose the source again if it would now choose another one.
     fn review_socket(&self) {
-        let mut path_mtu = None;
+        let mut inner_mtu = None;
         let mut seen = None;
         let reviewed = self.context.endpoints.change(|now| {
             // The end of the tunnel waits for this change, so that nothing keeps the socket open after it.
-            let Some(socket) = self.socket.upgrade() else { return Ok(now) };
+            let Some(socket) = self.socket.get() else { return Ok(now) };
             self.monitor.locate(socket.local());
             let after = socket.review(now)?;
-            path_mtu = socket.path_mtu();
+            inner_mtu = socket.inner_mtu();
             seen = Some((now, after));
             Ok(after)
         });
@@ -319,7 +340,7 @@ impl Shared {
             (Ok(()), Some((before, after))) => {
                 self.monitor.reviewed(&self.context, Ok((before, after)));
                 if before != after {
-                    self.follow_route(path_mtu);
+                    self.follow_route(inner_mtu);
                 }
             }
             // The tunnel has ended.
@@ -328,8 +349,8 @@ impl Shared {
     }
 
     fn stats(&self) -> TunnelStats {
-        let Self { context, facts, .. } = self;
-        let mtus = self.mtus();
+        let context = &self.context;
+        let Facts { granted, device_mtu, path_mtu } = self.facts();
         let (index, offload) = context.device_facts.get().unwrap_or_default();
         let (peer, endpoints) = context.endpoints.versioned();
         let timestamp = epoch_ms(SystemTime::now());
@@ -338,16 +359,16 @@ impl Shared {
             opened_at: context.clock.opened_at(),
             uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
             state: self.state(),
-            device: DeviceStats { name: context.device.clone(), index, mtu: mtus.device, offload },
+            device: DeviceStats { name: context.device.clone(), index, mtu: device_mtu, offload },
             socket: SocketStats {
                 local: endpoints.local,
                 remote: endpoints.remote,
                 segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
-                gro: facts.gro,
-                receive_buffer: facts.receive_buffer,
-                send_buffer: facts.send_buffer,
+                gro: granted.gro,
+                receive_buffer: granted.receive_buffer,
+                send_buffer: granted.send_buffer,
                 receive_overflow: context.receive_overflow.load(Ordering::Relaxed),
-                path_mtu: mtus.path,
+                path_mtu,
                 errors: context.errors.occurred(),
             },
             encap: context.encap.snapshot(),
@@ -364,24 +385,24 @@ impl Shared {
         }
     }
 
-    fn mtus(&self) -> Mtus {
-        let Some(socket) = self.socket.upgrade() else {
-            return self.last_mtus.get().copied().unwrap_or_default();
-        };
+    fn facts(&self) -> Facts {
+        let socket = self.socket.get();
+        // The last ones are known before the socket is gone.
+        let Some(socket) = socket else { return self.last_facts.get().copied().unwrap_or_default() };
         // A deleted device has none, and that of a device in another network namespace is unknown. The index identifies it: it
         // may have been renamed, and another interface may have its old name.
-        let device = match self.context.device_facts.get() {
+        let device_mtu = match self.context.device_facts.get() {
             Some((index, _)) => interface_mtu(socket.as_fd(), index).unwrap_or(0),
             None => 0,
         };
-        Mtus { device, path: socket.path_mtu() }
+        Facts { granted: socket.granted(), device_mtu, path_mtu: socket.path_mtu() }
     }
 
     /// Adapts an automatic MTU of the device to the route to the peer. The peer has been changed already, so a failure is a
     /// problem of the tunnel, not an error of the change.
-    fn follow_route(&self, path_mtu: Option<usize>) {
+    fn follow_route(&self, inner_mtu: Option<usize>) {
         let Some(interface) = &self.attaching.interface else { return };
-        match interface.follow_route(path_mtu) {
+        match interface.follow_route(inner_mtu) {
             Err(error) => self.context.problems.set(Trouble::Mtu, error),
             Ok(()) => self.context.problems.clear(Trouble::Mtu),
         }
@@ -404,23 +425,17 @@ impl Shared {
 }
 
 /// Carries packets until the tunnel ends; then the interface is as it was before, and both descriptors are closed.
-fn carry(
-    runtime: &Runtime,
-    device: TunDevice,
-    socket: Arc<PeerSocket>,
-    shared: &Shared,
-) -> Result<(), Error> {
-    let Shared { context, attaching, .. } = shared;
+fn carry(runtime: &Runtime, device: TunDevice, shared: &Shared) -> Result<(), Error> {
+    let Shared { context, attaching, socket, .. } = shared;
     let _runtime = runtime.enter();
-    let device = Attachment::new(device, attaching, Arc::clone(&socket), context)?;
-    let socket = Readiness::new(socket)
-        .map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the socket"))?;
+    let device = Attachment::new(device, attaching, socket, context)?;
+    let socket = Connection::new(socket)?;
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let mut encap = Encap::new(&device, &socket, context);
         let mut decap = Decap::new(&device, &socket, device.coalesce(), context);
         runtime.block_on(pump::run_both(context, &mut encap, &mut decap))
     }));
-    let _ = shared.last_mtus.set(shared.mtus());
+    let _ = shared.last_facts.set(shared.facts());
     ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
 }
 

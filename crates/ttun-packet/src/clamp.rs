@@ -6,10 +6,10 @@ use crate::checksum;
 use crate::packet::{IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpPacket, TCP_HEADER_LEN, Version};
 
 /// Bytes added to each packet by outer IPv4 (20) and UDP (8).
-const OUTER_OVERHEAD_IPV4: usize = 28;
+pub const OUTER_OVERHEAD_IPV4: usize = 28;
 
 /// Bytes added to each packet by outer IPv6 (40) and UDP (8).
-const OUTER_OVERHEAD_IPV6: usize = 48;
+pub const OUTER_OVERHEAD_IPV6: usize = 48;
 
 /// No MSS is lowered further, because Linux never sends smaller segments
 /// (`TCP_MIN_SND_MSS` in include/net/tcp.h).

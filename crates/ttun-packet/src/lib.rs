@@ -19,7 +19,7 @@ mod packet;
 mod segment;
 mod virtio;
 
-pub use clamp::{clamp_mss, outer_overhead};
+pub use clamp::{OUTER_OVERHEAD_IPV4, OUTER_OVERHEAD_IPV6, clamp_mss, outer_overhead};
 pub use coalesce::{CoalesceOptions, Run};
 pub use filter::{ImpossiblePrefix, SourceFilter};
 pub use loop_guard::{LoopGuard, Verdict};

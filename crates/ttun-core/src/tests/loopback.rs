@@ -14,7 +14,7 @@ use super::options::to;
 use crate::io::{DatagramSocket, Datagrams, Readiness};
 use crate::message;
 use crate::options::{Offload, TunnelOptions};
-use crate::socket::{self, PeerSocket};
+use crate::socket::{self, Granted, PeerSocket};
 
 /// Nothing on loopback takes as long.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -264,11 +264,13 @@ fn a_datagram_longer_than_ipv4_can_carry_is_refused_and_the_socket_goes_on() {
 
 #[test]
 fn granted_offloads_are_reported() {
-    let Link { socket: all, local, .. } = Link::new("127.0.0.1:0", Offload::ALL);
+    let Link { socket, local, .. } = Link::new("127.0.0.1:0", Offload::ALL);
     assert_ne!(local.port(), 0);
-    assert_eq!((all.segments_per_send(), all.gro()), (64, true));
-    let (receive, send) = all.buffer_sizes();
+    let all = socket.granted();
+    assert_eq!((all.segments_per_send, all.gro), (64, true));
+    let Granted { receive_buffer: receive, send_buffer: send, .. } = all;
     assert!(receive > 100_000 && send > 100_000, "{receive}, {send}");
-    let none = Link::new("127.0.0.1:0", Offload { segment: false, receive: false, ..Offload::ALL }).socket;
-    assert_eq!((none.segments_per_send(), none.gro()), (1, false));
+    let none =
+        Link::new("127.0.0.1:0", Offload { segment: false, receive: false, ..Offload::ALL }).socket.granted();
+    assert_eq!((none.segments_per_send, none.gro), (1, false));
 }

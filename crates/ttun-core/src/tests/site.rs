@@ -170,7 +170,7 @@ pub(super) fn context() -> Context {
             local: "192.0.2.1:8000".parse().unwrap(),
             remote: "192.0.2.2:8000".parse().unwrap(),
         }),
-        outer_overhead: 28,
+        outer_overhead: AtomicUsize::new(28),
         allowed_sources: None,
         clamp_mss: true,
         encap: EncapStats::default(),

@@ -1,10 +1,13 @@
 //! Another peer, and another local address, while the tunnel runs.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use ttun_core::{End, ErrorKind, Offload, Tunnel, TunnelOptions, TunnelState};
+use ttun_core::{
+    EncapDrop, End, ErrorKind, InterfaceOptions, MtuChoice, Offload, Tunnel, TunnelOptions, TunnelState,
+};
 
 use crate::site::{HEADERS, Site, answer, await_up, bound, endpoint, make_device, options, received};
 use crate::tun::eventually;
@@ -216,6 +219,178 @@ fn a_tunnel_that_lost_its_peer_during_a_change_is_reconnected() {
             assert_eq!(tunnel.stats().decap.received, 1);
         });
     }
+}
+
+/// One peer of each family, in the order of `families`.
+fn peers_of(families: [u8; 2]) -> [UdpSocket; 2] {
+    families.map(|family| bound(if family == 4 { "10.9.0.1:0" } else { "[2001:db8::1]:0" }))
+}
+
+#[test]
+fn a_local_end_that_is_left_open_follows_the_peer_to_the_other_family() {
+    for (local, families) in [("0.0.0.0:9000", [4, 6]), ("[::]:9000", [6, 4])] {
+        for bind_device in [None, Some("lo")] {
+            isolated(|| {
+                make_addresses();
+                let [first, second] = peers_of(families);
+                let tunnel = anywhere(local, &first, bind_device);
+                await_up();
+                let program = bound("10.0.2.1:7000");
+                program.connect("10.0.2.2:9000").unwrap();
+                for peer in [&second, &first, &second] {
+                    let remote = peer.local_addr().unwrap();
+                    tunnel.set_remote(remote).unwrap();
+                    let stats = tunnel.stats();
+                    let socket = &stats.socket;
+                    assert_eq!((socket.remote, socket.local), (remote, SocketAddr::new(remote.ip(), 9000)));
+                    assert_eq!((stats.state, stats.last_at), (TunnelState::Waiting, None));
+                    assert!(socket.path_mtu.is_some() && socket.segments_per_send > 1 && socket.gro);
+                    // Both directions, while the other pump waits.
+                    peer.send_to(&answer(b"Hello"), socket.local).unwrap();
+                    assert_eq!(received(&program), b"Hello");
+                    program.send(b"Hello World").unwrap();
+                    assert_eq!(received(peer)[HEADERS..], *b"Hello World");
+                    assert_eq!(tunnel.stats().state, TunnelState::Up);
+                }
+                let shown = run("ss -Hnua");
+                let sockets =
+                    shown.lines().filter(|line| line.contains(":9000 ") && !line.contains("10.0.2.2"));
+                assert_eq!(sockets.count(), 1, "{shown}");
+                assert!(matches!(tunnel.close(), End::Closed));
+                let stats = tunnel.stats();
+                assert_eq!((stats.decap.packets, stats.encap.packets), (3, 3));
+                assert_eq!(stats.socket.remote, second.local_addr().unwrap());
+                assert!(stats.socket.gro && stats.socket.receive_buffer > 0);
+            });
+        }
+    }
+}
+
+#[test]
+fn every_packet_is_accounted_for_while_the_family_changes_under_traffic() {
+    isolated(|| {
+        make_addresses();
+        let peers = peers_of([4, 6]);
+        let tunnel = anywhere("0.0.0.0:9000", &peers[0], None);
+        await_up();
+        let (done, heard) = (AtomicBool::new(false), AtomicU64::new(0));
+        let program = bound("10.0.2.1:7000");
+        program.connect("10.0.2.2:9000").unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut sent = 0;
+                while !done.load(Ordering::Relaxed) {
+                    // No more than the queue of the device and the buffers of the peers have room for.
+                    if sent < heard.load(Ordering::Relaxed) + 200 && program.send(b"out").is_ok() {
+                        sent += 1;
+                    }
+                    let _ = peers[0].send_to(&answer(b"in"), "10.9.0.1:9000");
+                    let _ = peers[1].send_to(&answer(b"in"), "[2001:db8::1]:9000");
+                }
+            });
+            for peer in &peers {
+                peer.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+                scope.spawn(|| {
+                    // Until the tunnel is closed and nothing is on its way any more.
+                    while !done.load(Ordering::Relaxed) || peer.peek(&mut [0; 100]).is_ok() {
+                        let received = peer.recv(&mut [0; 100]).is_ok();
+                        heard.fetch_add(u64::from(received), Ordering::Relaxed);
+                    }
+                });
+            }
+            let mut remotes = peers.iter().rev().cycle().map(|peer| peer.local_addr().unwrap()).take(500);
+            let changed = remotes.try_for_each(|remote| tunnel.set_remote(remote));
+            let _ = tunnel.close();
+            done.store(true, Ordering::Relaxed);
+            changed.unwrap();
+        });
+        let stats = tunnel.stats();
+        assert!(stats.encap.packets > 0 && stats.decap.packets > 0);
+        assert_eq!(stats.encap.received, stats.encap.packets + stats.encap.drops.iter().sum::<u64>());
+        assert_eq!(stats.decap.received, stats.decap.packets + stats.decap.drops.iter().sum::<u64>());
+        let lost = stats.encap.drops.iter().sum::<u64>() - stats.encap.drops[EncapDrop::Closed as usize];
+        assert_eq!(lost, 0, "the other socket is ready before it is used");
+        assert_eq!(heard.load(Ordering::Relaxed), stats.encap.packets, "all that was sent is heard");
+    });
+}
+
+#[test]
+fn a_peer_of_the_other_family_that_cannot_be_reached_changes_nothing() {
+    for (local, families, elsewhere) in
+        [("0.0.0.0:9000", [4, 6], "[2001:db8:1::2]:8000"), ("[::]:9000", [6, 4], "192.0.2.2:8000")]
+    {
+        isolated(|| {
+            make_addresses();
+            let [peer, other] = peers_of(families);
+            let tunnel = anywhere(local, &peer, None);
+            let before = tunnel.stats().socket;
+            let refused = |remote: SocketAddr, kind| {
+                let error = tunnel.set_remote(remote).unwrap_err();
+                assert_eq!(error.kind(), kind, "{error}");
+                let after = tunnel.stats().socket;
+                assert_eq!((after.local, after.remote), (before.local, before.remote));
+            };
+            refused(elsewhere.parse().unwrap(), ErrorKind::NoRoute);
+            // Of another program.
+            let taken = bound(&SocketAddr::new(other.local_addr().unwrap().ip(), 9000).to_string());
+            refused(other.local_addr().unwrap(), ErrorKind::PortInUse);
+            drop(taken);
+            peer.send_to(&answer(b"Hello"), before.local).unwrap();
+            eventually("the peer is heard", || tunnel.stats().state == TunnelState::Up);
+            tunnel.set_remote(other.local_addr().unwrap()).unwrap();
+        });
+    }
+}
+
+#[test]
+fn after_the_end_the_ports_of_both_families_are_free_even_if_the_family_was_being_changed() {
+    isolated(|| {
+        make_addresses();
+        let peers = peers_of([4, 6]);
+        for _ in 0..50 {
+            let tunnel = anywhere("0.0.0.0:9000", &peers[0], None);
+            thread::scope(|scope| {
+                for peer in peers.iter().rev().cycle().take(4) {
+                    let (tunnel, remote) = (&tunnel, peer.local_addr().unwrap());
+                    scope.spawn(move || tunnel.set_remote(remote));
+                }
+                thread::yield_now();
+                let _ = tunnel.close();
+                for any in ["0.0.0.0:9000", "[::]:9000"] {
+                    UdpSocket::bind(any).unwrap();
+                }
+            });
+            run("ip tuntap del dev tun0 mode tun");
+        }
+    });
+}
+
+#[test]
+fn an_automatic_mtu_and_the_overhead_follow_the_family() {
+    isolated(|| {
+        make_addresses();
+        run("ip link add name up0 type veth peer name far0");
+        run("ip address add 192.0.2.1/24 dev up0");
+        run("ip address add 2001:db8:2::1/64 dev up0 nodad");
+        run("ip link set up0 mtu 1500 up");
+        let tunnel = Tunnel::open(&TunnelOptions {
+            local: endpoint("[::]:9000"),
+            remote: endpoint("[2001:db8:2::2]:8000"),
+            interface: Some(InterfaceOptions {
+                create: true,
+                mtu: MtuChoice::Auto,
+                ..InterfaceOptions::default()
+            }),
+            ..options("tun0")
+        })
+        .unwrap();
+        let mtu = || tunnel.stats().device.mtu;
+        assert_eq!(mtu(), 1452);
+        tunnel.set_remote(endpoint("192.0.2.2:8000")).unwrap();
+        assert_eq!((mtu(), tunnel.stats().advice()), (1472, None));
+        tunnel.set_remote(endpoint("[2001:db8:2::2]:8000")).unwrap();
+        assert_eq!((mtu(), tunnel.stats().advice()), (1452, None));
+    });
 }
 
 #[test]

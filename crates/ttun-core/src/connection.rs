@@ -1,0 +1,235 @@
+//! The socket of a running tunnel. A peer of the other address family needs another socket, which takes the place of the first while the
+//! pumps run.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::error::{Error, ErrorKind};
+use crate::io::{DatagramSocket, Datagrams, Readiness};
+use crate::message;
+use crate::shared::{Endpoints, SharedEndpoints};
+use crate::socket::PeerSocket;
+
+/// A socket that the pumps can wait for.
+type Registered = Readiness<Arc<PeerSocket>>;
+
+/// The current socket, for the pumps and for threads that query or change the tunnel.
+pub(crate) struct SharedSocket(Mutex<Slot>);
+
+const LONGEST_CLOSING: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+struct Slot {
+    /// `None` once the tunnel has ended.
+    current: Option<Arc<PeerSocket>>,
+    /// Sockets that the pumps do not use yet, the current one last.
+    handed_over: Vec<Registered>,
+    /// Those that were replaced, until they are closed.
+    replaced: Vec<Weak<()>>,
+    /// With which sockets are registered; `None` once the tunnel has ended.
+    runtime: Option<Handle>,
+}
+
+impl SharedSocket {
+    /// `runtime` is the one that the pumps will run in.
+    pub(crate) fn new(socket: PeerSocket, runtime: Handle) -> Result<Self, Error> {
+        let shared = Self(Mutex::new(Slot { runtime: Some(runtime), ..Slot::default() }));
+        shared.replace(socket)?;
+        Ok(shared)
+    }
+
+    /// The current socket; `None` once the tunnel has ended.
+    pub(crate) fn get(&self) -> Option<Arc<PeerSocket>> {
+        self.slot().current.clone()
+    }
+
+    /// Makes `socket` the current one, which the pumps use once they [follow](Connection::follow). The previous one accepts no more
+    /// datagrams; those that have arrived are still received.
+    pub(crate) fn replace(&self, socket: PeerSocket) -> Result<(), Error> {
+        let mut slot = self.slot();
+        let Some(runtime) = &slot.runtime else {
+            return Err(Error::new(ErrorKind::Closed, "the tunnel has ended"));
+        };
+        let socket = Arc::new(socket);
+        let runtime = runtime.enter();
+        let registered = Readiness::new(Arc::clone(&socket))
+            .map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the socket"))?;
+        drop(runtime);
+        slot.handed_over.push(registered);
+        if let Some(previous) = slot.current.replace(socket) {
+            slot.replaced.push(previous.open());
+            // If it fails, what arrives until the socket is closed is received as well.
+            let _ = previous.admit_nothing();
+        }
+        Ok(())
+    }
+
+    /// Waits until sockets that were replaced are closed, so that their port is free; no longer than five seconds. The pumps close them as
+    /// soon as they have received what had arrived.
+    pub(crate) fn await_closing(&self) {
+        let until = Instant::now() + LONGEST_CLOSING;
+        while Instant::now() < until {
+            if self.are_closed() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn are_closed(&self) -> bool {
+        let replaced = &mut self.slot().replaced;
+        replaced.retain(|open| open.strong_count() > 0);
+        replaced.is_empty()
+    }
+
+    /// Lets go of the socket, and of the pumps' runtime.
+    pub(crate) fn close(&self) {
+        *self.slot() = Slot::default();
+    }
+
+    fn take(&self) -> Vec<Registered> {
+        mem::take(&mut self.slot().handed_over)
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The current socket as the pumps see it, both on one thread.
+pub(crate) struct Connection<'t> {
+    shared: &'t SharedSocket,
+    current: RefCell<Rc<Member>>,
+    /// Sockets that were replaced, and may hold datagrams that have not been received yet.
+    earlier: RefCell<Vec<Rc<Member>>>,
+    /// Datagrams lost to a full receive buffer by sockets that are closed.
+    overflow_of_closed: Cell<u32>,
+    replaced: Notify,
+}
+
+struct Member {
+    socket: Registered,
+    /// Datagrams lost to a full receive buffer so far.
+    overflow: Cell<u32>,
+}
+
+impl Member {
+    fn new(socket: Registered) -> Rc<Self> {
+        Rc::new(Self { socket, overflow: Cell::new(0) })
+    }
+}
+
+/// What a receive brought.
+type Received = (Datagrams, Option<SocketAddr>);
+
+impl<'t> Connection<'t> {
+    /// Fails once the tunnel has ended.
+    pub(crate) fn new(shared: &'t SharedSocket) -> Result<Self, Error> {
+        let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
+        let mut members = shared.take().into_iter().map(Member::new).collect::<Vec<_>>();
+        let current = RefCell::new(members.pop().ok_or_else(closed)?);
+        let earlier = RefCell::new(members);
+        Ok(Self { shared, current, earlier, overflow_of_closed: Cell::new(0), replaced: Notify::new() })
+    }
+
+    fn current(&self) -> Rc<Member> {
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// What is left in sockets that were replaced, which are closed then. They are read whether or not they are known to be ready.
+    fn receive_earlier(
+        &self,
+        mut receive: impl FnMut(BorrowedFd<'_>) -> io::Result<Received>,
+    ) -> Option<io::Result<Received>> {
+        loop {
+            let earliest = Rc::clone(self.earlier.borrow().first()?);
+            match receive(earliest.socket.get().as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.overflow_of_closed.update(|lost| lost.saturating_add(earliest.overflow.get()));
+                    self.earlier.borrow_mut().remove(0);
+                }
+                received => {
+                    return Some(received.map(|received| self.with_total_overflow(&earliest, received)));
+                }
+            }
+        }
+    }
+
+    /// The kernel counts for each socket.
+    fn with_total_overflow(&self, member: &Member, (mut datagrams, sender): Received) -> Received {
+        if let Some(lost) = datagrams.overflow {
+            member.overflow.set(lost);
+            let (earlier, current) = (self.earlier.borrow(), self.current.borrow());
+            let open = earlier.iter().chain([&*current]).map(|member| member.overflow.get());
+            datagrams.overflow = Some(open.fold(self.overflow_of_closed.get(), u32::saturating_add));
+        }
+        (datagrams, sender)
+    }
+}
+
+impl DatagramSocket for Connection<'_> {
+    fn follow(&self) {
+        for socket in self.shared.take() {
+            let previous = self.current.replace(Member::new(socket));
+            self.earlier.borrow_mut().push(previous);
+        }
+        self.replaced.notify_waiters();
+    }
+
+    fn try_send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> io::Result<()> {
+        self.current.borrow().socket.try_send(pieces, segment_len)
+    }
+
+    fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
+        if !self.earlier.borrow().is_empty() {
+            return self.try_recv_from(buffer).map(|(datagrams, _)| datagrams);
+        }
+        let current = self.current.borrow();
+        let datagrams = current.socket.try_recv(buffer)?;
+        Ok(self.with_total_overflow(&current, (datagrams, None)).0)
+    }
+
+    fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        if let Some(received) = self.receive_earlier(|socket| message::receive_from(socket, buffer)) {
+            return received;
+        }
+        let current = self.current.borrow();
+        Ok(self.with_total_overflow(&current, current.socket.try_recv_from(buffer)?))
+    }
+
+    fn path_mtu(&self) -> Option<usize> {
+        self.current.borrow().socket.path_mtu()
+    }
+
+    fn fresh_path_mtu(&self, endpoints: &SharedEndpoints) -> Option<usize> {
+        self.current.borrow().socket.fresh_path_mtu(endpoints)
+    }
+
+    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
+        self.current().socket.recover(now)
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        self.current().socket.readable().await
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        let replaced = self.replaced.notified();
+        let current = self.current();
+        tokio::select! {
+            biased;
+            () = replaced => Ok(()),
+            ready = current.socket.writable() => ready,
+        }
+    }
+}
