@@ -9,7 +9,8 @@ use crate::error::{Error, ErrorKind};
 pub struct TunnelOptions {
     /// Name of an existing TUN device, 1 to 15 bytes.
     pub device: String,
-    /// Address and port to which the UDP socket is bound.
+    /// Address and port to which the UDP socket is bound. An unspecified address (`0.0.0.0`, `::`) leaves the choice to the routing
+    /// table, and lets a later peer be of the other family.
     pub local: Endpoint,
     /// The peer's address and port, of the same family; datagrams from elsewhere are dropped by the kernel.
     pub remote: Endpoint,

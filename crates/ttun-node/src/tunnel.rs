@@ -173,8 +173,8 @@ impl BindingTunnel {
         self.tunnel.request_close();
     }
 
-    /// Makes `remote`, of the same address family, the peer from now on. Resolves to an error if that is not possible; the tunnel then keeps
-    /// its peer.
+    /// Makes `remote` the peer from now on; it may be of the other address family if the local address is left open. Resolves to an error
+    /// if that is not possible; the tunnel then keeps its peer.
     #[napi(catch_unwind, ts_return_type = "Promise<BindingError | null>")]
     pub fn set_remote<'e>(&self, env: &'e Env, remote: BindingEndpoint) -> Result<Object<'e>> {
         let tunnel = Arc::clone(&self.tunnel);
