@@ -16,7 +16,7 @@ pub(crate) type Slices<'b> = [IoSlice<'b>; MAX_PIECES];
 
 /// Most bytes of a batch: the UDP payload that fits an IPv4 total length of 16 bits (RFC 768, RFC 791).
 /// IPv6 would take 20 bytes more; one bound for both keeps the code plain.
-const MAX_BYTES: usize = 65_507;
+pub(crate) const MAX_BYTES: usize = 65_507;
 
 /// Where a piece of the gather list is.
 #[derive(Clone, Copy)]

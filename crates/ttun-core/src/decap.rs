@@ -5,10 +5,11 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use ttun_packet::{CoalesceOptions, Invalid, IpPacket, Run, VirtioNetHeader, clamp_mss};
+use ttun_packet::{CoalesceOptions, Invalid, IpPacket, Run, VirtioNetHeader};
 
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, PacketDevice};
+use crate::mss::MssClamp;
 use crate::pump::{Drained, Pump, Refused, RetryDelay, is_gone, when_possible};
 use crate::shared::Context;
 use crate::stats::DecapDrop;
@@ -28,6 +29,7 @@ pub(crate) struct Decap<'t, D, S> {
     coalesce: CoalesceOptions,
     buffer: Box<[u8]>,
     retry: RetryDelay,
+    mss_clamp: MssClamp<'t, D, S>,
     /// The version of the endpoints, as last seen.
     peer: u32,
     /// A new peer that nothing was received from yet. Datagrams of the previous one stay in the receive buffer (connect(2) removes none
@@ -39,7 +41,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
     pub(crate) fn new(device: &'t D, socket: &'t S, coalesce: CoalesceOptions, context: &'t Context) -> Self {
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         let (peer, _) = context.endpoints.versioned();
-        Self { device, socket, context, coalesce, buffer, retry: RetryDelay::default(), peer, awaited: None }
+        let (retry, mss_clamp) = (RetryDelay::default(), MssClamp::new(device, socket, context));
+        Self { device, socket, context, coalesce, buffer, retry, mss_clamp, peer, awaited: None }
     }
 
     /// Notices a change of the peer.
@@ -80,7 +83,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
         let received = &mut self.buffer[..datagrams.len];
         let mut left = received.chunks_mut(datagrams.stride.max(1));
         context.decap.received.add(left.len());
-        let mut inspector = Inspector { context, socket: self.socket, inner_mtu: None };
+        let mut inspector = Inspector { context, mss_clamp: &mut self.mss_clamp };
         let writer = Writer { context, device: self.device };
         let mut run = Run::new(self.coalesce);
         while let Some(datagram) = left.next() {
@@ -134,14 +137,12 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
 }
 
 /// Checks the datagrams of one receive.
-struct Inspector<'t, S> {
+struct Inspector<'c, 't, D, S> {
     context: &'t Context,
-    socket: &'t S,
-    /// The largest packet that fits the route to the peer; queried once per receive, at the first SYN.
-    inner_mtu: Option<usize>,
+    mss_clamp: &'c mut MssClamp<'t, D, S>,
 }
 
-impl<S: DatagramSocket> Inspector<'_, S> {
+impl<D: PacketDevice, S: DatagramSocket> Inspector<'_, '_, D, S> {
     /// The packet in `datagram`, or why it is dropped.
     fn check<'b>(&mut self, datagram: &'b mut [u8]) -> Result<IpPacket<&'b [u8]>, DecapDrop> {
         let mut packet = IpPacket::parse_mut(datagram).map_err(|invalid| match invalid {
@@ -152,12 +153,7 @@ impl<S: DatagramSocket> Inspector<'_, S> {
         if allowed_sources.is_some_and(|sources| !sources.allows(&packet)) {
             return Err(DecapDrop::SourceNotAllowed);
         }
-        if self.context.clamp_mss && packet.is_tcp_syn() {
-            let (socket, context) = (self.socket, self.context);
-            let path_mtu = || socket.fresh_path_mtu(&context.endpoints);
-            let ask = || path_mtu().map_or(usize::MAX, |mtu| context.inner_mtu(mtu));
-            clamp_mss(&mut packet, *self.inner_mtu.get_or_insert_with(ask));
-        }
+        self.mss_clamp.apply(&mut packet);
         Ok(packet.into_shared())
     }
 }

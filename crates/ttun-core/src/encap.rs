@@ -2,10 +2,11 @@
 
 use std::io;
 
-use ttun_packet::{IpPacket, LoopGuard, Segments, Verdict, clamp_mss};
+use ttun_packet::{IpPacket, LoopGuard, Segments, Verdict};
 
 use crate::error::Error;
 use crate::io::{DatagramSocket, DeviceRead, PacketDevice};
+use crate::mss::MssClamp;
 use crate::pump::{Drained, Pump, RetryDelay, is_gone};
 use crate::send::Sender;
 use crate::shared::{Context, Trouble};
@@ -27,7 +28,6 @@ const BUDGET_BYTES: usize = 256 * 1024;
 /// The pump from device to network.
 pub(crate) struct Encap<'t, D, S> {
     device: &'t D,
-    socket: &'t S,
     context: &'t Context,
     /// Packets that were read but not sent yet, in order of reading.
     buffer: Box<[u8]>,
@@ -36,6 +36,7 @@ pub(crate) struct Encap<'t, D, S> {
     retry: RetryDelay,
     sender: Sender<'t, S>,
     loop_guard: LoopGuard,
+    mss_clamp: MssClamp<'t, D, S>,
     /// The version of the endpoints that the guard knows.
     peer: u32,
 }
@@ -46,7 +47,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let (retry, sender) = (RetryDelay::default(), Sender::new(socket, context));
         let (peer, endpoints) = context.endpoints.versioned();
         let loop_guard = LoopGuard::new(endpoints.local, endpoints.remote);
-        Self { device, socket, context, buffer, read_at: 0, retry, sender, loop_guard, peer }
+        let mss_clamp = MssClamp::new(device, socket, context);
+        Self { device, context, buffer, read_at: 0, retry, sender, loop_guard, mss_clamp, peer }
     }
 
     /// Notices a change of the peer, or of the local address.
@@ -105,13 +107,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             counters.drop(EncapDrop::RoutingLoop, count);
             return;
         }
-        // The headers of a super-packet have already been read; the kernel never makes a super-packet of SYNs.
-        let may_clamp = context.clamp_mss && segments.header_len() == 0;
-        if may_clamp
-            && packet.is_tcp_syn()
-            && let Some(path_mtu) = self.socket.fresh_path_mtu(&context.endpoints)
-        {
-            clamp_mss(&mut packet, context.inner_mtu(path_mtu));
+        if segments.header_len() == 0 {
+            self.mss_clamp.apply(&mut packet);
         }
         let tapped = context.taps.admit(Direction::Outbound, count, &context.clock);
         let header_len = segments.header_len();

@@ -35,6 +35,9 @@ pub(crate) trait PacketDevice {
     /// Writes one packet or super-packet: `pieces[0]` begins with a virtio-net header. All or nothing.
     fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()>;
 
+    /// MTU of the device, bytes; `None` while it is not known.
+    fn mtu(&self) -> Option<usize>;
+
     /// Resolves when a read will not block, or the device has an error to report.
     fn readable(&self) -> impl Future<Output = io::Result<()>>;
 

@@ -28,6 +28,7 @@ mod interface;
 mod io;
 mod message;
 mod monitor;
+mod mss;
 mod options;
 mod pump;
 mod reattach;

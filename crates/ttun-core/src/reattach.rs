@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use ttun_packet::CoalesceOptions;
 
 use crate::attach::DevicePlan;
 use crate::connection::SharedSocket;
-use crate::device::TunDevice;
+use crate::device::{TunDevice, interface_mtu};
 use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
 use crate::io::{DeviceRead, PacketDevice, Readiness};
@@ -177,6 +178,12 @@ impl PacketDevice for Attachment<'_> {
         // The error of a device that is down.
         let down = || io::Error::from_raw_os_error(libc::EIO);
         self.with_device(down, "writev", |readiness| readiness.get().write(pieces))
+    }
+
+    fn mtu(&self) -> Option<usize> {
+        let (index, _) = self.context.device_facts.get()?;
+        let socket = self.socket.get()?;
+        interface_mtu(socket.as_fd(), index).ok().map(|mtu| mtu as usize)
     }
 
     async fn readable(&self) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::sync::atomic::Ordering;
 
-use crate::batch::{Batch, MAX_PIECES};
+use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
 use crate::io::DatagramSocket;
 use crate::pump::{Refused, when_possible};
 use crate::shared::Context;
@@ -17,9 +17,12 @@ const LEARN_PATH_MTU_EVERY_MS: u64 = 1000;
 /// Attempts at a send: after one error unrelated to the packets, such as a lack of memory, the next may succeed.
 const ATTEMPTS: usize = 2;
 
-/// Attempts at a send where each error may be an ICMP error for an earlier datagram: more of them rarely arrive between
-/// these calls, so the kernel refuses the send itself.
-const ATTEMPTS_AT_ANSWERS: usize = 4;
+/// Errors of the network for earlier datagrams after which a send is given up: even in a flood of them, so many do not arrive
+/// between as many calls.
+const MOST_ANSWERS: usize = 64;
+
+/// The same for a send after which the packets are sent one by one.
+const MOST_ANSWERS_TOGETHER: usize = 4;
 
 /// Between one attempt to recover the socket and the next, ms.
 const RECOVER_EVERY_MS: u64 = 1000;
@@ -166,26 +169,54 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     /// Errors of a connected UDP socket are asynchronous: an ICMP error for an earlier datagram is returned by the next call, which
     /// then has sent nothing (`sock_error` in include/net/sock.h).
     async fn send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> Result<(), Refused> {
-        let mut attempts = 0;
+        let (mut answers, mut refusals) = (0, 0);
         loop {
             let error = match self.send_when_possible(pieces, segment_len).await {
                 Err(Refused::By(error)) => error,
                 done => return done,
             };
             self.context.errors.count(&error);
-            attempts += 1;
             if matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) {
                 self.learn_path_mtu();
             }
             self.recover_socket(&error);
-            let most = match segment_len {
-                Some(_) if refuses_segments(&error) => 1,
-                _ if may_be_an_answer(&error) => ATTEMPTS_AT_ANSWERS,
-                _ => ATTEMPTS,
+            if self.is_answer(&error, pieces, segment_len) {
+                answers += 1;
+            } else {
+                refusals += 1;
+            }
+            let (most_refusals, most_answers) = match segment_len {
+                Some(_) if refuses_segments(&error) => (1, MOST_ANSWERS_TOGETHER),
+                _ => (ATTEMPTS, MOST_ANSWERS),
             };
-            if attempts >= most {
+            if refusals >= most_refusals || answers >= most_answers {
                 return Err(Refused::By(error));
             }
+        }
+    }
+
+    /// Whether the network has reported `error` for an earlier datagram (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in
+    /// net/ipv6/icmp.c), so that it is not about this send.
+    fn is_answer(&self, error: &io::Error, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> bool {
+        match error.raw_os_error() {
+            Some(
+                libc::ECONNREFUSED
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+                | libc::EPROTO,
+            ) => true,
+            // Errors of this host's routing table as well.
+            Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EACCES) => {
+                self.socket.fresh_path_mtu(&self.context.endpoints).is_some()
+            }
+            // A single datagram of any length is fragmented where necessary; a segment is not.
+            Some(libc::EMSGSIZE) => match segment_len {
+                Some(len) => usize::from(len) <= self.unfragmented_len.get(),
+                None => pieces.iter().map(|piece| piece.len()).sum::<usize>() <= MAX_BYTES,
+            },
+            _ => false,
         }
     }
 
@@ -235,25 +266,6 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
 /// having no checksum offload (EIO, udp(7)).
 fn refuses_segments(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL | libc::EIO))
-}
-
-/// Whether the network may have reported it by ICMP (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in net/ipv6/icmp.c);
-/// most of these are errors of this host's routing table as well.
-fn may_be_an_answer(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNREFUSED
-                | libc::EHOSTUNREACH
-                | libc::ENETUNREACH
-                | libc::EHOSTDOWN
-                | libc::ENONET
-                | libc::ENOPROTOOPT
-                | libc::EOPNOTSUPP
-                | libc::EPROTO
-                | libc::EACCES
-        )
-    )
 }
 
 fn reason(error: &io::Error) -> EncapDrop {

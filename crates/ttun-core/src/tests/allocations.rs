@@ -94,6 +94,10 @@ impl PacketDevice for Treadmill {
         Ok(())
     }
 
+    fn mtu(&self) -> Option<usize> {
+        Some(1500)
+    }
+
     async fn readable(&self) -> io::Result<()> {
         tokio::task::yield_now().await;
         Ok(())

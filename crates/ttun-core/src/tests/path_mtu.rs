@@ -155,6 +155,45 @@ fn the_mss_of_connections_is_lowered_to_fit_in_both_directions() {
 }
 
 #[test]
+fn the_mss_of_connections_fits_the_smaller_of_route_and_device_in_both_directions() {
+    for (device, route, fits) in [
+        (1300, Some(1500), 1300),
+        (1500, Some(1300), 1300 - 28),
+        (1500, Some(1500), FITS),
+        (FITS - 1, Some(1500), FITS - 1),
+        (1300, None, 1300),
+    ] {
+        let site = Site::alone();
+        site.device.set_mtu(device);
+        site.socket.set_path_mtu(route);
+        let [ended] = running([&site], async {
+            site.device.hand_over(&[syn(1460)]);
+            site.socket.arrive(&[syn(1460)]);
+            site.settled().await;
+        });
+        assert!(ended.is_ok());
+        for packet in [&site.socket.sent()[0], &site.device.taken()[0]] {
+            assert_eq!(usize::from(mss(packet)), fits - 40, "device {device}, route {route:?}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_connections_looks_up_route_and_device_once_a_millisecond() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        for _ in 0..3 {
+            site.device.hand_over(&vec![syn(1460); 500]);
+            site.socket.arrive(&vec![syn(1460); 500]);
+            site.settled().await;
+            site.context.clock.advance(1);
+        }
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.route_lookups(), 3 * 2, "in each direction");
+}
+
+#[test]
 fn the_mss_is_left_alone_where_it_fits_or_clamping_is_off() {
     for (clamp_mss, mss) in [(true, 1432), (true, 536), (false, 1460)] {
         let mut site = Site::alone();

@@ -17,9 +17,21 @@ const AGAIN: [i32; 2] = [libc::EAGAIN, libc::EINTR];
 /// Errors of a send that may have come of its being segmented.
 const REFUSING_SEGMENTS: [i32; 3] = [libc::EMSGSIZE, libc::EINVAL, libc::EIO];
 
-/// Errors that the network reports by ICMP.
-const ANSWERS: [i32; 5] =
-    [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EHOSTDOWN, libc::EACCES];
+/// Errors that the network reports by ICMP; the routing table of this host has some of them as well.
+const ANSWERS: [i32; 9] = [
+    libc::ECONNREFUSED,
+    libc::EHOSTUNREACH,
+    libc::ENETUNREACH,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EOPNOTSUPP,
+    libc::EPROTO,
+    libc::EACCES,
+];
+
+/// How many of them one send outlasts.
+const FLOOD: usize = 63;
 
 /// Passes `packets` to a tunnel whose next sends fail according to `script`; returns what was sent.
 fn sent(site: &Site, packets: &[Vec<u8>], script: &[i32]) -> Vec<Vec<u8>> {
@@ -55,33 +67,56 @@ fn a_batch_whose_segments_are_refused_is_sent_packet_by_packet() {
     let packets = udp_flow(30, 1000);
     for errno in REFUSING_SEGMENTS {
         let site = Site::alone();
-        assert_eq!(sent(&site, &packets, &[errno; 2]), packets, "errno {errno}");
+        let errors = if errno == libc::EMSGSIZE { 5 } else { 2 };
+        assert_eq!(sent(&site, &packets, &[errno].repeat(errors)), packets, "errno {errno}");
         assert_eq!(site.socket.sends(), [1; 30]);
     }
 }
 
 #[test]
-fn several_icmp_errors_in_a_row_do_not_cost_a_batch() {
+fn a_flood_of_icmp_errors_costs_no_packet() {
     let packets = udp_flow(30, 1000);
-    for errno in ANSWERS {
+    for errno in ANSWERS.into_iter().chain([libc::EMSGSIZE]) {
         let site = Site::alone();
-        assert_eq!(sent(&site, &packets, &[errno; 3]), packets, "errno {errno}");
-        assert_eq!(site.socket.sends(), [30]);
-        assert_eq!(site.context.errors.occurred(), [(errno, 3)]);
+        assert_eq!(sent(&site, &packets, &[errno; FLOOD]), packets, "errno {errno}");
+        let sends = if errno == libc::EMSGSIZE { vec![1; 30] } else { vec![30] };
+        assert_eq!(site.socket.sends(), sends);
+        assert_eq!(site.context.errors.occurred(), [(errno, FLOOD as u64)]);
+        let site = Site::alone();
+        assert_eq!(sent(&site, &packets[..1], &[errno; FLOOD]), packets[..1], "errno {errno}");
     }
+}
+
+#[test]
+fn a_refusal_among_icmp_errors_is_tried_twice_as_alone() {
+    let site = Site::alone();
+    let rejected = [libc::EPERM, libc::ECONNREFUSED, libc::ECONNREFUSED, libc::EPERM];
+    assert_eq!(sent(&site, &udp_flow(2, 1000), &rejected), Vec::<Vec<u8>>::new());
+    assert_eq!(site.encap_drops(EncapDrop::SendError), 2);
 }
 
 #[test]
 fn only_the_packet_that_is_too_long_again_and_again_is_lost() {
     let packets = udp_flow(30, 1000);
     let site = Site::alone();
-    assert_eq!(sent(&site, &packets, &[libc::EMSGSIZE; 4]), packets[1..]);
+    assert_eq!(sent(&site, &packets, &[libc::EMSGSIZE; 4 + FLOOD + 1]), packets[1..]);
     assert_eq!(site.encap_drops(EncapDrop::TooBig), 1);
 }
 
 #[test]
+fn without_a_route_errors_are_not_taken_for_answers() {
+    for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EACCES] {
+        let site = Site::alone();
+        site.socket.set_path_mtu(None);
+        assert_eq!(sent(&site, &udp_flow(30, 1000), &[errno; 2]), Vec::<Vec<u8>>::new(), "errno {errno}");
+        assert_eq!(site.encap_drops(EncapDrop::PeerUnreachable), 30);
+    }
+}
+
+#[test]
 fn an_error_that_belongs_to_no_packet_costs_a_batch_few_calls() {
-    for errno in ERRNOS.filter(|errno| !AGAIN.contains(errno) && *errno != libc::EMSGSIZE) {
+    let own = |errno: &i32| !AGAIN.contains(errno) && !ANSWERS.contains(errno) && *errno != libc::EMSGSIZE;
+    for errno in ERRNOS.filter(own) {
         let site = Site::alone();
         let [ended] = running([&site], async {
             site.socket.fail_sends(Some(errno));
@@ -148,7 +183,7 @@ fn lost_packets_are_counted_under_the_reason_that_the_error_means() {
     ];
     for (errno, reason) in reasons {
         let site = Site::alone();
-        assert!(sent(&site, &[udp(0, 1000)], &[errno; 4]).is_empty());
+        assert!(sent(&site, &[udp(0, 1000)], &[errno; FLOOD + 1]).is_empty());
         assert_eq!(site.encap_drops(reason), 1, "errno {errno}");
     }
 }

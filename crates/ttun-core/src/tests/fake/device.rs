@@ -26,6 +26,7 @@ struct State {
     longest_without_write: Cell<usize>,
     writes: RefCell<Vec<Vec<Vec<u8>>>>,
     refuses_super_packets: Cell<bool>,
+    mtu: Cell<Option<usize>>,
     read_faults: Faults,
     write_faults: Faults,
     reader: Gate,
@@ -67,6 +68,10 @@ impl FakeDevice {
     /// The number of packets of each write.
     pub(in crate::tests) fn writes(&self) -> Vec<usize> {
         self.0.writes.borrow().iter().map(Vec::len).collect()
+    }
+
+    pub(in crate::tests) fn set_mtu(&self, mtu: usize) {
+        self.0.mtu.set(Some(mtu));
     }
 
     /// Takes single packets only from now on.
@@ -129,6 +134,10 @@ impl PacketDevice for FakeDevice {
         self.0.longest_without_write.set(self.0.longest_without_write.get().max(since_last));
         self.0.writes.borrow_mut().push(packets);
         Ok(())
+    }
+
+    fn mtu(&self) -> Option<usize> {
+        self.0.mtu.get()
     }
 
     async fn readable(&self) -> io::Result<()> {
