@@ -133,5 +133,5 @@ export const IPV6_MINIMUM_MTU = 1280;
 /** The smallest MTU with which an interface carries IPv4 (RFC 791, section 3.2). */
 export const IPV4_MINIMUM_MTU = 68;
 
-/** The largest MTU of a TUN device (MAX_MTU in drivers/net/tun.c). */
-export const MAXIMUM_MTU = 65_535;
+/** The longest packet that fits a datagram: an IPv4 total length of 16 bits less the IP and UDP headers (RFC 791, RFC 768). */
+export const MAXIMUM_MTU = 65_535 - OUTER_OVERHEAD[4];

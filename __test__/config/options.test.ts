@@ -193,12 +193,17 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
   [
     'an MTU that the kernel refuses',
     { interface: { mtu: 67 } },
-    "interface.mtu: 67 is not an MTU | give a number of bytes from 68 to 65535, or 'auto'",
+    "interface.mtu: 67 is not an MTU | give a number of bytes from 68 to 65507, or 'auto'",
+  ],
+  [
+    'an MTU with which a full packet would not fit a datagram',
+    { interface: { mtu: 65_508 } },
+    "interface.mtu: 65508 is not an MTU | give a number of bytes from 68 to 65507, or 'auto'",
   ],
   [
     'a fraction of a byte',
     { interface: { mtu: 1400.5 } },
-    "interface.mtu: 1400.5 is not an MTU | give a number of bytes from 68 to 65535, or 'auto'",
+    "interface.mtu: 1400.5 is not an MTU | give a number of bytes from 68 to 65507, or 'auto'",
   ],
   [
     'an MTU that is some word',

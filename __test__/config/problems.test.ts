@@ -180,6 +180,36 @@ const WARNINGS: readonly (readonly [what: string, text: string, warning: string]
     "5: tunnels.a.interface.routes[0]: the peer 192.0.2.9:8000 is in 192.0.2.0/24, so the tunnel's own datagrams may be routed into the tunnel",
   ],
   [
+    "the network of the tunnel's own address covers the peer",
+    `${tunnel('a', 1)}interface.addresses = ["192.0.2.1/24"]`,
+    "5: tunnels.a.interface.addresses[0]: the peer 192.0.2.9:8000 is in 192.0.2.1/24, so the tunnel's own datagrams may be routed into the tunnel",
+  ],
+  [
+    'two tunnels that are routed into each other',
+    `${tunnel('a', 1)}interface.routes = ["192.0.2.8/32"]\n${tunnel('b', 2).replace('2.9', '2.8')}interface.routes = ["192.0.2.9/32"]`,
+    '10: tunnels.b.interface.routes[0]: the tunnels a and b are routed into each other: the peer of a is in 192.0.2.9/32 of b and the peer of b is in 192.0.2.8/32 of a',
+  ],
+  [
+    'two such tunnels over IPv6, one by the network of its address',
+    `${tunnel('a', 1).replace('192.0.2.9', '[2001:db8:1::9]')}interface.routes = ["2001:db8:2::/64"]\n${tunnel('b', 2).replace('192.0.2.9', '[2001:db8:2::9]')}interface.addresses = ["2001:db8:1::1/64"]`,
+    '10: tunnels.b.interface.addresses[0]: the tunnels a and b are routed into each other: the peer of a is in 2001:db8:1::1/64 of b and the peer of b is in 2001:db8:2::/64 of a',
+  ],
+  [
+    'two such tunnels, one by its bindDevice',
+    `${tunnel('a', 1)}bindDevice = "tun-b"\n${tunnel('b', 2).replace('2.9', '2.8')}[tunnels.a.interface]\nroutes = ["192.0.2.8/32"]`,
+    '5: tunnels.a.bindDevice: the tunnels a and b are routed into each other: a is bound to the device of b and the peer of b is in 192.0.2.8/32 of a',
+  ],
+  [
+    'three tunnels in a ring, to which a fourth leads',
+    ['a', 'b', 'c', 'd']
+      .map(
+        (name, index) =>
+          `${tunnel(name, index + 1).replace('2.9', `2.${index + 1}`)}interface.routes = ["192.0.2.${[3, 1, 2][index] ?? 200}/32"]`,
+      )
+      .join('\n'),
+    '15: tunnels.c.interface.routes[0]: the tunnels a, b and c are routed into each other: the peer of a is in 192.0.2.1/32 of b, the peer of b is in 192.0.2.2/32 of c and the peer of c is in 192.0.2.3/32 of a',
+  ],
+  [
     'one network in two tunnels',
     `${tunnel('a', 1)}interface.addresses = ["10.0.2.1/24"]\n${tunnel('b', 2)}interface.addresses = ["10.0.2.9/16"]`,
     '10: tunnels.b.interface.addresses[0]: 10.0.2.9/16 is in the same network as 10.0.2.1/24 of tunnels.a (line 5)',

@@ -1,9 +1,10 @@
 /** Problems between tunnels that are valid on their own, and options that are valid but probably mistaken. */
-import { formatIpAddress, formatRemote } from '../address.ts';
+import { formatIpAddress } from '../address.ts';
 import type { LocalEndpoint } from '../address.ts';
-import { formatNetwork, isNetworkItself, overlap, parseNetwork, rangeOf } from '../network.ts';
+import { formatNetwork, isNetworkItself, rangeOf } from '../network.ts';
 import type { IpNetwork } from '../network.ts';
 import type { KeyPath } from './document.ts';
+import { findLoops } from './loops.ts';
 import type { Finding, NamedTunnel } from './resolve.ts';
 
 /** Names the tunnel that a key belongs to, and the line of the key: `tunnels.office (line 4)`. */
@@ -17,7 +18,8 @@ export function findConflicts(tunnels: readonly NamedTunnel[], refer: Reference)
 /** Settings that work, but are probably mistakes. */
 export function findWarnings(tunnels: readonly NamedTunnel[], refer: Reference): Finding[] {
   return [
-    ...tunnels.flatMap((tunnel) => [...addressesOfNetworks(tunnel), ...routesToPeer(tunnel)]),
+    ...tunnels.flatMap((tunnel) => [...addressesOfNetworks(tunnel)]),
+    ...findLoops(tunnels),
     ...sharedNetworks(tunnels, refer),
     ...sharedRoutes(tunnels, refer),
   ];
@@ -102,21 +104,6 @@ function* addressesOfNetworks({ name, options }: NamedTunnel): Generator<Finding
       path: ['tunnels', name, 'interface', 'addresses', index],
       message: `${formatNetwork(address)} is a network, not an address in it`,
       hint: 'give each end its own address in it, such as 10.0.2.1/24 and 10.0.2.2/24',
-    };
-  }
-}
-
-/** The tunnel's own datagrams would be routed into the tunnel. */
-function* routesToPeer({ name, options }: NamedTunnel): Generator<Finding> {
-  const { remote, bindDevice, fwmark } = options;
-  if (remote?.address === undefined || bindDevice || fwmark) return;
-  const peer = parseNetwork(remote.address.text);
-  for (const [index, route] of (options.interface?.routes ?? []).entries()) {
-    if (!overlap(route, peer)) continue;
-    yield {
-      path: ['tunnels', name, 'interface', 'routes', index],
-      message: `the peer ${formatRemote(remote)} is in ${formatNetwork(route)}, so the tunnel's own datagrams may be routed into the tunnel`,
-      hint: 'set bindDevice to the interface that leads to the peer, or select another route with fwmark',
     };
   }
 }

@@ -29,8 +29,9 @@ struct Applied {
     _set_up: Option<Changes>,
 }
 
-/// MTUs that an IP interface may have, bytes (RFC 791; the driver's own bound, `tun_net_initialize` in drivers/net/tun.c).
-const MTUS: std::ops::RangeInclusive<u32> = 68..=65_535;
+/// MTUs that a tunnel's device may be given, bytes: the least of IPv4 (RFC 791), and the longest packet that fits a datagram, which is
+/// an IPv4 total length of 16 bits less the IP and UDP headers.
+const MTUS: std::ops::RangeInclusive<u32> = 68..=65_507;
 
 impl Interface {
     pub(crate) fn new(options: &InterfaceOptions) -> Result<Self, Error> {
@@ -202,8 +203,8 @@ mod tests {
 
     #[test]
     fn it_stays_within_the_limits_of_a_device() {
-        assert_eq!(automatic(&[], &[]).mtu_for(Some(65_508)), Some(65_508));
-        assert_eq!(automatic(&[], &[]).mtu_for(Some(100_000)), Some(65_535));
+        assert_eq!(automatic(&[], &[]).mtu_for(Some(65_508)), Some(65_507));
+        assert_eq!(automatic(&[], &[]).mtu_for(Some(100_000)), Some(65_507));
         assert_eq!(automatic(&[], &[]).mtu_for(Some(20)), Some(68));
         assert_eq!(automatic(&[], &[]).mtu_for(None), None, "without a route it stays as it is");
     }
@@ -216,7 +217,7 @@ mod tests {
             InterfaceOptions { addresses: impossible(), ..InterfaceOptions::default() },
             InterfaceOptions { routes: impossible(), ..InterfaceOptions::default() },
             InterfaceOptions { mtu: MtuChoice::Bytes(67), ..InterfaceOptions::default() },
-            InterfaceOptions { mtu: MtuChoice::Bytes(65_536), ..InterfaceOptions::default() },
+            InterfaceOptions { mtu: MtuChoice::Bytes(65_508), ..InterfaceOptions::default() },
         ] {
             assert_eq!(refused(options), Some(ErrorKind::InvalidOptions));
         }
