@@ -59,11 +59,47 @@ test.serial('a firewall that drops by default gets a rule for the peer', async (
   await at.patient.sh(`
     nft add table inet filter
     nft 'add chain inet filter input { type filter hook input priority 0; policy drop; }'
+    nft add rule inet filter input ct state established,related accept
     nft add rule inet filter input udp dport '{ 53, 8000-8999 }' accept`);
   const { severity } = await assertFixed(t, at.patient, 'firewall-input', await at.file());
   t.is(severity, 'note');
   const inRange = await at.file({ local: '10.0.1.1:8500' });
   t.is(find(await at.patient.examine(inRange), 'firewall-input'), undefined);
+});
+
+test.serial('a final rule that drops is found as a policy is, in either direction', async (t) => {
+  await using at = await scene();
+  await at.patient.sh(`
+    nft add table inet filter
+    nft 'add chain inet filter input { type filter hook input priority 0; policy accept; }'
+    nft add rule inet filter input iifname lo accept
+    nft add rule inet filter input icmp type echo-request accept
+    nft add rule inet filter input counter drop
+    nft 'add chain inet filter output { type filter hook output priority 0; policy accept; }'
+    nft add rule inet filter output udp dport != 53 reject`);
+  const { severity } = await assertFixed(t, at.patient, 'firewall-drops', await at.file());
+  t.is(severity, 'problem');
+  await assertFixed(t, at.patient, 'firewall-output', await at.file());
+  t.is(find(await at.patient.examine(await at.file()), 'firewall-input'), undefined);
+});
+
+test.serial('link-local ends are as good as others, with the zone as a name or as a number', async (t) => {
+  await using at = await scene();
+  const { a, b } = at.sites;
+  await a.ip('address', 'add', 'fe80::a/64', 'dev', a.veth, 'nodad');
+  const [link] = JSON.parse(await a.ip('-json', 'link', 'show', a.veth));
+  for (const zone of [a.veth, String(link.ifindex)]) {
+    const ends = { local: `[fe80::a%${zone}]:9000`, remote: `[fe80::b%${zone}]:9000` };
+    const { findings, problems } = await at.patient.examine(await at.file(ends));
+    t.is(problems, 0, JSON.stringify(findings));
+    t.true(findings.some(({ what }) => what === `UDP port 9000 of fe80::a%${zone} is free`));
+  }
+  const missing = { local: `[fe80::c%${a.veth}]:9000`, remote: `[fe80::b%${a.veth}]:9000` };
+  const { commands } = await assertFixed(t, at.patient, 'local-not-here', await at.file(missing));
+  t.deepEqual(commands, [`ip address add fe80::c/64 dev ${a.veth} nodad`]);
+  const elsewhere = { local: '[fe80::c%eth7]:9000', remote: '[fe80::b%eth7]:9000' };
+  await assertAdvised(t, at.patient, 'bind-device-missing', await at.file(elsewhere), /ip -brief link/);
+  t.truthy(b);
 });
 
 test.serial('accepted sources that are not routed back into the tunnel get a route', async (t) => {

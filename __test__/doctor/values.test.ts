@@ -1,9 +1,9 @@
-/** Checks that need another kernel, and the output of nft. */
+/** Checks that need another kernel. */
 import test from 'ava';
 import { settingCommand, settingOf, settingPath } from '../../src/doctor/facts.ts';
 import type { HostFacts } from '../../src/doctor/facts.ts';
 import { CATALOGUE } from '../../src/doctor/finding.ts';
-import { parseRelease, parseRuleset } from '../../src/doctor/gather-host.ts';
+import { parseRelease } from '../../src/doctor/gather-host.ts';
 import { checkKernel } from '../../src/doctor/host-checks.ts';
 import { checkRpFilter } from '../../src/doctor/network-checks.ts';
 
@@ -16,7 +16,8 @@ function host(release: string, udp = { segment: true, receive: true }): HostFact
     udp,
     kernel: parseRelease(release),
     settings: new Map(),
-    inputChains: [],
+    firewall: null,
+    hasOldFirewall: false,
     interfaces: [],
   };
 }
@@ -55,50 +56,4 @@ test('without a known path the reverse path filter is not reported', (t) => {
   const subject = { title: 'tun0', device: 'tun0', options: null };
   const facts = { subject, device: null, attached: [], path: null, returnRoutes: [] };
   t.deepEqual(checkRpFilter(facts, host('6.18.0')), []);
-});
-
-const CHAIN = { family: 'inet', table: 'filter', name: 'input', type: 'filter', hook: 'input', prio: 0 };
-
-function accepting(...matches: unknown[]): unknown {
-  const expr = [...matches.map((match) => ({ match })), { accept: null }];
-  return { rule: { family: 'inet', table: 'filter', chain: 'input', expr } };
-}
-
-const dport = (right: unknown, protocol = 'udp', op = '=='): unknown => ({
-  op,
-  left: { payload: { protocol, field: 'dport' } },
-  right,
-});
-
-function portsOf(...rules: unknown[]): unknown {
-  const [chain] = parseRuleset({ nftables: [{ chain: { ...CHAIN, policy: 'drop' } }, ...rules] });
-  return chain?.acceptedPorts;
-}
-
-test('the ports that a firewall accepts are read from its rules', (t) => {
-  t.deepEqual(portsOf(), []);
-  t.deepEqual(portsOf(accepting(dport(53))), [[53, 53]]);
-  t.deepEqual(portsOf(accepting(dport({ set: [53, { range: [8000, 8999] }] }, 'th'))), [
-    [53, 53],
-    [8000, 8999],
-  ]);
-  t.deepEqual(portsOf(accepting()), [[0, 65_535]]);
-  const established = { op: 'in', left: { ct: { key: 'state' } }, right: 'established' };
-  t.deepEqual(
-    portsOf(accepting(established), accepting(dport(22, 'tcp')), accepting(dport(9, 'udp', '!='))),
-    [],
-  );
-});
-
-test('only input chains with policy drop count', (t) => {
-  const chains = [
-    { ...CHAIN, policy: 'accept' },
-    { ...CHAIN, hook: 'forward', policy: 'drop' },
-    { ...CHAIN, type: 'nat', policy: 'drop' },
-    { family: 'inet', table: 'filter', name: 'jumped-to' },
-  ];
-  t.deepEqual(parseRuleset({ nftables: chains.map((chain) => ({ chain })) }), []);
-  for (const nonsense of [null, 1, {}, { nftables: {} }, { nftables: [null, {}] }]) {
-    t.deepEqual(parseRuleset(nonsense), []);
-  }
 });

@@ -17,13 +17,13 @@ import {
 } from './host-checks.ts';
 import {
   checkReturnRoutes,
-  checkFirewall,
   checkForwarding,
   checkLocalEnd,
   checkPeer,
   checkRpFilter,
 } from './network-checks.ts';
 import type { HostFacts, Subject, SubjectFacts } from './facts.ts';
+import { checkFirewall } from './firewall-checks.ts';
 import type { Finding } from './finding.ts';
 import { gatherHost } from './gather-host.ts';
 import { gatherProcesses, gatherSubject } from './gather-subject.ts';
@@ -162,14 +162,20 @@ export interface Unchecked {
 }
 
 export function listUnchecked(host: HostFacts, subjects: readonly Subject[]): Unchecked[] {
-  const { native, user, inputChains } = host;
+  const { native, user, firewall, hasOldFirewall } = host;
   const unchecked: Unchecked[] = [];
   if (native !== null) {
     unchecked.push({ what: 'devices, routes and sockets', why: "ttun's native part is missing" });
   }
-  if (inputChains === null) {
+  if (firewall === null) {
     const why = user.mayConfigure ? 'nft is not installed, or failed' : 'only root may read its rules';
     unchecked.push({ what: 'the firewall', why });
+  }
+  if (hasOldFirewall) {
+    unchecked.push({
+      what: 'rules of iptables-legacy',
+      why: 'nft does not show them; see: iptables-legacy -S',
+    });
   }
   if (user.uid !== 0) {
     unchecked.push({ what: 'programs of other users', why: 'only root can see what they have open' });

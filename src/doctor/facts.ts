@@ -2,6 +2,7 @@
 import type { BindingInterface, BindingRoute } from '../../binding.cjs';
 import type { IpAddress } from '../address.ts';
 import type { ResolvedOptions } from '../schema.ts';
+import type { Ruleset } from './firewall.ts';
 
 /** This machine, as this user sees it. */
 export interface HostFacts {
@@ -17,8 +18,10 @@ export interface HostFacts {
   readonly kernel: Kernel;
   /** Values of the kernel settings (sysctl) that exist, by name. */
   readonly settings: ReadonlyMap<string, number>;
-  /** Chains on the input hook that drop what no rule accepts; `null` when they could not be read. */
-  readonly inputChains: readonly InputChain[] | null;
+  /** The rules of nftables, with those of iptables-nft; `null` when they could not be read. */
+  readonly firewall: Ruleset | null;
+  /** Whether there are rules of the old iptables, which nft does not show. */
+  readonly hasOldFirewall: boolean;
   /** All interfaces of this network namespace. */
   readonly interfaces: readonly BindingInterface[];
 }
@@ -39,18 +42,6 @@ export interface Kernel {
 }
 
 export type Version = readonly [major: number, minor: number, patch: number];
-
-/** A base chain of nftables on the input hook whose policy is to drop. */
-export interface InputChain {
-  /** `inet`, `ip` or `ip6`. */
-  readonly family: string;
-  readonly table: string;
-  readonly name: string;
-  /** UDP ports that a rule of its table accepts. */
-  readonly acceptedPorts: readonly PortRange[];
-}
-
-export type PortRange = readonly [first: number, last: number];
 
 /** A device to examine, and the tunnel that uses it or will use it, if known. */
 export interface Subject {

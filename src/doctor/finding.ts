@@ -167,6 +167,14 @@ export const CATALOGUE = {
     severity: 'note',
     why: 'Datagrams from the peer seem to be accepted only as replies to ours, so the peer cannot send first.',
   },
+  'firewall-drops': {
+    severity: 'problem',
+    why: 'No datagram of the peer is accepted, not even replies to ours.',
+  },
+  'firewall-output': {
+    severity: 'problem',
+    why: 'Sending fails with EPERM: packets are dropped as send-error.',
+  },
   // What goes through the tunnel
   'source-not-routed': {
     severity: 'warning',

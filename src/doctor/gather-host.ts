@@ -10,7 +10,9 @@ import type { LocalEndpoint } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import { loadBinding } from '../native.ts';
 import { settingOf, settingPath } from './facts.ts';
-import type { HostFacts, InputChain, Kernel, PortRange, User, PathFacts } from './facts.ts';
+import type { HostFacts, Kernel, User, PathFacts } from './facts.ts';
+import { parseRuleset } from './firewall.ts';
+import type { Ruleset } from './firewall.ts';
 
 export async function gatherHost(): Promise<HostFacts> {
   // First, since systems other than Linux have none of the rest.
@@ -22,7 +24,8 @@ export async function gatherHost(): Promise<HostFacts> {
     kernel: gatherKernel(),
     ...native,
     settings: gatherSettings(native.interfaces.map(({ name }) => name)),
-    inputChains: user.mayConfigure ? await gatherInputChains() : null,
+    firewall: user.mayConfigure ? await gatherFirewall() : null,
+    hasOldFirewall: readText('/proc/net/ip_tables_names').includes('filter'),
   };
 }
 
@@ -76,7 +79,7 @@ function nameOfUser(): string | null {
 
 /** Opens `/dev/net/tun` and closes it again. */
 export function gatherTunNode(): Pick<HostFacts, 'tunNode' | 'tunDriver'> {
-  return { tunNode: open(), tunDriver: /^\s*\d+ tun$/m.test(readMiscDevices()) };
+  return { tunNode: open(), tunDriver: /^\s*\d+ tun$/m.test(readText('/proc/misc')) };
 }
 
 function open(): HostFacts['tunNode'] {
@@ -90,9 +93,10 @@ function open(): HostFacts['tunNode'] {
   }
 }
 
-function readMiscDevices(): string {
+/** Empty where there is no such file, or this user may not read it. */
+function readText(path: string): string {
   try {
-    return readFileSync('/proc/misc', 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }
@@ -105,6 +109,8 @@ const NAMES = [
   'net.ipv6.conf.all.forwarding',
   'net.netfilter.nf_conntrack_count',
   'net.netfilter.nf_conntrack_max',
+  'net.netfilter.nf_conntrack_udp_timeout',
+  'net.netfilter.nf_conntrack_udp_timeout_stream',
 ] as const;
 
 /**
@@ -132,8 +138,8 @@ function read(name: string): number | null {
   }
 }
 
-/** The input chains of nftables, from nft(8); `null` if nft is not installed, or fails. */
-export async function gatherInputChains(): Promise<readonly InputChain[] | null> {
+/** The rules of nftables, from nft(8); `null` if nft is not installed, or fails. */
+export async function gatherFirewall(): Promise<Ruleset | null> {
   // Not found through the PATH, to which npm may have added packages of the same name.
   const nft = PROGRAMS.find((path) => existsSync(path));
   if (nft === undefined) return null;
@@ -148,64 +154,11 @@ export async function gatherInputChains(): Promise<readonly InputChain[] | null>
 const PROGRAMS = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/usr/local/sbin/nft'];
 const LIMITS = { timeout: 5000, maxBuffer: 64 * 1024 * 1024 };
 
-/** The format is that of libnftables-json(5). */
-export function parseRuleset(document: unknown): InputChain[] {
-  const items = listIn(document, 'nftables');
-  const rules = items.flatMap((item) => entryOf(item, 'rule'));
-  return items
-    .flatMap((item) => entryOf(item, 'chain'))
-    .filter((chain) => chain['hook'] === 'input' && chain['type'] === 'filter' && chain['policy'] === 'drop')
-    .map((chain) => ({
-      family: String(chain['family']),
-      table: String(chain['table']),
-      name: String(chain['name']),
-      // Includes chains of the same table, which a rule may jump to.
-      acceptedPorts: rules
-        .filter((rule) => rule['family'] === chain['family'] && rule['table'] === chain['table'])
-        .flatMap(acceptedPorts),
-    }));
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-const ALL_PORTS: PortRange = [0, 65_535];
-
-/** The UDP ports that a rule accepts, whatever its other conditions; all ports when it has none. */
-function acceptedPorts(rule: Json): PortRange[] {
-  const statements = listIn(rule, 'expr');
-  if (!statements.some((statement) => isObject(statement) && 'accept' in statement)) return [];
-  const matches = statements.flatMap((statement) => entryOf(statement, 'match'));
-  if (matches.length === 0) return [ALL_PORTS];
-  return matches.filter(isUdpPort).flatMap(({ op, right }) => (op === '==' ? portsOf(right) : []));
-}
-
-/** `udp dport 9000`, or `th dport 9000`. */
-function isUdpPort({ left }: Json): boolean {
-  const [payload] = entryOf(left, 'payload');
-  return payload?.['field'] === 'dport' && (payload['protocol'] === 'udp' || payload['protocol'] === 'th');
-}
-
-/** `9000`, `{ "range": [9000, 9009] }`, or `{ "set": [...] }` of those. */
-function portsOf(value: unknown): PortRange[] {
-  if (typeof value === 'number') return [[value, value]];
-  if (!isObject(value)) return [];
-  const [first, last] = listIn(value, 'range');
-  if (typeof first === 'number' && typeof last === 'number') return [[first, last]];
-  return listIn(value, 'set').flatMap(portsOf);
-}
-
-function entryOf(value: unknown, name: string): Json[] {
-  const entry = isObject(value) ? value[name] : undefined;
-  return isObject(entry) ? [entry] : [];
-}
-
-function listIn(value: unknown, name: string): readonly unknown[] {
-  const list: unknown = isObject(value) ? value[name] : undefined;
-  return Array.isArray(list) ? list : [];
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null;
+/** Node takes zones by name only. */
+function interfaceName(zone: string | null): string | null {
+  if (zone === null || !/^\d+$/.test(zone)) return zone;
+  const devices = loadBinding().inspectDevices();
+  return devices.find(({ index }) => index === Number(zone))?.name ?? zone;
 }
 
 /** Binds a socket to the local address for an instant: the kernel knows best what prevents it. */
@@ -216,8 +169,9 @@ export async function tryBinding(
   const socket = createSocket(family === 4 ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true });
   try {
     const any = family === 4 ? '0.0.0.0' : '::';
+    const own = address === null ? any : formatIpAddress({ ...address, zone: interfaceName(address.zone) });
     const listening = once(socket, 'listening');
-    socket.bind({ address: address === null ? any : formatIpAddress(address), port, exclusive: true });
+    socket.bind({ address: own, port, exclusive: true });
     await listening;
     return 'possible';
   } catch (error) {

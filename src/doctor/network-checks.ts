@@ -4,7 +4,7 @@ import { formatIpAddress } from '../address.ts';
 import type { IpAddress } from '../address.ts';
 import { overlap, parseNetwork } from '../network.ts';
 import { settingCommand, settingOf } from './facts.ts';
-import type { HostFacts, InputChain, PeerFacts, SubjectFacts, PathFacts } from './facts.ts';
+import type { HostFacts, PeerFacts, SubjectFacts, PathFacts } from './facts.ts';
 import { finding, ok } from './finding.ts';
 import type { Finding, FindingCode } from './finding.ts';
 
@@ -16,6 +16,10 @@ export function checkLocalEnd({ subject, path }: SubjectFacts, { interfaces }: H
   if (path.binding === 'possible') return [ok(`UDP port ${port} of ${local} is free`)];
   if (path.binding === 'taken') return [portTaken(path, port, local)];
   if (path.binding === 'forbidden') return [portForbidden(port)];
+  const zone = address?.zone ?? null;
+  if (zone !== null && !interfaces.some(({ name, index }) => zone === name || zone === `${index}`)) {
+    return [noInterface(zone)];
+  }
   return [notHere(path, local, address, interfaces)];
 }
 
@@ -32,6 +36,11 @@ function notHere(
   address: IpAddress | null,
   interfaces: readonly BindingInterface[],
 ): Finding {
+  if (address !== null && isListed(address, interfaces)) {
+    return finding('local-not-here', `${local} cannot be used yet, or never because another host has it`, {
+      advice: 'see whether it stays tentative, or is dadfailed: ip -6 address',
+    });
+  }
   return finding('local-not-here', `${local} is not an address of this host`, {
     commands: address === null ? [] : additions(peer, address, interfaces),
     advice: 'or use an address of this host: ip -brief address',
@@ -53,12 +62,24 @@ function portTaken({ portHolders }: PathFacts, port: number, local: string): Fin
   });
 }
 
+function isListed({ text, zone }: IpAddress, interfaces: readonly BindingInterface[]): boolean {
+  const candidates = interfaces.filter(
+    ({ name, index }) => zone === null || zone === name || zone === `${index}`,
+  );
+  return candidates.some(({ addresses }) => addresses.some((own) => own.split('/')[0] === text));
+}
+
 /** Adds the address to the interface in whose network it is, or else to the one that leads to the peer; never to a tunnel. */
 function additions(
   peer: PeerFacts,
-  { family, text }: IpAddress,
+  { family, text, zone }: IpAddress,
   interfaces: readonly BindingInterface[],
 ): string[] {
+  if (zone !== null) {
+    const link = interfaces.find(({ name, index }) => zone === name || zone === `${index}`);
+    // Without nodad it could not be used at once.
+    return link === undefined ? [] : [`ip address add ${text}/64 dev ${link.name} nodad`];
+  }
   const candidates = interfaces.filter(({ kind, up }) => kind === 'other' && up);
   const host = parseNetwork(text);
   const neighbour = candidates.find(({ addresses }) =>
@@ -75,8 +96,7 @@ export function checkPeer({ subject, path }: SubjectFacts): Finding[] {
   if (options === null || path === null) return [];
   const { bindDevice } = options;
   if (bindDevice !== null && !path.bindDeviceExists) {
-    const advice = 'ip -brief link lists the interfaces of this host';
-    return [finding('bind-device-missing', `there is no interface ${bindDevice}`, { advice })];
+    return [noInterface(bindDevice)];
   }
   const { peer } = path;
   if (peer.address === null) return [finding('peer-unresolved', peer.problem, { advice: peer.hint })];
@@ -89,6 +109,11 @@ export function checkPeer({ subject, path }: SubjectFacts): Finding[] {
   if (route.local) return [finding('peer-is-here', `${address.text} is an address of this host`)];
   const gateway = route.gateway === null ? 'directly' : `via ${route.gateway}`;
   return [ok(`${address.text} is reached through ${route.device}, ${gateway}`)];
+}
+
+function noInterface(name: string): Finding {
+  const advice = 'ip -brief link lists the interfaces of this host';
+  return finding('bind-device-missing', `there is no interface ${name}`, { advice });
 }
 
 function throughTunnel(address: IpAddress, device: string, bypass: BindingRoute | null): Finding {
@@ -125,33 +150,6 @@ export function checkRpFilter({ path }: SubjectFacts, { settings }: HostFacts): 
   return [
     finding('rp-filter', what, { commands: [settingCommand(settingOf(route.device, 'rp_filter'), LOOSE)] }),
   ];
-}
-
-export function checkFirewall({ subject, path }: SubjectFacts, { inputChains }: HostFacts): Finding[] {
-  const { options } = subject;
-  if (options === null || path === null || path.peer.address === null || inputChains === null) return [];
-  const { port } = options.local;
-  const { address } = path.peer;
-  const saddr = address.family === 4 ? 'ip saddr' : 'ip6 saddr';
-  return inputChains
-    .filter(({ family }) => family === 'inet' || family === (address.family === 4 ? 'ip' : 'ip6'))
-    .filter((chain) => !accepts(chain, port))
-    .map(({ family, table, name }) =>
-      finding(
-        'firewall-input',
-        `no rule of the firewall (${family} ${table} ${name}) accepts UDP port ${port}`,
-        {
-          commands: [
-            `nft insert rule ${family} ${table} ${name} ${saddr} ${address.text} udp dport ${port} accept`,
-          ],
-          advice: `see the rules: nft list table ${family} ${table}`,
-        },
-      ),
-    );
-}
-
-function accepts({ acceptedPorts }: InputChain, port: number): boolean {
-  return acceptedPorts.some(([first, last]) => first <= port && port <= last);
 }
 
 /** Whether replies to accepted packets go back through the tunnel. */
