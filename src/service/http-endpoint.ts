@@ -1,6 +1,8 @@
 /** The HTTP server of a process, which waits for its address, and which a reload may move to another. */
+import type { BindingNetworkWatch } from '../../binding.cjs';
 import { asTtunError, TtunError } from '../errors.ts';
 import type { HttpServer } from '../http/server.ts';
+import { loadBinding } from '../native.ts';
 import { toProblem } from '../tunnel-host.ts';
 import type { HttpReport, TunnelHost } from '../tunnel-host.ts';
 
@@ -23,6 +25,8 @@ export class HttpEndpoint {
   /** Whether the tunnels may still bring the address, so that its absence is not a problem yet. */
   #isExpected = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Reports changes of the network while nothing is served. */
+  #watch: BindingNetworkWatch | null = null;
   /** Attempts are made one after the other. */
   #last: Promise<void> = Promise.resolve();
 
@@ -62,7 +66,7 @@ export class HttpEndpoint {
 
   close(): Promise<void> {
     return this.#then(async () => {
-      clearTimeout(this.#timer);
+      this.#stopRetrying();
       this.#listen = null;
       await this.#server?.close();
       this.#server = null;
@@ -76,7 +80,7 @@ export class HttpEndpoint {
   }
 
   async #move(listen: string | null): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#stopRetrying();
     if (listen === this.#listen) {
       if (this.#error !== null) await this.#restore();
       return;
@@ -129,6 +133,7 @@ export class HttpEndpoint {
     try {
       this.#server = await this.#start(this.#listen);
       this.#error = null;
+      this.#stopRetrying();
       this.#emitMove(null);
     } catch (cause) {
       this.#error = asTtunError(cause);
@@ -139,6 +144,13 @@ export class HttpEndpoint {
 
   #retryLater(): void {
     this.#timer = setTimeout(() => this.retryNow(), RETRY_MS).unref();
+    this.#watch ??= watchNetwork(() => this.retryNow());
+  }
+
+  #stopRetrying(): void {
+    clearTimeout(this.#timer);
+    this.#watch?.stop();
+    this.#watch = null;
   }
 
   #emitProblem(error: TtunError): void {
@@ -161,6 +173,15 @@ export class HttpEndpoint {
 }
 
 const RETRY_MS = 2000;
+
+/** `null` if that is not possible, as for lack of threads: the timer retries too. */
+function watchNetwork(onChange: () => void): BindingNetworkWatch | null {
+  try {
+    return loadBinding().watchNetworkChanges(onChange);
+  } catch {
+    return null;
+  }
+}
 
 /** Whether this host does not have the address, or a name has none, which may change at any time. */
 function isNotHere(error: unknown): error is TtunError {
