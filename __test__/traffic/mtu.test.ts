@@ -129,6 +129,28 @@ for (const families of [
   );
 }
 
+for (const inner of ['ipv4', 'ipv6'] as const) {
+  test.serial(
+    `TCP fits the smaller device of the two, whoever opens the connection (${inner})`,
+    async (t) => {
+      await using sites = await createSites();
+      const [a, b] = await openPair(sites);
+      await sites.a.ip('link', 'set', sites.a.tun, 'mtu', '1300');
+      const mss = 1300 - IP_HEADER[inner] - TCP_HEADER;
+      for (const [from, to] of [
+        [sites.a, sites.b],
+        [sites.b, sites.a],
+      ] as const) {
+        // The SYN of the other end or its answer, as the host with the smaller device sees it.
+        await using atA = await Capture.start(sites.a, sites.a.tun);
+        await transferTcp({ from, to, address: to.inner[inner], bytes: 1 });
+        t.is(mssOfSyn(await atA.first('in', 1), inner), mss);
+      }
+      nothingDropped(t, await closeAndAccount(t, a, b));
+    },
+  );
+}
+
 /** The MSS option of the SYN, which is the first packet of a connection, and in Linux its first option. */
 function mssOfSyn([syn]: readonly CapturedPacket[], family: Family): number {
   const segment = syn?.bytes.subarray(IP_HEADER[family]) ?? Buffer.alloc(0);
