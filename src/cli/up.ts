@@ -46,7 +46,7 @@ export const SPEC = {
     },
     json: {
       description:
-        'print each event as a line of JSON: {"event":"attached","at":"2026-11-26T09:30:00.000Z","tunnel":"office","stats":{…}}; the other events are waiting, failed, impaired, change, peer, closed, serving, http-failed, reloaded and reload-failed',
+        'print each event as a line of JSON: {"event":"attached","at":"…","tunnel":"office","stats":{…}}; at is the time, in ISO 8601; the other events are waiting, failed, impaired, change, peer, closed, serving, http-failed, reloaded and reload-failed',
     },
   },
   examples: [
