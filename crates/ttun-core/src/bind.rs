@@ -6,10 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use ttun_link::RouteQuery;
 
 use crate::error::{Error, ErrorKind};
 use crate::message::IntOption;
 use crate::options::Endpoint;
+use crate::shared::Endpoints;
 
 /// The socket settings that determine the route to a peer.
 pub(crate) struct Place {
@@ -42,6 +44,32 @@ impl Place {
             .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the peer"))?;
         socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause))?;
         Ok(socket)
+    }
+}
+
+impl Place {
+    /// Whether the kernel would choose the same source again for a socket with these very ports: among several routes of equal cost, it
+    /// may choose by them (`net.ipv4.fib_multipath_hash_policy`), and another socket's source says little.
+    pub(crate) fn is_source_of_flow(&self, now: Endpoints) -> bool {
+        let query = RouteQuery {
+            destination: now.remote.ip(),
+            source: None,
+            bind_device: self.bound_index(now.remote),
+            mark: self.fwmark,
+        };
+        let flow = ttun_link::Flow { local_port: now.local.port(), remote_port: now.remote.port() };
+        ttun_link::source_of_flow(&query, flow).is_ok_and(|source| source == Some(now.local.ip()))
+    }
+
+    /// The interface to which a socket connected to `remote` is bound: the configured one, or that of a link-local address.
+    fn bound_index(&self, remote: SocketAddr) -> Option<u32> {
+        if let Some(name) = &self.bind_device {
+            return ttun_link::find(name).ok().flatten().map(|link| link.index);
+        }
+        match remote {
+            SocketAddr::V6(remote) if remote.scope_id() != 0 => Some(remote.scope_id()),
+            _ => None,
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod options;
 mod pump;
 mod reattach;
 mod report;
+mod running;
 mod send;
 mod shared;
 mod socket;
@@ -49,10 +50,11 @@ pub use error::{Error, ErrorKind};
 pub use history::{Change, ChangeKind, Level};
 pub use options::{Endpoint, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
 pub use report::{Advice, grouped};
+pub use running::End;
 pub use stats::{
     DecapDrop, DecapStats, DeviceStats, ERROR_NUMBERS, EncapDrop, EncapStats, Kind, OffloadStats,
     SocketStats, Stat, TunnelState, TunnelStats, Value, table,
 };
 pub use tap::{Direction, PacketTap, TapOptions, Tapped, TappedPacket};
-pub use tunnel::{End, Tunnel};
+pub use tunnel::Tunnel;
 pub use watcher::{NetworkWatch, watch_network};

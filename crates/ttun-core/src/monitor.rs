@@ -15,7 +15,6 @@ use crate::stats::TunnelState;
 /// What is known of the surroundings of one tunnel.
 pub(crate) struct Monitor(Mutex<State>);
 
-#[derive(Default)]
 struct State {
     /// Where the configured local address was last, so that a hint can say how to add it again.
     place: Option<(String, u8)>,
@@ -24,6 +23,8 @@ struct State {
     /// When the socket is to be reviewed even without a notice, and how long to wait after that.
     again: Option<(Instant, Duration)>,
     reviewed_at: Option<Instant>,
+    /// As last seen.
+    endpoints: Endpoints,
     heard: Heard,
     /// The number of datagrams that a send may carry, as last seen.
     segments: usize,
@@ -57,8 +58,15 @@ const SUSPICIOUS: Duration = Duration::from_millis(SUSPICIOUS_MS);
 
 impl Monitor {
     pub(crate) fn new(context: &Context) -> Self {
-        let segments = context.segments_per_send.load(Ordering::Relaxed);
-        Self(Mutex::new(State { segments, ..State::default() }))
+        Self(Mutex::new(State {
+            place: None,
+            lacking: None,
+            again: None,
+            reviewed_at: None,
+            endpoints: context.endpoints.get(),
+            heard: Heard::default(),
+            segments: context.segments_per_send.load(Ordering::Relaxed),
+        }))
     }
 
     /// Before the socket is reviewed: where its `local` address is, while it is somewhere.
@@ -73,19 +81,19 @@ impl Monitor {
         }
     }
 
-    /// Records the result of a review of the socket: its endpoints before and after, or what this host lacks.
-    pub(crate) fn reviewed(&self, context: &Context, result: Result<(Endpoints, Endpoints), Error>) {
+    /// Records the result of a review of the socket, which may be what this host lacks.
+    pub(crate) fn reviewed(&self, context: &Context, result: Result<(), Error>) {
         let mut state = self.state();
         let now = Instant::now();
         state.reviewed_at = Some(now);
         let changes = match result {
-            Ok((before, after)) => {
+            Ok(()) => {
                 state.again = None;
                 let back = state.lacking.take().map(|lacking| lacking.back(now));
                 if back.is_some() {
                     context.problems.clear(Trouble::Network);
                 }
-                back.into_iter().chain(source_change(before, after)).collect()
+                back.into_iter().chain(state.source_change(context)).collect()
             }
             Err(error) => {
                 let delay = state.again.map_or(FIRST_DELAY, |(_, delay)| (delay * 2).min(LONGEST_DELAY));
@@ -107,6 +115,8 @@ impl Monitor {
     pub(crate) fn tick(&self, context: &Context) -> bool {
         let mut state = self.state();
         let mut changes = Vec::new();
+        // The packet path may have connected the socket again.
+        changes.extend(state.source_change(context));
         changes.extend(state.heard.look(context));
         changes.extend(state.segmentation(context));
         let now = Instant::now();
@@ -143,6 +153,18 @@ impl State {
         };
         self.lacking = Some(Lacking { kind, message: message.clone(), since });
         vec![Change::new(kind, message)]
+    }
+
+    /// Whether the local address has changed, other than along with the peer.
+    fn source_change(&mut self, context: &Context) -> Option<Change> {
+        let after = context.endpoints.get();
+        let before = std::mem::replace(&mut self.endpoints, after);
+        let (old, new) = (before.local.ip(), after.local.ip());
+        (old != new && before.remote == after.remote).then(|| Change {
+            local: Some(after.local),
+            previous: Some(before.local.to_string()),
+            ..Change::new(ChangeKind::SourceChanged, format!("the local address changed from {old} to {new}"))
+        })
     }
 
     fn segmentation(&mut self, context: &Context) -> Option<Change> {
@@ -191,15 +213,6 @@ fn address_lost(ip: IpAddr, place: Option<&(String, u8)>) -> Error {
     };
     Error::new(ErrorKind::AddressNotLocal, format!("{ip}, the local address, is no longer one of this host"))
         .with_hint(format!("the tunnel continues when it is back: {command}"))
-}
-
-fn source_change(before: Endpoints, after: Endpoints) -> Option<Change> {
-    let (old, new) = (before.local.ip(), after.local.ip());
-    (old != new).then(|| Change {
-        local: Some(after.local),
-        previous: Some(before.local.to_string()),
-        ..Change::new(ChangeKind::SourceChanged, format!("the local address changed from {old} to {new}"))
-    })
 }
 
 impl Heard {
@@ -257,5 +270,109 @@ fn heard(remote: SocketAddr, silent: Option<Duration>) -> Change {
         remote: Some(remote),
         silent_ms: Some(silent.as_secs_f64() * 1e3),
         ..Change::new(ChangeKind::PeerHeard, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::context;
+
+    /// The kinds of the changes that a second brings.
+    fn tick(monitor: &Monitor, context: &Context) -> Vec<&'static str> {
+        let before = context.history.last().len();
+        monitor.tick(context);
+        context.history.last()[before..].iter().map(|change| change.kind.name()).collect()
+    }
+
+    #[test]
+    fn a_peer_that_is_sent_to_and_silent_for_half_a_minute_is_recorded_once_and_again_when_it_is_heard() {
+        let context = context();
+        let monitor = Monitor::new(&context);
+        context.clock.mark_received(0);
+        assert_eq!(tick(&monitor, &context), ["peer-heard"], "for the first time");
+        for _ in 0..29 {
+            context.clock.advance(1000);
+            context.clock.mark_sent();
+            assert!(tick(&monitor, &context).is_empty());
+        }
+        context.clock.advance(1000);
+        context.clock.mark_sent();
+        assert_eq!(tick(&monitor, &context), ["peer-silent"]);
+        context.clock.advance(15_000);
+        assert!(tick(&monitor, &context).is_empty());
+        context.clock.mark_received(0);
+        assert_eq!(tick(&monitor, &context), ["peer-heard"]);
+        let last = context.history.last().pop().unwrap();
+        assert_eq!((last.silent_ms, last.level), (Some(45_000.0), Level::Notice));
+        assert!(last.message.ends_with(" again, after 45 s"), "{}", last.message);
+    }
+
+    #[test]
+    fn a_peer_that_is_not_sent_to_is_not_recorded_as_silent() {
+        let context = context();
+        let monitor = Monitor::new(&context);
+        context.clock.mark_sent();
+        context.clock.mark_received(0);
+        tick(&monitor, &context);
+        context.clock.advance(3_600_000);
+        assert!(tick(&monitor, &context).is_empty());
+    }
+
+    #[test]
+    fn another_source_is_a_change_and_does_not_make_a_peer_silent_that_was_heard_before() {
+        let context = context();
+        let monitor = Monitor::new(&context);
+        context.clock.mark_received(0);
+        tick(&monitor, &context);
+        let elsewhere =
+            |now: Endpoints| Ok::<_, ()>(Endpoints { local: "198.51.100.1:8000".parse().unwrap(), ..now });
+        context.endpoints.change(elsewhere).unwrap();
+        context.clock.advance(1000);
+        context.clock.mark_sent();
+        assert_eq!(tick(&monitor, &context), ["source-changed"]);
+        let last = context.history.last().pop().unwrap();
+        assert_eq!(last.previous.as_deref(), Some("192.0.2.1:8000"));
+        context.clock.mark_received(1);
+        assert!(tick(&monitor, &context).is_empty());
+    }
+
+    #[test]
+    fn what_this_host_lacks_is_a_problem_until_it_is_back() {
+        let context = context();
+        let monitor = Monitor::new(&context);
+        let no_route = || Err(Error::new(ErrorKind::NoRoute, "there is no route"));
+        for _ in 0..3 {
+            monitor.reviewed(&context, no_route());
+        }
+        assert_eq!(context.problems.get().map(|error| error.kind()), Some(ErrorKind::NoRoute));
+        monitor.reviewed(&context, Ok(()));
+        assert!(context.problems.get().is_none());
+        let kinds: Vec<_> = context.history.last().iter().map(|change| change.kind.name()).collect();
+        assert_eq!(kinds, ["route-lost", "route-back"]);
+    }
+
+    #[test]
+    fn segmentation_that_is_lost_and_back_is_recorded() {
+        let context = context();
+        let monitor = Monitor::new(&context);
+        context.segments_per_send.store(1, Ordering::Relaxed);
+        assert_eq!(tick(&monitor, &context), ["segmentation-lost"]);
+        context.segments_per_send.store(64, Ordering::Relaxed);
+        assert_eq!(tick(&monitor, &context), ["segmentation-back"]);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_answer_has_the_socket_reviewed_every_few_seconds() {
+        let context = context();
+        let monitor = Monitor::new(&context);
+        context.clock.mark_sent();
+        context.clock.mark_received(0);
+        assert!(!monitor.tick(&context), "it has just answered");
+        context.clock.advance(3000);
+        context.clock.mark_sent();
+        assert!(monitor.tick(&context));
+        monitor.reviewed(&context, Ok(()));
+        assert!(!monitor.tick(&context), "it was just reviewed");
     }
 }

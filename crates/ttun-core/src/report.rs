@@ -133,6 +133,7 @@ mod tests {
                 receive_buffer: 0,
                 send_buffer: 0,
                 receive_overflow: 0,
+                reconnects: 0,
                 errors: Vec::new(),
             },
             encap: EncapStats::default(),

@@ -27,6 +27,9 @@ const MOST_ANSWERS_TOGETHER: usize = 4;
 /// Between one attempt to recover the socket and the next, ms.
 const RECOVER_EVERY_MS: u64 = 1000;
 
+/// How long an interface that cannot segment is believed to stay like that, ms, unless the network changes.
+const SEGMENT_AGAIN_AFTER_MS: u64 = 60_000;
+
 /// Collects packets to a batch and sends it.
 pub(crate) struct Sender<'t, S> {
     socket: &'t S,
@@ -37,6 +40,8 @@ pub(crate) struct Sender<'t, S> {
     /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
     granted_segments: usize,
     segments_per_send: usize,
+    /// When segmentation is tried again, ms of uptime; `None` while it works, or is being tried.
+    segment_again_at: Option<u64>,
     /// The longest packet that fits the route to the peer as one unfragmented datagram, as last queried.
     unfragmented_len: Cell<usize>,
     /// When to query it again, ms of uptime.
@@ -56,6 +61,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             peer,
             granted_segments,
             segments_per_send: granted_segments,
+            segment_again_at: None,
             unfragmented_len: Cell::new(0),
             learn_path_mtu_at: Cell::new(0),
             recover_at: Cell::new(0),
@@ -84,17 +90,27 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             self.peer = peer;
             self.socket.follow();
             self.segments_per_send = self.granted_segments;
+            self.segment_again_at = None;
             self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
             self.learn_path_mtu();
         }
     }
 
-    /// Notices a change of the route to the same peer: when an error has reported it, or after a while.
-    pub(crate) fn follow_route(&self) {
-        if self.context.path_mtu_reported.load(Ordering::Relaxed)
-            || self.context.clock.now() >= self.learn_path_mtu_at.get()
-        {
+    /// Notices a change of the route to the same peer: when an error or the watcher has reported it, or after a while.
+    pub(crate) fn follow_route(&mut self) {
+        let now = self.context.clock.now();
+        if self.context.path_mtu_reported.load(Ordering::Relaxed) || now >= self.learn_path_mtu_at.get() {
             self.learn_path_mtu();
+            self.segment_again(now);
+        }
+    }
+
+    /// Tries segmentation again, if it is time. It counts as working once a send has succeeded.
+    fn segment_again(&mut self, now: u64) {
+        let Some(at) = self.segment_again_at else { return };
+        if self.context.network_changed.swap(false, Ordering::Relaxed) || now >= at {
+            self.segment_again_at = None;
+            self.segments_per_send = self.granted_segments;
         }
     }
 
@@ -128,10 +144,16 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
         let Some(pieces) = self.batch.gather(read, &mut slices) else { return false };
         match self.send(pieces, segment_len).await {
-            Ok(()) => self.sent(self.batch.packets(), self.batch.bytes()),
+            Ok(()) => {
+                self.sent(self.batch.packets(), self.batch.bytes());
+                self.context.segments_per_send.store(self.segments_per_send, Ordering::Relaxed);
+            }
             Err(Refused::By(error)) if refuses_segments(&error) => {
                 if error.raw_os_error() == Some(libc::EIO) {
                     self.segments_per_send = 1;
+                    self.segment_again_at = Some(self.context.clock.now() + SEGMENT_AGAIN_AFTER_MS);
+                    // What changed before says nothing about the time after.
+                    self.context.network_changed.store(false, Ordering::Relaxed);
                     self.context.segments_per_send.store(1, Ordering::Relaxed);
                 }
                 return false;

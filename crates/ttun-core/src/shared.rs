@@ -31,8 +31,12 @@ pub(crate) struct Context {
     /// Datagrams that one send may carry; 1 where the kernel, or the interface, cannot segment.
     pub(crate) segments_per_send: AtomicUsize,
     pub(crate) receive_overflow: AtomicU32,
-    /// An error has reported that the MTU of the route to the peer has changed.
+    /// An error, or the watcher, has reported that the MTU of the route to the peer may have changed.
     pub(crate) path_mtu_reported: AtomicBool,
+    /// Interfaces, addresses or routes have changed since this was last asked.
+    pub(crate) network_changed: AtomicBool,
+    /// How often the socket was connected again.
+    pub(crate) reconnects: Counter,
     pub(crate) clock: Clock,
     pub(crate) problems: Problems,
     /// For rare changes; nothing is recorded for packets.

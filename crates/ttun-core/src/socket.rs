@@ -204,19 +204,21 @@ impl PeerSocket {
     }
 
     /// Connects again if the kernel would now choose another source, or another interface has taken the place of the one that the
-    /// socket uses. `now` is returned if nothing is different.
+    /// socket uses. `None` if nothing is different.
     ///
     /// # Errors
     /// What this host lacks at present to reach the peer. Everything is as it was then.
-    pub(crate) fn review(&self, now: Endpoints) -> Result<Endpoints, Error> {
+    pub(crate) fn review(&self, now: Endpoints) -> Result<Option<Endpoints>, Error> {
         let remote = self.remote(now);
         let mut local = self.place.local.resolve()?;
         local.set_port(now.local.port());
         let source = self.source_towards(local, remote.resolve()?)?;
-        if local.ip().is_unspecified() {
+        let is_free = local.ip().is_unspecified();
+        if is_free {
             check_source(source.ip(), now.remote.ip())?;
         }
-        if source == now.local && !self.is_lost(now) { Ok(now) } else { self.reconnect(now, &remote) }
+        let is_same = source == now.local || is_free && self.place.is_source_of_flow(now);
+        if is_same && !self.is_lost(now) { Ok(None) } else { self.reconnect(now, &remote).map(Some) }
     }
 
     /// The local end, as configured: its address may be left to the routing table.
@@ -280,6 +282,10 @@ impl PeerSocket {
         message::dissolve(socket.as_fd())?;
         if let Some(name) = &self.place.bind_device {
             socket.bind_device(Some(name.as_bytes()))?;
+        } else if let SocketAddr::V6(local) = local
+            && local.scope_id() != 0
+        {
+            IntOption::BOUND_INTERFACE.set(socket.as_fd(), local.scope_id().cast_signed())?;
         }
         if socket.local_addr()?.as_socket().is_some_and(|address| address.port() == 0) {
             socket.bind(&local.into())?;

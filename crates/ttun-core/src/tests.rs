@@ -21,3 +21,5 @@ mod reconnect;
 mod site;
 mod socket_faults;
 mod tap;
+
+pub(crate) use site::context;

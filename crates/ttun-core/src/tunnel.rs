@@ -1,78 +1,37 @@
 //! The lifecycle of a tunnel: opening, running in its own thread, ending.
 
 use std::any::Any;
-use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::SystemTime;
 
 use tokio::runtime::{Builder, Runtime};
 use ttun_packet::{SourceFilter, outer_overhead};
 
 use crate::attach::DevicePlan;
-use crate::clock::{Clock, epoch_ms};
+use crate::clock::Clock;
 use crate::connection::{Connection, SharedSocket};
 use crate::decap::Decap;
-use crate::device::{TunDevice, interface_mtu};
+use crate::device::TunDevice;
 use crate::encap::Encap;
 use crate::error::{Error, ErrorKind};
-use crate::history::{Change, ChangeKind, History};
+use crate::history::{Change, History};
 use crate::interface::Interface;
 use crate::monitor::Monitor;
 use crate::options::{Endpoint, TunnelOptions};
 use crate::pump;
 use crate::reattach::{Attaching, Attachment};
-use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown, Trouble};
-use crate::socket::{self, Granted};
-use crate::stats::{
-    DecapStats, DeviceStats, EncapStats, ErrnoCounters, SocketStats, TunnelState, TunnelStats,
-};
+use crate::running::{End, Ending, Shared};
+use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown};
+use crate::socket;
+use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, TunnelState, TunnelStats};
 use crate::tap::{PacketTap, TapOptions};
 use crate::watcher::{self, Watched};
 
 /// A running tunnel. Dropping it closes it.
 pub struct Tunnel {
     shared: Arc<Shared>,
-}
-
-/// How a tunnel ended.
-#[derive(Clone, Debug)]
-pub enum End {
-    /// It was closed.
-    Closed,
-    /// It failed.
-    Failed(Error),
-}
-
-struct Shared {
-    context: Context,
-    monitor: Monitor,
-    attaching: Attaching,
-    /// Open as long as the tunnel runs.
-    socket: SharedSocket,
-    /// Of the last socket, once the tunnel has ended.
-    last_facts: OnceLock<Facts>,
-    ending: Mutex<Ending>,
-    ended: Condvar,
-}
-
-/// Read from the kernel for each snapshot, and kept when the tunnel ends.
-#[derive(Clone, Copy, Default)]
-struct Facts {
-    granted: Granted,
-    device_mtu: u32,
-    path_mtu: Option<usize>,
-}
-
-type EndListener = Box<dyn FnOnce(&End) + Send>;
-
-enum Ending {
-    /// To be called when it ends.
-    Running(Vec<EndListener>),
-    Ended(End),
 }
 
 impl Tunnel {
@@ -135,6 +94,8 @@ impl Tunnel {
             segments_per_send: AtomicUsize::new(granted.segments_per_send),
             receive_overflow: AtomicU32::new(0),
             path_mtu_reported: AtomicBool::new(false),
+            network_changed: AtomicBool::new(false),
+            reconnects: Counter::default(),
             clock: Clock::start(),
             problems: Problems::default(),
             history: History::default(),
@@ -290,137 +251,6 @@ impl Tunnel {
 impl Drop for Tunnel {
     fn drop(&mut self) {
         let _ = self.close();
-    }
-}
-
-impl Watched for Shared {
-    fn review(&self) {
-        self.review_socket();
-        self.attaching.review(&self.context);
-    }
-
-    fn tick(&self) {
-        if self.monitor.tick(&self.context) {
-            self.review_socket();
-        }
-        self.attaching.tick(&self.context);
-    }
-}
-
-impl Shared {
-    /// Records that there is another peer, which this host can send to.
-    fn peer_changed(&self, previous: SocketAddr, after: Endpoints) {
-        let remote = after.remote;
-        if remote != previous {
-            let message = format!("the peer's address changed from {previous} to {remote}");
-            self.context.history.record(Change {
-                remote: Some(remote),
-                previous: Some(previous.to_string()),
-                ..Change::new(ChangeKind::PeerChanged, message)
-            });
-        }
-        self.monitor.reviewed(&self.context, Ok((after, after)));
-    }
-
-    /// Has the kernel choose the source again if it would now choose another one.
-    fn review_socket(&self) {
-        let mut inner_mtu = None;
-        let mut seen = None;
-        let reviewed = self.context.endpoints.change(|now| {
-            // The end of the tunnel waits for this change, so that nothing keeps the socket open after it.
-            let Some(socket) = self.socket.get() else { return Ok(now) };
-            self.monitor.locate(socket.local());
-            let after = socket.review(now)?;
-            inner_mtu = socket.inner_mtu();
-            seen = Some((now, after));
-            Ok(after)
-        });
-        match (reviewed, seen) {
-            (Err(error), _) => self.monitor.reviewed(&self.context, Err(error)),
-            (Ok(()), Some((before, after))) => {
-                self.monitor.reviewed(&self.context, Ok((before, after)));
-                if before != after {
-                    self.follow_route(inner_mtu);
-                }
-            }
-            // The tunnel has ended.
-            (Ok(()), None) => {}
-        }
-    }
-
-    fn stats(&self) -> TunnelStats {
-        let context = &self.context;
-        let Facts { granted, device_mtu, path_mtu } = self.facts();
-        let (index, offload) = context.device_facts.get().unwrap_or_default();
-        let (peer, endpoints) = context.endpoints.versioned();
-        let timestamp = epoch_ms(SystemTime::now());
-        TunnelStats {
-            timestamp,
-            opened_at: context.clock.opened_at(),
-            uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
-            state: self.state(),
-            device: DeviceStats { name: context.device.clone(), index, mtu: device_mtu, offload },
-            socket: SocketStats {
-                local: endpoints.local,
-                remote: endpoints.remote,
-                segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
-                gro: granted.gro,
-                receive_buffer: granted.receive_buffer,
-                send_buffer: granted.send_buffer,
-                receive_overflow: context.receive_overflow.load(Ordering::Relaxed),
-                path_mtu,
-                errors: context.errors.occurred(),
-            },
-            encap: context.encap.snapshot(),
-            decap: context.decap.snapshot(),
-            last_at: context.clock.received_at(timestamp, peer),
-        }
-    }
-
-    fn state(&self) -> TunnelState {
-        let (peer, _) = self.context.endpoints.versioned();
-        match self.context.clock.state(peer) {
-            TunnelState::Up if self.context.device_facts.get().is_none() => TunnelState::Waiting,
-            state => state,
-        }
-    }
-
-    fn facts(&self) -> Facts {
-        let socket = self.socket.get();
-        // The last ones are known before the socket is gone.
-        let Some(socket) = socket else { return self.last_facts.get().copied().unwrap_or_default() };
-        // A deleted device has none, and that of a device in another network namespace is unknown. The index identifies it: it
-        // may have been renamed, and another interface may have its old name.
-        let device_mtu = match self.context.device_facts.get() {
-            Some((index, _)) => interface_mtu(socket.as_fd(), index).unwrap_or(0),
-            None => 0,
-        };
-        Facts { granted: socket.granted(), device_mtu, path_mtu: socket.path_mtu() }
-    }
-
-    /// Adapts an automatic MTU of the device to the route to the peer. The peer has been changed already, so a failure is a
-    /// problem of the tunnel, not an error of the change.
-    fn follow_route(&self, inner_mtu: Option<usize>) {
-        let Some(interface) = &self.attaching.interface else { return };
-        match interface.follow_route(inner_mtu) {
-            Err(error) => self.context.problems.set(Trouble::Mtu, error),
-            Ok(()) => self.context.problems.clear(Trouble::Mtu),
-        }
-    }
-
-    fn end(&self, end: &End) {
-        self.context.clock.mark_ended();
-        let before = std::mem::replace(&mut *self.ending(), Ending::Ended(end.clone()));
-        self.ended.notify_all();
-        if let Ending::Running(listeners) = before {
-            for listener in listeners {
-                listener(end);
-            }
-        }
-    }
-
-    fn ending(&self) -> MutexGuard<'_, Ending> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -20,4 +20,4 @@ pub use error::{Error, Step};
 pub use inspect::{Holder, Interface, describe, holder_of, interfaces, place_of};
 pub use link::{Link, LinkKind, find};
 pub use notices::Notices;
-pub use route::{Route, RouteQuery, route_to};
+pub use route::{Flow, Route, RouteQuery, route_to, source_of_flow};

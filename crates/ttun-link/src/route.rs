@@ -66,6 +66,34 @@ pub fn route_to(query: &RouteQuery) -> io::Result<Route> {
     })
 }
 
+/// The ports of a UDP flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// Of this host.
+    pub local_port: u16,
+    /// Of the other.
+    pub remote_port: u16,
+}
+
+/// The source address that the kernel chooses for a UDP flow whose socket is not bound to an address. Unlike [`route_to`], this knows
+/// which of several routes of equal cost the flow takes (kernel 4.19).
+///
+/// # Errors
+/// As [`route_to`].
+pub fn source_of_flow(query: &RouteQuery, flow: Flow) -> io::Result<Option<IpAddr>> {
+    const UDP: u8 = libc::IPPROTO_UDP as u8;
+    let mut route = request(query);
+    route.attributes.extend([
+        RouteAttribute::IpProto(UDP),
+        RouteAttribute::Sport(flow.local_port),
+        RouteAttribute::Dport(flow.remote_port),
+    ]);
+    match Netlink::open()?.get(RouteNetlinkMessage::GetRoute(route))? {
+        RouteNetlinkMessage::NewRoute(answer) => Ok(source(&answer)),
+        _ => Err(io::Error::other("unexpected reply from the kernel about a route")),
+    }
+}
+
 fn request(query: &RouteQuery) -> RouteMessage {
     let (family, bits) =
         if query.destination.is_ipv4() { (AddressFamily::Inet, 32) } else { (AddressFamily::Inet6, 128) };

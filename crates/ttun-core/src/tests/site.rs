@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::history::History;
 use crate::pump;
 use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
-use crate::stats::{DecapStats, EncapStats, ErrnoCounters};
+use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters};
 use crate::{DecapDrop, EncapDrop};
 
 /// No test comes near it; one that does has stalled.
@@ -162,7 +162,7 @@ async fn joined<T, const N: usize>(futures: &mut [Pin<Box<dyn Future<Output = T>
     results.map(Option::unwrap)
 }
 
-pub(super) fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context {
         device: "tun0".to_owned(),
         device_facts: DeviceFacts::default(),
@@ -179,6 +179,8 @@ pub(super) fn context() -> Context {
         segments_per_send: AtomicUsize::new(64),
         receive_overflow: AtomicU32::new(0),
         path_mtu_reported: AtomicBool::new(false),
+        network_changed: AtomicBool::new(false),
+        reconnects: Counter::default(),
         clock: Clock::start(),
         problems: Problems::default(),
         history: History::default(),

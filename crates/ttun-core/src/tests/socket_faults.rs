@@ -204,6 +204,43 @@ fn an_interface_that_cannot_segment_is_sent_single_packets_from_then_on() {
     assert_eq!(site.context.segments_per_send.load(Ordering::Relaxed), 1, "and is reported to be off");
 }
 
+/// An interface that cannot segment, then `event`, then one that can: the sizes of the sends, and the number that is reported.
+fn after_segmentation_was_lost(event: impl FnOnce(&Site)) -> (Vec<usize>, usize) {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.socket.send_faults().next([Some(libc::EIO)]);
+        site.device.hand_over(&udp_flow(5, 1000));
+        site.settled().await;
+        event(&site);
+        site.device.hand_over(&udp_flow(5, 1000));
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sent(), vec![udp_flow(5, 1000); 2].concat());
+    (site.socket.sends(), site.context.segments_per_send.load(Ordering::Relaxed))
+}
+
+#[test]
+fn segmentation_is_tried_again_after_a_minute_or_a_change_of_the_network() {
+    let later = |ms| move |site: &Site| site.context.clock.advance(ms);
+    let changed = |site: &Site| {
+        site.context.network_changed.store(true, Ordering::Relaxed);
+        site.context.path_mtu_reported.store(true, Ordering::Relaxed);
+    };
+    assert_eq!(after_segmentation_was_lost(later(59_999)), (vec![1; 10], 1));
+    assert_eq!(after_segmentation_was_lost(later(60_000)), (vec![1, 1, 1, 1, 1, 5], 64));
+    assert_eq!(after_segmentation_was_lost(changed), (vec![1, 1, 1, 1, 1, 5], 64));
+}
+
+#[test]
+fn an_interface_that_still_cannot_segment_costs_one_call_a_minute() {
+    let (sends, segments) = after_segmentation_was_lost(|site| {
+        site.context.clock.advance(60_000);
+        site.socket.send_faults().next([Some(libc::EIO)]);
+    });
+    assert_eq!((sends, segments), (vec![1; 10], 1), "and is not reported to work meanwhile");
+}
+
 #[test]
 fn an_error_in_place_of_a_receive_costs_no_datagram() {
     let packets = udp_flow(30, 1000);

@@ -1,0 +1,189 @@
+//! A running tunnel, as its own thread, the watcher and its users share it.
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use crate::clock::epoch_ms;
+use crate::connection::SharedSocket;
+use crate::device::interface_mtu;
+use crate::error::Error;
+use crate::history::{Change, ChangeKind};
+use crate::monitor::Monitor;
+use crate::reattach::Attaching;
+use crate::shared::{Context, Endpoints, Trouble};
+use crate::socket::Granted;
+use crate::stats::{DeviceStats, SocketStats, TunnelState, TunnelStats};
+use crate::watcher::Watched;
+
+/// How a tunnel ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// It was closed.
+    Closed,
+    /// It failed.
+    Failed(Error),
+}
+
+pub(crate) struct Shared {
+    pub(crate) context: Context,
+    pub(crate) monitor: Monitor,
+    pub(crate) attaching: Attaching,
+    /// Open as long as the tunnel runs.
+    pub(crate) socket: SharedSocket,
+    /// Of the last socket, once the tunnel has ended.
+    pub(crate) last_facts: OnceLock<Facts>,
+    pub(crate) ending: Mutex<Ending>,
+    pub(crate) ended: Condvar,
+}
+
+/// Read from the kernel for each snapshot, and kept when the tunnel ends.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Facts {
+    pub(crate) granted: Granted,
+    pub(crate) device_mtu: u32,
+    pub(crate) path_mtu: Option<usize>,
+}
+
+pub(crate) type EndListener = Box<dyn FnOnce(&End) + Send>;
+
+pub(crate) enum Ending {
+    /// To be called when it ends.
+    Running(Vec<EndListener>),
+    Ended(End),
+}
+
+impl Watched for Shared {
+    fn review(&self) {
+        self.review_socket();
+        self.context.network_changed.store(true, Ordering::Relaxed);
+        self.context.path_mtu_reported.store(true, Ordering::Relaxed);
+        self.attaching.review(&self.context);
+    }
+
+    fn tick(&self) {
+        if self.monitor.tick(&self.context) {
+            self.review_socket();
+        }
+        self.attaching.tick(&self.context);
+    }
+}
+
+impl Shared {
+    /// Records that there is another peer, which this host can send to.
+    pub(crate) fn peer_changed(&self, previous: SocketAddr, after: Endpoints) {
+        let remote = after.remote;
+        if remote != previous {
+            let message = format!("the peer's address changed from {previous} to {remote}");
+            self.context.history.record(Change {
+                remote: Some(remote),
+                previous: Some(previous.to_string()),
+                ..Change::new(ChangeKind::PeerChanged, message)
+            });
+        }
+        self.context.reconnects.add(1);
+        self.monitor.reviewed(&self.context, Ok(()));
+    }
+
+    /// Has the kernel choose the source again if it would now choose another one.
+    fn review_socket(&self) {
+        let mut inner_mtu = None;
+        let mut running = false;
+        let reviewed = self.context.endpoints.change(|now| {
+            // The end of the tunnel waits for this change, so that nothing keeps the socket open after it.
+            let Some(socket) = self.socket.get() else { return Ok(now) };
+            self.monitor.locate(socket.local());
+            let changed = socket.review(now)?;
+            if changed.is_some() {
+                self.context.reconnects.add(1);
+                inner_mtu = Some(socket.inner_mtu());
+            }
+            running = true;
+            Ok(changed.unwrap_or(now))
+        });
+        if running || reviewed.is_err() {
+            self.monitor.reviewed(&self.context, reviewed);
+        }
+        if let Some(inner_mtu) = inner_mtu {
+            self.follow_route(inner_mtu);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> TunnelStats {
+        let context = &self.context;
+        let Facts { granted, device_mtu, path_mtu } = self.facts();
+        let (index, offload) = context.device_facts.get().unwrap_or_default();
+        let (peer, endpoints) = context.endpoints.versioned();
+        let timestamp = epoch_ms(SystemTime::now());
+        TunnelStats {
+            timestamp,
+            opened_at: context.clock.opened_at(),
+            uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
+            state: self.state(),
+            device: DeviceStats { name: context.device.clone(), index, mtu: device_mtu, offload },
+            socket: SocketStats {
+                local: endpoints.local,
+                remote: endpoints.remote,
+                segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
+                gro: granted.gro,
+                receive_buffer: granted.receive_buffer,
+                send_buffer: granted.send_buffer,
+                receive_overflow: context.receive_overflow.load(Ordering::Relaxed),
+                path_mtu,
+                reconnects: context.reconnects.get(),
+                errors: context.errors.occurred(),
+            },
+            encap: context.encap.snapshot(),
+            decap: context.decap.snapshot(),
+            last_at: context.clock.received_at(timestamp, peer),
+        }
+    }
+
+    pub(crate) fn state(&self) -> TunnelState {
+        let (peer, _) = self.context.endpoints.versioned();
+        match self.context.clock.state(peer) {
+            TunnelState::Up if self.context.device_facts.get().is_none() => TunnelState::Waiting,
+            state => state,
+        }
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        let socket = self.socket.get();
+        // The last ones are known before the socket is gone.
+        let Some(socket) = socket else { return self.last_facts.get().copied().unwrap_or_default() };
+        // A deleted device has none, and that of a device in another network namespace is unknown. The index identifies it: it
+        // may have been renamed, and another interface may have its old name.
+        let device_mtu = match self.context.device_facts.get() {
+            Some((index, _)) => interface_mtu(socket.as_fd(), index).unwrap_or(0),
+            None => 0,
+        };
+        Facts { granted: socket.granted(), device_mtu, path_mtu: socket.path_mtu() }
+    }
+
+    /// Adapts an automatic MTU of the device to the route to the peer. The peer has been changed already, so a failure is a
+    /// problem of the tunnel, not an error of the change.
+    pub(crate) fn follow_route(&self, inner_mtu: Option<usize>) {
+        let Some(interface) = &self.attaching.interface else { return };
+        match interface.follow_route(inner_mtu) {
+            Err(error) => self.context.problems.set(Trouble::Mtu, error),
+            Ok(()) => self.context.problems.clear(Trouble::Mtu),
+        }
+    }
+
+    pub(crate) fn end(&self, end: &End) {
+        self.context.clock.mark_ended();
+        let before = std::mem::replace(&mut *self.ending(), Ending::Ended(end.clone()));
+        self.ended.notify_all();
+        if let Ending::Running(listeners) = before {
+            for listener in listeners {
+                listener(end);
+            }
+        }
+    }
+
+    pub(crate) fn ending(&self) -> MutexGuard<'_, Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
