@@ -176,7 +176,8 @@ values! {
         path_mtu: Option<usize> => GaugeIfKnown(|stats| stats.socket.path_mtu.map(number)), unit: "bytes",
             metric: "ttun_path_mtu_bytes";
         /// How often the socket was connected again: for another peer, another local address or another interface.
-        reconnects: u64 => Count(|stats| stats.socket.reconnects), unit: "times", metric: "ttun_reconnects_total";
+        reconnects: u64 => Count(|stats| stats.socket.reconnects), unit: "times", label: "connected again",
+            metric: "ttun_reconnects_total";
         /// Datagrams that one system call can send; 1 if the kernel or the interface cannot segment.
         segments_per_send: usize => Gauge(|stats| number(stats.socket.segments_per_send)), unit: "datagrams", metric: "-";
         /// Whether one system call can receive many datagrams (`UDP_GRO`).
