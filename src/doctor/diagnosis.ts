@@ -50,8 +50,13 @@ export async function diagnose(
   // Without the native part nothing is known about devices and routes.
   if (host.native === null) {
     const processes = await gatherProcesses();
+    let tunnels: Promise<Subject[]> | null = null;
+    const allTunnels = async (): Promise<Subject[]> => [
+      ...subjects,
+      ...(await (tunnels ??= runningSubjects())),
+    ];
     for (const subject of subjects) {
-      const facts = await gatherSubject(subject, host, processes);
+      const facts = await gatherSubject(subject, host, processes, allTunnels);
       sections.push({ subject, findings: checkSubject(facts, host) });
     }
   }

@@ -89,7 +89,12 @@ export type PeerFacts =
       readonly route: BindingRoute | null;
       /** The route without the tunnel's `bindDevice` and `fwmark`, which the reverse path filter checks against. */
       readonly plainRoute: BindingRoute | null;
-      /** A route through an interface other than the tunnel's own device. */
+      /**
+       * Devices of the tunnels that datagrams to the peer get into, one after the other, as far as the subject's own device, which
+       * is the last if they come back.
+       */
+      readonly detour: readonly string[];
+      /** Where they come back, a route through an interface that is not a tunnel. */
       readonly bypass: BindingRoute | null;
     };
 

@@ -21,10 +21,12 @@ import type {
 } from './facts.ts';
 import { tryBinding } from './gather-host.ts';
 
+/** @param tunnels gives all known tunnels */
 export async function gatherSubject(
   subject: Subject,
   { interfaces }: HostFacts,
   processes: readonly Process[],
+  tunnels: () => Promise<readonly Subject[]>,
 ): Promise<SubjectFacts> {
   const { device, options } = subject;
   const attached = processes
@@ -34,7 +36,7 @@ export async function gatherSubject(
     subject,
     device: interfaces.find(({ name }) => name === device) ?? null,
     attached,
-    path: options === null ? null : await gatherPath(options, interfaces, processes),
+    path: options === null ? null : await gatherPath(options, interfaces, processes, tunnels),
     returnRoutes: gatherReturnRoutes(options),
   };
 }
@@ -43,6 +45,7 @@ async function gatherPath(
   options: ResolvedOptions,
   interfaces: readonly BindingInterface[],
   processes: readonly Process[],
+  tunnels: () => Promise<readonly Subject[]>,
 ): Promise<PathFacts> {
   const { local, remote, device } = options;
   const peer = await findPeer(options);
@@ -59,7 +62,13 @@ async function gatherPath(
     peer:
       'problem' in peer
         ? { address: null, ...peer }
-        : gatherPeer(peer, options, { bindDevice, isHere: binding !== 'not-here' }, interfaces),
+        : await gatherPeer(
+            peer,
+            options,
+            { bindDevice, isHere: binding !== 'not-here' },
+            interfaces,
+            tunnels,
+          ),
   };
 }
 
@@ -79,21 +88,57 @@ async function findPeer({ local, remote }: ResolvedOptions): Promise<IpAddress |
   }
 }
 
-function gatherPeer(
+async function gatherPeer(
   address: IpAddress,
   { device, local, fwmark }: ResolvedOptions,
   { bindDevice, isHere }: { readonly bindDevice: number | null; readonly isHere: boolean },
   interfaces: readonly BindingInterface[],
-): PeerFacts {
+  tunnels: () => Promise<readonly Subject[]>,
+): Promise<PeerFacts> {
   // The kernel refuses a route lookup from an address that it does not have.
   const source = isHere ? (local.address?.text ?? null) : null;
   const route = routeTo(address, { source, bindDevice, fwmark });
+  const detour = await followTunnels(route, device, interfaces, tunnels);
   return {
     address,
     route,
     plainRoute: routeTo(address),
-    bypass: route?.device === device ? routeBeside(device, address, interfaces) : null,
+    detour,
+    bypass: detour.at(-1) === device ? routeBeside(device, address, interfaces) : null,
   };
+}
+
+/** The tunnels that datagrams on `route` get into, until they leave for the network or come back to `home`. */
+async function followTunnels(
+  route: BindingRoute | null,
+  home: string,
+  interfaces: readonly BindingInterface[],
+  tunnels: () => Promise<readonly Subject[]>,
+): Promise<string[]> {
+  const passed: string[] = [];
+  let next = route;
+  while (next !== null && !passed.includes(next.device) && isTun(next.device, interfaces)) {
+    const { device } = next;
+    passed.push(device);
+    if (device === home) break;
+    const options = (await tunnels()).find((tunnel) => tunnel.device === device)?.options ?? null;
+    next = options === null ? null : await routeOfTunnel(options, interfaces);
+  }
+  return passed;
+}
+
+function isTun(device: string, interfaces: readonly BindingInterface[]): boolean {
+  return interfaces.some(({ name, kind }) => name === device && kind === 'tun');
+}
+
+async function routeOfTunnel(
+  options: ResolvedOptions,
+  interfaces: readonly BindingInterface[],
+): Promise<BindingRoute | null> {
+  const peer = await findPeer(options);
+  if ('problem' in peer) return null;
+  const bindDevice = interfaces.find(({ name }) => name === options.bindDevice)?.index ?? null;
+  return routeTo(peer, { ...PLAIN_SOCKET, bindDevice, fwmark: options.fwmark });
 }
 
 function gatherReturnRoutes(options: ResolvedOptions | null): ReturnRoute[] {

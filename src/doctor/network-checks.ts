@@ -100,12 +100,12 @@ export function checkPeer({ subject, path }: SubjectFacts): Finding[] {
   }
   const { peer } = path;
   if (peer.address === null) return [finding('peer-unresolved', peer.problem, { advice: peer.hint })];
-  const { address, route, bypass } = peer;
+  const { address, route, detour, bypass } = peer;
   if (route === null) {
     const advice = `see: ip route get ${address.text}`;
     return [finding('peer-unreachable', `there is no route to ${address.text}`, { advice })];
   }
-  if (route.device === subject.device) return [throughTunnel(address, subject.device, bypass)];
+  if (detour.at(-1) === subject.device) return [throughTunnel(address, detour, bypass)];
   if (route.local) return [finding('peer-is-here', `${address.text} is an address of this host`)];
   const gateway = route.gateway === null ? 'directly' : `via ${route.gateway}`;
   return [ok(`${address.text} is reached through ${route.device}, ${gateway}`)];
@@ -116,8 +116,14 @@ function noInterface(name: string): Finding {
   return finding('bind-device-missing', `there is no interface ${name}`, { advice });
 }
 
-function throughTunnel(address: IpAddress, device: string, bypass: BindingRoute | null): Finding {
-  const what = `the route to the peer, ${address.text}, leads into ${device} itself`;
+function throughTunnel(address: IpAddress, detour: readonly string[], bypass: BindingRoute | null): Finding {
+  const others = detour.slice(0, -1);
+  const device = detour.at(-1);
+  const where =
+    others.length === 0
+      ? `${device} itself`
+      : `${others.join(', then into ')}, and from there back into ${device}`;
+  const what = `the route to the peer, ${address.text}, leads into ${where}`;
   if (bypass === null) {
     const advice = `add a route to ${address.text} through the interface that reaches it, or set bindDevice to that interface`;
     return finding('peer-through-tunnel', what, { advice });
