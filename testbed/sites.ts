@@ -100,7 +100,7 @@ export async function createSites(options: SitesOptions = {}): Promise<Sites> {
 }
 
 /** Settings of `default` apply to every device created afterwards. */
-async function silence(site: Site): Promise<void> {
+export async function silence(site: Site): Promise<void> {
   const quiet = {
     accept_ra: 0,
     autoconf: 0,

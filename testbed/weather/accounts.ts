@@ -1,0 +1,225 @@
+/**
+ * Where packets are lost: what was sent is what was heard, plus what ttun counts as dropped, plus what the kernel's counters show.
+ *
+ * A packet from site to site passes, for each tunnel: the sockets of the traffic (`accepted`), the device (`tx`), ttun (`encap`), the
+ * outgoing datagrams (`out`), the network, the incoming datagrams (`in`), ttun (`decap`), and the sockets of the other site (`heard`).
+ */
+import type { TunnelStats } from '../../src/stats.ts';
+import { deviceCounters, protocolCounters } from '../counters.ts';
+import type { DeviceCounters } from '../counters.ts';
+import type { Site } from '../site.ts';
+import { deviceNames } from './ends.ts';
+import type { Ends } from './ends.ts';
+import type { Network } from './network.ts';
+import * as plan from './plan.ts';
+import type { SiteName } from './plan.ts';
+import { STREAMS } from './traffic.ts';
+import type { Traffic } from './traffic.ts';
+
+/** All counters of a site at one time. */
+export interface Snapshot {
+  readonly pid: number;
+  /** Per tunnel, by number. */
+  readonly tunnels: ReadonlyMap<number, TunnelCounters>;
+  readonly protocols: ReadonlyMap<string, number>;
+}
+
+interface TunnelCounters {
+  readonly accepted: number;
+  /** Of the other site's packets. */
+  readonly heard: number;
+  readonly out: number;
+  readonly in: number;
+  /** `null` while the tunnel is not open. */
+  readonly stats: TunnelStats | null;
+  /** `null` while there is no device. */
+  readonly device: DeviceCounters | null;
+}
+
+export async function takeSnapshot(
+  network: Network,
+  ends: Ends,
+  traffic: Traffic,
+  name: SiteName,
+): Promise<Snapshot> {
+  const site = network[name];
+  const [datagrams, protocols, stats, names, sent, heard] = await Promise.all([
+    countDatagrams(site),
+    protocolCounters(site),
+    ends.stats(name),
+    deviceNames(site),
+    traffic.sent(name),
+    traffic.heard(name),
+  ]);
+  const tunnels = plan.TUNNELS.map(async ({ number }): Promise<[number, TunnelCounters]> => {
+    const total = (of: readonly number[]): number =>
+      of.reduce((sum, count, index) => sum + (STREAMS[index]?.tunnel === number ? count : 0), 0);
+    const tunnel = stats.get(number) ?? null;
+    const present = names.get(tunnel?.device.index ?? 0);
+    const device = present === undefined ? null : await deviceCounters(site, present);
+    const counters = {
+      accepted: total(sent.map(({ accepted }) => accepted)),
+      heard: total(heard.map(({ packets }) => packets)),
+      out: datagrams.get(`out${number}`) ?? 0,
+      in: datagrams.get(`in${number}`) ?? 0,
+      stats: tunnel,
+      device,
+    };
+    return [number, counters];
+  });
+  return { pid: ends.process(name).pid, tunnels: new Map(await Promise.all(tunnels)), protocols };
+}
+
+/**
+ * What is wrong in the time between two snapshots of both sites; nothing if all is accounted for. Devices that were replaced, and
+ * processes that were, take their counters along: those tunnels are left out.
+ */
+export function audit(before: Both, after: Both, leftOut: ReadonlySet<number>): string[] {
+  return plan.SITE_NAMES.flatMap((from) => {
+    const restarted = plan.SITE_NAMES.some((name) => before[name].pid !== after[name].pid);
+    const tunnels = plan.TUNNELS.filter(({ number }) => !restarted && !leftOut.has(number));
+    const spans = tunnels.map((tunnel) => new Span(from, tunnel, before, after));
+    return [...spans.flatMap((span) => span.check()), ...checkArrival(from, spans, before, after)];
+  });
+}
+
+export type Both = Readonly<Record<SiteName, Snapshot>>;
+
+/** A direction of a tunnel between two snapshots. */
+class Span {
+  readonly tunnel: plan.Tunnel;
+  readonly from: SiteName;
+  readonly #near: readonly [before: TunnelCounters, after: TunnelCounters];
+  readonly #far: readonly [before: TunnelCounters, after: TunnelCounters];
+
+  constructor(from: SiteName, tunnel: plan.Tunnel, before: Both, after: Both) {
+    this.from = from;
+    this.tunnel = tunnel;
+    const at = (name: SiteName): [TunnelCounters, TunnelCounters] => [
+      countersOf(before[name], tunnel.number),
+      countersOf(after[name], tunnel.number),
+    ];
+    this.#near = at(from);
+    this.#far = at(plan.other(from));
+  }
+
+  get accepted(): number {
+    return difference(this.#near, ({ accepted }) => accepted);
+  }
+  get out(): number {
+    return difference(this.#near, ({ out }) => out);
+  }
+  get in(): number {
+    return difference(this.#far, (counters) => counters.in);
+  }
+  get heard(): number {
+    return difference(this.#far, ({ heard }) => heard);
+  }
+  get decapDropped(): number {
+    return difference(this.#far, ({ stats }) => stats?.decap.dropped ?? 0);
+  }
+
+  /** The steps at the sending site, and the sums of both ends. */
+  check(): string[] {
+    const near = (read: (counters: TunnelCounters) => number): number => difference(this.#near, read);
+    const steps: [what: string, one: number, two: number][] = [];
+    if (this.#near.every(({ stats }) => stats !== null)) {
+      const [received, packets] = [
+        near(({ stats }) => stats?.encap.received ?? 0),
+        near(({ stats }) => stats?.encap.packets ?? 0),
+      ];
+      const dropped = near(({ stats }) => stats?.encap.dropped ?? 0);
+      if (this.#near.every(({ device }) => device !== null)) {
+        const [tx, queue] = [
+          near(({ device }) => device?.tx.packets ?? 0),
+          near(({ device }) => device?.tx.dropped ?? 0),
+        ];
+        steps.push(['sent, and what the device sent and dropped', this.accepted, tx + queue]);
+        steps.push(['sent by the device, and encap.received', tx, received]);
+      } else {
+        steps.push(['sent, and encap.received', this.accepted, received]);
+      }
+      steps.push(['encap.received, and encap.packets with encap.dropped', received, packets + dropped]);
+      steps.push(['encap.packets, and datagrams sent', packets, this.out]);
+    }
+    const received = difference(this.#far, ({ stats }) => stats?.decap.received ?? 0);
+    const written = difference(this.#far, ({ stats }) => stats?.decap.packets ?? 0);
+    if (this.#far.every(({ stats }) => stats !== null)) {
+      steps.push([
+        'decap.received, and decap.packets with decap.dropped',
+        received,
+        written + this.decapDropped,
+      ]);
+    }
+    return steps
+      .filter(([, one, two]) => one !== two)
+      .map(([what, one, two]) => `${this.#name}: ${what}: ${one}, ${two}`);
+  }
+
+  get #name(): string {
+    return `${plan.tunnelName(this.tunnel)} from ${this.from}`;
+  }
+}
+
+/** At the receiving site, whose counters are those of all tunnels together. */
+function checkArrival(from: SiteName, spans: readonly Span[], before: Both, after: Both): string[] {
+  const to = plan.other(from);
+  const sum = (read: (span: Span) => number): number => spans.reduce((total, span) => total + read(span), 0);
+  const missing = sum((span) => span.in) - sum((span) => span.heard) - sum((span) => span.decapDropped);
+  const kernel = KERNEL_DROPS.map((name): [string, number] => [
+    name,
+    (after[to].protocols.get(name) ?? 0) - (before[to].protocols.get(name) ?? 0),
+  ]).filter(([, count]) => count > 0);
+  const counted = kernel.reduce((total, [, count]) => total + count, 0);
+  if (missing >= 0 && missing <= counted) return [];
+  const shown = kernel.map(([name, count]) => `${name} ${count}`).join(', ') || 'nothing';
+  const each = spans
+    .map((span) => `${plan.tunnelName(span.tunnel)} ${span.in} → ${span.heard} + ${span.decapDropped}`)
+    .join(', ');
+  return [`arrived at ${to}, but not heard there: ${missing}; the kernel counted ${shown} (${each})`];
+}
+
+/** Counters of what the kernel drops between the arrival of a datagram and the sockets of the traffic. */
+const KERNEL_DROPS = [
+  'UdpNoPorts',
+  'UdpInErrors',
+  'Udp6NoPorts',
+  'Udp6InErrors',
+  'IpInAddrErrors',
+  'IpInDiscards',
+  'IpExtInNoRoutes',
+  'Ip6InAddrErrors',
+  'Ip6InDiscards',
+  'Ip6InNoRoutes',
+] as const;
+
+function countersOf(snapshot: Snapshot, tunnel: number): TunnelCounters {
+  const counters = snapshot.tunnels.get(tunnel);
+  if (counters === undefined) throw new Error(`no counters of tunnel ${tunnel}`);
+  return counters;
+}
+
+function difference(
+  [before, after]: readonly [TunnelCounters, TunnelCounters],
+  read: (counters: TunnelCounters) => number,
+): number {
+  return read(after) - read(before);
+}
+
+/**
+ * The datagrams that nftables counted. It counts merged ones once; their number follows from the bytes, because all inner packets have
+ * the same length.
+ */
+async function countDatagrams(site: Site): Promise<ReadonlyMap<string, number>> {
+  const { stdout } = await site.run(['nft', 'list', 'counters']);
+  const counters = new Map<string, number>();
+  for (const [, name = '', packets, bytes] of stdout.matchAll(
+    /counter (\w+) \{\s*packets (\d+) bytes (\d+)/g,
+  )) {
+    const tunnel = plan.TUNNELS.find(({ number }) => name.endsWith(`${number}`));
+    if (tunnel === undefined) continue;
+    const payload = Number(bytes) - Number(packets) * plan.HEADERS[tunnel.outer];
+    counters.set(name, payload / plan.INNER_LENGTH);
+  }
+  return counters;
+}

@@ -1,0 +1,65 @@
+/** What a tunnel's ends must have come to besides passing traffic: the source that the kernel would choose, and the MTU of the path. */
+import type { Site } from '../site.ts';
+import { deviceNames } from './ends.ts';
+import type { Ends } from './ends.ts';
+import { linkMtu } from './model.ts';
+import type { Model } from './model.ts';
+import type { Network } from './network.ts';
+import * as plan from './plan.ts';
+import type { SiteName, Tunnel } from './plan.ts';
+
+/** The least MTU of a device that carries IPv6 (RFC 8200, section 5). */
+const IPV6_MINIMUM_MTU = 1280;
+
+/** What is not as it should be, of these tunnels; nothing once all is. */
+export async function unsettled(
+  network: Network,
+  ends: Ends,
+  model: Model,
+  tunnels: readonly Tunnel[],
+): Promise<string[]> {
+  const sites = plan.SITE_NAMES.map(async (name) => {
+    const site = network[name];
+    const [stats, names] = await Promise.all([ends.stats(name), deviceNames(site)]);
+    const each = tunnels.map(async (tunnel) => {
+      const found = stats.get(tunnel.number);
+      const what = `${plan.tunnelName(tunnel)} at ${name}`;
+      if (found === undefined) return [`${what} is not open`];
+      const device = names.get(found.device.index);
+      if (device === undefined) return [`${what} has no device`];
+      return [
+        ...(await sourceProblems(site, name, tunnel, found.socket.local)),
+        ...(await mtuProblems(site, device, wantedMtu(model, name, tunnel))),
+      ].map((problem) => `${what}: ${problem}`);
+    });
+    return (await Promise.all(each)).flat();
+  });
+  return (await Promise.all(sites)).flat();
+}
+
+async function sourceProblems(
+  site: Site,
+  name: SiteName,
+  { style, outer }: Tunnel,
+  local: string,
+): Promise<string[]> {
+  // The others have no choice.
+  if (style !== 'auto' && style !== 'bound') return [];
+  const only = style === 'bound' ? ['oif', plan.uplinkDevice(0)] : [];
+  const remote = plan.publicAddress(plan.other(name), outer);
+  const route = await site.ip('-oneline', 'route', 'get', remote, ...only);
+  const source = / src (\S+)/.exec(route)?.[1];
+  if (source === undefined || local.includes(source)) return [];
+  return [`its source is ${local}, but the kernel would choose ${source}`];
+}
+
+async function mtuProblems(site: Site, device: string, wanted: number | null): Promise<string[]> {
+  const link = await site.ip('-oneline', 'link', 'show', 'dev', device);
+  const mtu = Number(/ mtu (\d+)/.exec(link)?.[1]);
+  return wanted === null || mtu === wanted ? [] : [`the MTU of ${device} is ${mtu} instead of ${wanted}`];
+}
+
+function wantedMtu(model: Model, name: SiteName, tunnel: Tunnel): number | null {
+  const mtu = linkMtu(model, name, tunnel);
+  return mtu === null ? null : Math.max(mtu - plan.HEADERS[tunnel.outer], IPV6_MINIMUM_MTU);
+}
