@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pause } from '../paused.ts';
 import type { Effect, Kind, Scene } from './changes.ts';
 import { currentDevice } from './ends.ts';
-import { isUsable, pathOf } from './model.ts';
+import { isUsable, loseRoutes, pathOf } from './model.ts';
 import type { Model } from './model.ts';
 import { configureUplink, RULE_TABLE } from './network.ts';
 import * as plan from './plan.ts';
@@ -289,7 +289,9 @@ async function cutOff(scene: Scene, name: SiteName, what: string | undefined): P
     } else {
       await site.ip('link', 'set', device, 'down');
     }
-    linkLost(scene.model, { site: name, number, uplink: scene.model.sites[name].uplinks[number] });
+    const { [name]: state } = scene.model.sites;
+    if (what === 'links') linkLost(scene.model, { site: name, number, uplink: state.uplinks[number] });
+    if (what === 'routes') for (const family of plan.FAMILIES) loseRoutes(state, number, family);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Random weather over two sites: after each change that leaves a working path, traffic must be back in time, and nothing is lost silently. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ADDRESS_CHANGES } from './address-changes.ts';
-import { audit, takeSnapshot } from './accounts.ts';
+import { audit, isSame, takeSnapshot } from './accounts.ts';
 import type { Both } from './accounts.ts';
 import { chooseChange, describeChange, parseChange } from './changes.ts';
 import type { Change, Effect, Kind } from './changes.ts';
@@ -201,14 +201,17 @@ class Weather {
     return (await Promise.all(each)).flat();
   }
 
-  /** Looks again until all is accounted for, or what is on its way must have arrived. */
+  /** Looks again until nothing moves and all is accounted for, or what is on its way must have arrived. */
   async #audit(before: Both, restarted: ReadonlySet<number>): Promise<{ after: Both; problems: string[] }> {
     const deadline = performance.now() + ON_THE_WAY_MS;
+    let after = await this.#snapshot();
     for (;;) {
-      const after = await this.#snapshot();
-      const problems = audit(before, after, restarted);
-      if (problems.length === 0 || performance.now() > deadline) return { after, problems };
       await sleep(50);
+      const later = await this.#snapshot();
+      const problems = audit(before, later, restarted);
+      if (performance.now() > deadline) return { after: later, problems };
+      if (problems.length === 0 && isSame(after, later)) return { after: later, problems };
+      after = later;
     }
   }
 
