@@ -71,10 +71,16 @@ impl LoopGuard {
     }
 
     fn examine_carrier(&mut self, packet: IpPacket<&[u8]>, is_super_packet: bool) -> Verdict {
+        let to_peer = self.is_to_peer(&packet);
+        let is_whole = packet.transport().is_some_and(|transport| transport.fragment() == Fragment::Whole);
+        // Nearly all packets.
+        if is_whole && !to_peer && carried(&packet).is_none() {
+            return Verdict::Passes;
+        }
         let loops = match is_super_packet {
             true if !self.is_own(&packet) => {
-                let outside = Outside { to_peer: self.is_to_peer(&packet) };
-                return carried(&packet).map_or(Verdict::Passes, |_| Verdict::EachPayload(outside));
+                return carried(&packet)
+                    .map_or(Verdict::Passes, |_| Verdict::EachPayload(Outside { to_peer }));
             }
             true => true,
             false => self.search(packet, false),
