@@ -27,6 +27,9 @@ const MOST_ANSWERS_TOGETHER: usize = 4;
 /// Between one attempt to recover the socket and the next, ms.
 const RECOVER_EVERY_MS: u64 = 1000;
 
+/// For how long after a lookup found no route to the peer none is looked up for further errors, ms: they come with every packet.
+const NO_ROUTE_FOR_MS: u64 = 100;
+
 /// How long an interface that cannot segment is believed to stay like that, ms, unless the network changes.
 const SEGMENT_AGAIN_AFTER_MS: u64 = 60_000;
 
@@ -48,6 +51,8 @@ pub(crate) struct Sender<'t, S> {
     learn_path_mtu_at: Cell<u64>,
     /// When the socket may be recovered (again), ms of uptime.
     recover_at: Cell<u64>,
+    /// Until when there is assumed to be no route to the peer, ms of uptime.
+    no_route_until: Cell<u64>,
 }
 
 impl<'t, S: DatagramSocket> Sender<'t, S> {
@@ -65,6 +70,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             unfragmented_len: Cell::new(0),
             learn_path_mtu_at: Cell::new(0),
             recover_at: Cell::new(0),
+            no_route_until: Cell::new(0),
         };
         sender.learn_path_mtu();
         sender
@@ -230,9 +236,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 | libc::EPROTO,
             ) => true,
             // Errors of this host's routing table as well.
-            Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EACCES) => {
-                self.socket.fresh_path_mtu(&self.context.endpoints).is_some()
-            }
+            Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EACCES) => self.has_route(),
             // A single datagram of any length is fragmented where necessary; a segment is not.
             Some(libc::EMSGSIZE) => match segment_len {
                 Some(len) => usize::from(len) <= self.unfragmented_len.get(),
@@ -240,6 +244,19 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             },
             _ => false,
         }
+    }
+
+    /// Whether this host has a route to the peer.
+    fn has_route(&self) -> bool {
+        let now = self.context.clock.now();
+        if now < self.no_route_until.get() {
+            return false;
+        }
+        let found = self.socket.fresh_path_mtu(&self.context.endpoints).is_some();
+        if !found {
+            self.no_route_until.set(now + NO_ROUTE_FOR_MS);
+        }
+        found
     }
 
     /// A full send buffer is waited for: meanwhile packets queue at the device, and the kernel drops there.

@@ -114,6 +114,25 @@ fn without_a_route_errors_are_not_taken_for_answers() {
 }
 
 #[test]
+fn while_there_is_no_route_few_packets_cost_a_lookup() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        site.socket.set_path_mtu(None);
+        site.socket.fail_sends(Some(libc::ENETUNREACH));
+        for (packets, lookups) in [(20, 1), (20, 2)] {
+            for index in 0..packets {
+                site.device.hand_over(&[udp(index, 1000)]);
+                site.settled().await;
+            }
+            assert_eq!(site.socket.route_lookups(), lookups);
+            site.context.clock.advance(100);
+        }
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.encap_drops(EncapDrop::PeerUnreachable), 40);
+}
+
+#[test]
 fn an_error_that_belongs_to_no_packet_costs_a_batch_few_calls() {
     let own = |errno: &i32| !AGAIN.contains(errno) && !ANSWERS.contains(errno) && *errno != libc::EMSGSIZE;
     for errno in ERRNOS.filter(own) {
