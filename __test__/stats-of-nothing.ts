@@ -29,8 +29,11 @@ function statsOfNothing(): TunnelStats {
 
 /** A report whose state is that of its phase and statistics. */
 export function reportOf(
-  report: Omit<TunnelReport, 'state' | 'stateText' | 'advice' | 'history'> & Partial<TunnelReport>,
+  report: Omit<TunnelReport, 'state' | 'stateText' | 'diagnosis' | 'advice' | 'history'> &
+    Partial<TunnelReport>,
 ): TunnelReport {
-  const { name, device, local, remote, phase, problem, advice = null, stats, history = [] } = report;
-  return { name, device, local, remote, phase, ...describeState(report), problem, advice, stats, history };
+  const { name, device, local, remote, phase, problem, stats } = report;
+  const { diagnosis = null, advice = null, history = [] } = report;
+  const settings = { name, device, local, remote, phase, ...describeState(report) };
+  return { ...settings, problem, diagnosis, advice, stats, history };
 }

@@ -4,7 +4,9 @@ import { DescriptionList, html, replaceContent, setText } from './dom.js';
 import {
   formatAgo,
   formatBytes,
+  formatClock,
   formatCount,
+  formatDate,
   formatDuration,
   formatRate,
   formatThroughput,
@@ -37,6 +39,7 @@ export class Details {
   /** @type {DescriptionList<string>} */
   #values;
   #advice = html('p', { class: 'advice', hidden: '' });
+  #history = html('section', { class: 'changes', hidden: '' });
   #content;
   #none = html('p', { class: 'none' }, 'No statistics yet: this tunnel has not been opened.');
 
@@ -82,6 +85,7 @@ export class Details {
         html('section', { class: 'about' }, html('h3', {}, 'Details'), list),
         ...this.#drops.map(({ element }) => element),
       ),
+      this.#history,
     );
     this.element = html('div', { class: 'details' }, this.#content, this.#none);
   }
@@ -90,7 +94,7 @@ export class Details {
    * @param {number} now ms of the browser's monotonic clock
    * @param {TunnelReport} report
    */
-  update(now, { stats, advice }) {
+  update(now, { stats, advice, history }) {
     this.#content.hidden = stats === null;
     this.#none.hidden = stats !== null;
     if (stats === null) return;
@@ -103,7 +107,35 @@ export class Details {
         `${capitalized(advice.text)}: `,
         html('code', {}, advice.command),
       ]);
+    this.#showHistory(history);
   }
+
+  /** @param {TunnelReport['history']} history the last changes, the oldest first */
+  #showHistory(history) {
+    this.#history.hidden = history.length === 0;
+    replaceContent(this.#history, [history.length, history.at(-1)?.at ?? 0], () => [
+      html('h3', {}, 'History'),
+      html(
+        'ol',
+        {},
+        ...history
+          .toReversed()
+          .map(({ at, level, message }) =>
+            html('li', { 'data-level': level }, html('time', {}, formatMoment(at)), ' ', message),
+          ),
+      ),
+    ]);
+  }
+}
+
+/**
+ * The time of today, otherwise with the date.
+ *
+ * @param {number} at ms since the epoch
+ */
+function formatMoment(at) {
+  const isToday = new Date(at).toDateString() === new Date().toDateString();
+  return isToday ? formatClock(at) : formatDate(at);
 }
 
 /**

@@ -125,10 +125,10 @@ export class TunnelView {
   }
 
   #showProblem() {
-    const { problem } = this.report;
-    this.#problem.hidden = problem === null;
-    if (problem === null) return;
-    const { message, hint } = problem;
+    const { problem, diagnosis } = this.report;
+    this.#problem.hidden = problem === null && diagnosis === null;
+    if (this.#problem.hidden) return;
+    const { message, hint } = problem ?? { message: diagnosis ?? '', hint: null };
     replaceContent(this.#problem, [message, hint], () => [
       html('strong', {}, message),
       ...(hint === null ? [] : [' ', html('span', { class: 'hint' }, hint)]),

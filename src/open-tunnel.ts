@@ -142,6 +142,11 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     return this.#binding.summary();
   }
 
+  /** What is probably wrong with a peer that does not answer, in a sentence with what to check; `null` if it answers. */
+  diagnosis(): string | null {
+    return this.#binding.diagnosis();
+  }
+
   history(): TunnelChange[] {
     return this.#binding.history().map(toTunnelChange);
   }

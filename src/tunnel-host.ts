@@ -34,6 +34,11 @@ export interface TunnelReport {
   readonly stateText: string;
   /** Why it is not open, or why an open one cannot carry packets, such as a deleted device. `null` if there is no problem. */
   readonly problem: Problem | null;
+  /**
+   * What is probably wrong with a peer that does not answer, in a sentence with what to check on its host. `null` if it answers, if
+   * nothing was sent to it, or while there is a `problem`.
+   */
+  readonly diagnosis: string | null;
   /** How to make an open tunnel faster; `null` if there is nothing to improve. */
   readonly advice: Advice | null;
   /** Current statistics; `null` until the tunnel was open once. The counters start at 0 whenever it is opened again. */
@@ -76,6 +81,7 @@ export function toReport(
     phase,
     ...describeState({ phase, stats }),
     problem: error === null ? null : toProblem(error),
+    diagnosis: phase === 'open' && error === null ? (tunnel?.diagnosis() ?? null) : null,
     advice: phase === 'open' ? (tunnel?.advice() ?? null) : null,
     stats,
     history,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { describeTunnel } from '../../src/cli/show.ts';
+import { describeHistory, describeTunnel } from '../../src/cli/show.ts';
 import { formatAgo, formatAgoShort, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
 import type { ProcessReport } from '../../src/control/protocol.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';
@@ -34,6 +34,29 @@ test('the most important facts come first', (t) => {
     '  uptime: 3 hours, 12 minutes',
     '  process: 4711, /etc/ttun/office.toml',
   ]);
+});
+
+test('a peer that does not answer is diagnosed below the state, unless there is a problem', (t) => {
+  const diagnosis = '192.0.2.2 refuses port 8000: is ttun running there, with 192.0.2.1:8000 as its remote?';
+  t.is(textOf({ ...REPORT, diagnosis })[2], `  peer: ${diagnosis}`);
+  const problem = { code: 'ERR_TTUN_NO_ROUTE', message: 'there is no route', hint: null };
+  t.is(textOf({ ...REPORT, diagnosis, problem })[2], '  problem: there is no route');
+});
+
+test('the history has a line for each change, with the date if that was another day', (t) => {
+  const viewer = { uid: 0, namespace: 1, style: (_style: unknown, text: string) => text };
+  const now = new Date(2026, 10, 26, 14, 2, 33).getTime();
+  const change = { kind: 'peer-silent', level: 'warning' } as const;
+  const history = [
+    { ...change, at: now - 86_400_000, message: 'nothing heard from 192.0.2.2:8000 for 30 s' },
+    { ...change, at: now - 3000, message: 'heard from 192.0.2.2:8000 again, after 24 h' },
+  ];
+  t.deepEqual(describeHistory({ ...REPORT, history }, viewer, now), [
+    '  history:',
+    '    2026-11-25 14:02:33  nothing heard from 192.0.2.2:8000 for 30 s',
+    '    14:02:30  heard from 192.0.2.2:8000 again, after 24 h',
+  ]);
+  t.deepEqual(describeHistory({ ...REPORT, history: [] }, viewer, now), []);
 });
 
 test('drops and errors are shown if there are any', (t) => {

@@ -107,6 +107,30 @@ test.serial('a tunnel that is not open shows the reason and the command, until i
   });
 });
 
+test.serial('a tunnel shows what to check if its peer does not answer, and what has changed', async (t) => {
+  const diagnosis = '192.0.2.2 refuses port 8000: is ttun running there, with 192.0.2.1:8000 as its remote?';
+  const change = { kind: 'peer-refuses', level: 'warning', message: diagnosis, at: Date.now() } as const;
+  const office = new Actor({ diagnosis, history: [change] });
+  await visit(t, browser, new Stage(office), async ({ page }) => {
+    await shows(page, '.problem', diagnosis);
+    await shows(page, '.changes li', new RegExp(`^\\d.* ${diagnosis.slice(0, 30)}`));
+    const heard = {
+      ...change,
+      kind: 'peer-heard',
+      level: 'notice',
+      message: 'heard from 192.0.2.2:8000',
+    } as const;
+    office.report = {
+      ...office.report,
+      diagnosis: null,
+      history: [change, { ...heard, at: Date.now() + 1 }],
+    };
+    await shows(page, '.changes li:first-child', /heard from 192\.0\.2\.2:8000$/);
+    t.is(await page.locator('.changes li').count(), 2);
+    t.is(await page.locator('.problem:visible').count(), 0);
+  });
+});
+
 test.serial('tunnels are added, removed and reordered, and expanded ones stay expanded', async (t) => {
   const [office, branch, lab] = [new Actor({}), new Actor({ name: 'branch' }), new Actor({ name: 'lab' })];
   const stage = new Stage(office, branch, lab);

@@ -19,6 +19,7 @@ import {
   formatAgo,
   formatBytes,
   formatDuration,
+  formatTime,
   grouped,
   listed,
   STATE_STYLES,
@@ -29,6 +30,7 @@ export const SPEC = {
   usage: ['[--json] [name…]', '--watch [--interval <ms>] [--json] [name…]'],
   description: [
     'Shows the running tunnels of this user, or those with the given names: tunnels of ttun up, and tunnels of ttun <tun>, which are named after their device. Root sees the tunnels of all users.',
+    'If a peer does not answer, it says what to check on the other host. Of tunnels given by name it also shows the history: the last 50 changes that they noticed.',
     'With --watch, shows current rates and those of the last minute until it is ended. Space pauses, the arrow keys scroll, and q quits.',
   ],
   operands: [
@@ -69,7 +71,7 @@ export async function run(args: readonly string[]): Promise<number> {
   try {
     const tunnels = withNames(found, names);
     if (json) printJson(found, names);
-    else if (tunnels.length > 0) await printText(tunnels);
+    else if (tunnels.length > 0) await printText(tunnels, names.length > 0);
     else if (found.silent.length === 0) say(noTunnel());
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
@@ -83,13 +85,19 @@ function printJson(found: Survey, names: readonly string[]): void {
   process.stdout.write(`${JSON.stringify(toDocuments(found, names), null, 2)}\n`);
 }
 
-async function printText(tunnels: readonly RunningTunnel[]): Promise<void> {
+/** Of tunnels that were asked for by name, the history is shown too. */
+async function printText(tunnels: readonly RunningTunnel[], isNamed: boolean): Promise<void> {
   const viewer = {
     uid: userId(),
     namespace: (await describeNetworkNamespace()).inode,
     style: styleFor(process.stdout),
   };
-  process.stdout.write(`${tunnels.map((tunnel) => describeTunnel(tunnel, viewer)).join('\n\n')}\n`);
+  const now = Date.now();
+  const texts = tunnels.map((tunnel) => {
+    const text = describeTunnel(tunnel, viewer);
+    return isNamed ? [text, ...describeHistory(tunnel.report, viewer, now)].join('\n') : text;
+  });
+  process.stdout.write(`${texts.join('\n\n')}\n`);
 }
 
 function noTunnel(): string {
@@ -138,10 +146,20 @@ export function describeTunnel({ report, process }: RunningTunnel, viewer: Viewe
 
 type Rows = (readonly [label: string, value: string])[];
 
-function describeProblem({ problem }: TunnelReport, { style }: Viewer): Rows {
-  if (problem === null) return [];
+function describeProblem({ problem, diagnosis }: TunnelReport, { style }: Viewer): Rows {
+  if (problem === null) return diagnosis === null ? [] : [['peer', style('yellow', diagnosis)]];
   const rows: Rows = [['problem', style('red', problem.message)]];
   return problem.hint === null ? rows : [...rows, ['remedy', problem.hint]];
+}
+
+/** The last changes, the oldest first; none if there are none. */
+export function describeHistory({ history }: TunnelReport, { style }: Viewer, now: number): string[] {
+  if (history.length === 0) return [];
+  const lines = history.map(({ at, level, message }) => {
+    const text = level === 'warning' ? style('yellow', message) : message;
+    return `    ${formatTime(at, now)}  ${level === 'error' ? style('red', message) : text}`;
+  });
+  return [`  ${style('bold', 'history')}:`, ...lines];
 }
 
 function describeConfigured({ device, local, remote }: TunnelReport): Rows {

@@ -94,3 +94,15 @@ export function formatAgoShort(ms: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
 }
+
+/** `14:02:33` on the same day, otherwise `2026-11-26 14:02:33`: local time. Both times in ms since the epoch. */
+export function formatTime(at: number, now: number): string {
+  const [date, today] = [new Date(at), new Date(now)];
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':');
+  if (date.toDateString() === today.toDateString()) return time;
+  return `${[date.getFullYear(), date.getMonth() + 1, date.getDate()].map(twoDigits).join('-')} ${time}`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0');
+}

@@ -9,6 +9,8 @@ export interface View {
   readonly tunnels: readonly Watched[];
   /** Shown in place of the table if there is no tunnel. */
   readonly placeholder: string;
+  /** A line below the table, about what the table does not show; `null` for none. */
+  readonly notice: string | null;
   readonly intervalMs: number;
   readonly isPaused: boolean;
   /** When it was taken, in ms of the clock of the histories. */
@@ -17,7 +19,7 @@ export interface View {
   readonly time: string;
 }
 
-/** Rows other than those of tunnels: title, header, an empty line and the keys. */
+/** Rows other than those of tunnels: title, header, the notice or an empty line, and the keys. */
 const OTHER_ROWS = 4;
 
 /** How many tunnels fit on the screen. */
@@ -32,13 +34,14 @@ export function drawView(view: View, top: number, { columns, rows }: Size): Line
   const visible = table.rows.slice(top, top + room);
   const empty: Line[] = view.tunnels.length === 0 ? [[{ text: shorten(view.placeholder, columns) }]] : [];
   const filling = Array.from({ length: Math.max(0, room - visible.length - empty.length) }, (): Line => []);
+  const notice: Line = view.notice === null ? [] : [{ text: shorten(view.notice, columns), style: 'yellow' }];
   return [
     titleLine(view, columns),
     view.tunnels.length === 0 ? [] : table.header,
     ...visible,
     ...empty,
     ...filling,
-    [],
+    notice,
     footer(view, top, visible.length),
   ].slice(0, rows);
 }

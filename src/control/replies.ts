@@ -120,6 +120,7 @@ const SHOW_REPLY = v.looseObject({
       state: v.picklist(REPORT_STATES),
       stateText: v.string(),
       problem: v.nullable(PROBLEM),
+      diagnosis: v.optional(v.nullable(v.string()), null),
       advice: v.nullable(v.looseObject({ text: v.string(), command: v.string() })),
       // Older versions have none.
       history: v.optional(v.array(v.custom<TunnelChange>((value) => v.is(CHANGE, value))), []),

@@ -25,6 +25,13 @@ import {
 import type { HostFacts, Subject, SubjectFacts } from './facts.ts';
 import { checkFirewall } from './firewall-checks.ts';
 import type { Finding } from './finding.ts';
+import {
+  checkCounters,
+  checkDeviceQueue,
+  checkPeerAnswers,
+  checkStrayDatagrams,
+  isUnanswered,
+} from './peer-checks.ts';
 import { gatherHost } from './gather-host.ts';
 import { gatherProcesses, gatherSubject } from './gather-subject.ts';
 
@@ -47,6 +54,7 @@ export async function diagnose(
   const host = await gatherHost();
   const subjects = await choose(host);
   const sections: Section[] = [{ subject: null, findings: checkHost(host) }];
+  const unchecked = listUnchecked(host, subjects);
   // Without the native part nothing is known about devices and routes.
   if (host.native === null) {
     const processes = await gatherProcesses();
@@ -55,12 +63,14 @@ export async function diagnose(
       ...subjects,
       ...(await (tunnels ??= runningSubjects())),
     ];
-    for (const subject of subjects) {
-      const facts = await gatherSubject(subject, host, processes, allTunnels);
-      sections.push({ subject, findings: checkSubject(facts, host) });
+    // At once, as the doctor listens for a moment where a peer does not answer.
+    const gathered = subjects.map((subject) => gatherSubject(subject, host, processes, allTunnels));
+    for (const facts of await Promise.all(gathered)) {
+      sections.push({ subject: facts.subject, findings: checkSubject(facts, host) });
+      unchecked.push(...listUnlistened(facts));
     }
   }
-  return { sections, unchecked: listUnchecked(host, subjects) };
+  return { sections, unchecked };
 }
 
 /** In the order in which a person would check. */
@@ -70,6 +80,7 @@ const HOST_CHECKS: readonly ((host: HostFacts) => Finding[])[] = [
   checkKernel,
   checkSocketBuffers,
   checkConntrack,
+  checkCounters,
 ];
 
 const SUBJECT_CHECKS: readonly ((subject: SubjectFacts, host: HostFacts) => Finding[])[] = [
@@ -79,7 +90,10 @@ const SUBJECT_CHECKS: readonly ((subject: SubjectFacts, host: HostFacts) => Find
   checkDeviceState,
   checkLocalEnd,
   checkPeer,
+  checkPeerAnswers,
+  checkStrayDatagrams,
   checkMtu,
+  checkDeviceQueue,
   checkRpFilter,
   checkFirewall,
   checkReturnRoutes,
@@ -101,13 +115,19 @@ function checkSubject(subject: SubjectFacts, host: HostFacts): Finding[] {
  */
 export async function subjectsOfFile(path: string): Promise<Subject[]> {
   const { resolved } = await loadResolved(path);
-  return [...resolved.tunnels].map(([name, options]) => toSubject(name, options.device, options));
+  const running = await runningSubjects();
+  return [...resolved.tunnels].map(([name, options]) => {
+    const twin = running.find(
+      ({ title, device }) => title === titleOf(name, device) && device === options.device,
+    );
+    return toSubject(name, options.device, options, twin?.running);
+  });
 }
 
 /** A device, with the tunnels running on it. */
 export async function subjectsOfDevice(device: string): Promise<Subject[]> {
   const running = (await runningSubjects()).filter((subject) => subject.device === device);
-  return running.length > 0 ? running : [{ title: device, device, options: null }];
+  return running.length > 0 ? running : [toSubject(device, device, null)];
 }
 
 /** All running tunnels, and all other TUN devices. */
@@ -115,7 +135,7 @@ export async function subjectsOfHost({ interfaces }: HostFacts): Promise<Subject
   const running = await runningSubjects();
   const idle = interfaces
     .filter(({ name, kind }) => kind === 'tun' && !running.some(({ device }) => device === name))
-    .map(({ name }) => ({ title: name, device: name, options: null }));
+    .map(({ name }) => toSubject(name, name, null));
   return [...running, ...idle];
 }
 
@@ -131,8 +151,8 @@ async function runningSubjects(): Promise<Subject[]> {
 }
 
 async function runningSubject(report: TunnelReport, config: string | null): Promise<Subject> {
-  const options = config === null ? reportedOptions(report) : await optionsInFile(config, report.name);
-  return toSubject(report.name, report.device, options);
+  const inFile = config === null ? null : await optionsInFile(config, report.name);
+  return toSubject(report.name, report.device, inFile ?? reportedOptions(report), report);
 }
 
 /** `null` when they are invalid: the process may be of another version, or belong to a hostile user. */
@@ -156,14 +176,29 @@ async function optionsInFile(path: string, name: string): Promise<ResolvedOption
   }
 }
 
-function toSubject(name: string, device: string, options: ResolvedOptions | null): Subject {
-  return { title: name === device ? device : `${name} (${device})`, device, options };
+function toSubject(
+  name: string,
+  device: string,
+  options: ResolvedOptions | null,
+  running: TunnelReport | null = null,
+): Subject {
+  return { title: titleOf(name, device), device, options, running };
+}
+
+function titleOf(name: string, device: string): string {
+  return name === device ? device : `${name} (${device})`;
 }
 
 /** Something that the doctor cannot see as this user or on this machine. */
 export interface Unchecked {
   readonly what: string;
   readonly why: string;
+}
+
+function listUnlistened({ subject: { title, running }, arrivals }: SubjectFacts): Unchecked[] {
+  if (arrivals !== null || running === null || !isUnanswered(running)) return [];
+  const why = 'only root may listen to the datagrams of this host';
+  return [{ what: `whether the peer of ${title} sends from another address`, why }];
 }
 
 export function listUnchecked(host: HostFacts, subjects: readonly Subject[]): Unchecked[] {

@@ -1,7 +1,8 @@
 /** The facts that checks examine, gathered beforehand, so that each check is a function of values. */
-import type { BindingInterface, BindingRoute } from '../../binding.cjs';
+import type { BindingArrival, BindingInterface, BindingRoute } from '../../binding.cjs';
 import type { IpAddress } from '../address.ts';
 import type { ResolvedOptions } from '../schema.ts';
+import type { TunnelReport } from '../tunnel-host.ts';
 import type { Ruleset } from './firewall.ts';
 
 /** This machine, as this user sees it. */
@@ -22,6 +23,8 @@ export interface HostFacts {
   readonly firewall: Ruleset | null;
   /** Whether there are rules of the old iptables, which nft does not show. */
   readonly hasOldFirewall: boolean;
+  /** Counters of IP and UDP, by the names of nstat(8): `UdpNoPorts`, `Ip6ReasmFails`. */
+  readonly counters: ReadonlyMap<string, number>;
   /** All interfaces of this network namespace. */
   readonly interfaces: readonly BindingInterface[];
 }
@@ -49,6 +52,8 @@ export interface Subject {
   readonly title: string;
   readonly device: string;
   readonly options: ResolvedOptions | null;
+  /** What the process of the running tunnel reports; `null` if none runs. */
+  readonly running: TunnelReport | null;
 }
 
 export interface SubjectFacts {
@@ -61,6 +66,14 @@ export interface SubjectFacts {
   readonly path: PathFacts | null;
   /** Routes back to the networks that packets are accepted from. */
   readonly returnRoutes: readonly ReturnRoute[];
+  /** Datagrams that arrived while the doctor listened; `null` if it did not, or may not. */
+  readonly arrivals: readonly Arrival[] | null;
+}
+
+/** Datagrams that arrived, by sender and local port. */
+export interface Arrival extends BindingArrival {
+  /** Whether a socket of this host has the local port. */
+  readonly isTaken: boolean;
 }
 
 export interface Program {

@@ -85,6 +85,14 @@ export const CATALOGUE = {
     severity: 'warning',
     why: 'When the connection tracking table is full, the kernel drops packets of new connections, those of the tunnel included.',
   },
+  'udp-checksums': {
+    severity: 'note',
+    why: 'They were damaged on the way, or a network card checks wrongly; the kernel drops them before the tunnel sees them.',
+  },
+  'fragments-lost': {
+    severity: 'note',
+    why: 'One of the fragments was lost, or too many were incomplete at once. Packets that fit the path need no fragments.',
+  },
   // The device
   'device-missing': {
     severity: 'problem',
@@ -113,6 +121,10 @@ export const CATALOGUE = {
   'device-down': {
     severity: 'problem',
     why: 'A device that is down carries no traffic: packets from the peer are dropped as device-down.',
+  },
+  'device-queue-full': {
+    severity: 'note',
+    why: 'The kernel drops what comes in bursts faster than the tunnel reads it: TCP slows down, UDP in the tunnel is lost.',
   },
   'address-missing': {
     severity: 'warning',
@@ -154,6 +166,22 @@ export const CATALOGUE = {
   'peer-is-here': {
     severity: 'note',
     why: 'Both ends are on this host, so packets between them do not pass through the tunnel.',
+  },
+  'peer-not-heard': {
+    severity: 'problem',
+    why: 'Packets pass once each end has the address and port of the other as its remote, and firewalls let them through.',
+  },
+  'peer-elsewhere': {
+    severity: 'problem',
+    why: 'A tunnel accepts datagrams only from its remote; the kernel refuses all others.',
+  },
+  'peer-other-port': {
+    severity: 'problem',
+    why: 'No socket of this host has that port: the other end has another port as its remote than this tunnel uses.',
+  },
+  'no-socket': {
+    severity: 'note',
+    why: 'They may be those of a peer that sends to another port, or from another address than the configured one (UdpNoPorts).',
   },
   'mtu-too-large': {
     severity: 'warning',

@@ -24,6 +24,7 @@ export async function gatherHost(): Promise<HostFacts> {
     kernel: gatherKernel(),
     ...native,
     settings: gatherSettings(native.interfaces.map(({ name }) => name)),
+    counters: gatherCounters(),
     firewall: user.mayConfigure ? await gatherFirewall() : null,
     hasOldFirewall: readText('/proc/net/ip_tables_names').includes('filter'),
   };
@@ -136,6 +137,23 @@ function read(name: string): number | null {
   } catch {
     return null;
   }
+}
+
+/** Those of IPv4 are two lines for each protocol, names and values; those of IPv6 one line each (proc(5)). */
+function gatherCounters(): Map<string, number> {
+  const counters = new Map<string, number>();
+  const lines = readText('/proc/net/snmp').split('\n');
+  for (const [index, line] of lines.entries()) {
+    const [protocol = '', ...names] = line.split(' ');
+    const [again, ...values] = lines[index + 1]?.split(' ') ?? [];
+    if (again !== protocol) continue;
+    for (const [place, name] of names.entries())
+      counters.set(protocol.replace(':', name), Number(values[place]));
+  }
+  for (const [, name = '', value] of readText('/proc/net/snmp6').matchAll(/^(\w+)\s+(\d+)$/gm)) {
+    counters.set(name, Number(value));
+  }
+  return counters;
 }
 
 /** The rules of nftables, from nft(8); `null` if nft is not installed, or fails. */

@@ -11,6 +11,7 @@ import { formatNetwork, overlap, parseNetwork } from '../network.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { resolveName } from '../peer.ts';
 import type {
+  Arrival,
   ReturnRoute,
   HostFacts,
   PeerFacts,
@@ -20,6 +21,7 @@ import type {
   PathFacts,
 } from './facts.ts';
 import { tryBinding } from './gather-host.ts';
+import { endsOf, isUnanswered } from './peer-checks.ts';
 
 /** @param tunnels gives all known tunnels */
 export async function gatherSubject(
@@ -38,8 +40,24 @@ export async function gatherSubject(
     attached,
     path: options === null ? null : await gatherPath(options, interfaces, processes, tunnels),
     returnRoutes: gatherReturnRoutes(options),
+    arrivals: await gatherArrivals(subject),
   };
 }
+
+/** Listens only if there is something to find out. */
+async function gatherArrivals({ running }: Subject): Promise<Arrival[] | null> {
+  const ends = running !== null && isUnanswered(running) ? endsOf(running) : null;
+  if (ends === null) return null;
+  const { family } = ends.here.address;
+  const arrivals = await loadBinding().listenForArrivals(family === 6, LISTEN_MS);
+  const ports = new Set(
+    readSockets(family === 4 ? '/proc/net/udp' : '/proc/net/udp6').map(({ port }) => port),
+  );
+  return arrivals?.map((arrival) => ({ ...arrival, isTaken: ports.has(arrival.localPort) })) ?? null;
+}
+
+/** Long enough for a peer that sends a packet each second. */
+const LISTEN_MS = 1500;
 
 async function gatherPath(
   options: ResolvedOptions,

@@ -19,6 +19,8 @@ pub(crate) struct Clock {
     received: AtomicU64,
     /// From which peer that was, as the version of the endpoints.
     received_from: AtomicU32,
+    /// When the socket last reported an error that says why the peer does not answer, milliseconds, and its number in the last byte.
+    failed: AtomicU64,
     /// Nanoseconds, so that the uptime does not go back when it is frozen at the end.
     ended: AtomicU64,
     /// Milliseconds; tests advance it themselves.
@@ -37,6 +39,7 @@ impl Clock {
             sent: never(),
             received: never(),
             received_from,
+            failed: never(),
             ended: never(),
             #[cfg(test)]
             test_time: never(),
@@ -71,6 +74,11 @@ impl Clock {
         self.received_from.store(peer, Ordering::Release);
     }
 
+    /// Numbers from 256 on are ignored: there are none.
+    pub(crate) fn mark_failed(&self, errno: i32) {
+        self.failed.store((self.now() << 8) | u64::from(u8::try_from(errno).unwrap_or(0)), Ordering::Relaxed);
+    }
+
     pub(crate) fn mark_ended(&self) {
         self.ended.store(self.start.elapsed().as_nanos() as u64 + 1, Ordering::Release);
     }
@@ -103,6 +111,13 @@ impl Clock {
     /// When something was last sent, or tried to be, ms of uptime.
     pub(crate) fn last_sent(&self) -> Option<u64> {
         read(&self.sent)
+    }
+
+    /// When the socket last reported an error that says why the peer does not answer, ms of uptime, and the error.
+    pub(crate) fn last_failure(&self) -> Option<(u64, i32)> {
+        let mark = self.failed.load(Ordering::Relaxed);
+        let errno = i32::from(mark as u8);
+        (errno > 0).then_some((mark >> 8, errno))
     }
 
     /// When something was last received from `peer`, ms of uptime.

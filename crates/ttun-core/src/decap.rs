@@ -116,7 +116,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::All),
                 Err(error) => {
                     // Usually an ICMP error for an earlier datagram; nothing was received.
-                    self.context.errors.count(&error);
+                    self.context.socket_failed(&error);
                     if error.raw_os_error() == Some(libc::EMSGSIZE) {
                         self.context.path_mtu_reported.store(true, Ordering::Relaxed);
                     }

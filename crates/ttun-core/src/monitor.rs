@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock::SILENCE_MS;
+use crate::diagnosis::Silence;
 use crate::error::{Error, ErrorKind};
 use crate::history::{Change, ChangeKind, Level, span};
 use crate::options::Endpoint;
@@ -45,7 +46,11 @@ struct Heard {
     since: u64,
     /// Last, under any version of the endpoints with this peer.
     at: Option<u64>,
+    /// Since when packets have been sent without an answer.
+    unanswered: Option<u64>,
     silent: bool,
+    /// Whether it was recorded that the peer refuses.
+    refused: bool,
 }
 
 /// While the kernel reports nothing, what failed is tried again after a second, and then less and less often.
@@ -109,6 +114,11 @@ impl Monitor {
         for change in changes {
             context.history.record(change);
         }
+    }
+
+    /// What is probably wrong with a peer that does not answer, and what to check; `None` if it answers, or nothing was sent.
+    pub(crate) fn diagnosis(&self, context: &Context) -> Option<String> {
+        self.state().heard.silence(context).map(|silence| silence.explain())
     }
 
     /// Records what has changed since the last second. Returns whether the socket is to be reviewed.
@@ -231,9 +241,30 @@ impl Heard {
         let at = context.clock.last_received(peer);
         let before = self.at;
         self.at = at.max(before);
-        if at > before && (before.is_none() || self.silent) {
+        let was_refused = self.refused;
+        if at > before {
+            self.unanswered = None;
+            self.refused = false;
+        }
+        if at > before && (before.is_none() || self.silent || was_refused) {
             self.silent = false;
-            return at.map(|at| heard(remote, before.map(|before| Duration::from_millis(at - before))));
+            let change = at.map(|at| heard(remote, before.map(|before| Duration::from_millis(at - before))));
+            // The end of what was worth a line is worth one too.
+            return change
+                .map(|change| if was_refused { Change { level: Level::Notice, ..change } } else { change });
+        }
+        if self.unanswered.is_none() && self.was_sent_to(context) {
+            self.unanswered = context.clock.last_sent();
+        }
+        if let Some(silence) =
+            self.silence(context).filter(|silence| silence.errno == Some(libc::ECONNREFUSED))
+            && !self.refused
+        {
+            self.refused = true;
+            return Some(Change {
+                remote: Some(remote),
+                ..Change::new(ChangeKind::PeerRefuses, silence.explain())
+            });
         }
         let quiet = now.saturating_sub(self.at.unwrap_or(self.since));
         let is_waiting = context.clock.state(peer) == TunnelState::Waiting && self.was_sent_to(context);
@@ -245,6 +276,33 @@ impl Heard {
         let message =
             format!("nothing heard from {remote} for {}, although packets are sent to it", span(quiet));
         Some(Change { remote: Some(remote), ..Change::new(ChangeKind::PeerSilent, message) })
+    }
+
+    /// The silence of a peer that should have answered by now, or that the network has reported to be unreachable.
+    fn silence(&self, context: &Context) -> Option<Silence> {
+        let (peer, Endpoints { local, remote }) = context.endpoints.versioned();
+        if self.remote != Some(remote) || context.clock.state(peer) == TunnelState::Closed {
+            return None;
+        }
+        let now = context.clock.now();
+        let at = context.clock.last_received(peer).max(self.at);
+        let sent = context.clock.last_sent();
+        // Not of packets before those that were not answered, nor before others that were sent later.
+        let failure = context.clock.last_failure().filter(|&(failed, _)| {
+            Some(failed) >= at.max(Some(self.since)) && sent.is_none_or(|sent| failed + SUSPICIOUS_MS >= sent)
+        });
+        let is_silent = self.unanswered.is_some_and(|since| {
+            Some(since) > at
+                && now.saturating_sub(since) >= SUSPICIOUS_MS
+                && sent.is_some_and(|sent| now.saturating_sub(sent) < SILENCE_MS)
+        });
+        (is_silent || failure.is_some()).then(|| Silence {
+            local,
+            remote,
+            heard: at.map(|at| Duration::from_millis(now.saturating_sub(at))),
+            errno: failure.map(|(_, errno)| errno),
+            failed: Duration::from_millis(failure.map_or(0, |(failed, _)| now.saturating_sub(failed))),
+        })
     }
 
     /// Whether anything was sent since something was last heard.

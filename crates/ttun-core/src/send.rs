@@ -203,7 +203,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 Err(Refused::By(error)) => error,
                 done => return done,
             };
-            self.context.errors.count(&error);
+            self.context.socket_failed(&error);
             if matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) {
                 self.learn_path_mtu();
             }

@@ -9,6 +9,7 @@ use tokio::sync::futures::Notified;
 use ttun_packet::SourceFilter;
 
 use crate::clock::Clock;
+use crate::diagnosis::explains_silence;
 
 use crate::error::{Error, ErrorKind};
 use crate::history::History;
@@ -49,6 +50,14 @@ impl Context {
     /// The longest inner packet that travels unfragmented on a route of `path_mtu` bytes.
     pub(crate) fn inner_mtu(&self, path_mtu: usize) -> usize {
         path_mtu.saturating_sub(self.outer_overhead.load(Ordering::Relaxed))
+    }
+
+    /// Counts a failed send or receive.
+    pub(crate) fn socket_failed(&self, error: &std::io::Error) {
+        self.errors.count(error);
+        if let Some(errno) = error.raw_os_error().filter(|&errno| explains_silence(errno)) {
+            self.clock.mark_failed(errno);
+        }
     }
 
     pub(crate) fn device_gone(&self, syscall: &'static str, cause: &std::io::Error) -> Error {

@@ -192,6 +192,13 @@ impl Tunnel {
         self.shared.context.problems.get()
     }
 
+    /// What is probably wrong with a peer that does not answer, in a sentence with what to check; `None` if it answers, or nothing was
+    /// sent to it.
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<String> {
+        self.shared.monitor.diagnosis(&self.shared.context)
+    }
+
     /// The last 50 changes that the tunnel has noticed, the oldest first; also after the end.
     #[must_use]
     pub fn history(&self) -> Vec<Change> {

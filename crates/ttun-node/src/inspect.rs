@@ -1,13 +1,17 @@
 //! The interfaces, routes and UDP offloads of this host, which Node cannot inspect: it has neither netlink nor socket options by
 //! number.
 
-use napi::bindgen_prelude::Result;
+use std::time::Duration;
+
+use napi::Env;
+use napi::bindgen_prelude::{Object, Result};
 use napi_derive::napi;
-use ttun_core::probe_udp_offload;
+use ttun_core::{Arrival, Error, arrivals, probe_udp_offload};
 use ttun_link::{Interface, LinkKind, Route, RouteQuery, describe, interfaces, route_to};
 
 use crate::options::ip_address;
 use crate::stats::number;
+use crate::tunnel::off_thread;
 
 /// An interface of this network namespace.
 #[napi(object, object_from_js = false, use_nullable = true)]
@@ -130,6 +134,37 @@ impl From<Route> for BindingRoute {
             source: route.source.map(|ip| ip.to_string()),
             mtu: route.mtu,
         }
+    }
+}
+
+/// Datagrams that arrived at this host.
+#[napi(object, object_from_js = false)]
+pub struct BindingArrival {
+    /// Address of the sender.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// The port of this host to which they were sent.
+    pub local_port: u16,
+    /// How many.
+    pub count: f64,
+}
+
+/// Listens for `ms` milliseconds to all UDP datagrams of a family that arrive at this host. Resolves to null if this user may not.
+#[napi(catch_unwind, ts_return_type = "Promise<Array<BindingArrival> | null>")]
+pub fn listen_for_arrivals(env: &Env, ipv6: bool, ms: u32) -> Result<Object<'_>> {
+    let listen = move || {
+        arrivals(ipv6, Duration::from_millis(ms.into()))
+            .map_err(|cause| Error::system("socket", &cause, "listening to datagrams"))
+    };
+    off_thread(env, listen, |heard| {
+        heard.ok().map(|heard| heard.into_iter().map(BindingArrival::from).collect::<Vec<_>>())
+    })
+}
+
+impl From<(Arrival, u64)> for BindingArrival {
+    fn from((Arrival { from, port }, count): (Arrival, u64)) -> Self {
+        Self { address: from.ip().to_string(), port: from.port(), local_port: port, count: number(count) }
     }
 }
 

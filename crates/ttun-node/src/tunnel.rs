@@ -67,7 +67,7 @@ pub fn open_tunnel(
 /// Runs `work` on its own thread and resolves the promise with its result, converted by `convert`.
 ///
 /// Not on a thread of Node's pool, which name lookups may keep busy for half a minute.
-fn off_thread<T, R>(
+pub(crate) fn off_thread<T, R>(
     env: &Env,
     work: impl FnOnce() -> std::result::Result<T, Error> + Send + 'static,
     convert: fn(std::result::Result<T, Error>) -> R,
@@ -158,6 +158,13 @@ impl BindingTunnel {
     #[must_use]
     pub fn problem(&self) -> Option<BindingError> {
         self.tunnel.problem().map(BindingError::from)
+    }
+
+    /// What is probably wrong with a peer that does not answer, in a sentence with what to check.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<String> {
+        self.tunnel.diagnosis()
     }
 
     /// The last 50 changes that the tunnel has noticed, the oldest first.

@@ -1,0 +1,130 @@
+//! What is probably wrong with a peer that does not answer, in a sentence with what to check.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::history::span;
+
+/// What a tunnel knows of a peer that does not answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silence {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    /// How long ago something was heard from it.
+    pub(crate) heard: Option<Duration>,
+    /// The last error that the network has reported since then.
+    pub(crate) errno: Option<i32>,
+    /// How long ago that was, if packets have not been sent since.
+    pub(crate) failed: Duration,
+}
+
+/// The time for which a report of the network is a description of the present.
+const PRESENT: Duration = Duration::from_secs(30);
+
+/// Whether an error of the socket says why the peer does not answer. Those of a connected UDP socket are mostly ICMP errors, of the
+/// peer's host or of routers (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in net/ipv6/icmp.c).
+pub(crate) const fn explains_silence(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::ECONNREFUSED
+            | libc::EHOSTUNREACH
+            | libc::EHOSTDOWN
+            | libc::ENETUNREACH
+            | libc::EACCES
+            | libc::EPERM
+    )
+}
+
+impl Silence {
+    /// One sentence, for people who can look at both hosts.
+    pub(crate) fn explain(&self) -> String {
+        let Self { local, remote, heard, errno, failed } = *self;
+        let (ip, port) = (remote.ip(), remote.port());
+        match errno {
+            // A socket that is connected to another address or port refuses these datagrams as well.
+            Some(libc::ECONNREFUSED) if failed < PRESENT => {
+                format!("{ip} refuses port {port}: is ttun running there, with {local} as its remote?")
+            }
+            Some(libc::ECONNREFUSED) => {
+                let ago = span(failed);
+                format!(
+                    "{ip} refused port {port} {ago} ago: is ttun running there, with {local} as its remote?"
+                )
+            }
+            Some(libc::EHOSTUNREACH | libc::EHOSTDOWN) => {
+                format!("{ip} cannot be reached: is that host running, and is that its address?")
+            }
+            Some(libc::ENETUNREACH) => format!("no router knows a route to {ip}: is that its address?"),
+            Some(libc::EACCES) => {
+                format!(
+                    "a firewall on the path refuses datagrams to {remote}: does it accept UDP port {port}?"
+                )
+            }
+            Some(libc::EPERM) => {
+                format!("the firewall of this host refuses datagrams to {remote}: see nft list ruleset")
+            }
+            _ => {
+                let ago = heard.map_or_else(|| "yet".to_owned(), |heard| format!("for {}", span(heard)));
+                format!(
+                    "nothing heard from {remote} {ago}: is ttun running there, with {local} as its remote, and do both firewalls \
+                     accept the UDP ports?"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(remote: &str, heard: Option<u64>, errno: Option<i32>) -> String {
+        let local = if remote.starts_with('[') { "[2001:db8::1]:8001" } else { "192.0.2.1:8001" };
+        let heard = heard.map(Duration::from_secs);
+        let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
+        Silence { local, remote, heard, errno, failed: Duration::ZERO }.explain()
+    }
+
+    #[test]
+    fn a_refusal_asks_for_the_other_end_of_both_families() {
+        assert_eq!(
+            explained("192.0.2.2:8000", None, Some(libc::ECONNREFUSED)),
+            "192.0.2.2 refuses port 8000: is ttun running there, with 192.0.2.1:8001 as its remote?"
+        );
+        assert_eq!(
+            explained("[2001:db8::2]:8000", Some(5), Some(libc::ECONNREFUSED)),
+            "2001:db8::2 refuses port 8000: is ttun running there, with [2001:db8::1]:8001 as its remote?"
+        );
+    }
+
+    #[test]
+    fn a_refusal_of_long_ago_is_not_one_of_now() {
+        let (local, remote) = ("192.0.2.1:8001".parse().unwrap(), "192.0.2.2:8000".parse().unwrap());
+        let (errno, failed) = (Some(libc::ECONNREFUSED), Duration::from_secs(90));
+        assert_eq!(
+            Silence { local, remote, heard: None, errno, failed }.explain(),
+            "192.0.2.2 refused port 8000 1 min 30 s ago: is ttun running there, with 192.0.2.1:8001 as its remote?"
+        );
+    }
+
+    #[test]
+    fn silence_says_for_how_long() {
+        let question = "is ttun running there, with 192.0.2.1:8001 as its remote, and do both firewalls accept the UDP ports?";
+        assert_eq!(
+            explained("192.0.2.2:8000", None, None),
+            format!("nothing heard from 192.0.2.2:8000 yet: {question}")
+        );
+        assert_eq!(
+            explained("192.0.2.2:8000", Some(200), None),
+            format!("nothing heard from 192.0.2.2:8000 for 3 min 20 s: {question}")
+        );
+    }
+
+    #[test]
+    fn each_error_that_explains_silence_has_its_own_words() {
+        let all = (0..134).filter(|&errno| explains_silence(errno));
+        let texts: Vec<_> = all.map(|errno| explained("192.0.2.2:8000", None, Some(errno))).collect();
+        assert_eq!(texts.len(), 6);
+        assert!(texts.iter().all(|text| !text.starts_with("nothing heard")), "{texts:?}");
+    }
+}

@@ -1,0 +1,133 @@
+/** Checks of a running tunnel whose peer does not answer, and of packets that the kernel drops outside of it. */
+import type { BindingArrival } from '../../binding.cjs';
+import { formatAuthority, InvalidValue, parseEndpoint } from '../address.ts';
+import type { Endpoint } from '../address.ts';
+import type { TunnelReport } from '../tunnel-host.ts';
+import type { HostFacts, SubjectFacts } from './facts.ts';
+import { finding, ok } from './finding.ts';
+import type { Finding } from './finding.ts';
+
+/** Whether a tunnel runs, and its peer does not answer as far as this end knows. */
+export function isUnanswered({ phase, state, diagnosis }: TunnelReport): boolean {
+  return phase === 'open' && (state === 'waiting' || diagnosis !== null);
+}
+
+export function checkPeerAnswers({ subject: { running }, arrivals }: SubjectFacts): Finding[] {
+  if (running === null || running.stats === null || running.phase !== 'open') return [];
+  if (!isUnanswered(running)) return [ok('the peer answers')];
+  const ends = endsOf(running);
+  if (ends === null) return [];
+  const { here, peer } = ends;
+  const elsewhere = [...fromOthers(here, peer, arrivals), ...toOtherPorts(here, peer, arrivals)];
+  return [...elsewhere, ...notHeard(running.diagnosis, here, peer)];
+}
+
+/** The addresses in use; `null` if they are invalid: the process may belong to a hostile user. */
+export function endsOf({ stats }: TunnelReport): { readonly here: Endpoint; readonly peer: Endpoint } | null {
+  if (stats === null) return null;
+  try {
+    return { here: parseEndpoint(stats.socket.local), peer: parseEndpoint(stats.socket.remote) };
+  } catch (error) {
+    if (error instanceof InvalidValue) return null;
+    throw error;
+  }
+}
+
+/** The kernel answers datagrams of others with "port unreachable" and counts them as UdpNoPorts, so only a copy shows them. */
+function fromOthers(here: Endpoint, peer: Endpoint, arrivals: SubjectFacts['arrivals']): Finding[] {
+  const others = (arrivals ?? []).filter(
+    ({ localPort, ...from }) => localPort === here.port && !isFrom(peer, from),
+  );
+  return others.map(({ address, port }) => {
+    const [sender, expected] = [formatAuthority(address, port), nameOf(peer)];
+    return finding(
+      'peer-elsewhere',
+      `datagrams to port ${here.port} come from ${sender}, not from ${expected}`,
+      {
+        advice: `if that is the peer: set remote = "${sender}" here, or local = "${expected}" on its host`,
+      },
+    );
+  });
+}
+
+/** Datagrams of the peer to ports that no socket has. */
+function toOtherPorts(here: Endpoint, peer: Endpoint, arrivals: SubjectFacts['arrivals']): Finding[] {
+  const others = (arrivals ?? []).filter(
+    ({ address, localPort, isTaken }) => address === peer.address.text && localPort !== here.port && !isTaken,
+  );
+  return others.map(({ address, localPort }) =>
+    finding(
+      'peer-other-port',
+      `${address} sends to UDP port ${localPort} of this host, not to ${here.port}`,
+      {
+        advice: `if those are datagrams of the tunnel: set remote = "${nameOf(here)}" on the other host`,
+      },
+    ),
+  );
+}
+
+function notHeard(diagnosis: string | null, here: Endpoint, peer: Endpoint): Finding[] {
+  if (diagnosis === null) return [];
+  // A sentence of the core: what is known, and what to check.
+  const [what = diagnosis, ...questions] = diagnosis.split(/: (?=is |does |see )/);
+  const look = `on ${peer.address.text}: ss -uanp 'sport = :${peer.port}'; tcpdump -ni any udp port ${peer.port} and host ${here.address.text}`;
+  return [finding('peer-not-heard', what, { advice: [...questions, look].join(' ') })];
+}
+
+function isFrom({ address, port }: Endpoint, from: Pick<BindingArrival, 'address' | 'port'>): boolean {
+  return address.text === from.address && port === from.port;
+}
+
+function nameOf({ address, port }: Endpoint): string {
+  return formatAuthority(address.text, port);
+}
+
+/** The counters of the kernel that can explain losses, and what they mean. */
+const COUNTERS = [
+  {
+    names: ['UdpInCsumErrors', 'Udp6InCsumErrors'],
+    code: 'udp-checksums',
+    what: 'UDP datagrams arrived with a wrong checksum',
+  },
+  {
+    names: ['IpReasmFails', 'Ip6ReasmFails'],
+    code: 'fragments-lost',
+    what: 'fragmented packets could not be put together',
+  },
+] as const;
+
+export function checkCounters({ counters }: HostFacts): Finding[] {
+  return COUNTERS.flatMap(({ names, code, what }) => {
+    const counted = names.filter((name) => (counters.get(name) ?? 0) > 0);
+    const sum = counted.reduce((total, name) => total + (counters.get(name) ?? 0), 0);
+    if (sum === 0) return [];
+    return [finding(code, `${sum} ${what} since this machine was started`, { advice: watch(counted) })];
+  });
+}
+
+/** Datagrams to ports without a socket may be those of a peer with wrong settings. */
+export function checkStrayDatagrams(
+  { subject: { running } }: SubjectFacts,
+  { counters }: HostFacts,
+): Finding[] {
+  if (running === null || !isUnanswered(running)) return [];
+  const counted = ['UdpNoPorts', 'Udp6NoPorts'].filter((name) => (counters.get(name) ?? 0) > 0);
+  const sum = counted.reduce((total, name) => total + (counters.get(name) ?? 0), 0);
+  if (sum === 0) return [];
+  const what = `${sum} UDP datagrams arrived for which there was no socket`;
+  return [finding('no-socket', what, { advice: watch(counted) })];
+}
+
+function watch(names: readonly string[]): string {
+  return `see whether it grows while the tunnel should carry packets: nstat -az ${names.join(' ')}`;
+}
+
+export function checkDeviceQueue({ subject: { running }, device }: SubjectFacts): Finding[] {
+  if (running?.phase !== 'open' || device === null || device.txDropped === 0) return [];
+  const what = `${device.txDropped} packets found no room in the queue of ${device.name}, or no program attached to it`;
+  return [
+    finding('device-queue-full', what, {
+      advice: `if the number grows during bursts of UDP: ip link set dev ${device.name} txqueuelen 5000`,
+    }),
+  ];
+}
