@@ -1,7 +1,6 @@
 //! Applying settings to an interface, and undoing the changes.
 
-use std::collections::{HashMap, HashSet};
-use std::io;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use netlink_packet_route::address::AddressMessage;
@@ -11,7 +10,8 @@ use netlink_packet_route::route::RouteMessage;
 use crate::error::{Error, Step};
 use crate::link;
 use crate::netlink::{Netlink, Refusal};
-use crate::route::{self, Routed};
+use crate::present::{Present, explain};
+use crate::route;
 
 /// Settings of an interface. All others stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,12 +45,14 @@ pub fn configure(index: u32, settings: &Settings) -> Result<Changes, Error> {
     let name = link::name(&link);
 
     // Dropped when a step fails, which undoes the steps before.
-    let mut setup =
-        Setup { changes: Changes::none(netlink, index), addresses: HashMap::new(), routed: Routed::new() };
+    let mut changes = Changes::none(netlink, index);
+    let mut present = Present::default();
     for step in steps(settings, &link) {
-        setup.take(step, &link).map_err(|refusal| Error::new(&name, step, setup.explain(refusal, step)))?;
+        changes
+            .take(step, &link, &mut present)
+            .map_err(|refusal| Error::new(&name, step, explain(&changes.netlink, index, refusal, step)))?;
     }
-    Ok(setup.changes)
+    Ok(changes)
 }
 
 /// The steps, in order.
@@ -63,102 +65,7 @@ fn steps(settings: &Settings, link: &LinkMessage) -> Vec<Step> {
     steps
 }
 
-struct Setup {
-    changes: Changes,
-    /// Addresses and routes that were there before, listed when the first of them is in the way: one by one, thousands of them would
-    /// take minutes.
-    addresses: HashMap<IpAddr, Vec<u8>>,
-    routed: Routed,
-}
-
-impl Setup {
-    fn take(&mut self, step: Step, link: &LinkMessage) -> Result<(), Refusal> {
-        let Changes { netlink, index, .. } = &self.changes;
-        let index = *index;
-        match step {
-            Step::Inspect => {}
-            Step::Mtu(mtu) => self.changes.mtu = Some(set_mtu(netlink, link, mtu)?),
-            Step::Address(ip, prefix_len) => match link::add_address(netlink, index, ip, prefix_len) {
-                Ok(()) => self.changes.addresses.push((ip, prefix_len)),
-                Err(refusal) => self.check_address(ip, prefix_len, refusal)?,
-            },
-            Step::Up => {
-                link::set_up(netlink, index, true)?;
-                self.changes.state = Some(StateChange::BroughtUp);
-            }
-            Step::Down => self.changes.state = Some(take_down(netlink, index)?),
-            Step::Route(ip, prefix_len) => match route::add(netlink, index, ip, prefix_len) {
-                Ok(()) => self.changes.routes.push((ip, prefix_len)),
-                Err(refusal) => self.check_route(ip, prefix_len, refusal)?,
-            },
-        }
-        Ok(())
-    }
-
-    /// An address that the interface already has is not an error, even for a user who may not add one.
-    fn check_address(&mut self, ip: IpAddr, prefix_len: u8, refusal: Refusal) -> Result<(), Refusal> {
-        if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
-            return Err(refusal);
-        }
-        let has = |setup: &Self| setup.addresses.get(&ip).is_some_and(|lens| lens.contains(&prefix_len));
-        if !has(self) {
-            self.addresses.clear();
-            let present = link::addresses_of(&self.changes.netlink, self.changes.index)?;
-            for (ip, prefix_len) in present.iter().filter_map(link::own_address) {
-                self.addresses.entry(ip).or_default().push(prefix_len);
-            }
-        }
-        if has(self) {
-            return Ok(());
-        }
-        if refusal.is(libc::EPERM) {
-            return Err(refusal);
-        }
-        // An IPv6 address is refused as a duplicate whatever its prefix length, which may differ.
-        let other = self.addresses.get(&ip).and_then(|lens| lens.first());
-        Err(exists(other.map(|other| format!("it already has {ip}/{other}"))))
-    }
-
-    /// A route that already exists is not an error, even for a user who may not add one; a route into another interface is.
-    fn check_route(&mut self, ip: IpAddr, prefix_len: u8, refusal: Refusal) -> Result<(), Refusal> {
-        if !refusal.is(libc::EEXIST) && !refusal.is(libc::EPERM) {
-            return Err(refusal);
-        }
-        let Changes { netlink, index, .. } = &self.changes;
-        let network = (ip, prefix_len);
-        let has = |routed: &Routed| routed.get(&network).is_some_and(|devices| devices.contains(index));
-        if !has(&self.routed) {
-            self.routed.extend(route::routed(netlink, ip, None)?);
-        }
-        if has(&self.routed) {
-            return Ok(());
-        }
-        if refusal.is(libc::EPERM) {
-            return Err(refusal);
-        }
-        let other = self.routed.get(&network).and_then(|devices| devices.first()).map(|other| {
-            link::by_index(netlink, *other)
-                .map_or_else(|_| format!("interface {other}"), |other| link::name(&other))
-        });
-        Err(exists(other.map(|other| format!("it is already routed into {other}"))))
-    }
-
-    /// Adds why the kernel has no IPv6 on the interface, which the kernel does not report.
-    fn explain(&self, mut refusal: Refusal, step: Step) -> Refusal {
-        let (Step::Address(ip, _) | Step::Route(ip, _)) = step else { return refusal };
-        let mtu = link::by_index(&self.changes.netlink, self.changes.index).map(|link| link::mtu(&link));
-        if ip.is_ipv6() && mtu.is_ok_and(|mtu| mtu < IPV6_MIN_MTU) {
-            refusal.reason = Some(format!("IPv6 requires an MTU of {IPV6_MIN_MTU} bytes or more"));
-        }
-        refusal
-    }
-}
-
-fn exists(reason: Option<String>) -> Refusal {
-    Refusal { cause: io::Error::from_raw_os_error(libc::EEXIST), reason }
-}
-
-fn set_mtu(netlink: &Netlink, link: &LinkMessage, set: u32) -> Result<MtuChange, Refusal> {
+fn change_mtu(netlink: &Netlink, link: &LinkMessage, set: u32) -> Result<MtuChange, Refusal> {
     let (index, was) = (link.header.index, link::mtu(link));
     // With less than that the kernel removes IPv6 from the interface, addresses and routes.
     let ends_ipv6 = was >= IPV6_MIN_MTU && set < IPV6_MIN_MTU;
@@ -186,8 +93,10 @@ fn take_down(netlink: &Netlink, index: u32) -> Result<StateChange, Refusal> {
 #[derive(Debug)]
 #[must_use = "dropping the changes undoes them"]
 pub struct Changes {
-    netlink: Netlink,
-    index: u32,
+    pub(crate) netlink: Netlink,
+    pub(crate) index: u32,
+    /// Whether they stay when this is dropped.
+    kept: bool,
     mtu: Option<MtuChange>,
     addresses: Vec<(IpAddr, u8)>,
     state: Option<StateChange>,
@@ -211,7 +120,38 @@ enum StateChange {
 
 impl Changes {
     const fn none(netlink: Netlink, index: u32) -> Self {
-        Self { netlink, index, mtu: None, addresses: Vec::new(), state: None, routes: Vec::new() }
+        Self {
+            netlink,
+            index,
+            kept: false,
+            mtu: None,
+            addresses: Vec::new(),
+            state: None,
+            routes: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, step: Step, link: &LinkMessage, present: &mut Present) -> Result<(), Refusal> {
+        let Self { netlink, index, .. } = &*self;
+        let index = *index;
+        match step {
+            Step::Inspect => {}
+            Step::Mtu(mtu) => self.mtu = Some(change_mtu(netlink, link, mtu)?),
+            Step::Address(ip, prefix_len) => match link::add_address(netlink, index, ip, prefix_len) {
+                Ok(()) => self.addresses.push((ip, prefix_len)),
+                Err(refusal) => present.check_address(netlink, index, (ip, prefix_len), refusal)?,
+            },
+            Step::Up => {
+                link::set_up(netlink, index, true)?;
+                self.state = Some(StateChange::BroughtUp);
+            }
+            Step::Down => self.state = Some(take_down(netlink, index)?),
+            Step::Route(ip, prefix_len) => match route::add(netlink, index, ip, prefix_len) {
+                Ok(()) => self.routes.push((ip, prefix_len)),
+                Err(refusal) => present.check_route(netlink, index, (ip, prefix_len), refusal)?,
+            },
+        }
+        Ok(())
     }
 
     /// Whether nothing had to be changed.
@@ -220,12 +160,36 @@ impl Changes {
         self.mtu.is_none() && self.addresses.is_empty() && self.state.is_none() && self.routes.is_empty()
     }
 
-    /// Leaves the interface as it is now.
-    pub fn keep(mut self) {
-        self.mtu = None;
-        self.addresses.clear();
-        self.state = None;
-        self.routes.clear();
+    /// Leaves the interface as it is when this is dropped.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    /// Changes the MTU, in addition to the changes already made.
+    ///
+    /// # Errors
+    /// When the kernel refuses it; then nothing has changed.
+    pub fn set_mtu(&mut self, mtu: u32) -> Result<(), Error> {
+        let Self { netlink, index, .. } = &*self;
+        let unknown = |refusal| Error::new(&format!("interface {index}"), Step::Inspect, refusal);
+        let link = link::by_index(netlink, *index).map_err(unknown)?;
+        if link::mtu(&link) == mtu {
+            return Ok(());
+        }
+        let refused = |refusal| Error::new(&link::name(&link), Step::Mtu(mtu), refusal);
+        let change = change_mtu(netlink, &link, mtu).map_err(refused)?;
+        let Some(first) = &mut self.mtu else {
+            self.mtu = Some(change);
+            return Ok(());
+        };
+        first.set = mtu;
+        first.addresses.extend(change.addresses);
+        first.routes.extend(change.routes);
+        if mtu >= IPV6_MIN_MTU {
+            link::restore_addresses(&self.netlink, &std::mem::take(&mut first.addresses));
+            route::restore(&self.netlink, &std::mem::take(&mut first.routes));
+        }
+        Ok(())
     }
 }
 
@@ -233,6 +197,9 @@ impl Drop for Changes {
     /// Undoes the last change first. A change that cannot be undone has disappeared, or this process has lost its privileges: there is nowhere to
     /// report that.
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         let _ = self.remove_routes();
         let _ = self.restore_state();
         let _ = self.remove_addresses();

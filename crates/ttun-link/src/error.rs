@@ -27,6 +27,19 @@ impl Step {
         if up { Self::Up } else { Self::Down }
     }
 
+    /// The setting that it makes, as `route 10.9.0.0/16`.
+    #[must_use]
+    pub fn setting(self) -> String {
+        match self {
+            Self::Inspect => "state".to_owned(),
+            Self::Address(ip, len) => format!("address {ip}/{len}"),
+            Self::Mtu(bytes) => format!("MTU {bytes}"),
+            Self::Up => "up".to_owned(),
+            Self::Down => "down".to_owned(),
+            Self::Route(ip, len) => format!("route {ip}/{len}"),
+        }
+    }
+
     fn describe(self, interface: &str) -> String {
         match self {
             Self::Inspect => format!("inspecting {interface}"),

@@ -1,8 +1,8 @@
 //! Interfaces, addresses and routes of a network namespace, inspected and changed by netlink.
 //!
 //! [`configure`] applies settings to an interface and records the actual changes; dropping the [`Changes`] undoes
-//! them. [`find`], [`describe`], [`interfaces`], [`place_of`], [`route_to`] and [`holder_of`] only
-//! inspect; [`Notices`] report changes.
+//! them, and [`Changes::restore`] applies again what the interface has lost of them. [`find`], [`describe`], [`interfaces`],
+//! [`place_of`], [`route_to`] and [`holder_of`] only inspect; [`Notices`] report changes.
 //!
 //! A netlink socket belongs to the network namespace in which it was opened: the answers are about the namespace of
 //! the calling thread, and changes are undone where they were made, whichever thread drops them.
@@ -13,6 +13,8 @@ mod inspect;
 mod link;
 mod netlink;
 mod notices;
+mod present;
+mod restore;
 mod route;
 
 pub use configure::{Changes, IPV6_MIN_MTU, Settings, configure};
@@ -20,4 +22,5 @@ pub use error::{Error, Step};
 pub use inspect::{Holder, Interface, describe, holder_of, interfaces, place_of};
 pub use link::{Link, LinkKind, find};
 pub use notices::Notices;
+pub use restore::Restored;
 pub use route::{Flow, Route, RouteQuery, route_to, source_of_flow};

@@ -7,6 +7,7 @@
 mod configure;
 mod inspect;
 mod notices;
+mod restore;
 mod undo;
 
 use ttun_testkit::run;

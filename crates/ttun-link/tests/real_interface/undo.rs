@@ -46,9 +46,11 @@ fn changes_are_undone_where_they_were_made_whichever_thread_drops_them() {
 #[test]
 fn kept_changes_stay() {
     isolated(|| {
-        let changes = apply(&Settings { mtu: Some(1400), ..settings(&["10.0.2.1/24"], &["10.9.0.0/16"]) });
+        let mut changes =
+            apply(&Settings { mtu: Some(1400), ..settings(&["10.0.2.1/24"], &["10.9.0.0/16"]) });
         let later = state();
         changes.keep();
+        drop(changes);
         assert_eq!(state(), later);
     });
 }
