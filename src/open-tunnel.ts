@@ -217,6 +217,18 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
     queueMicrotask(() => this.emit('peer', now, previous));
   }
 
+  /**
+   * Applies again what the device has lost of its settings: addresses, routes, MTU, and whether it is up.
+   *
+   * @returns those settings, in words, such as `route 10.9.0.0/16`
+   * @throws TtunError if some could not be applied; the others have been
+   */
+  async reconcile(): Promise<readonly string[]> {
+    const { restored, error } = await this.#binding.reconcile();
+    if (error !== null) throw toTtunError(error);
+    return restored;
+  }
+
   /** Called with each different reason why the silent peer cannot be found; with `null` once there is none. */
   setPeerProblem(error: TtunError | null): void {
     if (this.state === 'closed') return;

@@ -81,6 +81,11 @@ export interface InterfaceOptions {
   readonly mtu?: number | 'auto';
   /** Bring the device up or down. Absent: a created device is brought up, any other is unchanged. */
   readonly up?: boolean;
+  /**
+   * Apply addresses, routes and MTU again when the device loses them while the tunnel runs: by going down and up, or
+   * because another program removes or changes them. With false, only `ttun reload` does. Default `true`.
+   */
+  readonly restore?: boolean;
 }
 
 /**

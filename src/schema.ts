@@ -48,6 +48,7 @@ export interface ResolvedInterface {
   readonly routes: readonly IpNetwork[];
   readonly mtu: number | 'auto' | null;
   readonly up: boolean | null;
+  readonly restore: boolean;
 }
 
 export interface ResolvedOffload {
@@ -151,6 +152,10 @@ const INTERFACE_OPTIONS = {
           'Bring the device up or down. Absent: a created device is brought up, any other is unchanged.',
       }),
     ),
+  ),
+  restore: flag(
+    'Apply addresses, routes and MTU again when the device loses them while the tunnel runs: by going down and up, or because another program removes or changes them. With false, only `ttun reload` does.',
+    true,
   ),
 };
 

@@ -21,6 +21,7 @@ export interface TunnelHost {
 export interface TunnelReport {
   /** Its name in the configuration; in `ttun <tun> …` the name of the device. */
   readonly name: string;
+  /** The name that the device has now. */
   readonly device: string;
   /** As configured. */
   readonly local: string;
@@ -78,6 +79,8 @@ export function toReport(
   const stats = tunnel?.stats() ?? null;
   return {
     ...settings,
+    // It may have been renamed.
+    device: stats?.device.name ?? settings.device,
     phase,
     ...describeState({ phase, stats }),
     problem: error === null ? null : toProblem(error),
@@ -136,6 +139,8 @@ export interface ReloadReport {
   readonly changed: readonly string[];
   readonly removed: readonly string[];
   readonly unchanged: readonly string[];
+  /** What the devices of unchanged tunnels had lost of their settings and have again, in words: `route 10.9.0.0/16`. */
+  readonly restored: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The options of the only tunnel of `ttun <tun> …`, which is named after its device. */

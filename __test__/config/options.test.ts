@@ -82,6 +82,7 @@ test('interface options have all defaults filled in', (t) => {
     routes: [],
     mtu: null,
     up: null,
+    restore: true,
   });
 });
 
@@ -96,6 +97,7 @@ test('interface options are passed on, with addresses in canonical spelling', (t
     routes: ['10.9.0.0/16', '10.8.0.1', '0.0.0.0/0', '2001:DB8::/32'],
     mtu: 1400,
     up: false,
+    restore: false,
   };
   t.deepEqual(resolved({ interface: written }).interface, {
     ...written,

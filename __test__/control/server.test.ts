@@ -181,7 +181,7 @@ test.serial('the number of clients is limited, and one more gets an error', asyn
 });
 
 test.serial('reload reports the changes, or the problems', async (t) => {
-  const changes = { added: ['a'], changed: [], removed: ['b'], unchanged: ['c'] };
+  const changes = { added: ['a'], changed: [], removed: ['b'], unchanged: ['c'], restored: {} };
   let isBroken = false;
   const host: TunnelHost = {
     ...hostOf(),

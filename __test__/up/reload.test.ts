@@ -99,7 +99,13 @@ test.serial('tunnels may swap their devices and ports', async (t) => {
   await folder.write({ tunnels: { one: two, two: one } });
   const { status, stdout } = await folder.reload(sites.a, '--json');
   t.is(status, 0);
-  t.deepEqual(JSON.parse(stdout), { added: [], changed: ['one', 'two'], removed: [], unchanged: [] });
+  t.deepEqual(JSON.parse(stdout), {
+    added: [],
+    changed: ['one', 'two'],
+    removed: [],
+    unchanged: [],
+    restored: {},
+  });
   await Promise.all([up.waitForLine('one: attached to tun1'), up.waitForLine('two: attached to tun0')]);
   t.notRegex(up.stderr, /retrying/);
 });

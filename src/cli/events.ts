@@ -63,13 +63,14 @@ export function describeServing(url: string): string {
   return `serving metrics and a page at ${url}`;
 }
 
-/** `added lab; changed office, home; 3 unchanged` */
-export function describeReload({ added, changed, removed, unchanged }: ReloadReport): string {
+/** `added lab; changed office, home; 3 unchanged; restored for home: route 10.9.0.0/16` */
+export function describeReload({ added, changed, removed, unchanged, restored }: ReloadReport): string {
   const parts = [
     ...listed('added', added),
     ...listed('changed', changed),
     ...listed('removed', removed),
     ...(unchanged.length === 0 ? [] : [`${unchanged.length} unchanged`]),
+    ...Object.entries(restored).map(([name, settings]) => `restored for ${name}: ${settings.join(', ')}`),
   ];
   return parts.length === 0 ? 'no tunnels' : parts.join('; ');
 }

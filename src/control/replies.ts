@@ -22,7 +22,8 @@ export function toShowReply(line: string, path: string): ShowReply {
 
 export function toReloadReport(line: string, path: string): ReloadReport {
   const reply = parse(line);
-  if (v.is(RELOAD_REPLY, reply)) return reply.reload;
+  const checked = v.safeParse(RELOAD_REPLY, reply);
+  if (checked.success) return checked.output.reload;
   throw toError(reply, path);
 }
 
@@ -75,6 +76,8 @@ const RELOAD_REPLY = v.looseObject({
     changed: v.array(v.string()),
     removed: v.array(v.string()),
     unchanged: v.array(v.string()),
+    // Absent in older versions.
+    restored: v.optional(v.record(v.string(), v.array(v.string())), {}),
   }),
 });
 

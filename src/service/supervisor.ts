@@ -71,7 +71,7 @@ export class Supervisor {
 
   /**
    * Makes these the tunnels. Running tunnels with unchanged options are left alone; waiting ones are retried at once, because
-   * the user may have fixed what they wait for. All tunnels that are removed or changed are closed before any is opened, because
+   * the user may have fixed what they wait for; devices get again what they have lost of their settings. All tunnels that are removed or changed are closed before any is opened, because
    * a new one may take over the device or port of an old one.
    *
    * Resolves once each new tunnel was tried, or after 5 s: a name server that does not answer must not delay the caller, or a
@@ -79,18 +79,19 @@ export class Supervisor {
    */
   async apply(wanted: ReadonlyMap<string, ResolvedOptions>): Promise<ReloadReport> {
     const before = this.#tunnels;
-    const report = compare(before, wanted);
-    const going = new Set([...report.removed, ...report.changed]);
+    const comparison = compare(before, wanted);
+    const going = new Set([...comparison.removed, ...comparison.changed]);
     await Promise.all([...before.values()].filter(({ name }) => going.has(name)).map((old) => old.close()));
     // A tunnel opened after close() would stay open.
-    if (this.#isClosing) return report;
+    if (this.#isClosing) return { ...comparison, restored: {} };
 
-    const kept = new Map(report.unchanged.map((name) => [name, before.get(name)]));
+    const kept = new Map(comparison.unchanged.map((name) => [name, before.get(name)]));
     for (const tunnel of kept.values()) tunnel?.retryNow();
     const tunnels = [...wanted].map(
       ([name, options]) => kept.get(name) ?? new SupervisedTunnel(name, options, this.#listener),
     );
     this.#tunnels = new Map(tunnels.map((tunnel) => [tunnel.name, tunnel]));
+    const restoring = reconcile([...kept.values()]);
     this.#poll ??= setInterval(() => this.#checkProblems(), POLL_MS).unref();
     const limit = new AbortController();
     await Promise.race([
@@ -98,7 +99,7 @@ export class Supervisor {
       sleep(START_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => {}),
     ]);
     limit.abort();
-    return report;
+    return { ...comparison, restored: await restoring };
   }
 
   /** Closes all tunnels at once, and opens no more. */
@@ -122,7 +123,7 @@ const POLL_MS = 500;
 function compare(
   before: ReadonlyMap<string, SupervisedTunnel>,
   wanted: ReadonlyMap<string, ResolvedOptions>,
-): ReloadReport {
+): Omit<ReloadReport, 'restored'> {
   const [added, changed, unchanged]: [string[], string[], string[]] = [[], [], []];
   for (const [name, options] of wanted) {
     const old = before.get(name);
@@ -132,6 +133,19 @@ function compare(
   }
   const removed = [...before.keys()].filter((name) => !wanted.has(name));
   return { added, changed, removed, unchanged };
+}
+
+/** Has devices get again what they have lost of their settings; a tunnel whose device cannot get it has a problem, which it shows. */
+async function reconcile(
+  tunnels: readonly (SupervisedTunnel | undefined)[],
+): Promise<ReloadReport['restored']> {
+  const restored = await Promise.all(
+    tunnels.map(async (tunnel) => {
+      const settings = await tunnel?.open?.reconcile().catch(() => []);
+      return tunnel === undefined || settings === undefined ? [] : [[tunnel.name, settings] as const];
+    }),
+  );
+  return Object.fromEntries(restored.flat().filter(([, settings]) => settings.length > 0));
 }
 
 /** One tunnel that is opened again whenever it fails, until it is closed on request. */

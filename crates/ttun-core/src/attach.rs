@@ -62,15 +62,26 @@ impl DevicePlan {
         }
     }
 
-    /// Attaches to the device, or creates it, using the offloads that the kernel supports.
-    pub(crate) fn attach(&self) -> Result<TunDevice, Error> {
+    /// The configured name of the device.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Attaches to the device, or creates it, using the offloads that the kernel supports. The device may have been renamed: if there
+    /// is one of the name that it had last, it is that one.
+    pub(crate) fn attach(&self, last_name: &str) -> Result<TunDevice, Error> {
         check_driver()?;
-        let (inner, created) = match (find_tun(&self.name)?, &self.creation) {
-            (Some(link), _) => (attach_to(&self.name, &link, self.offload)?, false),
-            (None, Some(creation)) => create(&self.name, creation, self.offload)?,
-            (None, None) => return Err(not_found(&self.name)),
+        let renamed = if last_name == self.name { None } else { find_tun(last_name).ok().flatten() };
+        let (name, found) = match renamed {
+            Some(link) => (last_name, Some(link)),
+            None => (&*self.name, find_tun(&self.name)?),
         };
-        let index = index_of(&self.name, &inner)?;
+        let (inner, created) = match (found, &self.creation) {
+            (Some(link), _) => (attach_to(name, &link, self.offload)?, false),
+            (None, Some(creation)) => create(name, creation, self.offload)?,
+            (None, None) => return Err(not_found(name)),
+        };
+        let index = index_of(name, &inner)?;
         let virtio_header = self.offload.virtio_header;
         if virtio_header {
             settle_framing(&inner)

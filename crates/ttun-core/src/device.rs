@@ -2,8 +2,10 @@
 //! tun-rs does not have (drivers/net/tun.c).
 
 use std::ffi::{c_int, c_uint};
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 
 use ttun_packet::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 use tun_rs::SyncDevice;
@@ -124,6 +126,26 @@ pub(crate) fn flags(tun: BorrowedFd<'_>) -> io::Result<c_int> {
     Ok(c_int::from(flags.cast_unsigned()))
 }
 
+/// The name that the attached device has now, in whichever network namespace. `EBADFD` when it was deleted.
+pub(crate) fn name(tun: BorrowedFd<'_>) -> io::Result<String> {
+    let mut request = empty_request();
+    // SAFETY: TUNGETIFF fills in a `struct ifreq`, which `request` is; the descriptor is open for the call.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETIFF, &raw mut request) };
+    checked(result)?;
+    Ok(name_in(&request))
+}
+
+/// Device and inode of the network namespace of the attached device (kernel 5.2; needs `CAP_NET_ADMIN` in it).
+pub(crate) fn namespace(tun: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    // SAFETY: TUNGETDEVNETNS takes no argument; the descriptor is open for the call.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETDEVNETNS) };
+    checked(result)?;
+    // SAFETY: the kernel has returned a new descriptor, which nothing else knows of.
+    let namespace = File::from(unsafe { OwnedFd::from_raw_fd(result) });
+    let metadata = namespace.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
 /// Size in bytes of the virtio-net header before each packet.
 pub(crate) fn virtio_header_len(tun: BorrowedFd<'_>) -> io::Result<c_int> {
     let mut len: c_int = 0;
@@ -165,8 +187,8 @@ fn set_value(tun: BorrowedFd<'_>, request: libc::Ioctl, value: u32) -> io::Resul
     checked(result)
 }
 
-/// The MTU in bytes of the interface with this number, queried through any socket of its network namespace.
-pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, index: u32) -> io::Result<u32> {
+/// Name, and MTU in bytes, of the interface with this number, queried through any socket of its network namespace.
+pub(crate) fn interface(socket: BorrowedFd<'_>, index: u32) -> io::Result<(String, u32)> {
     let mut request = empty_request();
     request.ifr_ifru.ifru_ifindex = index.cast_signed();
     // SAFETY: SIOCGIFNAME reads the number from and writes the name to a `struct ifreq`, which `request` is.
@@ -177,7 +199,12 @@ pub(crate) fn interface_mtu(socket: BorrowedFd<'_>, index: u32) -> io::Result<u3
     checked(result)?;
     // SAFETY: the kernel has written the MTU member of the union.
     let mtu = unsafe { request.ifr_ifru.ifru_mtu };
-    u32::try_from(mtu).map_err(io::Error::other)
+    Ok((name_in(&request), u32::try_from(mtu).map_err(io::Error::other)?))
+}
+
+fn name_in(request: &libc::ifreq) -> String {
+    let bytes = request.ifr_name.iter().map(|byte| byte.to_ne_bytes()[0]).take_while(|byte| *byte != 0);
+    String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned()
 }
 
 /// The effective user ID of this process.

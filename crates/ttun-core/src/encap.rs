@@ -82,7 +82,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let context = self.context;
         context.encap.read_errors.add(1);
         if self.retry.failed().await {
-            let doing = format!("reading from the device {}", context.device);
+            let doing = format!("reading from the device {}", context.device_facts.name());
             context.problems.set(Trouble::Reads, Error::system("readv", error, &doing));
         }
     }

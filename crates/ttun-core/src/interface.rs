@@ -1,9 +1,10 @@
-//! The device as an interface: applies the configured addresses, routes, MTU and state, and restores the previous ones.
+//! The device as an interface: applies the configured addresses, routes, MTU and state, applies again what of them is lost, and
+//! restores the previous ones.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ttun_link::{Changes, IPV6_MIN_MTU, Settings, Step};
+use ttun_link::{Changes, IPV6_MIN_MTU, Restored, Settings, Step};
 
 use crate::device::TunDevice;
 use crate::error::{Error, ErrorKind};
@@ -15,18 +16,26 @@ pub(crate) struct Interface {
     routes: Vec<(IpAddr, u8)>,
     mtu: MtuChoice,
     up: Option<bool>,
+    restore: bool,
     applied: Mutex<Option<Applied>>,
 }
 
-/// Settings applied to an interface. Dropping them restores the previous ones, the last change first.
+/// Settings applied to an interface. Dropping them restores the previous ones, the last change first, unless the device was created
+/// here: then it disappears, or stays as it is.
 struct Applied {
-    index: u32,
-    /// Whether changes are undone: not those of a device that was created here, which disappears, or stays as it is.
-    put_back: bool,
-    mtu: Option<u32>,
-    /// The change of the MTU after a change of the route to the peer.
-    route_change: Option<Changes>,
-    _set_up: Option<Changes>,
+    settings: Settings,
+    changes: Changes,
+    /// Whether the device is in another network namespace, where nothing is changed.
+    away: bool,
+}
+
+/// Which of the settings are applied again when they are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Addresses, routes and the MTU of a device that is up: one that is down was brought down by someone.
+    WhileUp,
+    /// All of them.
+    All,
 }
 
 /// MTUs that a tunnel's device may be given, bytes: the least of IPv4 (RFC 791), and the longest packet that fits a datagram, which is
@@ -35,14 +44,15 @@ const MTUS: std::ops::RangeInclusive<u32> = 68..=65_507;
 
 impl Interface {
     pub(crate) fn new(options: &InterfaceOptions) -> Result<Self, Error> {
-        let InterfaceOptions { addresses, routes, mtu, up, .. } = options;
+        let InterfaceOptions { addresses, routes, mtu, up, restore, .. } = options;
         check_prefixes(addresses)?;
         check_prefixes(routes)?;
         if let MtuChoice::Bytes(bytes) = mtu {
             check_mtu(*bytes)?;
         }
         let (addresses, routes) = (addresses.clone(), routes.clone());
-        Ok(Self { addresses, routes, mtu: *mtu, up: *up, applied: Mutex::default() })
+        let (mtu, up, restore) = (*mtu, *up, *restore);
+        Ok(Self { addresses, routes, mtu, up, restore, applied: Mutex::default() })
     }
 
     /// Applies the settings to `device`. `inner_mtu` is the largest packet that fits the route to the peer, before
@@ -54,34 +64,75 @@ impl Interface {
             mtu: self.mtu_for(inner_mtu),
             up: self.up.or(device.was_created().then_some(true)),
         };
-        let (index, put_back) = (device.index(), !device.was_created());
-        let changes = configure(index, &settings, put_back)?;
-        *self.applied() =
-            Some(Applied { index, put_back, mtu: settings.mtu, route_change: None, _set_up: changes });
+        let mut changes = ttun_link::configure(device.index(), &settings).map_err(|error| refused(&error))?;
+        if device.was_created() {
+            changes.keep();
+        }
+        *self.applied() = Some(Applied { settings, changes, away: false });
         Ok(())
     }
 
-    /// Sets an automatic MTU again if the largest packet that fits the route to the peer has changed.
-    pub(crate) fn follow_route(&self, inner_mtu: Option<usize>) -> Result<(), Error> {
+    /// Whether the MTU of the device depends on the route to the peer.
+    pub(crate) fn follows_route(&self) -> bool {
+        self.mtu == MtuChoice::Auto
+    }
+
+    /// Sets an automatic MTU again if the largest packet that fits the route to the peer has changed; returns the new one.
+    pub(crate) fn follow_route(&self, inner_mtu: Option<usize>) -> Result<Option<u32>, Error> {
         let mut applied = self.applied();
-        let Some(applied) = applied.as_mut().filter(|_| self.mtu == MtuChoice::Auto) else { return Ok(()) };
-        let mtu = self.mtu_for(inner_mtu);
-        if mtu.is_none() || mtu == applied.mtu {
-            return Ok(());
+        let Some(applied) = applied.as_mut().filter(|applied| self.follows_route() && !applied.away) else {
+            return Ok(None);
+        };
+        match self.mtu_for(inner_mtu) {
+            Some(mtu) if applied.settings.mtu != Some(mtu) => {
+                applied.changes.set_mtu(mtu).map_err(|error| refused(&error))?;
+                applied.settings.mtu = Some(mtu);
+                Ok(Some(mtu))
+            }
+            _ => Ok(None),
         }
-        // The last change is undone first, so that there is only one to undo.
-        applied.route_change = None;
-        applied.mtu = None;
-        let settings = Settings { mtu, ..Settings::default() };
-        applied.route_change = configure(applied.index, &settings, applied.put_back)?;
-        applied.mtu = mtu;
-        Ok(())
+    }
+
+    /// Whether lost settings are to be applied again without a request.
+    pub(crate) fn restores(&self) -> bool {
+        self.restore
+    }
+
+    /// Applies again what the device has lost of its settings. Returns those, in words, and why others could not be applied.
+    pub(crate) fn restore(&self, extent: Extent) -> (Vec<String>, Option<Error>) {
+        let applied = self.applied();
+        let Some(Applied { settings, changes, away: false }) = &*applied else { return (Vec::new(), None) };
+        let restored = match extent {
+            Extent::All => changes.restore(settings),
+            Extent::WhileUp => changes.restore(&Settings { up: None, ..settings.clone() }),
+        };
+        match restored {
+            Ok(Some(Restored { steps, failed })) => {
+                (steps.into_iter().map(Step::setting).collect(), failed.map(|error| refused(&error)))
+            }
+            // Deleted, or in another network namespace.
+            Ok(None) => (Vec::new(), None),
+            Err(error) => (Vec::new(), Some(refused(&error))),
+        }
+    }
+
+    /// The device has this index in the network namespace; `None`: it is in another one.
+    pub(crate) fn located(&self, index: Option<u32>) {
+        if let Some(applied) = &mut *self.applied() {
+            applied.away = index.is_none();
+            if let Some(index) = index {
+                applied.changes.renumber(index);
+            }
+        }
     }
 
     /// Undoes the changes; there is nothing to do on a device that is gone.
     pub(crate) fn put_back(&self) {
-        let applied = self.applied().take();
-        drop(applied);
+        if let Some(mut applied) = self.applied().take()
+            && applied.away
+        {
+            applied.changes.keep();
+        }
     }
 
     fn mtu_for(&self, inner_mtu: Option<usize>) -> Option<u32> {
@@ -103,16 +154,6 @@ impl Interface {
     fn applied(&self) -> MutexGuard<'_, Option<Applied>> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Returns the changes to undo, if there are any.
-fn configure(index: u32, settings: &Settings, put_back: bool) -> Result<Option<Changes>, Error> {
-    let changes = ttun_link::configure(index, settings).map_err(|error| refused(&error))?;
-    if put_back && !changes.is_empty() {
-        return Ok(Some(changes));
-    }
-    changes.keep();
-    Ok(None)
 }
 
 fn refused(error: &ttun_link::Error) -> Error {

@@ -44,6 +44,7 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod upkeep;
 mod watcher;
 
 pub use bind::{UdpOffload, probe_udp_offload};

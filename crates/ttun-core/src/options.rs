@@ -98,7 +98,8 @@ fn interface_index(zone: &str) -> Result<u32, Error> {
 }
 
 /// Settings of the device. The previous ones are restored when the tunnel ends.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each named")]
 pub struct InterfaceOptions {
     /// Create the device if it does not exist.
     pub create: bool,
@@ -118,6 +119,25 @@ pub struct InterfaceOptions {
     pub mtu: MtuChoice,
     /// Bring it up, or down; `None`: up if it was created for the tunnel, otherwise left as it is.
     pub up: Option<bool>,
+    /// Apply addresses, routes and MTU again when others have removed or changed them while it is up.
+    pub restore: bool,
+}
+
+impl Default for InterfaceOptions {
+    fn default() -> Self {
+        Self {
+            create: false,
+            persist: false,
+            owner: None,
+            group: None,
+            multi_queue: false,
+            addresses: Vec::new(),
+            routes: Vec::new(),
+            mtu: MtuChoice::Unchanged,
+            up: None,
+            restore: true,
+        }
+    }
 }
 
 /// How the MTU of the device is chosen.

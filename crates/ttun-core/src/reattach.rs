@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -16,12 +17,14 @@ use ttun_packet::CoalesceOptions;
 
 use crate::attach::DevicePlan;
 use crate::connection::SharedSocket;
-use crate::device::{TunDevice, interface_mtu};
+use crate::device::{self, TunDevice};
 use crate::error::{Error, ErrorKind};
+use crate::history::{Change, ChangeKind};
 use crate::interface::Interface;
 use crate::io::{DeviceRead, PacketDevice, Readiness};
 use crate::pump::is_gone;
 use crate::shared::{Context, Trouble};
+use crate::upkeep::Upkeep;
 
 /// Which device to attach to, and how to set it up.
 pub(crate) struct Attaching {
@@ -29,14 +32,16 @@ pub(crate) struct Attaching {
     pub(crate) interface: Option<Interface>,
     /// Whether to wait for a deleted device to reappear.
     pub(crate) reattach: bool,
+    pub(crate) upkeep: Upkeep,
 }
 
 impl Attaching {
     /// Attaches to the device and sets it up. When it fails, everything is as before.
     ///
-    /// `inner_mtu` is the largest packet that fits the route to the peer, before routes are added.
-    pub(crate) fn attach(&self, inner_mtu: Option<usize>) -> Result<TunDevice, Error> {
-        let mut device = self.plan.attach()?;
+    /// `name` is the last name of the device. `inner_mtu` is the largest packet that fits the route to the peer, before routes are
+    /// added.
+    pub(crate) fn attach(&self, name: &str, inner_mtu: Option<usize>) -> Result<TunDevice, Error> {
+        let mut device = self.plan.attach(name)?;
         if let Some(interface) = &self.interface {
             interface.set_up(&device, inner_mtu)?;
         }
@@ -46,12 +51,26 @@ impl Attaching {
 
     /// The network may have changed: called by the watcher's thread, in the tunnel's network namespace, while the tunnel runs.
     /// Compares the device with what it is to be.
-    #[expect(clippy::unused_self, reason = "the device is not compared yet")]
-    pub(crate) fn review(&self, _context: &Context) {}
+    pub(crate) fn review(&self, context: &Context, socket: &SharedSocket) {
+        self.upkeep.review(self.interface.as_ref(), context, socket);
+    }
 
     /// A second has passed: tries again what has failed in a review. Called by the same thread.
-    #[expect(clippy::unused_self, reason = "nothing fails yet")]
-    pub(crate) fn tick(&self, _context: &Context) {}
+    pub(crate) fn tick(&self, context: &Context, socket: &SharedSocket) {
+        self.upkeep.tick(self.interface.as_ref(), context, socket);
+    }
+
+    /// Applies again what the device has lost of its settings, on request.
+    pub(crate) fn reconcile(&self, context: &Context, socket: &SharedSocket) -> Result<Vec<String>, Error> {
+        self.upkeep.reconcile(self.interface.as_ref(), context, socket)
+    }
+
+    /// The largest packet that fits the route to the peer is `inner_mtu` now.
+    pub(crate) fn follow_route(&self, context: &Context, inner_mtu: Option<usize>) {
+        if let Some(interface) = &self.interface {
+            self.upkeep.follow_route(interface, context, inner_mtu);
+        }
+    }
 
     pub(crate) fn put_back(&self) {
         if let Some(interface) = &self.interface {
@@ -65,7 +84,7 @@ pub(crate) struct Attachment<'t> {
     attaching: &'t Attaching,
     socket: &'t SharedSocket,
     context: &'t Context,
-    device: RefCell<Option<Rc<Readiness<TunDevice>>>>,
+    device: RefCell<Option<Rc<Readiness<Arc<TunDevice>>>>>,
     since: Cell<Instant>,
 }
 
@@ -93,13 +112,15 @@ impl<'t> Attachment<'t> {
     fn hold(&self, mut device: TunDevice) -> Result<(), Error> {
         device.settle();
         let (index, offload) = (device.index(), device.offload());
-        let device = Readiness::new(device).map_err(|cause| {
+        let device = Arc::new(device);
+        let readiness = Readiness::new(Arc::clone(&device)).map_err(|cause| {
             self.attaching.put_back();
             Error::system("epoll_ctl", &cause, "waiting for the device")
         })?;
         self.context.device_facts.attached(index, offload);
+        self.attaching.upkeep.attached(&device);
         self.since.set(Instant::now());
-        *self.device.borrow_mut() = Some(Rc::new(device));
+        *self.device.borrow_mut() = Some(Rc::new(readiness));
         Ok(())
     }
 
@@ -108,7 +129,7 @@ impl<'t> Attachment<'t> {
         &self,
         absent: impl Fn() -> io::Error,
         syscall: &'static str,
-        call: impl FnOnce(&Readiness<TunDevice>) -> io::Result<R>,
+        call: impl FnOnce(&Readiness<Arc<TunDevice>>) -> io::Result<R>,
     ) -> io::Result<R> {
         let device = self.device.borrow();
         let Some(readiness) = &*device else { return Err(absent()) };
@@ -128,11 +149,17 @@ impl<'t> Attachment<'t> {
         } else {
             format!(
                 "create it again, and the tunnel continues: ip tuntap add dev {} mode tun",
-                self.context.device
+                self.attaching.plan.name()
             )
         };
+        let name = self.context.device_facts.name();
+        self.context.history.record(Change {
+            device: Some(name),
+            ..Change::new(ChangeKind::DeviceLost, gone.message().to_owned())
+        });
         self.context.device_facts.gone();
         self.context.problems.set(Trouble::Device, gone.with_hint(hint));
+        self.context.problems.clear(Trouble::Settings);
         self.attaching.put_back();
         *self.device.borrow_mut() = None;
     }
@@ -147,9 +174,20 @@ impl<'t> Attachment<'t> {
             let path_mtu =
                 self.socket.get().and_then(|socket| socket.fresh_path_mtu(&self.context.endpoints));
             let inner_mtu = path_mtu.map(|mtu| self.context.inner_mtu(mtu));
-            match self.attaching.attach(inner_mtu).and_then(|device| self.hold(device)) {
-                Ok(()) => {
+            let facts = &self.context.device_facts;
+            let attached = self.attaching.attach(&facts.name(), inner_mtu).and_then(|device| {
+                let name = device::name(device.as_fd()).unwrap_or_else(|_| facts.name());
+                self.hold(device).map(|()| name)
+            });
+            match attached {
+                Ok(name) => {
                     self.context.problems.clear(Trouble::Device);
+                    facts.rename(&name);
+                    let message = format!("attached to {name} again");
+                    self.context.history.record(Change {
+                        device: Some(name),
+                        ..Change::new(ChangeKind::DeviceBack, message)
+                    });
                     // Setting up the device has adapted its MTU.
                     return self.context.problems.clear(Trouble::Mtu);
                 }
@@ -183,7 +221,7 @@ impl PacketDevice for Attachment<'_> {
     fn mtu(&self) -> Option<usize> {
         let (index, _) = self.context.device_facts.get()?;
         let socket = self.socket.get()?;
-        interface_mtu(socket.as_fd(), index).ok().map(|mtu| mtu as usize)
+        device::interface(socket.as_fd(), index).ok().map(|(_, mtu)| mtu as usize)
     }
 
     async fn readable(&self) -> io::Result<()> {

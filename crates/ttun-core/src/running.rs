@@ -8,12 +8,12 @@ use std::time::SystemTime;
 
 use crate::clock::epoch_ms;
 use crate::connection::SharedSocket;
-use crate::device::interface_mtu;
+use crate::device;
 use crate::error::Error;
 use crate::history::{Change, ChangeKind};
 use crate::monitor::Monitor;
 use crate::reattach::Attaching;
-use crate::shared::{Context, Endpoints, Trouble};
+use crate::shared::{Context, Endpoints};
 use crate::socket::Granted;
 use crate::stats::{DeviceStats, SocketStats, TunnelState, TunnelStats};
 use crate::watcher::Watched;
@@ -60,14 +60,14 @@ impl Watched for Shared {
         self.review_socket();
         self.context.network_changed.store(true, Ordering::Relaxed);
         self.context.path_mtu_reported.store(true, Ordering::Relaxed);
-        self.attaching.review(&self.context);
+        self.attaching.review(&self.context, &self.socket);
     }
 
     fn tick(&self) {
         if self.monitor.tick(&self.context) {
             self.review_socket();
         }
-        self.attaching.tick(&self.context);
+        self.attaching.tick(&self.context, &self.socket);
     }
 }
 
@@ -113,7 +113,7 @@ impl Shared {
 
     pub(crate) fn stats(&self) -> TunnelStats {
         let context = &self.context;
-        let Facts { granted, device_mtu, path_mtu } = self.facts();
+        let (name, Facts { granted, device_mtu, path_mtu }) = self.name_and_facts();
         let (index, offload) = context.device_facts.get().unwrap_or_default();
         let (peer, endpoints) = context.endpoints.versioned();
         let timestamp = epoch_ms(SystemTime::now());
@@ -122,7 +122,7 @@ impl Shared {
             opened_at: context.clock.opened_at(),
             uptime_ms: context.clock.uptime().as_secs_f64() * 1e3,
             state: self.state(),
-            device: DeviceStats { name: context.device.clone(), index, mtu: device_mtu, offload },
+            device: DeviceStats { name, index, mtu: device_mtu, offload },
             socket: SocketStats {
                 local: endpoints.local,
                 remote: endpoints.remote,
@@ -149,27 +149,24 @@ impl Shared {
         }
     }
 
-    pub(crate) fn facts(&self) -> Facts {
-        let socket = self.socket.get();
+    /// The current name of the device, and what is read from the kernel.
+    pub(crate) fn name_and_facts(&self) -> (String, Facts) {
+        let device = &self.context.device_facts;
         // The last ones are known before the socket is gone.
-        let Some(socket) = socket else { return self.last_facts.get().copied().unwrap_or_default() };
+        let Some(socket) = self.socket.get() else {
+            return (device.name(), self.last_facts.get().copied().unwrap_or_default());
+        };
         // A deleted device has none, and that of a device in another network namespace is unknown. The index identifies it: it
         // may have been renamed, and another interface may have its old name.
-        let device_mtu = match self.context.device_facts.get() {
-            Some((index, _)) => interface_mtu(socket.as_fd(), index).unwrap_or(0),
-            None => 0,
-        };
-        Facts { granted: socket.granted(), device_mtu, path_mtu: socket.path_mtu() }
+        let found = device.get().and_then(|(index, _)| device::interface(socket.as_fd(), index).ok());
+        let (name, device_mtu) = found.unwrap_or_else(|| (device.name(), 0));
+        (name, Facts { granted: socket.granted(), device_mtu, path_mtu: socket.path_mtu() })
     }
 
     /// Adapts an automatic MTU of the device to the route to the peer. The peer has been changed already, so a failure is a
     /// problem of the tunnel, not an error of the change.
     pub(crate) fn follow_route(&self, inner_mtu: Option<usize>) {
-        let Some(interface) = &self.attaching.interface else { return };
-        match interface.follow_route(inner_mtu) {
-            Err(error) => self.context.problems.set(Trouble::Mtu, error),
-            Ok(()) => self.context.problems.clear(Trouble::Mtu),
-        }
+        self.attaching.follow_route(&self.context, inner_mtu);
     }
 
     pub(crate) fn end(&self, end: &End) {

@@ -124,7 +124,9 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     fn learn_path_mtu(&self) {
         self.context.path_mtu_reported.store(false, Ordering::Relaxed);
         self.learn_path_mtu_at.set(self.context.clock.now() + LEARN_PATH_MTU_EVERY_MS);
-        self.unfragmented_len.set(match self.socket.path_mtu() {
+        let path_mtu = self.socket.path_mtu();
+        self.context.path_mtu_learned.store(path_mtu.unwrap_or(0), Ordering::Relaxed);
+        self.unfragmented_len.set(match path_mtu {
             Some(mtu) => self.context.inner_mtu(mtu),
             // Without a route nothing will be sent; the send itself finds out.
             None => usize::MAX,

@@ -18,8 +18,6 @@ use crate::tap::Taps;
 
 /// Configuration, counters and state of one tunnel.
 pub(crate) struct Context {
-    /// Name of the device.
-    pub(crate) device: String,
     pub(crate) device_facts: DeviceFacts,
     pub(crate) endpoints: SharedEndpoints,
     /// Bytes added to each packet on the outside, which depend on the address family of the peer.
@@ -38,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) network_changed: AtomicBool,
     /// How often the socket was connected again.
     pub(crate) reconnects: Counter,
+    /// The MTU of that route as the packet path saw it last, bytes; 0 if it is not known.
+    pub(crate) path_mtu_learned: AtomicUsize,
     pub(crate) clock: Clock,
     pub(crate) problems: Problems,
     /// For rare changes; nothing is recorded for packets.
@@ -61,16 +61,20 @@ impl Context {
     }
 
     pub(crate) fn device_gone(&self, syscall: &'static str, cause: &std::io::Error) -> Error {
-        let name = &self.device;
+        let name = self.device_facts.name();
         Error::new(ErrorKind::DeviceGone, format!("the device {name} was deleted"))
             .with_hint(format!("create it again and restart: ip tuntap add dev {name} mode tun"))
             .caused_by(syscall, cause)
     }
 }
 
-/// Index and offloads of the device, in one word; another device may take its place.
-#[derive(Default)]
-pub(crate) struct DeviceFacts(AtomicU64);
+/// Index, offloads and name of the device; another device may take its place.
+pub(crate) struct DeviceFacts {
+    /// Index and offloads.
+    word: AtomicU64,
+    /// The last name it had.
+    name: Mutex<String>,
+}
 
 impl DeviceFacts {
     const ATTACHED: u64 = 1 << 32;
@@ -78,9 +82,24 @@ impl DeviceFacts {
     const TSO: u64 = 1 << 34;
     const USO: u64 = 1 << 35;
 
+    pub(crate) fn new(name: &str) -> Self {
+        Self { word: AtomicU64::new(0), name: Mutex::new(name.to_owned()) }
+    }
+
+    /// The name of the device; the last one if it is gone.
+    pub(crate) fn name(&self) -> String {
+        lock(&self.name).clone()
+    }
+
+    /// Returns the previous name if it was another.
+    pub(crate) fn rename(&self, name: &str) -> Option<String> {
+        let mut current = lock(&self.name);
+        (*current != name).then(|| std::mem::replace(&mut *current, name.to_owned()))
+    }
+
     /// Index and offloads; `None` while there is no device.
     pub(crate) fn get(&self) -> Option<(u32, OffloadStats)> {
-        let word = self.0.load(Ordering::Relaxed);
+        let word = self.word.load(Ordering::Relaxed);
         let has = |bit| word & bit != 0;
         let offload =
             OffloadStats { checksum: has(Self::CHECKSUM), tso: has(Self::TSO), uso: has(Self::USO) };
@@ -94,11 +113,11 @@ impl DeviceFacts {
             | bit(offload.checksum, Self::CHECKSUM)
             | bit(offload.tso, Self::TSO)
             | bit(offload.uso, Self::USO);
-        self.0.store(word, Ordering::Relaxed);
+        self.word.store(word, Ordering::Relaxed);
     }
 
     pub(crate) fn gone(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.word.store(0, Ordering::Relaxed);
     }
 }
 
@@ -190,13 +209,15 @@ pub(crate) enum Trouble {
     Network,
     /// Reading from the device fails again and again.
     Reads,
+    /// Settings that the device has lost cannot be applied again.
+    Settings,
     /// The MTU of the device could not be adapted to the route.
     Mtu,
 }
 
 /// The present problems of a running tunnel, at most one of each kind.
 #[derive(Default)]
-pub(crate) struct Problems(Mutex<[Option<Error>; 4]>);
+pub(crate) struct Problems(Mutex<[Option<Error>; 5]>);
 
 impl Problems {
     /// The most important one.

@@ -27,6 +27,7 @@ use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown};
 use crate::socket;
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, TunnelState, TunnelStats};
 use crate::tap::{PacketTap, TapOptions};
+use crate::upkeep::Upkeep;
 use crate::watcher::{self, Watched};
 
 /// A running tunnel. Dropping it closes it.
@@ -57,7 +58,8 @@ impl Tunnel {
             .with_hint("give the interface that leads to the peer: ip -brief link"));
         }
         let interface = options.interface.as_ref().map(Interface::new).transpose()?;
-        let attaching = Attaching { plan: DevicePlan::new(options)?, interface, reattach: options.reattach };
+        let (plan, upkeep) = (DevicePlan::new(options)?, Upkeep::default());
+        let attaching = Attaching { plan, interface, reattach: options.reattach, upkeep };
         // The most common mistakes are checked first; changes to the system come last.
         attaching.plan.check()?;
         let runtime =
@@ -66,7 +68,7 @@ impl Tunnel {
             })?;
         let opened = socket::open(options).and_then(|(socket, endpoints)| {
             let granted = socket.granted();
-            let device = attaching.attach(socket.inner_mtu())?;
+            let device = attaching.attach(&options.device, socket.inner_mtu())?;
             let socket =
                 SharedSocket::new(socket, runtime.handle().clone()).inspect_err(|_| attaching.put_back())?;
             Ok((device, socket, granted, endpoints))
@@ -79,10 +81,9 @@ impl Tunnel {
                 return Err(error);
             }
         };
-        let device_facts = DeviceFacts::default();
+        let device_facts = DeviceFacts::new(&options.device);
         device_facts.attached(device.index(), device.offload());
         let context = Context {
-            device: options.device.clone(),
             device_facts,
             endpoints: SharedEndpoints::new(endpoints),
             outer_overhead: AtomicUsize::new(outer_overhead(&endpoints.remote)),
@@ -96,6 +97,7 @@ impl Tunnel {
             path_mtu_reported: AtomicBool::new(false),
             network_changed: AtomicBool::new(false),
             reconnects: Counter::default(),
+            path_mtu_learned: AtomicUsize::new(0),
             clock: Clock::start(),
             problems: Problems::default(),
             history: History::default(),
@@ -122,11 +124,12 @@ impl Tunnel {
                 let carried = carry(&runtime, device, &shared);
                 drop(watching);
                 // Already done if packets were carried.
-                let _ = shared.last_facts.set(shared.facts());
+                let _ = shared.last_facts.set(shared.name_and_facts().1);
                 // Both descriptors are closed before the end is reported.
                 drop(runtime);
                 shared.socket.close();
                 shared.context.endpoints.await_change();
+                shared.attaching.upkeep.await_use();
                 shared.end(&carried.map_or_else(End::Failed, |()| End::Closed));
             })
             .map_err(|cause| Error::system("clone", &cause, "starting the tunnel's thread"))?;
@@ -183,6 +186,15 @@ impl Tunnel {
         }
         self.shared.follow_route(inner_mtu);
         Ok(())
+    }
+
+    /// Applies again what the device has lost of its configured settings: addresses, routes, MTU, and whether it is up. Returns
+    /// them in words, such as `route 10.9.0.0/16`.
+    ///
+    /// # Errors
+    /// Why some could not be applied; the others have been.
+    pub fn reconcile(&self) -> Result<Vec<String>, Error> {
+        self.shared.attaching.reconcile(&self.shared.context, &self.shared.socket)
     }
 
     /// The problem of a running tunnel, for example that its device is gone, and why it cannot be attached to
@@ -272,7 +284,7 @@ fn carry(runtime: &Runtime, device: TunDevice, shared: &Shared) -> Result<(), Er
         let mut decap = Decap::new(&device, &socket, device.coalesce(), context);
         runtime.block_on(pump::run_both(context, &mut encap, &mut decap))
     }));
-    let _ = shared.last_facts.set(shared.facts());
+    let _ = shared.last_facts.set(shared.name_and_facts().1);
     ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
 }
 

@@ -8,7 +8,7 @@ use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::route::RouteMessage;
 
 use crate::error::{Error, Step};
-use crate::link;
+use crate::link::{self, IPV6_MIN_MTU};
 use crate::netlink::{Netlink, Refusal};
 use crate::present::{Present, explain};
 use crate::route;
@@ -25,9 +25,6 @@ pub struct Settings {
     /// Up or down; `None` leaves it.
     pub up: Option<bool>,
 }
-
-/// The least MTU with which an interface has IPv6, bytes (RFC 8200 section 5).
-pub const IPV6_MIN_MTU: u32 = 1280;
 
 /// Applies `settings` to the interface with index `index`, and returns the changes: settings that it already had are not
 /// changes.
@@ -158,6 +155,11 @@ impl Changes {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.mtu.is_none() && self.addresses.is_empty() && self.state.is_none() && self.routes.is_empty()
+    }
+
+    /// The interface has another index.
+    pub fn renumber(&mut self, index: u32) {
+        self.index = index;
     }
 
     /// Leaves the interface as it is when this is dropped.

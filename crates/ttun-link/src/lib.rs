@@ -17,10 +17,10 @@ mod present;
 mod restore;
 mod route;
 
-pub use configure::{Changes, IPV6_MIN_MTU, Settings, configure};
+pub use configure::{Changes, Settings, configure};
 pub use error::{Error, Step};
 pub use inspect::{Holder, Interface, describe, holder_of, interfaces, place_of};
-pub use link::{Link, LinkKind, find};
+pub use link::{IPV6_MIN_MTU, Link, LinkKind, find};
 pub use notices::Notices;
 pub use restore::Restored;
 pub use route::{Flow, Route, RouteQuery, route_to, source_of_flow};

@@ -22,6 +22,9 @@ pub struct Link {
     pub kind: LinkKind,
 }
 
+/// The least MTU with which an interface has IPv6, bytes (RFC 8200 section 5).
+pub const IPV6_MIN_MTU: u32 = 1280;
+
 /// The kind of interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkKind {

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 
-use crate::configure::IPV6_MIN_MTU;
 use crate::error::Step;
-use crate::link;
+use crate::link::{self, IPV6_MIN_MTU};
 use crate::netlink::{Netlink, Refusal};
 use crate::route::{self, Routed};
 

@@ -76,6 +76,8 @@ pub struct BindingInterfaceOptions {
     pub mtu_auto: bool,
     /// Bring it up or down; null: up if it was created here, otherwise left as it is.
     pub up: Option<bool>,
+    /// Apply addresses, routes and MTU again when others have removed or changed them.
+    pub restore: bool,
 }
 
 /// The kernel offloads that may be used.
@@ -135,6 +137,7 @@ impl TryFrom<BindingInterfaceOptions> for InterfaceOptions {
                 None => MtuChoice::Unchanged,
             },
             up: options.up,
+            restore: options.restore,
         })
     }
 }

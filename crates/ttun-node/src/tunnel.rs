@@ -32,6 +32,15 @@ pub struct BindingOpenResult {
     pub tunnel: Option<BindingTunnel>,
 }
 
+/// The settings of a device that were applied again.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct BindingReconcileResult {
+    /// In words, such as `route 10.9.0.0/16`.
+    pub restored: Vec<String>,
+    /// Why some could not be applied.
+    pub error: Option<BindingError>,
+}
+
 /// Weak: a running tunnel alone does not keep the process alive. It is called once.
 type EndFunction = ThreadsafeFunction<BindingEnd, (), BindingEnd, Status, false, true, 1>;
 
@@ -151,6 +160,21 @@ impl BindingTunnel {
     #[must_use]
     pub fn state(&self) -> &'static str {
         self.tunnel.state().name()
+    }
+
+    /// Applies again what the device has lost of its settings. Resolves to those settings, in words, and the reason why others could
+    /// not be applied.
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingReconcileResult>")]
+    pub fn reconcile<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let tunnel = Arc::clone(&self.tunnel);
+        off_thread(
+            env,
+            move || tunnel.reconcile(),
+            |result| match result {
+                Ok(restored) => BindingReconcileResult { restored, error: None },
+                Err(error) => BindingReconcileResult { restored: Vec::new(), error: Some(error.into()) },
+            },
+        )
     }
 
     /// The problem of the running tunnel, for example that its device is gone; null when there is none.

@@ -164,8 +164,7 @@ async fn joined<T, const N: usize>(futures: &mut [Pin<Box<dyn Future<Output = T>
 
 pub(crate) fn context() -> Context {
     Context {
-        device: "tun0".to_owned(),
-        device_facts: DeviceFacts::default(),
+        device_facts: DeviceFacts::new("tun0"),
         endpoints: SharedEndpoints::new(Endpoints {
             local: "192.0.2.1:8000".parse().unwrap(),
             remote: "192.0.2.2:8000".parse().unwrap(),
@@ -181,6 +180,7 @@ pub(crate) fn context() -> Context {
         path_mtu_reported: AtomicBool::new(false),
         network_changed: AtomicBool::new(false),
         reconnects: Counter::default(),
+        path_mtu_learned: AtomicUsize::new(0),
         clock: Clock::start(),
         problems: Problems::default(),
         history: History::default(),

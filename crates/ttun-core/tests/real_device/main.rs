@@ -18,3 +18,4 @@ mod set_up;
 mod site;
 mod traffic;
 mod tun;
+mod upkeep;
