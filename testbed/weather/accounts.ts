@@ -26,6 +26,7 @@ export interface Snapshot {
 
 interface TunnelCounters {
   readonly accepted: number;
+  readonly refused: number;
   /** Of the other site's packets. */
   readonly heard: number;
   readonly out: number;
@@ -61,6 +62,7 @@ export async function takeSnapshot(
     const device = present === undefined ? null : await deviceCounters(site, present);
     const counters = {
       accepted: total(sent.map(({ accepted }) => accepted)),
+      refused: total(sent.map(({ refused }) => refused)),
       heard: total(heard.map(({ packets }) => packets)),
       out: datagrams.get(`out${number}`)?.count ?? 0,
       in: datagrams.get(`in${number}`)?.count ?? 0,
@@ -84,6 +86,21 @@ export function audit(before: Both, after: Both, leftOut: ReadonlySet<number>): 
     const spans = tunnels.map((tunnel) => new Span(from, tunnel, before, after));
     return [...spans.flatMap((span) => span.check()), ...checkArrival(from, spans, before, after)];
   });
+}
+
+/** Where packets were lost between two snapshots: `sender queue 3, network 12`. Nothing if all were heard. */
+export function lossesOf(before: Both, after: Both, leftOut: ReadonlySet<number>): string {
+  const totals = new Map<string, number>();
+  for (const from of plan.SITE_NAMES) {
+    for (const tunnel of plan.TUNNELS) {
+      if (leftOut.has(tunnel.number)) continue;
+      for (const [where, count] of new Span(from, tunnel, before, after).losses) {
+        totals.set(where, (totals.get(where) ?? 0) + count);
+      }
+    }
+  }
+  const lost = [...totals].filter(([, count]) => count !== 0);
+  return lost.map(([where, count]) => `${where} ${count}`).join(', ');
 }
 
 export type Both = Readonly<Record<SiteName, Snapshot>>;
@@ -135,6 +152,18 @@ class Span {
   }
   get decapDropped(): number {
     return difference(this.#far, ({ stats }) => stats?.decap.dropped ?? 0);
+  }
+
+  get losses(): readonly [where: string, count: number][] {
+    const near = (read: (counters: TunnelCounters) => number): number => difference(this.#near, read);
+    return [
+      ['refused to the sender', near(({ refused }) => refused)],
+      ['queue of the device', near(({ device }) => device?.tx.dropped ?? 0)],
+      ['encap.dropped', near(({ stats }) => stats?.encap.dropped ?? 0)],
+      ['on the way', this.out - this.in],
+      ['decap.dropped', this.decapDropped],
+      ['in the kernel', this.in - this.decapDropped - this.heard],
+    ];
   }
 
   /** The steps at the sending site, and the sums of both ends. */

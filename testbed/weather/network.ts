@@ -238,15 +238,18 @@ async function findNeighboursSoon(site: Site, device: string): Promise<void> {
 /** The router remembers from which address each site last sent, by port, and sends there what is for its public address. */
 const TRANSLATION = plan.FAMILIES.map((family) => {
   const [table, type] = family === 'ipv4' ? ['ip', 'ipv4_addr'] : ['ip6', 'ipv6_addr'];
-  const maps = plan.SITE_NAMES.map(
-    (name) => `  map ${name} { type inet_service : ${type}; flags dynamic; size 65535; }\n`,
-  );
+  const maps = plan.SITE_NAMES.map((name) => {
+    const seen = `  set seen_${name} { type inet_service . ${type}; flags dynamic, timeout; timeout 200ms; size 65535; }\n`;
+    return `  map ${name} { type inet_service : ${type}; flags dynamic; size 65535; }\n${seen}`;
+  });
   const rules = plan.SITE_NAMES.map((name) => {
-    // A map's value is not replaced: the entry is deleted and added.
-    const learnt = `@${name} { udp sport : ${table} saddr }`;
-    const from = `iifname "${name}*" delete ${learnt} add ${learnt}`;
+    // A map's value is not replaced: the entry is deleted and added, and not for every packet, because adding may fail now and then.
+    const sender = `udp sport . ${table} saddr`;
+    const entry = `@${name} { udp sport : ${table} saddr }`;
+    const learn = `${sender} != @seen_${name} delete ${entry} add ${entry} add @seen_${name} { ${sender} }`;
     const source = `${table} saddr set ${plan.publicAddress(name, family)}`;
-    return `    ${from} ${source} ${table} daddr set udp dport map @${plan.other(name)}\n`;
+    const translate = `${source} ${table} daddr set udp dport map @${plan.other(name)}`;
+    return `    iifname "${name}*" ${learn}\n    iifname "${name}*" ${translate}\n`;
   });
   return [
     `table ${table} translation {\n`,

@@ -1,7 +1,7 @@
 /** Random weather over two sites: after each change that leaves a working path, traffic must be back in time, and nothing is lost silently. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ADDRESS_CHANGES } from './address-changes.ts';
-import { audit, isSame, takeSnapshot } from './accounts.ts';
+import { audit, isSame, lossesOf, takeSnapshot } from './accounts.ts';
 import type { Both } from './accounts.ts';
 import { chooseChange, describeChange, parseChange } from './changes.ts';
 import type { Change, Effect, Kind } from './changes.ts';
@@ -52,6 +52,8 @@ export interface Outcome {
   readonly working: number;
   /** From the end of the change until the last stream was unbroken, in ms; `null` if no tunnel was interrupted. */
   readonly recoveryMs: number | null;
+  /** Where packets were lost, from the change until then. */
+  readonly losses: string;
   readonly busy: number | null;
   readonly failures: readonly string[];
 }
@@ -125,7 +127,8 @@ class Weather {
     const { recoveryMs, failures } = await this.recover(since, this.#options.limitMs);
     if (failures.length === 0) failures.push(...(await this.#settle(since)));
     await this.#traffic.pause();
-    const { after, problems } = await this.#audit(before, new Set(effect.restarted));
+    const restarted = new Set(effect.restarted);
+    const { after, problems } = await this.#audit(before, restarted);
     const busy = effect.busy ?? null;
     if (busy !== null && busy > this.#options.busyLimit) {
       failures.push(`a process used ${percent(busy)} of a processor while nothing could move`);
@@ -138,6 +141,7 @@ class Weather {
       kind: change.kind.name,
       working: this.#working().length,
       recoveryMs,
+      losses: lossesOf(before, after, restarted),
       busy,
       failures,
     };
@@ -228,9 +232,10 @@ class Weather {
     this.#options.say(`${stdout}${stderr}`);
   }
 
-  #report({ change, working, recoveryMs, busy, failures }: Outcome): void {
+  #report({ change, working, recoveryMs, losses, busy, failures }: Outcome): void {
     const parts = [
       recoveryMs === null ? 'not interrupted' : `back after ${Math.round(recoveryMs)} ms`,
+      ...(losses === '' ? [] : [`lost: ${losses}`]),
       ...(busy === null ? [] : [`${percent(busy)} of a processor`]),
     ];
     const outcome = failures.length === 0 ? parts.join(', ') : 'FAILED';
