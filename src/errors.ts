@@ -102,7 +102,8 @@ export function describeSystemError(error: unknown): string {
 /** How to raise the limit of open files that an error of Node is about, in the words of the core; `null` for other errors. */
 export function hintForLimit(error: unknown): string | null {
   const { code }: Partial<NodeJS.ErrnoException> = Object(error);
-  if (code === 'EMFILE') return 'raise the limit of open files: ulimit -n, or LimitNOFILE= in a systemd unit';
+  if (code === 'EMFILE')
+    return 'raise the limit of open files, of which each tunnel needs 5: ulimit -n, or LimitNOFILE= in a systemd unit';
   return code === 'ENFILE' ? "raise this system's limit of open files: sysctl fs.file-max" : null;
 }
 

@@ -1,8 +1,10 @@
 import test from 'ava';
 import { actionsIn } from '../../src/cli/screen.ts';
 import type { Line } from '../../src/cli/screen.ts';
-import { drawTable, sparkline } from '../../src/cli/watch-view.ts';
+import { drawTable, drawView, noticeOf, sparkline } from '../../src/cli/watch-view.ts';
 import { History } from '../../src/cli/watched.ts';
+import type { Survey } from '../../src/control/client.ts';
+import { ControlError, PROTOCOL } from '../../src/control/protocol.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import { REPORT, STATS } from './host.ts';
 
@@ -97,6 +99,38 @@ test('the least important columns are omitted first, and the chart gets the rema
   t.is(titles(60), 'TUNNEL|STATE|RECEIVED|SENT|DROPS/S');
   t.is(titles(35), 'TUNNEL|RECEIVED|SENT');
   t.is(titles(20), 'TUNNEL|RECEIVED');
+});
+
+test('a line below the table has what the table does not show, the most important first', (t) => {
+  const http = {
+    listen: '10.0.2.1:9750',
+    url: null,
+    problem: { code: 'x', message: 'cannot serve HTTP', hint: null },
+  };
+  const about = {
+    pid: 1,
+    uid: 0,
+    version: '0.1.0',
+    startedAt: 0,
+    config: null,
+    networkNamespace: { inode: 1, name: null },
+  };
+  const found = (problem: typeof http | null): Survey => {
+    const reply = { protocol: PROTOCOL, process: { ...about, http: problem }, tunnels: [REPORT], values: [] };
+    return { replies: [{ path: '', reply }], silent: [] };
+  };
+  const tunnel = { label: 'office', report: REPORT, history: new History(), isSilent: false };
+  const puzzled = { ...tunnel, report: { ...REPORT, diagnosis: '192.0.2.2 refuses port 8000' } };
+  t.is(noticeOf(found(null), [tunnel]), null);
+  t.is(noticeOf(found(null), [tunnel, puzzled]), 'office: 192.0.2.2 refuses port 8000');
+  t.is(noticeOf(found(http), [puzzled]), 'cannot serve HTTP');
+  const silent = [{ path: '', error: new ControlError('no-answer', 'the process at x does not answer') }];
+  t.is(noticeOf({ ...found(null), silent }, [puzzled]), 'the process at x does not answer');
+
+  const view = { tunnels: [tunnel], placeholder: '', intervalMs: 1000, isPaused: false, at: 0, time: '' };
+  const lines = drawView({ ...view, notice: 'cannot serve HTTP' }, 0, { columns: 60, rows: 8 });
+  t.is(lines.length, 8);
+  t.deepEqual(lines.slice(-2).map(textOf), ['cannot serve HTTP', 'q quit  space pause']);
 });
 
 test('every rate fits its column', (t) => {

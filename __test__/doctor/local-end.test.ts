@@ -77,10 +77,13 @@ test.serial('a final rule that drops is found as a policy is, in either directio
     nft add rule inet filter input counter drop
     nft 'add chain inet filter output { type filter hook output priority 0; policy accept; }'
     nft add rule inet filter output udp dport != 53 reject`);
-  const { severity } = await assertFixed(t, at.patient, 'firewall-drops', await at.file());
-  t.is(severity, 'problem');
-  await assertFixed(t, at.patient, 'firewall-output', await at.file());
-  t.is(find(await at.patient.examine(await at.file()), 'firewall-input'), undefined);
+  for (const ends of [{}, { local: '[fd00:1::1]:9000', remote: '[fd00:3::1]:9000' }]) {
+    const args = await at.file(ends);
+    const { severity } = await assertFixed(t, at.patient, 'firewall-drops', args);
+    t.is(severity, 'problem');
+    await assertFixed(t, at.patient, 'firewall-output', args);
+    t.is(find(await at.patient.examine(args), 'firewall-input'), undefined);
+  }
 });
 
 test.serial('link-local ends are as good as others, with the zone as a name or as a number', async (t) => {

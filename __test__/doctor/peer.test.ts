@@ -62,6 +62,17 @@ function ends(family: Family): { readonly a: string; readonly b: string } {
   return { a: sites.a.outer[family], b: sites.b.outer[family] };
 }
 
+test.serial('a tunnel whose process does not answer is not taken for none', async (t) => {
+  const { a, b } = ends('ipv4');
+  await using ttun = await run(sites.a, [a, '9000'], [b, '9000']);
+  await waitFor('its control socket', () => reportOf(ttun).catch(() => null));
+  ttun.kill('SIGSTOP');
+  const { unchecked } = await patient.examine([sites.a.tun]);
+  ttun.kill('SIGCONT');
+  const path = unchecked.find(({ what }) => what === `the path to the peer of ${sites.a.tun}`);
+  t.regex(path?.why ?? '', /^the process at .* does not answer; /);
+});
+
 for (const family of FAMILIES) {
   test.serial(`a peer that refuses is diagnosed until it answers, over ${family}`, async (t) => {
     const { a, b } = ends(family);

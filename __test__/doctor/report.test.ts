@@ -9,7 +9,7 @@ const DIAGNOSIS = {
   sections: [
     { subject: null, findings: [ok('all is well')] },
     {
-      subject: { title: 'office (tun0)', device: 'tun0', options: null, running: null },
+      subject: { title: 'office (tun0)', device: 'tun0', options: null, running: null, silence: null },
       findings: [
         finding('device-down', 'tun0 is down', { commands: ['ip link set dev tun0 up'] }),
         finding('forwarding-off', 'not passed on', { advice: 'or leave it' }),

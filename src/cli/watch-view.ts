@@ -1,4 +1,5 @@
 /** The screen of `ttun show --watch`: a title, a table of tunnels with their rates, and the keys. */
+import type { Survey } from '../control/client.ts';
 import type { TunnelRates } from '../stats.ts';
 import { lengthOf, shorten } from './screen.ts';
 import type { Line, Piece } from './screen.ts';
@@ -17,6 +18,17 @@ export interface View {
   readonly at: number;
   /** The same in local time. */
   readonly time: string;
+}
+
+/** What the table does not show: why metrics are not served, which process is silent, what to check on the host of a peer. */
+export function noticeOf({ replies, silent }: Survey, tunnels: readonly Watched[]): string | null {
+  const http = replies.find(({ reply }) => (reply.process.http?.problem ?? null) !== null)?.reply.process
+    .http;
+  if (http?.problem !== null && http?.problem !== undefined) return http.problem.message;
+  const [process_] = silent;
+  if (process_ !== undefined && tunnels.length > 0) return process_.error.message;
+  const puzzled = tunnels.find(({ report }) => report.diagnosis !== null);
+  return puzzled === undefined ? null : `${puzzled.label}: ${puzzled.report.diagnosis}`;
 }
 
 /** Rows other than those of tunnels: title, header, the notice or an empty line, and the keys. */

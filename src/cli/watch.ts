@@ -8,10 +8,9 @@ import { UsageError } from './args.ts';
 import { toDocuments } from './running.ts';
 import { Keys, Screen } from './screen.ts';
 import type { KeyAction, Motion } from './screen.ts';
-import { drawView, rowsForTunnels } from './watch-view.ts';
+import { drawView, noticeOf, rowsForTunnels } from './watch-view.ts';
 import type { View } from './watch-view.ts';
 import { WatchedTunnels } from './watched.ts';
-import type { Watched } from './watched.ts';
 
 export interface WatchOptions {
   /** Lines of JSON instead of a view. */
@@ -49,17 +48,6 @@ async function printDocuments(
     }
     await sleep(Math.max(0, next - performance.now()), undefined, { signal: ended }).catch(() => {});
   }
-}
-
-/** What the table does not show: why metrics are not served, which process is silent, what to check on the host of a peer. */
-function noticeOf({ replies, silent }: Survey, tunnels: readonly Watched[]): string | null {
-  const http = replies.find(({ reply }) => (reply.process.http?.problem ?? null) !== null)?.reply.process
-    .http;
-  if (http?.problem !== null && http?.problem !== undefined) return http.problem.message;
-  const [process_] = silent;
-  if (process_ !== undefined && tunnels.length > 0) return process_.error.message;
-  const puzzled = tunnels.find(({ report }) => report.diagnosis !== null);
-  return puzzled === undefined ? null : `${puzzled.label}: ${puzzled.report.diagnosis}`;
 }
 
 function requireTerminal(): void {

@@ -126,28 +126,39 @@ export async function subjectsOfFile(path: string): Promise<Subject[]> {
 
 /** A device, with the tunnels running on it. */
 export async function subjectsOfDevice(device: string): Promise<Subject[]> {
-  const running = (await runningSubjects()).filter((subject) => subject.device === device);
-  return running.length > 0 ? running : [toSubject(device, device, null)];
+  const { running, silence } = await surveyHere();
+  const onDevice = running.filter((subject) => subject.device === device);
+  return onDevice.length > 0 ? onDevice : [idleSubject(device, silence)];
 }
 
 /** All running tunnels, and all other TUN devices. */
 export async function subjectsOfHost({ interfaces }: HostFacts): Promise<Subject[]> {
-  const running = await runningSubjects();
+  const { running, silence } = await surveyHere();
   const idle = interfaces
     .filter(({ name, kind }) => kind === 'tun' && !running.some(({ device }) => device === name))
-    .map(({ name }) => toSubject(name, name, null));
+    .map(({ name }) => idleSubject(name, silence));
   return [...running, ...idle];
 }
 
-/** Those in this network namespace: the others cannot be examined from here. */
 async function runningSubjects(): Promise<Subject[]> {
+  return (await surveyHere()).running;
+}
+
+interface SurveyHere {
+  /** Those in this network namespace: the others cannot be examined from here. */
+  readonly running: Subject[];
+  /** Why there may be more; `null` if all processes have answered. */
+  readonly silence: string | null;
+}
+
+async function surveyHere(): Promise<SurveyHere> {
   const namespace = (await stat('/proc/self/ns/net')).ino;
-  const { replies } = await survey();
+  const { replies, silent } = await survey();
   const here = replies.filter(({ reply }) => reply.process.networkNamespace.inode === namespace);
   const subjects = here.map(({ reply }) =>
     Promise.all(reply.tunnels.map((report) => runningSubject(report, reply.process.config))),
   );
-  return (await Promise.all(subjects)).flat();
+  return { running: (await Promise.all(subjects)).flat(), silence: silent[0]?.error.message ?? null };
 }
 
 async function runningSubject(report: TunnelReport, config: string | null): Promise<Subject> {
@@ -182,7 +193,12 @@ function toSubject(
   options: ResolvedOptions | null,
   running: TunnelReport | null = null,
 ): Subject {
-  return { title: titleOf(name, device), device, options, running };
+  return { title: titleOf(name, device), device, options, running, silence: null };
+}
+
+/** A device on which no tunnel is known to run. */
+function idleSubject(device: string, silence: string | null): Subject {
+  return { title: device, device, options: null, running: null, silence };
 }
 
 function titleOf(name: string, device: string): string {
@@ -220,10 +236,13 @@ export function listUnchecked(host: HostFacts, subjects: readonly Subject[]): Un
   if (user.uid !== 0) {
     unchecked.push({ what: 'programs of other users', why: 'only root can see what they have open' });
   }
-  for (const { title, options } of subjects) {
+  for (const { title, options, silence } of subjects) {
     if (options !== null) continue;
-    const why = 'no tunnel runs on it; use -c FILE to examine the tunnels of a file';
-    unchecked.push({ what: `the path to the peer of ${title}`, why });
+    const why = silence ?? 'no tunnel runs on it';
+    unchecked.push({
+      what: `the path to the peer of ${title}`,
+      why: `${why}; use -c FILE to examine the tunnels of a file`,
+    });
   }
   return unchecked;
 }

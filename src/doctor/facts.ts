@@ -54,6 +54,8 @@ export interface Subject {
   readonly options: ResolvedOptions | null;
   /** What the process of the running tunnel reports; `null` if none runs. */
   readonly running: TunnelReport | null;
+  /** The process that does not answer, which may run a tunnel on this device; `null` if it is known that none does. */
+  readonly silence: string | null;
 }
 
 export interface SubjectFacts {

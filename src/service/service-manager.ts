@@ -89,9 +89,10 @@ function watchdogUsec(): number | null {
 /** The state of the service in one line: `2 of 3 tunnels open; office: there is no device tun7` */
 export function describeStatus(reports: readonly TunnelReport[], httpProblem: Problem | null): string {
   const open = reports.filter(({ phase, problem }) => phase === 'open' && problem === null).length;
-  const problems = reports.flatMap(({ name, problem }) =>
-    problem === null ? [] : [`${name}: ${problem.message}`],
-  );
+  const problems = reports.flatMap(({ name, problem, diagnosis }) => {
+    const what = problem?.message ?? diagnosis;
+    return what === null ? [] : [`${name}: ${what}`];
+  });
   if (httpProblem !== null) problems.unshift(httpProblem.message);
   const shown = problems.slice(0, MOST_PROBLEMS).map((problem) => cut(problem));
   const left = problems.length - shown.length;
