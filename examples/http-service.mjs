@@ -42,8 +42,8 @@ function toPrometheus({ state, encap, decap }) {
     ]),
   ];
   return [
-    metric('my_tunnel_up', 'gauge', '1 while datagrams arrive from the peer.', [
-      ['', state === 'up' ? 1 : 0],
+    metric('my_tunnel_up', 'gauge', '1 while the peer answers, or nothing is sent.', [
+      ['', state === 'up' || state === 'idle' ? 1 : 0],
     ]),
     metric('my_tunnel_sent_bytes_total', 'counter', 'Bytes of packets sent to the peer.', [
       ['', encap.bytes],

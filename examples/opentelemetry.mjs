@@ -42,7 +42,7 @@ function observe(observed, meter) {
   const packets = meter.createObservableCounter('tunnel.packets', { unit: '{packet}' });
   const drops = meter.createObservableCounter('tunnel.dropped', { unit: '{packet}' });
   const up = meter.createObservableGauge('tunnel.up', {
-    description: '1 while datagrams arrive from the peer',
+    description: '1 while the peer answers, or nothing is sent',
   });
   // One snapshot for all of them.
   meter.addBatchObservableCallback(
@@ -64,7 +64,7 @@ function observe(observed, meter) {
           result.observe(drops, count, { ...attributes, reason });
         }
       }
-      result.observe(up, state === 'up' ? 1 : 0, { 'network.interface.name': name });
+      result.observe(up, state === 'up' || state === 'idle' ? 1 : 0, { 'network.interface.name': name });
     },
     [bytes, packets, drops, up],
   );

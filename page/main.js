@@ -76,14 +76,14 @@ function show({ process, tunnels, values }, isBack) {
 function showTunnel(now, report, values, expanded) {
   const known = views.get(report.name);
   const view = known ?? new TunnelView(report, values);
-  const before = known?.report.stateText ?? null;
+  const before = known?.report.state ?? null;
   view.update(now, report);
   if (known === undefined) {
     views.set(report.name, view);
     if (expanded) view.expand(true);
   }
-  const { name, stateText, problem } = report;
-  return stateText === before ? [] : [`${name}: ${stateText}. ${problem?.message ?? ''}`];
+  const { name, state, stateText, problem } = report;
+  return state === before ? [] : [`${name}: ${stateText}. ${problem?.message ?? ''}`];
 }
 
 /**
@@ -111,7 +111,7 @@ function arrange(tunnels) {
 /** @param {string} host */
 function showSummary(host) {
   const all = [...views.values()];
-  const up = all.filter(({ report }) => report.state === 'up').length;
+  const up = all.filter(({ report }) => report.state === 'up' || report.state === 'idle').length;
   const total = (/** @type {Series} */ series) =>
     sum(all.map(({ history }) => history.now?.[series] ?? null));
   const drops = all.map(({ history }) => history.growth(({ encap, decap }) => encap.dropped + decap.dropped));

@@ -16,8 +16,10 @@ import { ipBytes } from './address.ts';
 import type { Endpoint, IpAddress } from './address.ts';
 import type { ResolvedInterface, ResolvedOptions } from './schema.ts';
 import { TtunError } from './errors.ts';
+import type { TtunErrorCode } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
 import type { IpNetwork } from './network.ts';
+import type { Observation, SearchingTunnel } from './peer-search.ts';
 import { takeSamples } from './rates.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import { StatsReader } from './stats-reader.ts';
@@ -34,14 +36,48 @@ export async function openTunnel(
   const { local, remote } = options;
   if (remote.address !== undefined) return openTo(remote.address, options, settings);
   // Most tunnels have no host name, and are to start quickly.
-  const { PeerSearch, waitForName } = await import('./peer.ts');
+  const [{ waitForName }, { PeerSearch }] = await Promise.all([
+    import('./peer.ts'),
+    import('./peer-search.ts'),
+  ]);
   const peer = { name: remote.name, port: remote.port, local };
-  const address = await waitForName(peer, settings);
-  const tunnel = await openTo(address, options, settings);
-  const search = new PeerSearch(peer, address, tunnel);
-  tunnel.followState((state) => void search.check(state));
+  const addresses = await waitForName(peer, settings);
+  const { tunnel, address } = await openToFirst(addresses, options, settings);
+  const search = new PeerSearch(peer, addresses, address, tunnel);
+  tunnel.followState(() => void search.check());
   return tunnel;
 }
+
+/** Opens a tunnel to the first of the addresses that is possible: this host may have no route to one of their families. */
+async function openToFirst(
+  addresses: readonly IpAddress[],
+  options: ResolvedOptions,
+  settings: CreateTunnelSettings,
+): Promise<{ tunnel: OpenTunnel; address: IpAddress }> {
+  let failure: unknown;
+  for (const address of addresses) {
+    try {
+      return { tunnel: await openTo(address, options, settings), address };
+    } catch (error) {
+      failure ??= error;
+      if (!(error instanceof TtunError && ERRORS_OF_AN_ADDRESS.has(error.code))) throw error;
+    }
+  }
+  throw failure;
+}
+
+/** Another address may be possible after one of these. */
+const ERRORS_OF_AN_ADDRESS: ReadonlySet<TtunErrorCode> = new Set([
+  'ERR_TTUN_NO_ROUTE',
+  'ERR_TTUN_ADDRESS_NOT_LOCAL',
+  'ERR_TTUN_BIND_DEVICE_NOT_FOUND',
+  'ERR_TTUN_INVALID_OPTIONS',
+  'ERR_TTUN_PORT_IN_USE',
+  'ERR_TTUN_SYSTEM',
+] as const);
+
+/** Errors of the socket that do not depend on the peer. */
+const NOT_REFUSALS: ReadonlySet<string> = new Set(['EMSGSIZE', 'ENOBUFS', 'ENOMEM', 'EIO', 'EINVAL']);
 
 /** Opens a tunnel to the peer at `address`. */
 async function openTo(
@@ -82,7 +118,7 @@ async function openTo(
 /** An open tunnel continues to run when nothing refers to it; the binding would close a tunnel that is garbage-collected. */
 const openTunnels = new Set<OpenTunnel>();
 
-export class OpenTunnel extends TunnelEmitter implements Tunnel {
+export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel {
   readonly closed: Promise<TunnelEnd>;
   readonly #binding: BindingTunnel;
   readonly #keepAlive: KeepAlive;
@@ -199,12 +235,21 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel {
 
   // For the search of a peer by its name.
 
-  packetsToSend(): number {
-    return this.stats().encap.received;
+  observe(): Observation {
+    const { encap, decap, socket } = this.stats();
+    const errors = Object.entries(socket.errors).filter(([name]) => !NOT_REFUSALS.has(name));
+    const code = this.#binding.problem()?.code;
+    return {
+      packetsToSend: encap.received,
+      received: decap.received,
+      isHeard: decap.lastAt !== null,
+      refusals: errors.reduce((sum, [, count]) => sum + (count ?? 0), 0),
+      isCutOff: code === 'ERR_TTUN_NO_ROUTE' || code === 'ERR_TTUN_ADDRESS_NOT_LOCAL',
+    };
   }
 
   /**
-   * Makes `remote`, of the same family, the peer.
+   * Makes `remote` the peer, which may be of the other family if the local address is left open.
    *
    * @throws TtunError if that is not possible; the tunnel then keeps its peer
    */

@@ -17,9 +17,9 @@ export interface TunnelOptions {
    */
   readonly local: string;
   /**
-   * Address and port of the peer, of the same family as the local address; datagrams from other addresses are not
-   * received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again
-   * whenever the peer falls silent.
+   * Address and port of the peer, of the same family as the local address, if that is given; datagrams from other
+   * addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel
+   * opens, and again whenever nothing is heard from the peer; each of its addresses is tried until one answers.
    */
   readonly remote: string;
   /**

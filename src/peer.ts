@@ -1,34 +1,32 @@
-/** Peers that are known by host name: found before the tunnel opens, and again when they fall silent. */
+/** Peers that are known by host name, and lookups of their addresses. */
 import { lookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkEnds, checkRemoteAddress, formatIpAddress, InvalidValue, parseIpAddress } from './address.ts';
-import type { Endpoint, IpAddress, LocalEndpoint } from './address.ts';
-import { asTtunError, TtunError } from './errors.ts';
-import type { TunnelState } from './stats.ts';
+import type { IpAddress, LocalEndpoint } from './address.ts';
+import { TtunError } from './errors.ts';
 import type { CreateTunnelSettings } from './tunnel.ts';
 
 /** A peer that is known by name, and the local end that its address must fit. */
 export interface NamedPeer {
   readonly name: string;
   readonly port: number;
-  /** Its address determines the family. */
+  /** If it has an address, that determines the family. */
   readonly local: LocalEndpoint;
 }
 
 /**
- * The address of a peer. Retries as long as it takes: a host may start its programs before its network. `onWaiting` is called
+ * The addresses of a peer. Retries as long as it takes: a host may start its programs before its network. `onWaiting` is called
  * with each new reason for a failure. Rejects with the signal's reason when it is aborted.
  */
 export async function waitForName(
   peer: NamedPeer,
   { signal, onWaiting }: CreateTunnelSettings,
-): Promise<IpAddress> {
+): Promise<Addresses> {
   let reported: string | undefined;
   for (let attempt = 0; ; attempt += 1) {
     try {
       const family = peer.local.address?.family ?? null;
-      const [address] = await orAbort(() => resolveName(peer, family, signal), signal);
-      return address;
+      return await orAbort(() => resolveName(peer, family, signal), signal);
     } catch (error) {
       if (!(error instanceof TtunError && error.code === 'ERR_TTUN_NAME_NOT_RESOLVED')) throw error;
       if (error.message !== reported) onWaiting?.(error);
@@ -67,106 +65,6 @@ async function pause(ms: number | undefined, signal: AbortSignal | undefined): P
   }
 }
 
-// The search for a silent peer, whose name may have another address by now.
-
-/** How often the name of a silent peer is looked up, and for how long one of several addresses may be silent. */
-const LOOKUP_INTERVAL_MS = 30_000;
-
-/** The methods of a tunnel that the search uses. */
-export interface SearchingTunnel {
-  /** Packets to be sent so far, sent or not. */
-  packetsToSend(): number;
-  /** Sends to this address from now on; rejects if that is not possible. */
-  setRemote(remote: Endpoint): Promise<void>;
-  /** Called with each different reason why the peer cannot be found; with `null` once there is none. */
-  setPeerProblem(error: TtunError | null): void;
-}
-
-/** Searches for one peer, whenever `check` is called. */
-export class PeerSearch {
-  readonly #peer: NamedPeer;
-  readonly #tunnel: SearchingTunnel;
-  readonly #resolve: typeof resolveName;
-  readonly #now: () => number;
-  #address: IpAddress;
-  #silentSince: number | null;
-  #lookedUpAt: number;
-  #packetsThen = 0;
-  #isLookingUp = false;
-  #problem: string | null = null;
-
-  constructor(
-    peer: NamedPeer,
-    address: IpAddress,
-    tunnel: SearchingTunnel,
-    { resolve = resolveName, now = () => performance.now() }: SearchFakes = {},
-  ) {
-    this.#peer = peer;
-    this.#address = address;
-    this.#tunnel = tunnel;
-    this.#resolve = resolve;
-    this.#now = now;
-    this.#silentSince = this.#lookedUpAt = now();
-  }
-
-  /** Looks the name up if the peer is silent and a lookup is due, and uses the result. Never rejects. */
-  async check(state: TunnelState): Promise<void> {
-    if (state !== 'waiting') {
-      this.#silentSince = null;
-      this.#report(null);
-      return;
-    }
-    const now = this.#now();
-    const fellSilent = this.#silentSince === null;
-    this.#silentSince ??= now;
-    if (this.#isLookingUp || !(fellSilent || now - this.#lookedUpAt >= LOOKUP_INTERVAL_MS)) return;
-    // A peer that nothing is sent to is not expected to answer.
-    const packets = this.#tunnel.packetsToSend();
-    if (packets === this.#packetsThen) return;
-
-    this.#packetsThen = packets;
-    this.#lookedUpAt = now;
-    this.#isLookingUp = true;
-    try {
-      const addresses = await this.#resolve(this.#peer, this.#address.family);
-      const since = this.#silentSince;
-      // The peer may have answered meanwhile.
-      if (since !== null) await this.#use(this.#choose(addresses, now - since >= LOOKUP_INTERVAL_MS));
-      this.#report(null);
-    } catch (error) {
-      this.#report(asTtunError(error));
-    } finally {
-      this.#isLookingUp = false;
-    }
-  }
-
-  /** The current address if it is still one of the name, unless it has been silent for long and there are others. */
-  #choose(addresses: readonly IpAddress[], longSilent: boolean): IpAddress | undefined {
-    const current = formatIpAddress(this.#address);
-    const index = addresses.findIndex((address) => formatIpAddress(address) === current);
-    if (index === -1) return addresses[0];
-    return longSilent ? addresses[(index + 1) % addresses.length] : this.#address;
-  }
-
-  async #use(address: IpAddress | undefined): Promise<void> {
-    if (address === undefined || formatIpAddress(address) === formatIpAddress(this.#address)) return;
-    await this.#tunnel.setRemote({ address, port: this.#peer.port });
-    this.#address = address;
-  }
-
-  #report(error: TtunError | null): void {
-    const message = error?.message ?? null;
-    if (message !== this.#problem) this.#tunnel.setPeerProblem(error);
-    this.#problem = message;
-  }
-}
-
-/** Replacements for the resolver and the clock, in tests. */
-export interface SearchFakes {
-  readonly resolve?: typeof resolveName;
-  readonly now?: () => number;
-}
-
 // Lookups, by the system's resolver: /etc/hosts, DNS and whatever else it is configured to ask.
 
 /** At least one. */
@@ -187,7 +85,7 @@ export async function resolveName(
   const unusable: InvalidValue[] = [];
   const usable = found.flatMap((text) => {
     try {
-      const address = parseIpAddress(text);
+      const address = parseIpAddress(withoutMapping(text));
       checkRemoteAddress(address);
       checkEnds(local, { address, port });
       return [address];
@@ -197,9 +95,15 @@ export async function resolveName(
       return [];
     }
   });
-  const [first, ...others] = usable;
+  const distinct = new Map(usable.map((address) => [formatIpAddress(address), address]));
+  const [first, ...others] = distinct.values();
   if (first !== undefined) return [first, ...others];
   throw notResolved(`${name} has no usable address: ${unusable[0]?.message}`, name);
+}
+
+/** `/etc/hosts` may have IPv4 addresses in the form of IPv6 (RFC 4291, section 2.5.5.2). */
+function withoutMapping(text: string): string {
+  return /^::ffff:(?<ipv4>[\d.]+)$/i.exec(text)?.groups?.['ipv4'] ?? text;
 }
 
 async function lookUp(name: string, family: 4 | 6 | null): Promise<string[]> {

@@ -1,4 +1,4 @@
-/** "Did you mean …?" for commands, options and configuration keys; quoting for shells. */
+/** "Did you mean …?" for commands, options and configuration keys; quoting for shells; times that have passed. */
 
 /** `; did you mean show?`; empty when no candidate is similar. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
@@ -56,4 +56,13 @@ function at(row: readonly number[], index: number): number {
 /** Text as one quoted word of a shell: `'it'\''s'`. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** `now`, `12 s`, `3 min`, `2 h`, `9 d`: for a column. */
+export function formatAgoShort(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 1) return 'now';
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
 }

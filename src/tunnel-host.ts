@@ -2,6 +2,7 @@
 import type { TtunError } from './errors.ts';
 import type { OpenTunnel } from './open-tunnel.ts';
 import { STATS } from './stats-table.ts';
+import { formatAgoShort } from './text.ts';
 import type { TunnelStats } from './stats.ts';
 import type { TunnelChange } from './tunnel.ts';
 
@@ -31,7 +32,7 @@ export interface TunnelReport {
   readonly phase: 'opening' | 'open' | 'retrying' | 'closed';
   /** The phase, and while the tunnel is open its own state. */
   readonly state: ReportState;
-  /** The state in words: `waiting for the peer`. */
+  /** The state in words: `waiting for the peer`; `idle, last heard 2 min ago`. */
   readonly stateText: string;
   /** Why it is not open, or why an open one cannot carry packets, such as a deleted device. `null` if there is no problem. */
   readonly problem: Problem | null;
@@ -49,13 +50,15 @@ export interface TunnelReport {
 }
 
 /** In the order in which a tunnel goes through them. */
-export const REPORT_STATES = ['opening', 'waiting', 'up', 'retrying', 'closed'] as const;
+export const REPORT_STATES = ['opening', 'waiting', 'up', 'idle', 'retrying', 'closed'] as const;
 export type ReportState = (typeof REPORT_STATES)[number];
 
-const STATE_TEXTS: Readonly<Record<ReportState, string>> = {
+/** `idle` without when the peer was heard. */
+export const STATE_TEXTS: Readonly<Record<ReportState, string>> = {
   opening: 'opening',
   waiting: 'waiting for the peer',
   up: 'up',
+  idle: 'idle',
   retrying: 'down, retrying',
   closed: 'closed',
 };
@@ -65,7 +68,12 @@ export function describeState({
   stats,
 }: Pick<TunnelReport, 'phase' | 'stats'>): Pick<TunnelReport, 'state' | 'stateText'> {
   const state = phase === 'open' ? (stats?.state ?? 'opening') : phase;
-  return { state, stateText: STATE_TEXTS[state] };
+  const lastAt = stats?.decap.lastAt ?? null;
+  if (state !== 'idle' || stats === null || lastAt === null) return { state, stateText: STATE_TEXTS[state] };
+  return {
+    state,
+    stateText: `${STATE_TEXTS.idle}, last heard ${formatAgoShort(Math.max(1000, stats.timestamp - lastAt))} ago`,
+  };
 }
 
 /** @param tunnel the tunnel, once it was open */

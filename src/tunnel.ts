@@ -91,11 +91,14 @@ export interface TunnelEvents {
   state: [state: TunnelState, previous: TunnelState];
   /** The tunnel noticed a change of its peer, its addresses, its device or the network around it. */
   change: [change: TunnelChange];
-  /** The host name of the peer resolved to another address. Both are in the form of `stats().socket.remote`. */
+  /**
+   * The tunnel sends to another address of the peer's host name: it has changed, or the previous one does not answer. Both are
+   * in the form of `stats().socket.remote`.
+   */
   peer: [remote: string, previous: string];
   /**
-   * The peer is silent, and its host name cannot be resolved again, or the tunnel cannot send to its new address. The tunnel
-   * keeps the address that it has, and retries. Emitted once for each different reason.
+   * The peer does not answer, and its host name cannot be resolved again, or the tunnel cannot send to any other of its
+   * addresses. It retries. Emitted once for each different reason.
    */
   peerError: [error: TtunError];
   /**

@@ -1,163 +1,366 @@
 import test from 'ava';
-import { formatEndpoint, parseIpAddress } from '../../src/address.ts';
+import { formatIpAddress, parseIpAddress } from '../../src/address.ts';
+import type { Endpoint, IpAddress } from '../../src/address.ts';
 import { TtunError } from '../../src/errors.ts';
-import { PeerSearch } from '../../src/peer.ts';
-import type { TunnelState } from '../../src/stats.ts';
+import { PeerSearch } from '../../src/peer-search.ts';
 
 const PEER = { name: 'gateway.example', port: 8000, local: { address: null, port: 8000 } };
 
-/** A search in simulated time, for a name whose addresses the test sets. */
-class Simulation {
-  addresses: readonly string[] | Error = ['192.0.2.1'];
-  now = 0;
-  packets = 0;
-  accepts = true;
-  lookups = 0;
-  readonly remotes: string[] = [];
-  problem: TtunError['code'] | null = null;
-  readonly errors: (string | null)[] = [];
-  readonly #search = new PeerSearch(
-    PEER,
-    parseIpAddress('192.0.2.1'),
-    {
-      packetsToSend: () => this.packets,
-      setRemote: async (remote) => {
-        if (!this.accepts) throw new TtunError('ERR_TTUN_NO_ROUTE', 'no route to the peer');
-        this.remotes.push(formatEndpoint(remote));
-      },
-      setPeerProblem: (problem) => {
-        this.problem = problem?.code ?? null;
-        this.errors.push(problem?.message ?? null);
-      },
-    },
-    { resolve: () => this.#resolve(), now: () => this.now },
-  );
+type Behaviour = 'answers' | 'refuses' | 'silent' | 'no route';
 
-  /** Lets time pass, with packets to send and with the state checked twice a second, as a tunnel does. */
-  async pass(seconds: number, state: TunnelState, packetsPerSecond = 1): Promise<void> {
-    for (let half = 0; half < seconds * 2; half += 1) {
-      this.now += 500;
-      this.packets += packetsPerSecond;
-      await this.#search.check(state);
-    }
+type Addresses = readonly [string, ...string[]];
+
+/** A search in simulated time, for a name and a network that the test sets. */
+class Simulation {
+  /** What the name has, or why it cannot be looked up. */
+  addresses: Addresses | Error;
+  /** Addresses that are not mentioned are silent. */
+  network: Readonly<Record<string, Behaviour>> = {};
+  now = 0;
+  lookups = 0;
+  /** How long each takes, in seconds; checks go on meanwhile. */
+  lookupSeconds = 0;
+  current: string;
+  /** Each address that was changed to, with the time in seconds. */
+  readonly changes: (readonly [address: string, seconds: number])[] = [];
+  readonly errors: (string | null)[] = [];
+  readonly #search: PeerSearch;
+  readonly #pending: { at: number; finish: () => void }[] = [];
+  #packets = 0;
+  #received = 0;
+  #isHeard = false;
+  #refusals = 0;
+
+  constructor(addresses: Addresses) {
+    this.addresses = addresses;
+    [this.current] = addresses;
+    const tunnel = {
+      observe: () => ({
+        packetsToSend: this.#packets,
+        received: this.#received,
+        isHeard: this.#isHeard,
+        refusals: this.#refusals,
+        isCutOff: this.network[this.current] === 'no route',
+      }),
+      setRemote: async ({ address, port }: Endpoint) => {
+        checkPort(port);
+        const text = formatIpAddress(address);
+        if (this.network[text] === 'no route')
+          throw new TtunError('ERR_TTUN_NO_ROUTE', `no route to ${text}`);
+        this.current = text;
+        this.#isHeard = false;
+        this.changes.push([text, this.now / 1000]);
+      },
+      setPeerProblem: (problem: TtunError | null) => this.errors.push(problem?.message ?? null),
+    };
+    this.#search = new PeerSearch(PEER, parsed(addresses), parseIpAddress(this.current), tunnel, {
+      resolve: async () => this.#resolve(),
+      now: () => this.now,
+    });
   }
 
-  async #resolve(): Promise<
-    readonly [ReturnType<typeof parseIpAddress>, ...ReturnType<typeof parseIpAddress>[]]
-  > {
+  /** Lets time pass with packets to send or without, checking twice a second, as a tunnel does. */
+  async pass(seconds: number, { sends = true, hears = false } = {}): Promise<this> {
+    for (let half = 0; half < seconds * 2; half += 1) {
+      this.now += 500;
+      if (sends) this.#send();
+      if (hears) this.#hear();
+      for (const lookup of this.#pending.splice(0)) {
+        if (lookup.at <= this.now) lookup.finish();
+        else this.#pending.push(lookup);
+      }
+      const checked = this.#search.check();
+      // A lookup that takes long does not keep the next checks from being made.
+      if (this.#pending.length === 0) await checked;
+      else await new Promise((resolve) => setImmediate(resolve));
+    }
+    return this;
+  }
+
+  addressesTried(): string[] {
+    return this.changes.map(([address]) => address);
+  }
+
+  #send(): void {
+    this.#packets += 1;
+    const behaviour = this.network[this.current];
+    if (behaviour === 'answers') this.#hear();
+    if (behaviour === 'refuses') this.#refusals += 1;
+  }
+
+  #hear(): void {
+    this.#received += 1;
+    this.#isHeard = true;
+  }
+
+  async #resolve(): Promise<ReturnType<typeof parsed>> {
     this.lookups += 1;
-    if (this.addresses instanceof Error) throw this.addresses;
-    const [first = '', ...others] = this.addresses;
-    return [parseIpAddress(first), ...others.map((text) => parseIpAddress(text))];
+    const { addresses } = this;
+    if (this.lookupSeconds > 0) {
+      const at = this.now + this.lookupSeconds * 1000;
+      await new Promise<void>((finish) => this.#pending.push({ at, finish }));
+    }
+    if (addresses instanceof Error) throw addresses;
+    return parsed(addresses);
   }
 }
 
-test('a peer that answers is not looked up', async (t) => {
-  const search = new Simulation();
-  search.addresses = ['192.0.2.9'];
-  await search.pass(300, 'up');
+function parsed([first, ...others]: Addresses): readonly [IpAddress, ...IpAddress[]] {
+  return [parseIpAddress(first), ...others.map((text) => parseIpAddress(text))];
+}
+
+function checkPort(port: number): void {
+  if (port !== PEER.port) throw new Error(`the port is ${port}`);
+}
+
+const NOT_FOUND = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
+
+test('a peer that answers is neither looked up nor changed', async (t) => {
+  const search = new Simulation(['2001:db8::1', '192.0.2.1']);
+  search.network = { '2001:db8::1': 'answers' };
+  await search.pass(300);
   t.is(search.lookups, 0);
+  t.deepEqual(search.changes, []);
 });
 
-test('a peer that nothing is sent to is not looked up', async (t) => {
-  const search = new Simulation();
-  await search.pass(300, 'waiting', 0);
-  t.is(search.lookups, 0);
+test('each address that refuses gives way after a second, in the order of the resolver', async (t) => {
+  const search = new Simulation(['2001:db8::1', '2001:db8::2', '192.0.2.1', '192.0.2.2']);
+  search.network = {
+    '2001:db8::1': 'refuses',
+    '2001:db8::2': 'refuses',
+    '192.0.2.1': 'refuses',
+    '192.0.2.2': 'answers',
+  };
+  await search.pass(60);
+  t.deepEqual(search.changes, [
+    ['2001:db8::2', 1.5],
+    ['192.0.2.1', 3],
+    ['192.0.2.2', 4.5],
+  ]);
+  t.is(search.lookups, 0, 'the name has just been looked up');
 });
 
-test('a peer that falls silent is looked up at once, and every 30 s while it lasts', async (t) => {
-  const search = new Simulation();
-  await search.pass(100, 'up');
-  await search.pass(0.5, 'waiting');
+test('each address that is silent gives way after 30 s', async (t) => {
+  const search = new Simulation(['2001:db8::1', '192.0.2.1', '192.0.2.2']);
+  search.network = { '192.0.2.2': 'answers' };
+  await search.pass(300);
+  t.deepEqual(search.changes, [
+    ['192.0.2.1', 30.5],
+    ['192.0.2.2', 61],
+  ]);
+});
+
+test('addresses of a family without a route are skipped', async (t) => {
+  const search = new Simulation(['192.0.2.1', '2001:db8::1', '2001:db8::2', '192.0.2.2']);
+  search.network = {
+    '192.0.2.1': 'refuses',
+    '2001:db8::1': 'no route',
+    '2001:db8::2': 'no route',
+    '192.0.2.2': 'answers',
+  };
+  await search.pass(60);
+  t.deepEqual(search.changes, [['192.0.2.2', 1.5]]);
+  t.deepEqual(search.errors, []);
+});
+
+test('an address whose route is lost gives way like one that refuses', async (t) => {
+  const search = new Simulation(['2001:db8::1', '192.0.2.1']);
+  search.network = { '2001:db8::1': 'answers', '192.0.2.1': 'answers' };
+  await search.pass(60);
+  search.network = { '2001:db8::1': 'no route', '192.0.2.1': 'answers' };
+  await search.pass(60);
+  t.deepEqual(search.changes, [['192.0.2.1', 61.5]]);
+});
+
+test('a peer that nothing is sent to is not expected to answer', async (t) => {
+  const search = new Simulation(['2001:db8::1', '192.0.2.1']);
+  search.network = { '2001:db8::1': 'refuses' };
+  await search.pass(300, { sends: false });
+  t.deepEqual(search.changes, []);
+});
+
+test('a name is looked up every minute while nothing is heard, also when there is nothing to send', async (t) => {
+  const search = new Simulation(['192.0.2.1']);
+  search.network = { '192.0.2.1': 'answers' };
+  await search.pass(10);
+  await search.pass(59, { sends: false });
+  t.is(search.lookups, 0);
+  await search.pass(1, { sends: false });
   t.is(search.lookups, 1);
-  await search.pass(29.5, 'waiting');
-  t.is(search.lookups, 1);
-  await search.pass(0.5, 'waiting');
+  await search.pass(120, { sends: false });
+  t.is(search.lookups, 3);
+  search.addresses = ['2001:db8::9'];
+  await search.pass(60, { sends: false });
+  t.deepEqual(search.addressesTried(), ['2001:db8::9']);
+  t.deepEqual(search.errors, []);
+});
+
+test('while packets come in, nothing is looked up', async (t) => {
+  const search = new Simulation(['192.0.2.1', '192.0.2.2']);
+  await search.pass(300, { sends: false, hears: true });
+  t.is(search.lookups, 0);
+  t.deepEqual(search.changes, []);
+});
+
+test('a lookup that fails while there is nothing to send is not a problem', async (t) => {
+  const search = new Simulation(['192.0.2.1']);
+  search.addresses = NOT_FOUND;
+  await search.pass(120, { sends: false });
   t.is(search.lookups, 2);
-  await search.pass(60, 'waiting');
-  t.is(search.lookups, 4);
-  await search.pass(60, 'up');
-  t.is(search.lookups, 4);
+  t.deepEqual(search.errors, []);
 });
 
-test('a peer that never answered is looked up after 30 s', async (t) => {
-  const search = new Simulation();
-  await search.pass(29.5, 'waiting');
+test('a peer that falls silent is looked up at once, and every 30 s', async (t) => {
+  const search = new Simulation(['192.0.2.1']);
+  search.network = { '192.0.2.1': 'answers' };
+  await search.pass(100);
+  search.network = {};
+  await search.pass(30);
   t.is(search.lookups, 0);
-  await search.pass(0.5, 'waiting');
+  await search.pass(0.5);
   t.is(search.lookups, 1);
+  await search.pass(29.5);
+  t.is(search.lookups, 1);
+  await search.pass(0.5);
+  t.is(search.lookups, 2);
+  t.deepEqual(search.changes, [], 'the name has no other address');
 });
 
-test('a new address is used; an unchanged one is not set again', async (t) => {
-  const search = new Simulation();
-  await search.pass(1, 'up');
-  await search.pass(90, 'waiting');
-  t.deepEqual(search.remotes, []);
+test('a peer that refuses after it has worked is looked up, and found at its new address', async (t) => {
+  const search = new Simulation(['192.0.2.1']);
+  search.network = { '192.0.2.1': 'answers' };
+  await search.pass(100);
+  search.network = { '192.0.2.1': 'refuses', '2001:db8::9': 'answers' };
+  search.addresses = ['2001:db8::9'];
+  await search.pass(2);
+  t.deepEqual(search.changes, [['2001:db8::9', 101.5]]);
+});
+
+test('the address that worked gets every second turn, and the others less time beside it', async (t) => {
+  const search = new Simulation(['192.0.2.1', '192.0.2.2', '192.0.2.3']);
+  search.network = { '192.0.2.2': 'answers' };
+  await search.pass(60);
+  t.is(search.current, '192.0.2.2');
+  search.network = {};
+  search.changes.length = 0;
+  const since = search.now / 1000;
+  await search.pass(200);
+  const tried = search.changes.map(([address, at]) => [address, Math.floor(at - since)] as const);
+  t.deepEqual(tried.slice(0, 6), [
+    ['192.0.2.3', 30],
+    ['192.0.2.2', 36],
+    ['192.0.2.1', 46],
+    ['192.0.2.2', 67],
+    ['192.0.2.3', 97],
+    ['192.0.2.2', 128],
+  ]);
+});
+
+test('a peer that is restarted where it was is found again soon', async (t) => {
+  const search = new Simulation(['192.0.2.1', '192.0.2.2']);
+  search.network = { '192.0.2.1': 'answers' };
+  await search.pass(60);
+  search.network = { '192.0.2.1': 'refuses' };
+  await search.pass(3);
+  t.is(search.current, '192.0.2.2');
+  search.network = { '192.0.2.1': 'answers' };
+  await search.pass(6);
+  t.is(search.current, '192.0.2.1');
+});
+
+test('addresses that all refuse are changed less and less often, down to every 10 s', async (t) => {
+  const search = new Simulation(['2001:db8::1', '192.0.2.1']);
+  search.network = { '2001:db8::1': 'refuses', '192.0.2.1': 'refuses' };
+  await search.pass(600);
+  const times = search.changes.map(([, at]) => at);
+  const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+  t.deepEqual(gaps.slice(0, 6), [1.5, 2.5, 2.5, 4.5, 4.5, 8.5]);
+  t.true(
+    gaps.slice(8).every((gap) => gap === 10.5),
+    String(gaps),
+  );
+});
+
+test('the first address of a changed name is used at once, an unchanged one is not set again', async (t) => {
+  const search = new Simulation(['192.0.2.1']);
+  await search.pass(91);
+  t.deepEqual(search.changes, []);
   search.addresses = ['2001:db8::9', '192.0.2.9'];
-  await search.pass(30, 'waiting');
-  t.deepEqual(search.remotes, ['[2001:db8::9]:8000']);
+  await search.pass(30);
+  t.deepEqual(search.addressesTried(), ['2001:db8::9']);
 });
 
-test('of several addresses, the current one stays at first; if the peer stays silent, each is tried in turn', async (t) => {
-  const search = new Simulation();
-  search.addresses = ['192.0.2.7', '192.0.2.1', '192.0.2.8'];
-  await search.pass(1, 'up');
-  await search.pass(0.5, 'waiting');
+test('while the name cannot be looked up, the addresses that are known are tried', async (t) => {
+  const search = new Simulation(['2001:db8::1', '192.0.2.1']);
+  search.network = { '2001:db8::1': 'answers', '192.0.2.1': 'answers' };
+  await search.pass(60);
+  search.network = { '192.0.2.1': 'answers' };
+  search.addresses = NOT_FOUND;
+  await search.pass(60);
+  t.deepEqual(search.changes, [['192.0.2.1', 90.5]]);
+  t.deepEqual(search.errors, [NOT_FOUND.message, null]);
+});
+
+test('they are tried too while a lookup takes long', async (t) => {
+  const search = new Simulation(['2001:db8::1', '192.0.2.1']);
+  search.network = { '2001:db8::1': 'answers', '192.0.2.1': 'answers' };
+  await search.pass(60);
+  search.network = { '2001:db8::1': 'refuses', '192.0.2.1': 'answers' };
+  search.lookupSeconds = 20;
+  await search.pass(60);
+  t.deepEqual(search.changes, [['192.0.2.1', 63.5]]);
   t.is(search.lookups, 1);
-  t.deepEqual(search.remotes, []);
-  await search.pass(90, 'waiting');
-  t.deepEqual(search.remotes, ['192.0.2.8:8000', '192.0.2.7:8000', '192.0.2.1:8000']);
-  await search.pass(60, 'up');
-  t.is(search.remotes.length, 3);
 });
 
-test('a name that can no longer be resolved leaves the address unchanged, and is retried', async (t) => {
-  const search = new Simulation();
-  search.addresses = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
-  await search.pass(60, 'waiting');
-  t.is(search.lookups, 2);
-  t.is(search.problem, 'ERR_TTUN_NAME_NOT_RESOLVED');
+test('a result that comes after the peer was heard again changes nothing', async (t) => {
+  const search = new Simulation(['192.0.2.1']);
+  search.network = { '192.0.2.1': 'answers' };
+  await search.pass(60);
+  search.network = {};
+  search.lookupSeconds = 20;
   search.addresses = ['192.0.2.9'];
-  await search.pass(30, 'waiting');
-  t.deepEqual(search.remotes, ['192.0.2.9:8000']);
-  t.is(search.problem, null);
+  await search.pass(35);
+  search.network = { '192.0.2.1': 'answers' };
+  await search.pass(60);
+  t.is(search.lookups, 1);
+  t.deepEqual(search.changes, []);
 });
 
-test('an address that the tunnel cannot use now is retried', async (t) => {
-  const search = new Simulation();
+test('an address that the tunnel cannot use now is tried again', async (t) => {
+  const search = new Simulation(['192.0.2.1']);
   search.addresses = ['192.0.2.9'];
-  search.accepts = false;
-  await search.pass(30, 'waiting');
-  t.is(search.problem, 'ERR_TTUN_NO_ROUTE');
-  search.accepts = true;
-  await search.pass(30, 'waiting');
-  t.is(search.problem, null);
-  t.deepEqual(search.remotes, ['192.0.2.9:8000']);
+  search.network = { '192.0.2.9': 'no route' };
+  await search.pass(31);
+  t.deepEqual(search.errors, ['no route to 192.0.2.9']);
+  search.network = { '192.0.2.9': 'answers' };
+  await search.pass(40);
+  t.deepEqual(search.addressesTried(), ['192.0.2.9']);
+  t.deepEqual(search.errors, ['no route to 192.0.2.9', null]);
 });
 
 test('each different reason why the peer cannot be found is reported once, and the end of the last one', async (t) => {
-  const search = new Simulation();
-  search.addresses = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
-  await search.pass(120, 'waiting');
-  t.deepEqual(search.errors, ['gateway.example: not found']);
+  const search = new Simulation(['192.0.2.1']);
+  search.addresses = NOT_FOUND;
+  await search.pass(120);
+  t.deepEqual(search.errors, [NOT_FOUND.message]);
   search.addresses = new Error('a bug of the resolver');
-  await search.pass(60, 'waiting');
+  await search.pass(60);
   t.deepEqual(search.errors.slice(1), ['a bug of the resolver']);
   search.addresses = ['192.0.2.9'];
-  search.accepts = false;
-  await search.pass(60, 'waiting');
-  t.deepEqual(search.errors.slice(2), ['no route to the peer']);
-  search.accepts = true;
-  await search.pass(30, 'waiting');
+  search.network = { '192.0.2.9': 'no route' };
+  await search.pass(60);
+  t.deepEqual(search.errors.slice(2), ['no route to 192.0.2.9']);
+  search.network = {};
+  await search.pass(40);
   t.deepEqual(search.errors.slice(3), [null]);
 });
 
 test('a problem ends when the peer answers', async (t) => {
-  const search = new Simulation();
-  search.addresses = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
-  await search.pass(30, 'waiting');
-  t.is(search.problem, 'ERR_TTUN_NAME_NOT_RESOLVED');
-  await search.pass(0.5, 'up');
-  t.is(search.problem, null);
-  t.deepEqual(search.errors, ['gateway.example: not found', null]);
+  const search = new Simulation(['192.0.2.1']);
+  search.addresses = NOT_FOUND;
+  await search.pass(31);
+  t.deepEqual(search.errors, [NOT_FOUND.message]);
+  search.network = { '192.0.2.1': 'answers' };
+  await search.pass(0.5);
+  t.deepEqual(search.errors, [NOT_FOUND.message, null]);
 });

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { describeHistory, describeTunnel } from '../../src/cli/show.ts';
-import { formatAgo, formatAgoShort, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
+import { formatAgo, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
+import { formatAgoShort } from '../../src/text.ts';
 import type { ProcessReport } from '../../src/control/protocol.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';
 import { reportOf } from '../stats-of-nothing.ts';
@@ -34,6 +35,17 @@ test('the most important facts come first', (t) => {
     '  uptime: 3 hours, 12 minutes',
     '  process: 4711, /etc/ttun/office.toml',
   ]);
+});
+
+test('an idle tunnel shows when its peer was last heard', (t) => {
+  for (const [ago, text] of [
+    [45_000, '45 s'],
+    [150_000, '2 min'],
+  ] as const) {
+    const decap = { ...STATS.decap, lastAt: STATS.timestamp - ago };
+    const report = reportOf({ ...REPORT, stats: { ...STATS, state: 'idle', decap } });
+    t.is(textOf(report)[1], `  state: idle, last heard ${text} ago`);
+  }
 });
 
 test('a peer that does not answer is diagnosed below the state, unless there is a problem', (t) => {

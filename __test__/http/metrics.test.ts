@@ -101,6 +101,7 @@ test('exactly one state is 1', (t) => {
     ['opening', { ...OPEN, phase: 'opening', stats: null }],
     ['waiting', { ...OPEN, stats: { ...STATS, state: 'waiting' } }],
     ['up', OPEN],
+    ['idle', { ...OPEN, stats: { ...STATS, state: 'idle' } }],
     // Ended, but not reported as closed yet.
     ['closed', { ...OPEN, stats: { ...STATS, state: 'closed' } }],
     ['retrying', { ...OPEN, phase: 'retrying', problem: RETRYING.problem }],
@@ -108,12 +109,15 @@ test('exactly one state is 1', (t) => {
   ];
   for (const [expected, report] of states) {
     const samples = [...samplesOf(reportOf(report))].filter(([name]) => name.startsWith('ttun_state{'));
-    t.is(samples.length, 5);
+    t.is(samples.length, 6);
     t.deepEqual(
       samples.filter(([, value]) => value === '1').map(([name]) => name),
       [`ttun_state{tunnel="office",state="${expected}"}`],
     );
-    t.is(samplesOf(reportOf(report)).get('ttun_up{tunnel="office"}'), expected === 'up' ? '1' : '0');
+    t.is(
+      samplesOf(reportOf(report)).get('ttun_up{tunnel="office"}'),
+      ['up', 'idle'].includes(expected) ? '1' : '0',
+    );
   }
 });
 

@@ -104,6 +104,9 @@ test.serial('a tunnel that is not open shows the reason and the command, until i
     t.is(await page.locator('.problem:visible').count(), 0);
     branch.state = 'waiting';
     await shows(page, '#announcements', 'branch: waiting for the peer.');
+    branch.state = 'idle';
+    await shows(page, '#announcements', 'branch: idle, last heard 2 min ago.');
+    t.regex(await page.title(), /^(?!1 not up)/);
   });
 });
 

@@ -16,6 +16,9 @@ const NO_DROPS = {
   decap: withZeros(STATS.decap.drops),
 };
 
+/** How long ago the peer of an idle tunnel was heard. */
+const IDLE_MS = 150_000;
+
 /** A tunnel with steady traffic. */
 export class Actor {
   /** Its report, without statistics. */
@@ -76,7 +79,7 @@ export class Actor {
         ...STATS.decap,
         ...passed(this.traffic.in, sum(this.drops.decap)),
         drops: this.drops.decap,
-        lastAt: this.state === 'up' ? Date.now() : null,
+        lastAt: { up: Date.now(), idle: Date.now() - IDLE_MS, waiting: null, closed: null }[this.state],
       },
     };
   }

@@ -13,6 +13,7 @@ export const STATE_STYLES: Readonly<Record<ReportState, Style>> = {
   opening: 'yellow',
   waiting: 'yellow',
   up: 'green',
+  idle: 'dim',
   retrying: 'red',
   closed: 'red',
 };
@@ -84,15 +85,6 @@ const TIME_UNITS = [
 /** `now`, `12 seconds ago` */
 export function formatAgo(ms: number): string {
   return ms < 1000 ? 'now' : `${formatDuration(ms)} ago`;
-}
-
-/** `now`, `12 s`, `3 min`, `2 h`, `9 d`: for a column. */
-export function formatAgoShort(ms: number): string {
-  const seconds = Math.floor(ms / 1000);
-  if (seconds < 1) return 'now';
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
 }
 
 /** `14:02:33` on the same day, otherwise `2026-11-26 14:02:33`: local time. Both times in ms since the epoch. */

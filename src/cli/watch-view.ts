@@ -3,7 +3,9 @@ import type { Survey } from '../control/client.ts';
 import type { TunnelRates } from '../stats.ts';
 import { lengthOf, shorten } from './screen.ts';
 import type { Line, Piece } from './screen.ts';
-import { formatAgoShort, formatBitRate, grouped, STATE_STYLES } from './text.ts';
+import { formatAgoShort } from '../text.ts';
+import { STATE_TEXTS } from '../tunnel-host.ts';
+import { formatBitRate, grouped, STATE_STYLES } from './text.ts';
 import type { Watched } from './watched.ts';
 
 export interface View {
@@ -188,7 +190,9 @@ function perSecond(count: number): string {
 }
 
 function stateOf({ report: { state, stateText }, isSilent }: Watched): Piece {
-  return isSilent ? { text: 'no answer', style: 'red' } : { text: stateText, style: STATE_STYLES[state] };
+  if (isSilent) return { text: 'no answer', style: 'red' };
+  // The column HEARD says the rest.
+  return { text: state === 'idle' ? STATE_TEXTS.idle : stateText, style: STATE_STYLES[state] };
 }
 
 function heardOf({ report: { stats } }: Watched): Piece {

@@ -104,9 +104,9 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_up',
     type: 'gauge',
     unit: null,
-    help: '1 if the tunnel is open and receives from its peer (state up), 0 otherwise.',
+    help: '1 if the tunnel is open and its peer answers, or nothing was sent to it lately (state up or idle), 0 otherwise.',
     labels: ['tunnel'],
-    samples: (report) => [of(report, isTrue(report.state === 'up'))],
+    samples: (report) => [of(report, isTrue(report.state === 'up' || report.state === 'idle'))],
   },
   {
     name: 'ttun_state',

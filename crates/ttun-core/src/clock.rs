@@ -8,6 +8,9 @@ use crate::stats::TunnelState;
 /// A peer from which nothing was received for this long is silent.
 pub(crate) const SILENCE_MS: u64 = 30_000;
 
+/// An idle peer to which packets are sent again is given this long to answer.
+const ANSWER_MS: u64 = 3000;
+
 /// Monotonic time since the tunnel began. Marks are stored plus one unit, so that 0 means never.
 pub(crate) struct Clock {
     start: Instant,
@@ -15,6 +18,8 @@ pub(crate) struct Clock {
     opened_at: f64,
     /// Milliseconds.
     sent: AtomicU64,
+    /// The first time since something was received, in milliseconds.
+    unanswered: AtomicU64,
     /// Milliseconds.
     received: AtomicU64,
     /// From which peer that was, as the version of the endpoints.
@@ -37,6 +42,7 @@ impl Clock {
             start,
             opened_at,
             sent: never(),
+            unanswered: never(),
             received: never(),
             received_from,
             failed: never(),
@@ -65,12 +71,17 @@ impl Clock {
     }
 
     pub(crate) fn mark_sent(&self) {
-        self.sent.store(self.now() + 1, Ordering::Relaxed);
+        let now = self.now() + 1;
+        self.sent.store(now, Ordering::Relaxed);
+        if self.unanswered.load(Ordering::Relaxed) == 0 {
+            self.unanswered.store(now, Ordering::Relaxed);
+        }
     }
 
     /// `peer` is the version of the endpoints under which the datagram was received.
     pub(crate) fn mark_received(&self, peer: u32) {
         self.received.store(self.now() + 1, Ordering::Relaxed);
+        self.unanswered.store(0, Ordering::Relaxed);
         self.received_from.store(peer, Ordering::Release);
     }
 
@@ -95,10 +106,12 @@ impl Clock {
         }
         let now = self.now();
         let recent = |at: Option<u64>| at.is_some_and(|at| now.saturating_sub(at) < SILENCE_MS);
+        let is_unanswered = || self.unanswered().is_some_and(|at| now.saturating_sub(at) >= ANSWER_MS);
         match self.last_received(peer) {
             None => TunnelState::Waiting,
-            received if recent(received) || !recent(read(&self.sent)) => TunnelState::Up,
-            _ => TunnelState::Waiting,
+            received if recent(received) => TunnelState::Up,
+            _ if recent(read(&self.sent)) && is_unanswered() => TunnelState::Waiting,
+            _ => TunnelState::Idle,
         }
     }
 
@@ -120,6 +133,11 @@ impl Clock {
         (errno > 0).then_some((mark >> 8, errno))
     }
 
+    /// When something was first sent, or tried to be, since something was last received, ms of uptime.
+    pub(crate) fn unanswered(&self) -> Option<u64> {
+        read(&self.unanswered)
+    }
+
     /// When something was last received from `peer`, ms of uptime.
     pub(crate) fn last_received(&self, peer: u32) -> Option<u64> {
         if self.received_from.load(Ordering::Acquire) == peer { read(&self.received) } else { None }
@@ -133,4 +151,74 @@ pub(crate) fn epoch_ms(at: SystemTime) -> f64 {
 
 fn read(mark: &AtomicU64) -> Option<u64> {
     mark.load(Ordering::Acquire).checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TunnelState::{Closed, Idle, Up, Waiting};
+
+    const PEER: u32 = 3;
+
+    fn states<const N: usize>(clock: &Clock, waits: [u64; N]) -> [TunnelState; N] {
+        waits.map(|ms| {
+            clock.advance(ms);
+            clock.state(PEER)
+        })
+    }
+
+    #[test]
+    fn a_peer_is_waited_for_until_it_is_heard_first() {
+        let clock = Clock::start();
+        assert_eq!(states(&clock, [0, 100_000]), [Waiting, Waiting]);
+        clock.mark_sent();
+        assert_eq!(states(&clock, [0, 100_000]), [Waiting, Waiting]);
+        clock.mark_received(PEER - 1);
+        assert_eq!(states(&clock, [0]), [Waiting], "that was another peer");
+        clock.mark_received(PEER);
+        assert_eq!(states(&clock, [0, 29_999]), [Up, Up]);
+    }
+
+    #[test]
+    fn without_traffic_it_is_idle() {
+        let clock = Clock::start();
+        clock.mark_sent();
+        clock.mark_received(PEER);
+        assert_eq!(states(&clock, [29_999, 1, 1_000_000]), [Up, Idle, Idle]);
+    }
+
+    #[test]
+    fn a_peer_that_answers_is_never_waited_for() {
+        let clock = Clock::start();
+        clock.mark_sent();
+        clock.mark_received(PEER);
+        for _ in 0..3 {
+            assert_eq!(states(&clock, [40_000]), [Idle]);
+            clock.mark_sent();
+            assert_eq!(states(&clock, [0, 2999]), [Idle, Idle]);
+            clock.mark_received(PEER);
+            assert_eq!(states(&clock, [0]), [Up]);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_answer_is_waited_for_while_it_is_sent_to() {
+        let clock = Clock::start();
+        clock.mark_received(PEER);
+        for _ in 0..29 {
+            clock.mark_sent();
+            assert_eq!(states(&clock, [1000]), [Up]);
+        }
+        assert_eq!(states(&clock, [1000, 27_999, 1001]), [Waiting, Waiting, Idle]);
+        clock.mark_sent();
+        assert_eq!(states(&clock, [0]), [Waiting], "the first of these packets still has no answer");
+    }
+
+    #[test]
+    fn after_the_end_it_is_closed() {
+        let clock = Clock::start();
+        clock.mark_received(PEER);
+        clock.mark_ended();
+        assert_eq!(states(&clock, [0, 100_000]), [Closed, Closed]);
+    }
 }

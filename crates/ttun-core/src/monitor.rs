@@ -27,6 +27,8 @@ struct State {
     /// As last seen.
     endpoints: Endpoints,
     heard: Heard,
+    /// Changes of the peer since one was heard.
+    unheard_peers: u32,
     /// The number of datagrams that a send may carry, as last seen.
     segments: usize,
 }
@@ -61,6 +63,12 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 const SUSPICIOUS_MS: u64 = 3000;
 const SUSPICIOUS: Duration = Duration::from_millis(SUSPICIOUS_MS);
 
+/// After a pause, a peer is silent when it has not answered for this long, ms.
+const UNANSWERED_MS: u64 = 10_000;
+
+/// Changes of the peer that are recorded although none of them was heard.
+const MOST_UNHEARD: u32 = 10;
+
 impl Monitor {
     pub(crate) fn new(context: &Context) -> Self {
         Self(Mutex::new(State {
@@ -70,6 +78,7 @@ impl Monitor {
             reviewed_at: None,
             endpoints: context.endpoints.get(),
             heard: Heard::default(),
+            unheard_peers: 0,
             segments: context.segments_per_send.load(Ordering::Relaxed),
         }))
     }
@@ -121,6 +130,25 @@ impl Monitor {
         self.state().heard.silence(context).map(|silence| silence.explain())
     }
 
+    /// Records that there is another peer. The search for a peer that does not answer may go on for
+    /// hours, so only its beginning is recorded.
+    pub(crate) fn peer_changed(&self, context: &Context, previous: SocketAddr, remote: SocketAddr) {
+        let mut state = self.state();
+        if remote == previous || state.unheard_peers == MOST_UNHEARD {
+            return;
+        }
+        state.unheard_peers += 1;
+        let is_last = state.unheard_peers == MOST_UNHEARD;
+        drop(state);
+        let more = if is_last { "; the next changes are recorded once it is heard" } else { "" };
+        let message = format!("the peer's address changed from {previous} to {remote}{more}");
+        context.history.record(Change {
+            remote: Some(remote),
+            previous: Some(previous.to_string()),
+            ..Change::new(ChangeKind::PeerChanged, message)
+        });
+    }
+
     /// Records what has changed since the last second. Returns whether the socket is to be reviewed.
     pub(crate) fn tick(&self, context: &Context) -> bool {
         let mut state = self.state();
@@ -128,6 +156,9 @@ impl Monitor {
         // The packet path may have connected the socket again.
         changes.extend(state.source_change(context));
         changes.extend(state.heard.look(context));
+        if state.heard.at.is_some() {
+            state.unheard_peers = 0;
+        }
         changes.extend(state.segmentation(context));
         let now = Instant::now();
         let is_due = state.again.is_some_and(|(at, _)| at <= now);
@@ -268,7 +299,9 @@ impl Heard {
         }
         let quiet = now.saturating_sub(self.at.unwrap_or(self.since));
         let is_waiting = context.clock.state(peer) == TunnelState::Waiting && self.was_sent_to(context);
-        if self.silent || !is_waiting || quiet < SILENCE_MS {
+        let unanswered = context.clock.unanswered().map(|at| now.saturating_sub(at.max(self.since)));
+        if self.silent || !is_waiting || quiet < SILENCE_MS || unanswered.is_none_or(|ms| ms < UNANSWERED_MS)
+        {
             return None;
         }
         self.silent = true;
@@ -375,6 +408,40 @@ mod tests {
         tick(&monitor, &context);
         context.clock.advance(3_600_000);
         assert!(tick(&monitor, &context).is_empty());
+    }
+
+    #[test]
+    fn after_a_pause_a_peer_has_time_to_answer() {
+        let context = context();
+        let monitor = Monitor::new(&context);
+        context.clock.mark_received(0);
+        tick(&monitor, &context);
+        context.clock.advance(3_600_000);
+        for _ in 0..10 {
+            context.clock.mark_sent();
+            assert!(tick(&monitor, &context).is_empty());
+            context.clock.advance(1000);
+        }
+        assert_eq!(tick(&monitor, &context), ["peer-silent"]);
+    }
+
+    #[test]
+    fn of_a_long_search_for_the_peer_only_the_beginning_is_recorded() {
+        let context = context();
+        let monitor = Monitor::new(&context);
+        let addresses = ["192.0.2.2:8000", "[2001:db8::2]:8000"].map(|text| text.parse().unwrap());
+        let changes = |count: usize| {
+            let before = context.history.last().len();
+            for turn in 0..count {
+                monitor.peer_changed(&context, addresses[turn % 2], addresses[(turn + 1) % 2]);
+            }
+            context.history.last().len() - before
+        };
+        assert_eq!(changes(100), 10);
+        assert!(context.history.last().pop().unwrap().message.ends_with("recorded once it is heard"));
+        context.clock.mark_received(0);
+        tick(&monitor, &context);
+        assert_eq!(changes(1), 1);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use crate::clock::epoch_ms;
 use crate::connection::SharedSocket;
 use crate::device;
 use crate::error::Error;
-use crate::history::{Change, ChangeKind};
 use crate::monitor::Monitor;
 use crate::reattach::Attaching;
 use crate::shared::{Context, Endpoints};
@@ -74,16 +73,8 @@ impl Watched for Shared {
 impl Shared {
     /// Records that there is another peer, which this host can send to.
     pub(crate) fn peer_changed(&self, previous: SocketAddr, after: Endpoints) {
-        let remote = after.remote;
-        if remote != previous {
-            let message = format!("the peer's address changed from {previous} to {remote}");
-            self.context.history.record(Change {
-                remote: Some(remote),
-                previous: Some(previous.to_string()),
-                ..Change::new(ChangeKind::PeerChanged, message)
-            });
-        }
         self.context.reconnects.add(1);
+        self.monitor.peer_changed(&self.context, previous, after.remote);
         self.monitor.reviewed(&self.context, Ok(()));
     }
 
@@ -144,7 +135,9 @@ impl Shared {
     pub(crate) fn state(&self) -> TunnelState {
         let (peer, _) = self.context.endpoints.versioned();
         match self.context.clock.state(peer) {
-            TunnelState::Up if self.context.device_facts.get().is_none() => TunnelState::Waiting,
+            TunnelState::Up | TunnelState::Idle if self.context.device_facts.get().is_none() => {
+                TunnelState::Waiting
+            }
             state => state,
         }
     }

@@ -120,9 +120,9 @@ values! {
         opened_at: f64 => Gauge(|stats| stats.opened_at), unit: "ms since the epoch", metric: "-";
         /// How long the tunnel has been open, in monotonic time; stops when the tunnel ends.
         uptime_ms: f64 => Gauge(|stats| stats.uptime_ms), unit: "ms", metric: "ttun_uptime_seconds";
-        /// Whether datagrams arrive from the peer: `waiting` until the first one, again when packets were sent in the last 30 s and
-        /// nothing was received in that time, and while the device is deleted (with `reattach`); `up` otherwise; `closed` once the
-        /// tunnel has ended.
+        /// Whether datagrams arrive from the peer: `up` if any did in the last 30 s; `waiting` before the first one, when packets were
+        /// sent in the last 30 s and nothing came back, and while the device is deleted (with `reattach`); `idle` when nothing is
+        /// sent either: `decap.lastAt` says when the peer was last heard from; `closed` once the tunnel has ended.
         state: TunnelState => State(|stats| stats.state), metric: "-";
         /// The TUN device.
         device: DeviceStats => Section;
@@ -202,18 +202,20 @@ values! {
 /// Whether datagrams arrive from the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunnelState {
-    /// Datagrams were received from the peer, which is not silent while packets are sent to it.
+    /// Datagrams were received from the peer in the last 30 s.
     Up,
     /// No datagram was received from the peer yet, or none in the last 30 s although packets were sent to it; or the device is deleted, and
     /// the tunnel waits for it.
     Waiting,
+    /// Nothing was received in the last 30 s, and nothing sent that the peer has had time to answer.
+    Idle,
     /// The tunnel has ended.
     Closed,
 }
 
 impl TunnelState {
     /// All states, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Up, Self::Waiting, Self::Closed];
+    pub const ALL: [Self; 4] = [Self::Up, Self::Waiting, Self::Idle, Self::Closed];
 
     /// The name under which programs know it.
     #[must_use]
@@ -221,6 +223,7 @@ impl TunnelState {
         match self {
             Self::Up => "up",
             Self::Waiting => "waiting",
+            Self::Idle => "idle",
             Self::Closed => "closed",
         }
     }

@@ -156,7 +156,7 @@ impl BindingTunnel {
     }
 
     /// The current state, as in the statistics.
-    #[napi(catch_unwind, ts_return_type = "'up' | 'waiting' | 'closed'")]
+    #[napi(catch_unwind, ts_return_type = "'up' | 'waiting' | 'idle' | 'closed'")]
     #[must_use]
     pub fn state(&self) -> &'static str {
         self.tunnel.state().name()

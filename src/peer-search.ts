@@ -1,0 +1,239 @@
+/**
+ * The search for a peer that is known by host name: which of its addresses to send to, and when to look the name up again.
+ *
+ * Every address of the name gets its turn, of both families where the local end leaves the family open, in the spirit of RFC 8305:
+ * a tunnel has only one peer at a time, so one address is tried after the other. The one that answers is kept.
+ */
+import { formatIpAddress } from './address.ts';
+import type { Endpoint, IpAddress } from './address.ts';
+import { asTtunError } from './errors.ts';
+import type { TtunError } from './errors.ts';
+import { resolveName } from './peer.ts';
+import type { Addresses, NamedPeer } from './peer.ts';
+
+/** What is known of the traffic with the present peer. */
+export interface Observation {
+  /** Packets to be sent so far, sent or not. */
+  readonly packetsToSend: number;
+  /** Datagrams received so far, also from earlier peers. */
+  readonly received: number;
+  /** Whether any of them came from the present peer. */
+  readonly isHeard: boolean;
+  /** Errors so far that say that packets do not get to the peer, such as that it refuses them. */
+  readonly refusals: number;
+  /** Whether this host lacks a route or an address to send to the present peer. */
+  readonly isCutOff: boolean;
+}
+
+/** The methods of a tunnel that the search uses. */
+export interface SearchingTunnel {
+  observe(): Observation;
+  /** Sends to this address from now on; rejects if that is not possible. */
+  setRemote(remote: Endpoint): Promise<void>;
+  /** Called with each different reason why the peer cannot be found; with `null` once there is none. */
+  setPeerProblem(error: TtunError | null): void;
+}
+
+/** How long an address that refuses is kept: an answer may still be on its way. */
+const REFUSED_MS = 1000;
+
+/** After each address has had its turn they are changed less and less often, down to this. */
+const LONGEST_REFUSED_MS = 10_000;
+
+/** How long an address may be silent that packets are sent to. */
+const SILENT_MS = 30_000;
+
+/** The same for the first of the others after one has worked, which gets every second turn. */
+const SILENT_MS_BESIDES_PROVEN = 5000;
+
+/** How often the name is looked up while the peer does not answer. */
+const LOOKUP_INTERVAL_MS = 30_000;
+
+/** How often it is looked up while nothing is sent or heard. */
+const IDLE_LOOKUP_INTERVAL_MS = 60_000;
+
+/** How long a lookup may take before the addresses that are known are tried. */
+const LOOKUP_PATIENCE_MS = 2000;
+
+/** Searches for one peer, whenever `check` is called. */
+export class PeerSearch {
+  readonly #peer: NamedPeer;
+  readonly #tunnel: SearchingTunnel;
+  readonly #resolve: typeof resolveName;
+  readonly #now: () => number;
+  /** Of the name, as looked up last. */
+  #addresses: Addresses;
+  #address: IpAddress;
+  /** The last address that answered. */
+  #proven: IpAddress | null = null;
+  /** The last address that was tried besides the proven one. */
+  #tried: IpAddress;
+  /** Changes of the address since the peer was heard. */
+  #changes = 0;
+  #last: Observation;
+  /** Since when nothing was heard from this address. */
+  #quietSince: number;
+  /** When a packet was first sent to it that has not been answered; `null` if there is none. */
+  #unansweredSince: number | null = null;
+  #refusedSince: number | null = null;
+  #lookedUpAt: number;
+  #isLookingUp = false;
+  #isChanging = false;
+  #problem: string | null = null;
+
+  /** @param addresses of the name, among them `address`, which the tunnel was opened to */
+  constructor(
+    peer: NamedPeer,
+    addresses: Addresses,
+    address: IpAddress,
+    tunnel: SearchingTunnel,
+    { resolve = resolveName, now = () => performance.now() }: SearchFakes = {},
+  ) {
+    this.#peer = peer;
+    this.#addresses = addresses;
+    this.#address = this.#tried = address;
+    this.#tunnel = tunnel;
+    this.#resolve = resolve;
+    this.#now = now;
+    this.#last = tunnel.observe();
+    this.#quietSince = this.#lookedUpAt = now();
+  }
+
+  /** Looks the name up when that is due, and changes the address when it does not answer. Never rejects. */
+  async check(): Promise<void> {
+    const now = this.#now();
+    this.#observe(now);
+    const isDue = this.#isDue(now);
+    const lookup = this.#isLookupDue(now, isDue) ? this.#lookUp(now) : null;
+    const isWaitingForLookup = this.#isLookingUp && now - this.#lookedUpAt < LOOKUP_PATIENCE_MS;
+    if (isDue && !isWaitingForLookup) await this.#tryNext();
+    await lookup;
+    if (lookup !== null && this.#isDue(this.#now())) await this.#tryNext();
+  }
+
+  #observe(now: number): void {
+    const before = this.#last;
+    const seen = this.#tunnel.observe();
+    this.#last = seen;
+    if (seen.isHeard && (seen.received > before.received || !before.isHeard)) {
+      this.#proven = this.#address;
+      this.#tried = this.#address;
+      this.#changes = 0;
+      this.#startAgain(now);
+      this.#report(null);
+      return;
+    }
+    if (seen.packetsToSend > before.packetsToSend) this.#unansweredSince ??= now;
+    // A peer that nothing is sent to is not expected to answer.
+    const isRefused = seen.refusals > before.refusals || seen.isCutOff;
+    if (isRefused && this.#unansweredSince !== null) this.#refusedSince ??= now;
+  }
+
+  #startAgain(now: number): void {
+    this.#quietSince = now;
+    this.#unansweredSince = this.#refusedSince = null;
+  }
+
+  /** Whether the address has had its turn. */
+  #isDue(now: number): boolean {
+    const { refused, silent } = this.#patience();
+    const is = (since: number | null, ms: number): boolean => since !== null && now - since >= ms;
+    return is(this.#refusedSince, refused) || is(this.#unansweredSince, silent);
+  }
+
+  #patience(): { refused: number; silent: number } {
+    const rounds = Math.floor(this.#changes / this.#addresses.length);
+    const refused = Math.min(REFUSED_MS * 2 ** rounds, LONGEST_REFUSED_MS);
+    const isRetried = this.#proven !== null && this.#changes > 0;
+    const silent = isRetried ? SILENT_MS_BESIDES_PROVEN * 2 ** (this.#changes - 1) : SILENT_MS;
+    return { refused, silent: Math.min(silent, SILENT_MS) };
+  }
+
+  #isLookupDue(now: number, isDue: boolean): boolean {
+    if (this.#isLookingUp) return false;
+    const sinceLast = now - this.#lookedUpAt;
+    if (isDue && this.#changes === 0 && this.#lookedUpAt < this.#quietSince) return true;
+    const isQuiet = now - this.#quietSince >= IDLE_LOOKUP_INTERVAL_MS;
+    return (isDue && sinceLast >= LOOKUP_INTERVAL_MS) || (isQuiet && sinceLast >= IDLE_LOOKUP_INTERVAL_MS);
+  }
+
+  async #lookUp(now: number): Promise<void> {
+    this.#lookedUpAt = now;
+    this.#isLookingUp = true;
+    const quietSince = this.#quietSince;
+    try {
+      this.#addresses = await this.#resolve(this.#peer, this.#peer.local.address?.family ?? null);
+      const isHeardMeanwhile = this.#quietSince !== quietSince && this.#changes === 0;
+      if (isHeardMeanwhile) return;
+      if (!this.#addresses.some((address) => isSame(address, this.#address))) {
+        await this.#useFirstOf(this.#addresses);
+      } else if (this.#problem !== null) {
+        this.#report(null);
+      }
+    } catch (error) {
+      // What is known is tried meanwhile. Without traffic nothing is wrong yet.
+      if (this.#unansweredSince !== null) this.#report(asTtunError(error));
+    } finally {
+      this.#isLookingUp = false;
+    }
+  }
+
+  /** Changes to the address whose turn it is, if there is another. */
+  async #tryNext(): Promise<void> {
+    const others = this.#inTurn();
+    if (others.length > 0) await this.#useFirstOf(others);
+  }
+
+  /** The other addresses, the next one first: each after the one tried last, and between any two the one that worked. */
+  #inTurn(): readonly IpAddress[] {
+    const all = this.#addresses;
+    const tried = all.findIndex((address) => isSame(address, this.#tried));
+    const inOrder = [...all.slice(tried + 1), ...all.slice(0, tried + 1)];
+    const others = inOrder.filter((address) => !isSame(address, this.#address));
+    const proven = this.#proven;
+    const isOther = proven !== null && others.some((address) => isSame(address, proven));
+    return isOther ? [proven, ...others.filter((address) => !isSame(address, proven))] : others;
+  }
+
+  /** Changes to the first of `addresses` that is possible. If none is, the tunnel keeps its address. */
+  async #useFirstOf(addresses: readonly IpAddress[]): Promise<void> {
+    if (this.#isChanging) return;
+    this.#isChanging = true;
+    try {
+      let problem: unknown = null;
+      for (const address of addresses) {
+        try {
+          await this.#tunnel.setRemote({ address, port: this.#peer.port });
+          this.#address = address;
+          if (this.#proven === null || !isSame(address, this.#proven)) this.#tried = address;
+          problem = null;
+          break;
+        } catch (error) {
+          problem ??= error;
+        }
+      }
+      this.#changes += 1;
+      this.#startAgain(this.#now());
+      this.#last = this.#tunnel.observe();
+      this.#report(problem === null ? null : asTtunError(problem));
+    } finally {
+      this.#isChanging = false;
+    }
+  }
+
+  #report(error: TtunError | null): void {
+    const message = error?.message ?? null;
+    if (message !== this.#problem) this.#tunnel.setPeerProblem(error);
+    this.#problem = message;
+  }
+}
+
+/** Replacements for the resolver and the clock, in tests. */
+export interface SearchFakes {
+  readonly resolve?: typeof resolveName;
+  readonly now?: () => number;
+}
+
+function isSame(one: IpAddress, other: IpAddress): boolean {
+  return formatIpAddress(one) === formatIpAddress(other);
+}
