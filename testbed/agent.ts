@@ -2,7 +2,7 @@
 import { parseEndpoint } from '../src/address.ts';
 import type { TtunError } from '../src/errors.ts';
 import { createTunnel } from '../src/index.ts';
-import type { Tunnel, TunnelEnd, TunnelOptions, TunnelStats } from '../src/index.ts';
+import type { Tunnel, TunnelChange, TunnelEnd, TunnelOptions, TunnelStats } from '../src/index.ts';
 import { OpenTunnel } from '../src/open-tunnel.ts';
 import { failureOf, serve } from './messages.ts';
 import type { Failure } from './messages.ts';
@@ -25,9 +25,15 @@ const handlers = {
   async setRemote(remote: string): Promise<void> {
     await inside().setRemote(parseEndpoint(remote));
   },
+  history(): TunnelChange[] {
+    return tunnel().history();
+  },
   /** The code of the open tunnel's problem. */
   problem(): TtunError['code'] | null {
     return inside().problem()?.code ?? null;
+  },
+  hint(): string | null {
+    return inside().problem()?.hint ?? null;
   },
   async close(): Promise<void> {
     await tunnel().close();

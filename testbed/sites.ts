@@ -70,6 +70,11 @@ export class Sites implements AsyncDisposable {
   /** Deletes the veth pair between the sites and makes it again: the devices get other indexes, the sites keep their addresses. */
   async remakeLink(mtu: number): Promise<void> {
     await this.a.ip('link', 'delete', this.a.veth);
+    await this.joinAgain(mtu);
+  }
+
+  /** Makes the veth pair between the sites again after it was deleted. */
+  async joinAgain(mtu: number): Promise<void> {
     await join(this, { underlayMtu: mtu });
   }
 

@@ -5,7 +5,7 @@
  *     (await a.stats()).encap.packets
  */
 import { fileURLToPath } from 'node:url';
-import type { TtunError, TunnelOptions, TunnelStats } from '../src/index.ts';
+import type { TtunError, TunnelChange, TunnelOptions, TunnelStats } from '../src/index.ts';
 import type { RemoteEnd, TunnelAgent } from './agent.ts';
 import type { BackgroundProcess } from './exec.ts';
 import { Caller } from './messages.ts';
@@ -43,6 +43,11 @@ export class RemoteTunnel implements AsyncDisposable {
     return this.#agent.call('stats', undefined);
   }
 
+  /** The changes that it has noticed. */
+  history(): Promise<TunnelChange[]> {
+    return this.#agent.call('history', undefined);
+  }
+
   /** Changes the peer to another address and port. */
   setRemote(remote: string): Promise<void> {
     return this.#agent.call('setRemote', remote);
@@ -51,6 +56,11 @@ export class RemoteTunnel implements AsyncDisposable {
   /** The code of the open tunnel's problem; `null` when there is none. */
   problem(): Promise<TtunError['code'] | null> {
     return this.#agent.call('problem', undefined);
+  }
+
+  /** What the open tunnel's problem suggests. */
+  hint(): Promise<string | null> {
+    return this.#agent.call('hint', undefined);
   }
 
   async close(): Promise<void> {

@@ -72,11 +72,13 @@ test.serial('a tunnel waits for its deleted device, and keeps its counters', asy
 
   await up.stop('SIGINT');
   t.deepEqual(
-    eventsOf(up).map(({ event }) => event),
+    eventsOf(up)
+      .map(({ event }) => event)
+      .filter((event) => event !== 'change'),
     ['attached', 'impaired', 'attached', 'closed'],
   );
   t.like(eventsOf(up)[1], { tunnel: 'office', error: { code: 'ERR_TTUN_DEVICE_GONE' } });
-  t.like(eventsOf(up)[3], { stats: { encap: { packets: 7 }, decap: { packets: 7 } } });
+  t.like(eventsOf(up).at(-1), { stats: { encap: { packets: 7 }, decap: { packets: 7 } } });
   t.true(other.running);
 });
 

@@ -2,9 +2,9 @@
 import type { BindingNetworkWatch } from '../../binding.cjs';
 import { asTtunError, TtunError } from '../errors.ts';
 import type { HttpServer } from '../http/server.ts';
-import { loadBinding } from '../native.ts';
 import { toProblem } from '../tunnel-host.ts';
 import type { HttpReport, TunnelHost } from '../tunnel-host.ts';
+import { watchNetwork } from './network-watch.ts';
 
 export type HttpEvent =
   /** HTTP is served at this URL from now on; `null`: no longer served, as configured. */
@@ -173,15 +173,6 @@ export class HttpEndpoint {
 }
 
 const RETRY_MS = 2000;
-
-/** `null` if that is not possible, as for lack of threads: the timer retries too. */
-function watchNetwork(onChange: () => void): BindingNetworkWatch | null {
-  try {
-    return loadBinding().watchNetworkChanges(onChange);
-  } catch {
-    return null;
-  }
-}
 
 /** Whether this host does not have the address, or a name has none, which may change at any time. */
 function isNotHere(error: unknown): error is TtunError {

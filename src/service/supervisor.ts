@@ -1,16 +1,18 @@
 /** Keeps the tunnels of a configuration open, and replaces one set of them with another. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { BindingNetworkWatch } from '../../binding.cjs';
 import { formatLocal, formatRemote } from '../address.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { asTtunError } from '../errors.ts';
-import type { TtunError } from '../errors.ts';
+import type { TtunError, TtunErrorCode } from '../errors.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelStats } from '../stats.ts';
 import { toReport } from '../tunnel-host.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
 import type { TunnelChange } from '../tunnel.ts';
+import { watchNetwork } from './network-watch.ts';
 
 export type TunnelEvent =
   /** The tunnel is open, or no longer has a problem. */
@@ -56,6 +58,8 @@ export class Supervisor {
   #tunnels: ReadonlyMap<string, SupervisedTunnel> = new Map();
   #isClosing = false;
   #poll: NodeJS.Timeout | undefined;
+  /** While tunnels wait for something that the network lacks. */
+  #watch: BindingNetworkWatch | null = null;
 
   constructor(listener: TunnelListener) {
     this.#listener = listener;
@@ -106,11 +110,23 @@ export class Supervisor {
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#poll);
+    this.#watch?.stop();
     await Promise.all([...this.#tunnels.values()].map((tunnel) => tunnel.close()));
   }
 
   #checkProblems(): void {
-    for (const tunnel of this.#tunnels.values()) tunnel.checkProblem();
+    const tunnels = [...this.#tunnels.values()];
+    for (const tunnel of tunnels) tunnel.checkProblem();
+    if (!tunnels.some((tunnel) => tunnel.waitsForNetwork)) {
+      this.#watch?.stop();
+      this.#watch = null;
+    } else {
+      this.#watch ??= watchNetwork(() => this.#retryAfterChange());
+    }
+  }
+
+  #retryAfterChange(): void {
+    for (const tunnel of this.#tunnels.values()) tunnel.retryAfterChange();
   }
 }
 
@@ -165,6 +181,10 @@ class SupervisedTunnel {
   /** The problem of the open tunnel at the last poll. */
   #impairment: TtunError | null = null;
   #tunnel: OpenTunnel | null = null;
+  /** When it was last tried to open it. */
+  #triedAt = 0;
+  /** Whether the next attempt is because of a change of the network. */
+  #isRetryOfChange = false;
   /** Changes that tunnels before this one noticed. */
   #earlier: readonly TunnelChange[] = [];
 
@@ -209,6 +229,26 @@ class SupervisedTunnel {
     this.#retryDelay.abort();
   }
 
+  /** Whether it is to be opened again and fails for lack of an address, interface or route, which the kernel reports when it is there. */
+  get waitsForNetwork(): boolean {
+    return this.#phase === 'retrying' && this.#error !== null && isLackOf(this.#error);
+  }
+
+  /** The network has changed: what it waits for may be there. Most changes are about something else, so it tries at most twice a second. */
+  retryAfterChange(): void {
+    if (!this.waitsForNetwork) return;
+    const delay = this.#retryDelay;
+    const restMs = this.#triedAt + LEAST_BETWEEN_RETRIES_MS - performance.now();
+    this.#isRetryOfChange = true;
+    setTimeout(
+      () => {
+        // Otherwise it was tried meanwhile.
+        if (delay === this.#retryDelay) delay.abort();
+      },
+      Math.max(restMs, 0),
+    ).unref();
+  }
+
   /** Also of the time before it failed and was opened again. */
   #history(): TunnelChange[] {
     return [...this.#earlier, ...(this.#tunnel?.history() ?? [])].slice(-MOST_CHANGES);
@@ -223,14 +263,16 @@ class SupervisedTunnel {
 
   async #keepOpen(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff();
+    let retryInMs = 0;
     while (!signal.aborted) {
       const error = await this.#runOnce(signal);
       if (error === null) break;
       const stats = this.#phase === 'open' ? this.#stats() : null;
-      const retryInMs = backoff.afterFailure(stats?.uptimeMs ?? 0);
+      // Changes that are about something else do not make the intervals longer.
+      if (!this.#isRetryOfChange || retryInMs === 0) retryInMs = backoff.afterFailure(stats?.uptimeMs ?? 0);
+      this.#isRetryOfChange = false;
       this.#phase = 'retrying';
       if (this.#isNew(error)) this.#listener({ kind: 'failed', tunnel: this.name, error, retryInMs, stats });
-      this.#retryDelay = new AbortController();
       if (signal.aborted) break;
       await sleep(retryInMs, undefined, { signal: this.#retryDelay.signal }).catch(() => {});
     }
@@ -243,6 +285,9 @@ class SupervisedTunnel {
 
   /** Opens the tunnel, and resolves when it has ended: to the error that ended it, or `null` if it was closed on request. */
   async #runOnce(signal: AbortSignal): Promise<TtunError | null> {
+    this.#triedAt = performance.now();
+    // What happens during the attempt ends the delay after it.
+    this.#retryDelay = new AbortController();
     try {
       const onWaiting = (error: TtunError): void => {
         if (this.#isNew(error)) this.#listener({ kind: 'waiting', tunnel: this.name, error });
@@ -255,6 +300,7 @@ class SupervisedTunnel {
       return signal.aborted ? null : asTtunError(error);
     }
     this.#phase = 'open';
+    this.#retryDelay = new AbortController();
     this.#error = null;
     this.#impairment = null;
     this.#markTried();
@@ -293,6 +339,20 @@ function isSame(error: TtunError, other: TtunError | null): boolean {
 }
 
 const MOST_CHANGES = 50;
+
+const LEAST_BETWEEN_RETRIES_MS = 500;
+
+const LACKS: ReadonlySet<TtunErrorCode> = new Set([
+  'ERR_TTUN_ADDRESS_NOT_LOCAL',
+  'ERR_TTUN_NO_ROUTE',
+  'ERR_TTUN_BIND_DEVICE_NOT_FOUND',
+  'ERR_TTUN_DEVICE_NOT_FOUND',
+]);
+
+/** Nothing was changed when these are found out, so that no attempt causes the next one. */
+function isLackOf({ code, syscall }: TtunError): boolean {
+  return LACKS.has(code) || syscall === 'connect' || syscall === 'bind';
+}
 
 /** Delays between attempts to open a tunnel: doubled after each failure, and reset once the tunnel has run for a minute. */
 export class Backoff {

@@ -1,15 +1,18 @@
 //! `ttun` without Node: carries one tunnel until a signal or an error ends it.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use ttun_core::{
-    Direction, End, Endpoint, Error, ErrorKind, PacketTap, TapOptions, TappedPacket, Tunnel, TunnelOptions,
-    grouped,
+    Direction, End, Endpoint, Error, ErrorKind, Level, PacketTap, TapOptions, TappedPacket, Tunnel,
+    TunnelOptions, grouped,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,7 +25,7 @@ async fn main() -> ExitCode {
         Err(problem) => Some((2, format!("{problem} (see ttun --help)"))),
     };
     let Some((exit_code, line)) = failure else { return ExitCode::SUCCESS };
-    say(&[line]);
+    say(Level::Error, &[line]);
     ExitCode::from(exit_code)
 }
 
@@ -38,13 +41,22 @@ async fn run(options: &TunnelOptions, quiet: bool) -> Result<(), (u8, String)> {
     let (ended, passed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (end, pass) = (Arc::clone(&ended), Arc::clone(&passed));
     tunnel.on_end(move |_| end.notify_one());
+    let (record, mut changes) = mpsc::unbounded_channel();
+    tunnel.on_change(move |change| {
+        let _ = record.send(change.clone());
+    });
     let mut tap = if quiet { None } else { tunnel.tap(PRINTED, move || pass.notify_one()).ok() };
     let stats = tunnel.stats();
-    say(&[stats.attached()]);
-    say(stats.advice().as_slice());
+    say(Level::Info, &[stats.attached()]);
+    say(Level::Info, stats.advice().as_slice());
     loop {
         tokio::select! {
             () = passed.notified() => tap = tap.and_then(print_packets),
+            Some(change) = changes.recv() => {
+                if change.level > Level::Info {
+                    say(change.level, &[change.message]);
+                }
+            }
             () = ended.notified() => break,
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
@@ -56,7 +68,7 @@ async fn run(options: &TunnelOptions, quiet: bool) -> Result<(), (u8, String)> {
     if let End::Failed(error) = end {
         return Err(failure(&error));
     }
-    say(&tunnel.stats().summary());
+    say(Level::Info, &tunnel.stats().summary());
     Ok(())
 }
 
@@ -65,11 +77,20 @@ fn failure(error: &Error) -> (u8, String) {
     (exit_code, error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")))
 }
 
-/// Prints messages to standard error; a closed standard error does not end the tunnel.
-fn say(lines: &[impl std::fmt::Display]) {
+/// Prints messages to standard error, with their priority if that is the journal; a closed standard error does not end the tunnel.
+fn say(level: Level, lines: &[impl std::fmt::Display]) {
+    let priority = if is_journal() { format!("<{}>", level.priority()) } else { String::new() };
     for line in lines {
-        let _ = writeln!(io::stderr(), "ttun: {line}");
+        let _ = writeln!(io::stderr(), "{priority}ttun: {line}");
     }
+}
+
+/// Whether standard error is the stream to the journal that systemd gave this program (systemd.exec(5): JOURNAL_STREAM; sd-daemon(3)).
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let file = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+    let metadata = file.and_then(|file| file.metadata());
+    metadata.is_ok_and(|file| stream == format!("{}:{}", file.dev(), file.ino()))
 }
 
 const HELP: &str = "Usage: ttun [-q] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
@@ -129,11 +150,12 @@ fn print_packets(tap: PacketTap) -> Option<PacketTap> {
     let tapped = tap.take();
     let lines: String = tapped.packets.iter().map(packet_line).collect();
     if io::stdout().write_all(lines.as_bytes()).is_err() {
-        say(&["standard output was closed; packets are no longer printed, the tunnel continues"]);
+        let line = "standard output was closed; packets are no longer printed, the tunnel continues";
+        say(Level::Warning, &[line]);
         return None;
     }
     if tapped.left_out > 0 {
-        say(&[format!("{} more packets", grouped(tapped.left_out))]);
+        say(Level::Info, &[format!("{} more packets", grouped(tapped.left_out))]);
     }
     Some(tap)
 }

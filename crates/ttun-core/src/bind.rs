@@ -2,11 +2,11 @@
 //! not possible.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
-use ttun_link::RouteQuery;
+use ttun_link::{Flow, RouteQuery};
 
 use crate::error::{Error, ErrorKind};
 use crate::message::IntOption;
@@ -48,17 +48,21 @@ impl Place {
 }
 
 impl Place {
-    /// Whether the kernel would choose the same source again for a socket with these very ports: among several routes of equal cost, it
-    /// may choose by them (`net.ipv4.fib_multipath_hash_policy`), and another socket's source says little.
-    pub(crate) fn is_source_of_flow(&self, now: Endpoints) -> bool {
+    /// Whether a socket keeps its source although the kernel chose `another` for a second one. Its peer may know it by that source only,
+    /// so it is not given up for one that is no better.
+    pub(crate) fn keeps_source(&self, now: Endpoints, another: IpAddr) -> bool {
         let query = RouteQuery {
             destination: now.remote.ip(),
             source: None,
             bind_device: self.bound_index(now.remote),
             mark: self.fwmark,
         };
-        let flow = ttun_link::Flow { local_port: now.local.port(), remote_port: now.remote.port() };
-        ttun_link::source_of_flow(&query, flow).is_ok_and(|source| source == Some(now.local.ip()))
+        // Among several routes of equal cost the kernel may choose by ports (`net.ipv4.fib_multipath_hash_policy`).
+        let flow = Flow { local_port: now.local.port(), remote_port: now.remote.port() };
+        let own = now.local.ip();
+        ttun_link::source_of_flow(&query, flow).is_ok_and(|source| source == Some(own))
+            || is_as_good(own, another, now.remote.ip())
+                && ttun_link::configured_source(&query).is_ok_and(|source| source != Some(another))
     }
 
     /// The interface to which a socket connected to `remote` is bound: the configured one, or that of a link-local address.
@@ -171,6 +175,28 @@ pub(crate) fn check_not_itself(local: SocketAddr, remote: SocketAddr) -> Result<
         return Err(not_a_peer(remote).with_hint("give the address of another host, or another port"));
     }
     Ok(())
+}
+
+/// Whether one of two IPv6 addresses of an interface is as good a source as the other. Among equal ones the kernel takes the one that was
+/// added last, or that has more bits in common with the destination (`ipv6_get_saddr_eval` in net/ipv6/addrconf.c; RFC 6724, section 5).
+fn is_as_good(own: IpAddr, another: IpAddr, remote: IpAddr) -> bool {
+    /// The kinds of addresses that reach each other best (RFC 6724, section 2.1).
+    fn label(ip: Ipv6Addr) -> u8 {
+        match ip.segments() {
+            [0x2002, ..] => 2,
+            [0x2001, 0, ..] => 5,
+            _ if ip.is_unique_local() => 13,
+            _ => 1,
+        }
+    }
+    let (IpAddr::V6(own), IpAddr::V6(another), IpAddr::V6(remote)) = (own, another, remote) else {
+        return false;
+    };
+    let place = |ip: Ipv6Addr| ttun_link::place_of(ip.into()).ok().flatten();
+    (label(own) == label(another) || label(own) == label(remote))
+        && place(own).is_some_and(|own| {
+            own.preferred && place(another).is_some_and(|another| another.index == own.index)
+        })
 }
 
 /// Refuses a source that the kernel chooses only for lack of a better one, to which `remote` cannot reply: its own loopback address, a

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use ttun_link::Place;
+
 use crate::clock::SILENCE_MS;
 use crate::diagnosis::Silence;
 use crate::error::{Error, ErrorKind};
@@ -18,7 +20,7 @@ pub(crate) struct Monitor(Mutex<State>);
 
 struct State {
     /// Where the configured local address was last, so that a hint can say how to add it again.
-    place: Option<(String, u8)>,
+    place: Option<Place>,
     /// What this host lacks to reach the peer.
     lacking: Option<Lacking>,
     /// When the socket is to be reviewed even without a notice, and how long to wait after that.
@@ -247,9 +249,9 @@ fn change_kind(error: &Error) -> Option<ChangeKind> {
     }
 }
 
-fn address_lost(ip: IpAddr, place: Option<&(String, u8)>) -> Error {
+fn address_lost(ip: IpAddr, place: Option<&Place>) -> Error {
     let command = match place {
-        Some((device, prefix_len)) => format!("ip addr add {ip}/{prefix_len} dev {device}"),
+        Some(Place { device, prefix_len, .. }) => format!("ip addr add {ip}/{prefix_len} dev {device}"),
         None => format!("ip addr add {ip}/… dev …"),
     };
     Error::new(ErrorKind::AddressNotLocal, format!("{ip}, the local address, is no longer one of this host"))

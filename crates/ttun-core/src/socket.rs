@@ -217,7 +217,7 @@ impl PeerSocket {
         if is_free {
             check_source(source.ip(), now.remote.ip())?;
         }
-        let is_same = source == now.local || is_free && self.place.is_source_of_flow(now);
+        let is_same = source == now.local || is_free && self.place.keeps_source(now, source.ip());
         if is_same && !self.is_lost(now) { Ok(None) } else { self.reconnect(now, &remote).map(Some) }
     }
 

@@ -58,15 +58,31 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     Ok(links.iter().map(|link| interface(link, &addresses)).collect())
 }
 
-/// The name of the interface that has the address `ip`, and the length of its prefix; `None` if none has it.
+/// An address of this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index of its interface.
+    pub index: u32,
+    /// Name of its interface.
+    pub device: String,
+    /// The length of its prefix.
+    pub prefix_len: u8,
+    /// Whether it may be the source of new packets: an IPv6 address is not while the kernel looks for duplicates, and when its
+    /// preferred lifetime has ended (RFC 4862, sections 5.4 and 5.5.4).
+    pub preferred: bool,
+}
+
+/// Looks up which interface has the address `ip`; `None` if none has it.
 ///
 /// # Errors
 /// Any error of the kernel.
-pub fn place_of(ip: IpAddr) -> io::Result<Option<(String, u8)>> {
+pub fn place_of(ip: IpAddr) -> io::Result<Option<Place>> {
     let netlink = Netlink::open()?;
     for address in link::all_addresses(&netlink)? {
         if let Some((_, prefix_len)) = link::own_address(&address).filter(|(own, _)| *own == ip) {
-            return Ok(Some((name(&link::by_index(&netlink, address.header.index)?), prefix_len)));
+            let index = address.header.index;
+            let device = name(&link::by_index(&netlink, index)?);
+            return Ok(Some(Place { index, device, prefix_len, preferred: link::is_preferred(&address) }));
         }
     }
     Ok(None)

@@ -19,8 +19,8 @@ mod route;
 
 pub use configure::{Changes, Settings, configure};
 pub use error::{Error, Step};
-pub use inspect::{Holder, Interface, describe, holder_of, interfaces, place_of};
+pub use inspect::{Holder, Interface, Place, describe, holder_of, interfaces, place_of};
 pub use link::{IPV6_MIN_MTU, Link, LinkKind, find};
 pub use notices::Notices;
 pub use restore::Restored;
-pub use route::{Flow, Route, RouteQuery, route_to, source_of_flow};
+pub use route::{Flow, Route, RouteQuery, configured_source, route_to, source_of_flow};

@@ -235,6 +235,13 @@ pub(crate) fn own_address(address: &AddressMessage) -> Option<(IpAddr, u8)> {
     found
 }
 
+/// Whether the kernel may choose the address as a source where there are others.
+pub(crate) fn is_preferred(address: &AddressMessage) -> bool {
+    let not_preferred =
+        AddressHeaderFlags::Deprecated | AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
+    !address.header.flags.intersects(not_preferred)
+}
+
 /// Adds the `addresses` that an interface has lost, except those that the kernel creates itself when the interface comes up.
 pub(crate) fn restore_addresses(netlink: &Netlink, addresses: &[AddressMessage]) {
     for address in addresses.iter().filter(|address| !is_kernel_generated(address)) {

@@ -94,6 +94,21 @@ pub fn source_of_flow(query: &RouteQuery, flow: Flow) -> io::Result<Option<IpAdd
     }
 }
 
+/// The source address that the route itself gives (`ip route add … src ADDRESS`); `None` if it leaves that to the kernel, or the kernel
+/// cannot tell (before 4.13).
+///
+/// # Errors
+/// As [`route_to`].
+pub fn configured_source(query: &RouteQuery) -> io::Result<Option<IpAddr>> {
+    let mut route = request(query);
+    // The entry of the routing table rather than what follows from it (RTM_F_FIB_MATCH).
+    route.header.flags |= RouteFlags::FibMatch;
+    match Netlink::open()?.get(RouteNetlinkMessage::GetRoute(route))? {
+        RouteNetlinkMessage::NewRoute(answer) => Ok(source(&answer)),
+        _ => Err(io::Error::other("unexpected reply from the kernel about a route")),
+    }
+}
+
 fn request(query: &RouteQuery) -> RouteMessage {
     let (family, bits) =
         if query.destination.is_ipv4() { (AddressFamily::Inet, 32) } else { (AddressFamily::Inet6, 128) };
