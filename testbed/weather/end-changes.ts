@@ -252,12 +252,10 @@ async function deviceOf(
   return { site, tunnel, name: device };
 }
 
+/** Those that are certainly there: a tunnel without a path cannot be opened. */
 function eachDevice(model: Model): [string, string][] {
-  return plan.SITE_NAMES.flatMap((site) =>
-    plan.TUNNELS.filter(({ number }) => !model.sites[site].tunDown.has(number)).map(
-      ({ number }): [string, string] => [site, `${number}`],
-    ),
-  );
+  const open = plan.TUNNELS.filter((tunnel) => pathOf(model, tunnel) === 'works');
+  return plan.SITE_NAMES.flatMap((site) => open.map(({ number }): [string, string] => [site, `${number}`]));
 }
 
 /** Makes every path from a site dead. */
