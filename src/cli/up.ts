@@ -97,9 +97,10 @@ async function runService(service: Service, plan: Plan, config: string): Promise
   // Keeps the process alive while all tunnels wait to be retried.
   const keepAlive = new KeepAlive();
   try {
-    const started = service.start(plan);
+    // First, while there are descriptors for it.
     const startingControl = startControl(service, { config });
-    await Promise.race([started, ended]);
+    await Promise.race([startingControl, ended]);
+    if (!ending.aborted) await Promise.race([service.start(plan), ended]);
     await ended;
     await abandonThreadsAtExit();
     endSoon();

@@ -10,6 +10,7 @@ import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelStats } from '../stats.ts';
 import { toReport } from '../tunnel-host.ts';
+import { DescriptorReserve } from './reserve.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
 import type { TunnelChange } from '../tunnel.ts';
 import { watchNetwork } from './network-watch.ts';
@@ -288,8 +289,12 @@ class SupervisedTunnel {
     this.#triedAt = performance.now();
     // What happens during the attempt ends the delay after it.
     this.#retryDelay = new AbortController();
+    let release: (() => void) | undefined;
     try {
+      release = RESERVE.take();
       const onWaiting = (error: TtunError): void => {
+        // That may take long.
+        release?.();
         if (this.#isNew(error)) this.#listener({ kind: 'waiting', tunnel: this.name, error });
       };
       const tunnel = await openTunnel(this.#options, { signal, onWaiting });
@@ -298,6 +303,8 @@ class SupervisedTunnel {
     } catch (error) {
       // Even a bug must not affect the other tunnels.
       return signal.aborted ? null : asTtunError(error);
+    } finally {
+      release?.();
     }
     this.#phase = 'open';
     this.#retryDelay = new AbortController();
@@ -333,6 +340,8 @@ class SupervisedTunnel {
     return this.#tunnel?.stats() ?? null;
   }
 }
+
+const RESERVE = new DescriptorReserve();
 
 function isSame(error: TtunError, other: TtunError | null): boolean {
   return error.code === other?.code && error.message === other.message;
