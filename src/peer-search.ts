@@ -61,6 +61,7 @@ export class PeerSearch {
   readonly #tunnel: SearchingTunnel;
   readonly #resolve: typeof resolveName;
   readonly #now: () => number;
+  readonly #random: () => number;
   /** Of the name, as looked up last. */
   #addresses: Addresses;
   #address: IpAddress;
@@ -76,6 +77,8 @@ export class PeerSearch {
   /** When a packet was first sent to it that has not been answered; `null` if there is none. */
   #unansweredSince: number | null = null;
   #refusedSince: number | null = null;
+  /** By how much this turn is longer or shorter than usual. */
+  #stretch: number;
   #lookedUpAt: number;
   #isLookingUp = false;
   #isChanging = false;
@@ -87,7 +90,7 @@ export class PeerSearch {
     addresses: Addresses,
     address: IpAddress,
     tunnel: SearchingTunnel,
-    { resolve = resolveName, now = () => performance.now() }: SearchFakes = {},
+    { resolve = resolveName, now = () => performance.now(), random = Math.random }: SearchFakes = {},
   ) {
     this.#peer = peer;
     this.#addresses = addresses;
@@ -95,6 +98,8 @@ export class PeerSearch {
     this.#tunnel = tunnel;
     this.#resolve = resolve;
     this.#now = now;
+    this.#random = random;
+    this.#stretch = this.#nextStretch();
     this.#last = tunnel.observe();
     this.#quietSince = this.#lookedUpAt = now();
   }
@@ -119,6 +124,7 @@ export class PeerSearch {
       this.#proven = this.#address;
       this.#tried = this.#address;
       this.#changes = 0;
+      this.#stretch = this.#nextStretch();
       this.#startAgain(now);
       this.#report(null);
       return;
@@ -146,7 +152,15 @@ export class PeerSearch {
     const refused = Math.min(REFUSED_MS * 2 ** rounds, LONGEST_REFUSED_MS);
     const isRetried = this.#proven !== null && this.#changes > 0;
     const silent = isRetried ? SILENT_MS_BESIDES_PROVEN * 2 ** (this.#changes - 1) : SILENT_MS;
-    return { refused, silent: Math.min(silent, SILENT_MS) };
+    return { refused: refused * this.#stretch, silent: Math.min(silent, SILENT_MS) * this.#stretch };
+  }
+
+  /**
+   * The other end may search as well. Two that change their addresses at the same times would miss each other again and again, so
+   * that after the first round turns are of different lengths.
+   */
+  #nextStretch(): number {
+    return this.#changes < this.#addresses.length ? 1 : 0.75 + this.#random() / 2;
   }
 
   #isLookupDue(now: number, isDue: boolean): boolean {
@@ -213,6 +227,7 @@ export class PeerSearch {
         }
       }
       this.#changes += 1;
+      this.#stretch = this.#nextStretch();
       this.#startAgain(this.#now());
       this.#last = this.#tunnel.observe();
       this.#report(problem === null ? null : asTtunError(problem));
@@ -228,10 +243,11 @@ export class PeerSearch {
   }
 }
 
-/** Replacements for the resolver and the clock, in tests. */
+/** Replacements for the resolver, the clock and `Math.random`, in tests. */
 export interface SearchFakes {
   readonly resolve?: typeof resolveName;
   readonly now?: () => number;
+  readonly random?: () => number;
 }
 
 function isSame(one: IpAddress, other: IpAddress): boolean {

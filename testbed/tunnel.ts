@@ -7,7 +7,7 @@
 import { fileURLToPath } from 'node:url';
 import type { TtunError, TunnelChange, TunnelOptions, TunnelStats } from '../src/index.ts';
 import type { RemoteEnd, TunnelAgent } from './agent.ts';
-import type { BackgroundProcess } from './exec.ts';
+import type { BackgroundProcess, StartOptions } from './exec.ts';
 import { Caller } from './messages.ts';
 import type { As, Family, Site } from './site.ts';
 import type { Sites } from './sites.ts';
@@ -23,7 +23,11 @@ export class RemoteTunnel implements AsyncDisposable {
   }
 
   /** Rejects with a `RemoteError` that has the `code` and other fields of what `createTunnel` threw. */
-  static async open(site: Site, options: TunnelOptions, as: As = {}): Promise<RemoteTunnel> {
+  static async open(
+    site: Site,
+    options: TunnelOptions,
+    as: As & Pick<StartOptions, 'env'> = {},
+  ): Promise<RemoteTunnel> {
     const agent = new Caller<TunnelAgent>(site.startScript(new URL('agent.ts', import.meta.url), [], as));
     try {
       await agent.call('open', options);

@@ -56,6 +56,7 @@ class Simulation {
     this.#search = new PeerSearch(PEER, parsed(addresses), parseIpAddress(this.current), tunnel, {
       resolve: async () => this.#resolve(),
       now: () => this.now,
+      random: () => 0.5,
     });
   }
 
@@ -353,6 +354,78 @@ test('each different reason why the peer cannot be found is reported once, and t
   search.network = {};
   await search.pass(40);
   t.deepEqual(search.errors.slice(3), [null]);
+});
+
+test('two ends that both search find each other, although each refuses while it listens at another address', async (t) => {
+  // Each end sends to, and listens at, its present address; both begin with different ones, and check at the same times.
+  const names = ['2001:db8::1', '192.0.2.1'] as const;
+  const times: number[] = [];
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    let now = 0;
+    const ends = [0, 1].map((which) => {
+      const end = { current: names[which] ?? names[0], packets: 0, received: 0, isHeard: false, refusals: 0 };
+      const tunnel = {
+        observe: () => ({ ...end, packetsToSend: end.packets, isCutOff: false }),
+        setRemote: async ({ address }: Endpoint) => {
+          Object.assign(end, { current: address.text, isHeard: false });
+        },
+        setPeerProblem: () => {},
+      };
+      const resolve = async () => parsed(names);
+      return {
+        end,
+        search: new PeerSearch(PEER, parsed(names), parseIpAddress(end.current), tunnel, {
+          resolve,
+          now: () => now,
+        }),
+      };
+    });
+    const [one, other] = ends;
+    if (one === undefined || other === undefined) throw new Error('there are two');
+    while (!(one.end.isHeard && other.end.isHeard)) {
+      now += 500;
+      for (const [from, to] of [
+        [one.end, other.end],
+        [other.end, one.end],
+      ] as const) {
+        from.packets += 1;
+        if (from.current === to.current) Object.assign(to, { received: to.received + 1, isHeard: true });
+        else from.refusals += 1;
+      }
+      await one.search.check();
+      await other.search.check();
+      if (now > 600_000) break;
+    }
+    times.push(now);
+  }
+  times.sort((a, b) => a - b);
+  t.true((times[50] ?? 0) < 20_000, `in half of the attempts within ${times[50]} ms`);
+  t.true((times[99] ?? 0) < 300_000, `in all within ${times[99]} ms`);
+});
+
+test('with a local address, only addresses of its family are looked up', async (t) => {
+  const families: (number | null)[] = [];
+  for (const text of ['192.0.2.7', '2001:db8::7', null]) {
+    const local = { address: text === null ? null : parseIpAddress(text), port: 8000 };
+    let now = 0;
+    const tunnel = {
+      observe: () => ({ packetsToSend: 0, received: 0, isHeard: false, refusals: 0, isCutOff: false }),
+      setRemote: async () => {},
+      setPeerProblem: () => {},
+    };
+    const resolve = async (_peer: unknown, family: 4 | 6 | null) => {
+      families.push(family);
+      return parsed(['192.0.2.1']);
+    };
+    const address = parseIpAddress('192.0.2.1');
+    const search = new PeerSearch({ ...PEER, local }, [address], address, tunnel, {
+      resolve,
+      now: () => now,
+    });
+    now = 60_000;
+    await search.check();
+  }
+  t.deepEqual(families, [4, 6, null]);
 });
 
 test('a problem ends when the peer answers', async (t) => {

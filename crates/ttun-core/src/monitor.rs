@@ -50,8 +50,6 @@ struct Heard {
     since: u64,
     /// Last, under any version of the endpoints with this peer.
     at: Option<u64>,
-    /// Since when packets have been sent without an answer.
-    unanswered: Option<u64>,
     silent: bool,
     /// Whether it was recorded that the peer refuses.
     refused: bool,
@@ -157,10 +155,12 @@ impl Monitor {
         let mut changes = Vec::new();
         // The packet path may have connected the socket again.
         changes.extend(state.source_change(context));
-        changes.extend(state.heard.look(context));
+        let of_peer = state.heard.look(context);
         if state.heard.at.is_some() {
             state.unheard_peers = 0;
         }
+        // Neither is it recorded of each that it does not answer either.
+        changes.extend(of_peer.filter(|_| state.unheard_peers < MOST_UNHEARD));
         changes.extend(state.segmentation(context));
         let now = Instant::now();
         let is_due = state.again.is_some_and(|(at, _)| at <= now);
@@ -276,7 +276,6 @@ impl Heard {
         self.at = at.max(before);
         let was_refused = self.refused;
         if at > before {
-            self.unanswered = None;
             self.refused = false;
         }
         if at > before && (before.is_none() || self.silent || was_refused) {
@@ -285,9 +284,6 @@ impl Heard {
             // The end of what was worth a line is worth one too.
             return change
                 .map(|change| if was_refused { Change { level: Level::Notice, ..change } } else { change });
-        }
-        if self.unanswered.is_none() && self.was_sent_to(context) {
-            self.unanswered = context.clock.last_sent();
         }
         if let Some(silence) =
             self.silence(context).filter(|silence| silence.errno == Some(libc::ECONNREFUSED))
@@ -301,9 +297,8 @@ impl Heard {
         }
         let quiet = now.saturating_sub(self.at.unwrap_or(self.since));
         let is_waiting = context.clock.state(peer) == TunnelState::Waiting && self.was_sent_to(context);
-        let unanswered = context.clock.unanswered().map(|at| now.saturating_sub(at.max(self.since)));
-        if self.silent || !is_waiting || quiet < SILENCE_MS || unanswered.is_none_or(|ms| ms < UNANSWERED_MS)
-        {
+        let has_had_time = self.is_unanswered_for(UNANSWERED_MS, context);
+        if self.silent || !is_waiting || quiet < SILENCE_MS || !has_had_time {
             return None;
         }
         self.silent = true;
@@ -326,11 +321,9 @@ impl Heard {
         let failure = context.clock.last_failure().filter(|&(failed, _)| {
             Some(failed) >= at.max(Some(self.since)) && sent.is_none_or(|sent| failed + SUSPICIOUS_MS >= sent)
         });
-        let is_silent = self.unanswered.is_some_and(|since| {
-            Some(since) > at
-                && now.saturating_sub(since) >= SUSPICIOUS_MS
-                && sent.is_some_and(|sent| now.saturating_sub(sent) < SILENCE_MS)
-        });
+        let is_silent = self.was_sent_to(context)
+            && self.is_unanswered_for(SUSPICIOUS_MS, context)
+            && sent.is_some_and(|sent| now.saturating_sub(sent) < SILENCE_MS);
         (is_silent || failure.is_some()).then(|| Silence {
             local,
             remote,
@@ -338,6 +331,12 @@ impl Heard {
             errno: failure.map(|(_, errno)| errno),
             failed: Duration::from_millis(failure.map_or(0, |(failed, _)| now.saturating_sub(failed))),
         })
+    }
+
+    /// Whether a packet was sent to this peer that long ago, ms, and nothing was heard since.
+    fn is_unanswered_for(&self, ms: u64, context: &Context) -> bool {
+        let since = context.clock.unanswered();
+        since.is_some_and(|since| context.clock.now().saturating_sub(since.max(self.since)) >= ms)
     }
 
     /// Whether anything was sent since something was last heard.
@@ -441,6 +440,11 @@ mod tests {
         };
         assert_eq!(changes(100), 10);
         assert!(context.history.last().pop().unwrap().message.ends_with("recorded once it is heard"));
+        context.clock.mark_sent();
+        tick(&monitor, &context);
+        context.clock.advance(40_000);
+        context.clock.mark_sent();
+        assert!(tick(&monitor, &context).is_empty(), "nor that it is silent");
         context.clock.mark_received(0);
         tick(&monitor, &context);
         assert_eq!(changes(1), 1);
