@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::clock::epoch_ms;
@@ -183,10 +183,10 @@ impl Change {
 #[derive(Default)]
 pub(crate) struct History {
     kept: Mutex<VecDeque<Change>>,
-    listener: OnceLock<Listener>,
+    listener: Mutex<Option<Listener>>,
 }
 
-type Listener = Box<dyn Fn(&Change) + Send + Sync>;
+type Listener = Arc<dyn Fn(&Change) + Send + Sync>;
 
 impl History {
     /// Changes that are kept.
@@ -194,11 +194,12 @@ impl History {
 
     /// Keeps `change`, and calls the listener, outside of any lock.
     pub(crate) fn record(&self, change: Change) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         if kept.len() == Self::MOST {
             kept.pop_front();
         }
-        let heard = self.listener.get().map(|listener| (listener, change.clone()));
+        let listener = lock(&self.listener).clone();
+        let heard = listener.map(|listener| (listener, change.clone()));
         kept.push_back(change);
         drop(kept);
         if let Some((listener, change)) = heard {
@@ -206,15 +207,25 @@ impl History {
         }
     }
 
-    /// Calls `listener` with each change from now on. There is one listener: later ones are ignored.
+    /// Calls `listener` with each change from now on, in place of an earlier one.
     pub(crate) fn listen(&self, listener: Listener) {
-        let _ = self.listener.set(listener);
+        *lock(&self.listener) = Some(listener);
+    }
+
+    /// Lets go of the listener, which may refer to the tunnel. Nothing more happens to a tunnel that has ended.
+    pub(crate) fn end(&self) {
+        let listener = lock(&self.listener).take();
+        drop(listener);
     }
 
     /// The last changes, the oldest first.
     pub(crate) fn last(&self) -> Vec<Change> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock(&self.kept).iter().cloned().collect()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A duration for people: `0.3 s`, `42 s`, `3 min 20 s`, `2 h 5 min`, `4 d 1 h`.
@@ -235,8 +246,6 @@ pub(crate) fn span(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
@@ -244,7 +253,7 @@ mod tests {
         let history = Arc::new(History::default());
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (within, by_listener) = (Arc::clone(&history), Arc::clone(&heard));
-        history.listen(Box::new(move |change| {
+        history.listen(Arc::new(move |change| {
             // It may query the history.
             assert_eq!(within.last().last(), Some(change));
             by_listener.lock().unwrap().push(change.message.clone());

@@ -164,6 +164,7 @@ impl Shared {
 
     pub(crate) fn end(&self, end: &End) {
         self.context.clock.mark_ended();
+        self.context.history.end();
         let before = std::mem::replace(&mut *self.ending(), Ending::Ended(end.clone()));
         self.ended.notify_all();
         if let Ending::Running(listeners) = before {

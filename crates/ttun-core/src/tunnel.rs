@@ -217,10 +217,10 @@ impl Tunnel {
         self.shared.context.history.last()
     }
 
-    /// Calls `listener` with each change from now on, from a thread of the tunnel; it must not block. There is one listener: later
-    /// ones are ignored.
+    /// Calls `listener` with each change from now on, up to the end, from a thread of the tunnel; it must not block. It takes the place
+    /// of an earlier listener.
     pub fn on_change(&self, listener: impl Fn(&Change) + Send + Sync + 'static) {
-        self.shared.context.history.listen(Box::new(listener));
+        self.shared.context.history.listen(Arc::new(listener));
     }
 
     /// Requests shutdown and returns at once.
