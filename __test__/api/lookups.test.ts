@@ -5,7 +5,7 @@ import { Receiver } from '../../testbed/probe.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { runInSite } from './in-site.ts';
-import { SiteNames } from './site-names.ts';
+import { SiteNames } from '../../testbed/site-names.ts';
 
 const OPEN_TO_NAME = new URL('../../dist/peer.js', import.meta.url).href;
 

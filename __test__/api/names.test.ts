@@ -3,7 +3,7 @@ import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { RemoteTunnel } from '../../testbed/tunnel.ts';
 import { runInSite } from './in-site.ts';
-import { SiteNames } from './site-names.ts';
+import { SiteNames } from '../../testbed/site-names.ts';
 
 let sites: Sites;
 let names: SiteNames;

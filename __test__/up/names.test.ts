@@ -4,7 +4,7 @@ import test from 'ava';
 import { NotifySocket, Receiver } from '../../testbed/probe.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
-import { SiteNames } from '../api/site-names.ts';
+import { SiteNames } from '../../testbed/site-names.ts';
 import { officeAtA, UpFolder } from './up.ts';
 
 let sites: Sites;

@@ -10,6 +10,7 @@ import type { DeviceCounters } from '../counters.ts';
 import type { Site } from '../site.ts';
 import { deviceNames } from './ends.ts';
 import type { Ends } from './ends.ts';
+import { COUNTED, counterName } from './network.ts';
 import type { Network } from './network.ts';
 import * as plan from './plan.ts';
 import type { SiteName } from './plan.ts';
@@ -24,15 +25,20 @@ export interface Snapshot {
   readonly protocols: ReadonlyMap<string, number>;
 }
 
-interface TunnelCounters {
-  readonly accepted: number;
-  readonly refused: number;
-  /** Of the other site's packets. */
-  readonly heard: number;
+interface Datagrams {
   readonly out: number;
   readonly in: number;
   /** Of these, those that came merged with one before. The kernel counts what it drops as one. */
   readonly inMerged: number;
+}
+
+const NONE: Datagrams = { out: 0, in: 0, inMerged: 0 };
+
+interface TunnelCounters extends Datagrams {
+  readonly accepted: number;
+  readonly refused: number;
+  /** Of the other site's packets. */
+  readonly heard: number;
   /** `null` while the tunnel is not open. */
   readonly stats: TunnelStats | null;
   /** `null` while there is no device. */
@@ -61,12 +67,11 @@ export async function takeSnapshot(
     const present = names.get(tunnel?.device.index ?? 0);
     const device = present === undefined ? null : await deviceCounters(site, present);
     const counters = {
+      ...NONE,
       accepted: total(sent.map(({ accepted }) => accepted)),
       refused: total(sent.map(({ refused }) => refused)),
       heard: total(heard.map(({ packets }) => packets)),
-      out: datagrams.get(`out${number}`)?.count ?? 0,
-      in: datagrams.get(`in${number}`)?.count ?? 0,
-      inMerged: datagrams.get(`in${number}`)?.merged ?? 0,
+      ...datagrams.get(number),
       stats: tunnel,
       device,
     };
@@ -260,17 +265,26 @@ function difference(
  * The datagrams that nftables counted. It counts merged ones once; their number follows from the bytes, because all inner packets have
  * the same length.
  */
-async function countDatagrams(site: Site): Promise<ReadonlyMap<string, { count: number; merged: number }>> {
+async function countDatagrams(site: Site): Promise<ReadonlyMap<number, Datagrams>> {
   const { stdout } = await site.run(['nft', 'list', 'counters']);
-  const counters = new Map<string, { count: number; merged: number }>();
-  for (const [, name = '', packets, bytes] of stdout.matchAll(
-    /counter (\w+) \{\s*packets (\d+) bytes (\d+)/g,
-  )) {
-    const tunnel = plan.TUNNELS.find(({ number }) => name.endsWith(`${number}`));
-    if (tunnel === undefined) continue;
-    const payload = Number(bytes) - Number(packets) * plan.HEADERS[tunnel.outer];
-    const count = payload / plan.INNER_LENGTH;
-    counters.set(name, { count, merged: count - Number(packets) });
+  const pattern = /counter (\w+) \{\s*packets (\d+) bytes (\d+)/g;
+  const found = new Map(
+    [...stdout.matchAll(pattern)].map(([, name, ...values]) => [name, values.map(Number)]),
+  );
+  const totals = new Map<number, Datagrams>();
+  for (const counted of COUNTED) {
+    const read = (direction: 'in' | 'out'): { count: number; merged: number } => {
+      const [packets = 0, bytes = 0] = found.get(counterName(direction, counted)) ?? [];
+      const count = (bytes - packets * plan.HEADERS[counted.family]) / plan.INNER_LENGTH;
+      return { count, merged: count - packets };
+    };
+    const { number } = counted.tunnel;
+    const [before, sent, arrived] = [totals.get(number) ?? NONE, read('out'), read('in')];
+    totals.set(number, {
+      out: before.out + sent.count,
+      in: before.in + arrived.count,
+      inMerged: before.inMerged + arrived.merged,
+    });
   }
-  return counters;
+  return totals;
 }

@@ -10,7 +10,7 @@ import { BIN, socketAddress } from '../tunnel.ts';
 import { waitFor } from '../wait.ts';
 import type { Network } from './network.ts';
 import * as plan from './plan.ts';
-import type { SiteName, Tunnel } from './plan.ts';
+import type { SiteName, Style, Tunnel } from './plan.ts';
 
 /** Time for `ttun up` to start and attach everything. */
 const START_LIMIT_MS = 30_000;
@@ -119,12 +119,17 @@ function entry(name: SiteName, tunnel: Tunnel): [string, Record<string, unknown>
   const far = plan.other(name);
   const port = plan.tunnelPort(tunnel);
   const fixed = tunnel.style === 'fixed' ? plan.fixedAddress(name, tunnel.outer) : null;
-  const remote =
-    tunnel.style === 'zone' ? `${plan.lanAddress(far)}%${plan.LAN}` : plan.publicAddress(far, tunnel.outer);
+  const remotes: Readonly<Record<Style, string>> = {
+    auto: plan.publicAddress(far, tunnel.outer),
+    fixed: plan.publicAddress(far, tunnel.outer),
+    bound: plan.publicAddress(far, tunnel.outer),
+    zone: `${plan.lanAddress(far)}%${plan.LAN}`,
+    named: plan.hostName(far),
+  };
   const options = {
     device: plan.tunDevice(tunnel),
     local: fixed === null ? `:${port}` : socketAddress(fixed, port),
-    remote: socketAddress(remote, port),
+    remote: socketAddress(remotes[tunnel.style], port),
     ...(tunnel.style === 'bound' ? { bindDevice: plan.uplinkDevice(0) } : {}),
     interface: {
       create: true,

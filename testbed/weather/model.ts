@@ -84,9 +84,9 @@ function newUplink(number: UplinkNumber): Uplink {
 /** `unknown`: depends on which of several addresses the kernel takes. */
 export type Path = 'works' | 'dead' | 'unknown';
 
-/** Whether a new tunnel of this kind would work in both directions. */
-export function pathOf(model: Model, tunnel: Tunnel): Path {
-  const ends = new Set(plan.SITE_NAMES.map((name) => endOf(model, name, tunnel)));
+/** Whether a new tunnel of this kind would work in both directions; `outer` is the family of its datagrams. */
+export function pathOf(model: Model, tunnel: Tunnel, outer: Family = tunnel.outer): Path {
+  const ends = new Set(plan.SITE_NAMES.map((name) => endOf(model, name, { ...tunnel, outer })));
   if (ends.has('dead')) return 'dead';
   return ends.has('unknown') ? 'unknown' : 'works';
 }
@@ -94,6 +94,7 @@ export function pathOf(model: Model, tunnel: Tunnel): Path {
 /** MTU of the underlay link by which a tunnel sends; `null` if unknown. */
 export function linkMtu(model: Model, name: SiteName, { style, outer }: Tunnel): number | null {
   if (style === 'zone') return plan.UNDERLAY_MTU;
+  if (style === 'named') return null;
   const site = model.sites[name];
   const number = style === 'bound' ? 0 : sendingUplink(site, outer);
   return number === null ? null : site.uplinks[number].mtu;

@@ -1,6 +1,8 @@
 /** The network of the weather test as namespaces (see plan.ts), and how it is brought into the state that a model describes. */
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { run } from '../exec.ts';
+import { SiteNames } from '../site-names.ts';
 import { Site } from '../site.ts';
 import type { Family } from '../site.ts';
 import { silence } from '../sites.ts';
@@ -16,6 +18,7 @@ export class Network implements AsyncDisposable {
   readonly a: Site;
   readonly b: Site;
   readonly router: Site;
+  readonly #names: SiteNames[] = [];
   readonly #removeAtExit = (): void => {
     for (const site of this.all) {
       site.killStarted();
@@ -34,7 +37,7 @@ export class Network implements AsyncDisposable {
 
   /** Creates everything as `model` has it. */
   static async create(model: Model): Promise<Network> {
-    const network = new Network(`weather${process.pid}`);
+    const network = new Network(`weather${randomBytes(3).toString('hex')}`);
     process.once('exit', network.#removeAtExit);
     try {
       for (const site of network.all) await run(['ip', 'netns', 'add', site.namespace]);
@@ -122,6 +125,7 @@ export class Network implements AsyncDisposable {
     process.off('exit', this.#removeAtExit);
     await Promise.all(this.all.map((site) => site[Symbol.asyncDispose]()));
     for (const site of this.all) await run(['ip', 'netns', 'delete', site.namespace]);
+    for (const names of this.#names) await names[Symbol.asyncDispose]();
   }
 
   async #prepareRouter(): Promise<void> {
@@ -140,6 +144,12 @@ export class Network implements AsyncDisposable {
       'net.ipv4.conf.default.rp_filter': 0,
     });
     await site.run(['nft', '-f', '-'], { input: COUNTING });
+    const far = plan.other(name);
+    const names = await SiteNames.of(site);
+    this.#names.push(names);
+    await names.set({
+      [plan.hostName(far)]: [plan.publicAddress(far, 'ipv6'), plan.publicAddress(far, 'ipv4')],
+    });
     const inner = plan.FAMILIES.flatMap((family) => [
       ...plan.INNER_NETWORKS[family].map((net) => `route add unreachable ${net} metric 4294967295`),
       ...plan.TUNNELS.map(({ number }) => {
@@ -260,21 +270,40 @@ const TRANSLATION = plan.FAMILIES.map((family) => {
   ].join('');
 }).join('');
 
+/** A tunnel's datagrams of one family. */
+interface Counted {
+  readonly tunnel: plan.Tunnel;
+  readonly family: Family;
+}
+
+export const COUNTED: readonly Counted[] = plan.TUNNELS.flatMap((tunnel) =>
+  plan.outerFamilies(tunnel).map((family) => ({ tunnel, family })),
+);
+
+/** Of the counter of nftables. */
+export function counterName(direction: 'in' | 'out', { tunnel, family }: Counted): string {
+  return `${direction}${tunnel.number}${family}`;
+}
+
 /**
  * Datagrams of each tunnel that leave the site and that arrive for it; no ICMP inside the tunnels, so that packets can be counted
  * exactly.
  */
 const COUNTING = [
   'table inet counting {\n',
-  ...plan.TUNNELS.flatMap(({ number }) => [`  counter out${number} {}\n`, `  counter in${number} {}\n`]),
+  ...COUNTED.flatMap((counted) => [
+    `  counter ${counterName('out', counted)} {}\n`,
+    `  counter ${counterName('in', counted)} {}\n`,
+  ]),
   '  chain out { type filter hook output priority 0;\n',
   '    oifname { "wt*", "moved*" } meta l4proto { icmp, ipv6-icmp } drop\n',
-  ...plan.TUNNELS.map((tunnel) => counts('sport', tunnel, 'out')),
+  ...COUNTED.map((counted) => counts('sport', 'out', counted)),
   '  }\n  chain in { type filter hook input priority 0;\n',
-  ...plan.TUNNELS.map((tunnel) => counts('dport', tunnel, 'in')),
+  ...COUNTED.map((counted) => counts('dport', 'in', counted)),
   '  }\n}\n',
 ].join('');
 
-function counts(port: 'sport' | 'dport', tunnel: plan.Tunnel, direction: 'in' | 'out'): string {
-  return `    udp ${port} ${plan.tunnelPort(tunnel)} counter name ${direction}${tunnel.number}\n`;
+function counts(port: 'sport' | 'dport', direction: 'in' | 'out', counted: Counted): string {
+  const match = `meta nfproto ${counted.family} udp ${port} ${plan.tunnelPort(counted.tunnel)}`;
+  return `    ${match} counter name ${counterName(direction, counted)}\n`;
 }

@@ -76,12 +76,13 @@ export function lanAddress(site: SiteName): string {
 }
 
 /** How a tunnel finds its way. */
-export type Style = 'auto' | 'fixed' | 'bound' | 'zone';
+export type Style = 'auto' | 'fixed' | 'bound' | 'zone' | 'named';
 
 export interface Tunnel {
   /** From 1; also in the names, addresses and the port. */
   readonly number: number;
   readonly style: Style;
+  /** Of a named peer, which has an address of each family: the one that is tried first. */
   readonly outer: Family;
 }
 
@@ -93,7 +94,18 @@ export const TUNNELS: readonly Tunnel[] = [
   { number: 5, style: 'bound', outer: 'ipv4' },
   { number: 6, style: 'bound', outer: 'ipv6' },
   { number: 7, style: 'zone', outer: 'ipv6' },
+  { number: 8, style: 'named', outer: 'ipv6' },
 ];
+
+/** The families that its datagrams may have. */
+export function outerFamilies({ style, outer }: Tunnel): readonly Family[] {
+  return style === 'named' ? FAMILIES : [outer];
+}
+
+/** The name of a site, with its public address of each family. */
+export function hostName(site: SiteName): string {
+  return `${site}.weather.example`;
+}
 
 export function tunnelName({ style, outer }: Tunnel): string {
   return `${style}-${outer}`;

@@ -8,6 +8,7 @@ import type { Change, Effect, Kind } from './changes.ts';
 import { runToEnd } from '../exec.ts';
 import { END_CHANGES, restartAll } from './end-changes.ts';
 import { LINK_CHANGES } from './link-changes.ts';
+import type { Family } from '../site.ts';
 import { Ends } from './ends.ts';
 import { newModel, pathOf } from './model.ts';
 import type { Model } from './model.ts';
@@ -62,6 +63,8 @@ export interface Outcome {
 const STEADY_MS = 400;
 /** A stream that nothing was heard of for this long is not back. */
 const SILENT_MS = 4 * INTERVAL_MS;
+/** Two peers that are given by name have found a family that works for both: twice 30 s of silence, and some time to spare. */
+const FIND_FAMILY_MS = 75_000;
 /** What is on its way arrives within this time. */
 const ON_THE_WAY_MS = 2000;
 
@@ -84,6 +87,7 @@ class Weather {
   readonly #network: Network;
   readonly #ends: Ends;
   readonly #traffic: Traffic;
+  readonly #worksSince = new Map<Family, number>();
 
   constructor(options: Options, model: Model, network: Network, ends: Ends, traffic: Traffic) {
     this.#options = options;
@@ -123,6 +127,7 @@ class Weather {
     let effect: Effect = (await change.kind.apply({ network, ends, model }, change.args)) ?? {};
     await network.linksReady(model);
     if (this.#options.fresh === true) effect = { ...effect, ...(await restartAll({ network, ends, model })) };
+    this.#noteFamilies(effect.restarted !== undefined);
     const since = monotonicMs();
     const { recoveryMs, failures } = await this.recover(since, this.#options.limitMs);
     if (failures.length === 0) failures.push(...(await this.#settle(since)));
@@ -139,7 +144,7 @@ class Weather {
     const outcome = {
       change: describeChange(change),
       kind: change.kind.name,
-      working: this.#working().length,
+      working: plan.TUNNELS.filter((tunnel) => this.#paths(tunnel).length > 0).length,
       recoveryMs,
       losses: lossesOf(before, after, restarted),
       busy,
@@ -151,7 +156,7 @@ class Weather {
 
   /** Waits until every stream that has a working path is steady. */
   async recover(since: number, limitMs: number): Promise<{ recoveryMs: number | null; failures: string[] }> {
-    const working = this.#working();
+    const working = await this.#required();
     for (;;) {
       const broken = await this.#brokenStreams(working);
       const now = monotonicMs();
@@ -178,15 +183,47 @@ class Weather {
   /** Waits until source and MTU of every tunnel that has a working path are as they should be. */
   async #settle(since: number): Promise<string[]> {
     for (;;) {
-      const problems = await unsettled(this.#network, this.#ends, this.#model, this.#working());
+      const problems = await unsettled(this.#network, this.#ends, this.#model, await this.#required());
       const late = monotonicMs() - since > this.#options.limitMs + STEADY_MS;
       if (problems.length === 0 || late) return problems;
       await sleep(100);
     }
   }
 
-  #working(): Tunnel[] {
-    return plan.TUNNELS.filter((tunnel) => pathOf(this.#model, tunnel) === 'works');
+  /** The tunnels that must work now. */
+  async #required(): Promise<Tunnel[]> {
+    const working = plan.TUNNELS.filter((tunnel) => this.#paths(tunnel).length > 0);
+    const named = await Promise.all(working.map((tunnel) => this.#mustHaveFound(tunnel)));
+    return working.filter((_, index) => named[index]);
+  }
+
+  /** Whether both ends use the same family, and it works; or one has worked for so long that both must have found it. */
+  async #mustHaveFound(tunnel: Tunnel): Promise<boolean> {
+    if (tunnel.style !== 'named') return true;
+    const ends = await Promise.all(plan.SITE_NAMES.map((name) => this.#ends.stats(name)));
+    const used = ends.map((stats) => stats.get(tunnel.number)?.socket.remote);
+    const paths = this.#paths(tunnel);
+    const now = monotonicMs();
+    return paths.some((family) => {
+      const isUsed = used.every((remote) => remote?.startsWith('[') === (family === 'ipv6'));
+      return isUsed || now - (this.#worksSince.get(family) ?? now) > FIND_FAMILY_MS;
+    });
+  }
+
+  /** The families of a tunnel's datagrams with a working path. */
+  #paths(tunnel: Tunnel): Family[] {
+    return plan.outerFamilies(tunnel).filter((family) => pathOf(this.#model, tunnel, family) === 'works');
+  }
+
+  /** Since when a named peer could have been found by each family. */
+  #noteFamilies(started: boolean): void {
+    for (const tunnel of plan.TUNNELS.filter(({ style }) => style === 'named')) {
+      const paths = this.#paths(tunnel);
+      for (const family of plan.FAMILIES) {
+        if (!paths.includes(family)) this.#worksSince.delete(family);
+        else if (started || !this.#worksSince.has(family)) this.#worksSince.set(family, monotonicMs());
+      }
+    }
   }
 
   async #brokenStreams(

@@ -50,7 +50,19 @@ async function sourceProblems(
   const route = await site.ip('-oneline', 'route', 'get', remote, ...only);
   const source = / src (\S+)/.exec(route)?.[1];
   if (source === undefined || local.includes(source)) return [];
+  if (outer === 'ipv6' && (await areEqual(site, local, source))) return [];
   return [`its source is ${local}, but the kernel would choose ${source}`];
+}
+
+/** Whether two IPv6 sources are as good as each other, so that the present one is kept: on the same interface, and preferred. */
+async function areEqual(site: Site, local: string, source: string): Promise<boolean> {
+  const lines = (await site.ip('-6', '-oneline', 'address', 'show')).split('\n');
+  const deviceOf = (isIt: (address: string) => boolean): string | undefined => {
+    const found = lines.find((line) => isIt(/ inet6 ([^/]+)\//.exec(line)?.[1] ?? ''));
+    return found === undefined || found.includes(' deprecated ') ? undefined : found.split(/\s+/)[1];
+  };
+  const own = deviceOf((address) => local.startsWith(`[${address}]`));
+  return own !== undefined && own === deviceOf((address) => address === source);
 }
 
 async function mtuProblems(site: Site, device: string, wanted: number | null): Promise<string[]> {

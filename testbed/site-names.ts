@@ -1,7 +1,7 @@
 /** Host names of one site: `ip netns exec` mounts the files of /etc/netns/NAME over those of /etc. */
 import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Site } from '../../testbed/site.ts';
+import type { Site } from './site.ts';
 
 /** The name server besides the list of names: none, or one that does not answer. */
 export type Beyond = 'none' | 'dead';
