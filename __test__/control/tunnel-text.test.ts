@@ -61,12 +61,12 @@ test('the history has a line for each change, with the date if that was another 
   const change = { kind: 'peer-silent', level: 'warning' } as const;
   const history = [
     { ...change, at: now - 86_400_000, message: 'nothing heard from 192.0.2.2:8000 for 30 s' },
-    { ...change, at: now - 3000, message: 'heard from 192.0.2.2:8000 again, after 24 h' },
+    { ...change, at: now - 3000, message: 'heard from 192.0.2.2:8000 again after 24 h' },
   ];
   t.deepEqual(describeHistory({ ...REPORT, history }, viewer, now), [
     '  history:',
     '    2026-11-25 14:02:33  nothing heard from 192.0.2.2:8000 for 30 s',
-    '    14:02:30  heard from 192.0.2.2:8000 again, after 24 h',
+    '    14:02:30  heard from 192.0.2.2:8000 again after 24 h',
   ]);
   t.deepEqual(describeHistory({ ...REPORT, history: [] }, viewer, now), []);
 });

@@ -14,7 +14,7 @@ for (const family of FAMILIES) {
     const own = `${a.outer[family]}/${OTHER[family].prefix}`;
     await a.ip('address', 'delete', own, 'dev', a.veth);
     const lost = await noticed(atA, 'local-address-lost');
-    t.is(lost.message, `${a.outer[family]}, the local address, is no longer one of this host`);
+    t.is(lost.message, `this host no longer has the local address ${a.outer[family]}`);
     t.is(await atA.problem(), 'ERR_TTUN_ADDRESS_NOT_LOCAL');
     t.is(await atA.hint(), `the tunnel continues when it is back: ip addr add ${own} dev ${a.veth}`);
     await a.ip('address', 'add', own, 'dev', a.veth, ...nodad(family));

@@ -1,16 +1,16 @@
-//! What is probably wrong with a peer that does not answer, in a sentence with what to check.
+//! The diagnosis of a peer that does not answer: one sentence with the probable reason and what to check.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::history::span;
 
-/// What a tunnel knows of a peer that does not answer.
+/// What a tunnel knows about a peer that does not answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Silence {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
-    /// How long ago something was heard from it.
+    /// How long ago it was last heard.
     pub(crate) heard: Option<Duration>,
     /// The last error that the network has reported since then.
     pub(crate) errno: Option<i32>,
@@ -18,11 +18,11 @@ pub(crate) struct Silence {
     pub(crate) failed: Duration,
 }
 
-/// The time for which a report of the network is a description of the present.
+/// How long an error from the network counts as current.
 const PRESENT: Duration = Duration::from_secs(30);
 
-/// Whether an error of the socket says why the peer does not answer. Those of a connected UDP socket are mostly ICMP errors, of the
-/// peer's host or of routers (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in net/ipv6/icmp.c).
+/// Whether an error of the socket says why the peer does not answer. The errors of a connected UDP socket are mostly ICMP errors
+/// from the peer's host or from routers (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in net/ipv6/icmp.c).
 pub(crate) const fn explains_silence(errno: i32) -> bool {
     matches!(
         errno,
@@ -36,7 +36,7 @@ pub(crate) const fn explains_silence(errno: i32) -> bool {
 }
 
 impl Silence {
-    /// One sentence, for people who can look at both hosts.
+    /// One sentence, for a reader who can check both hosts.
     pub(crate) fn explain(&self) -> String {
         let Self { local, remote, heard, errno, failed } = *self;
         let (ip, port) = (remote.ip(), remote.port());
@@ -52,9 +52,9 @@ impl Silence {
                 )
             }
             Some(libc::EHOSTUNREACH | libc::EHOSTDOWN) => {
-                format!("{ip} cannot be reached: is that host running, and is that its address?")
+                format!("{ip} cannot be reached: is that host running, and is the address correct?")
             }
-            Some(libc::ENETUNREACH) => format!("no router knows a route to {ip}: is that its address?"),
+            Some(libc::ENETUNREACH) => format!("no route to {ip} on the path: is the address correct?"),
             Some(libc::EACCES) => {
                 format!(
                     "a firewall on the path refuses datagrams to {remote}: does it accept UDP port {port}?"
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_asks_for_the_other_end_of_both_families() {
+    fn a_refusal_asks_about_the_other_end_in_both_families() {
         assert_eq!(
             explained("192.0.2.2:8000", None, Some(libc::ECONNREFUSED)),
             "192.0.2.2 refuses port 8000: is ttun running there, with 192.0.2.1:8001 as its remote?"
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_long_ago_is_not_one_of_now() {
+    fn an_old_refusal_is_reported_with_its_age() {
         let (local, remote) = ("192.0.2.1:8001".parse().unwrap(), "192.0.2.2:8000".parse().unwrap());
         let (errno, failed) = (Some(libc::ECONNREFUSED), Duration::from_secs(90));
         assert_eq!(
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_says_for_how_long() {
+    fn the_length_of_a_silence_is_given() {
         let question = "is ttun running there, with 192.0.2.1:8001 as its remote, and do both firewalls accept the UDP ports?";
         assert_eq!(
             explained("192.0.2.2:8000", None, None),

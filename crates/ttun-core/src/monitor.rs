@@ -1,4 +1,5 @@
-//! What a tunnel does when the network may have changed, and once a second: it compares, and records what is different.
+//! The monitor of one tunnel: called after possible changes of the network and once a second, compares the state of the tunnel
+//! with the last one that it saw, and records the differences in the history.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -15,23 +16,23 @@ use crate::options::Endpoint;
 use crate::shared::{Context, Endpoints, Trouble};
 use crate::stats::TunnelState;
 
-/// What is known of the surroundings of one tunnel.
+/// The last known state of one tunnel's peer, local address and network.
 pub(crate) struct Monitor(Mutex<State>);
 
 struct State {
-    /// Where the configured local address was last, so that a hint can say how to add it again.
+    /// The interface that last had the configured local address, for the hint on how to add it again.
     place: Option<Place>,
-    /// What this host lacks to reach the peer.
+    /// The address, interface or route that is missing, so that the peer cannot be reached.
     lacking: Option<Lacking>,
-    /// When the socket is to be reviewed even without a notice, and how long to wait after that.
+    /// When to review the socket next even without a notice, and the current retry delay.
     again: Option<(Instant, Duration)>,
     reviewed_at: Option<Instant>,
     /// As last seen.
     endpoints: Endpoints,
     heard: Heard,
-    /// Changes of the peer since one was heard.
+    /// Changes of the peer's address since the peer was last heard.
     unheard_peers: u32,
-    /// The number of datagrams that a send may carry, as last seen.
+    /// Datagrams per send, as last seen.
     segments: usize,
 }
 
@@ -41,32 +42,33 @@ struct Lacking {
     since: Instant,
 }
 
-/// What was heard from the peer; times in ms of uptime.
+/// When the peer was last heard; times in ms of uptime.
 #[derive(Default)]
 struct Heard {
     peer: u32,
     remote: Option<SocketAddr>,
-    /// Since when there has been this peer.
+    /// When this address became the peer.
     since: u64,
-    /// Last, under any version of the endpoints with this peer.
+    /// When this peer was last heard, under any version of the endpoints.
     at: Option<u64>,
     silent: bool,
     /// Whether it was recorded that the peer refuses.
     refused: bool,
 }
 
-/// While the kernel reports nothing, what failed is tried again after a second, and then less and less often.
+/// Delays between retries of what failed, doubled each time, unless the kernel reports a change.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// A peer that is sent to and not heard from for this long, ms, may be unreachable for a reason that the kernel does not report.
+/// If packets are sent and nothing is heard from the peer for this long, ms, it may be unreachable for a reason that the kernel
+/// does not report.
 const SUSPICIOUS_MS: u64 = 3000;
 const SUSPICIOUS: Duration = Duration::from_millis(SUSPICIOUS_MS);
 
-/// After a pause, a peer is silent when it has not answered for this long, ms.
+/// After a pause without packets, the peer counts as silent when it has not answered for this long, ms.
 const UNANSWERED_MS: u64 = 10_000;
 
-/// Changes of the peer that are recorded although none of them was heard.
+/// Changes of the peer's address that are recorded before the peer is heard.
 const MOST_UNHEARD: u32 = 10;
 
 impl Monitor {
@@ -83,7 +85,7 @@ impl Monitor {
         }))
     }
 
-    /// Before the socket is reviewed: where its `local` address is, while it is somewhere.
+    /// Before the socket is reviewed: remembers which interface has its `local` address, if any has.
     pub(crate) fn locate(&self, local: &Endpoint) {
         if local.ip.is_unspecified() {
             return;
@@ -95,7 +97,7 @@ impl Monitor {
         }
     }
 
-    /// Records the result of a review of the socket, which may be what this host lacks.
+    /// Records the result of a review of the socket: an error names the missing address, interface or route.
     pub(crate) fn reviewed(&self, context: &Context, result: Result<(), Error>) {
         let mut state = self.state();
         let now = Instant::now();
@@ -114,7 +116,7 @@ impl Monitor {
                 state.again = Some((now + delay, delay));
                 match change_kind(&error) {
                     Some(kind) => state.lacks(kind, error, now, context),
-                    // Of no importance to the tunnel, such as a lack of descriptors for the question.
+                    // Irrelevant to the tunnel, such as too few file descriptors for the query.
                     None => Vec::new(),
                 }
             }
@@ -125,12 +127,12 @@ impl Monitor {
         }
     }
 
-    /// What is probably wrong with a peer that does not answer, and what to check; `None` if it answers, or nothing was sent.
+    /// The probable reason why the peer does not answer, with what to check; `None` if it answers, or nothing was sent.
     pub(crate) fn diagnosis(&self, context: &Context) -> Option<String> {
         self.state().heard.silence(context).map(|silence| silence.explain())
     }
 
-    /// Records that there is another peer. The search for a peer that does not answer may go on for
+    /// Records a change of the peer's address. The search for a peer that does not answer may go on for
     /// hours, so only its beginning is recorded.
     pub(crate) fn peer_changed(&self, context: &Context, previous: SocketAddr, remote: SocketAddr) {
         let mut state = self.state();
@@ -140,7 +142,7 @@ impl Monitor {
         state.unheard_peers += 1;
         let is_last = state.unheard_peers == MOST_UNHEARD;
         drop(state);
-        let more = if is_last { "; the next changes are recorded once it is heard" } else { "" };
+        let more = if is_last { "; further changes are not recorded until it answers" } else { "" };
         let message = format!("the peer's address changed from {previous} to {remote}{more}");
         context.history.record(Change {
             remote: Some(remote),
@@ -149,7 +151,7 @@ impl Monitor {
         });
     }
 
-    /// Records what has changed since the last second. Returns whether the socket is to be reviewed.
+    /// Records what has changed since the last tick. Returns whether the socket is to be reviewed.
     pub(crate) fn tick(&self, context: &Context) -> bool {
         let mut state = self.state();
         let mut changes = Vec::new();
@@ -179,7 +181,7 @@ impl Monitor {
 }
 
 impl State {
-    /// This host lacks something. Only the first time, and when it is something else, that is a change.
+    /// An address, interface or route is missing. It is a change only the first time, or if another one is missing now.
     fn lacks(&mut self, kind: ChangeKind, error: Error, now: Instant, context: &Context) -> Vec<Change> {
         let error = match (kind, &self.place, context.endpoints.get().local) {
             (ChangeKind::LocalAddressLost, place, local) if !error.message().starts_with("this host") => {
@@ -198,7 +200,7 @@ impl State {
         vec![Change::new(kind, message)]
     }
 
-    /// Whether the local address has changed, other than along with the peer.
+    /// The change of the local address, if it changed while the peer stayed the same.
     fn source_change(&mut self, context: &Context) -> Option<Change> {
         let after = context.endpoints.get();
         let before = std::mem::replace(&mut self.endpoints, after);
@@ -216,10 +218,10 @@ impl State {
         match (before > 1, segments > 1) {
             (true, false) => Some(Change::new(
                 ChangeKind::SegmentationLost,
-                "the interface to the peer cannot segment UDP: each packet costs a send; trying again every minute",
+                "the interface to the peer cannot segment UDP: each packet needs a send of its own; retrying every minute",
             )),
             (false, true) => {
-                Some(Change::new(ChangeKind::SegmentationBack, "many packets share a send again"))
+                Some(Change::new(ChangeKind::SegmentationBack, "one send carries many packets again"))
             }
             _ => None,
         }
@@ -230,13 +232,11 @@ impl Lacking {
     fn back(self, now: Instant) -> Change {
         let after = span(now.duration_since(self.since));
         let (kind, what) = match self.kind {
-            ChangeKind::LocalAddressLost => {
-                (ChangeKind::LocalAddressBack, "the local address is there again")
-            }
-            ChangeKind::InterfaceLost => (ChangeKind::InterfaceBack, "the interface is there again"),
-            _ => (ChangeKind::RouteBack, "there is a route to the peer again"),
+            ChangeKind::LocalAddressLost => (ChangeKind::LocalAddressBack, "the local address is back"),
+            ChangeKind::InterfaceLost => (ChangeKind::InterfaceBack, "the interface is back"),
+            _ => (ChangeKind::RouteBack, "the route to the peer is back"),
         };
-        Change::new(kind, format!("{what}, after {after}"))
+        Change::new(kind, format!("{what} after {after}"))
     }
 }
 
@@ -252,9 +252,9 @@ fn change_kind(error: &Error) -> Option<ChangeKind> {
 fn address_lost(ip: IpAddr, place: Option<&Place>) -> Error {
     let command = match place {
         Some(Place { device, prefix_len, .. }) => format!("ip addr add {ip}/{prefix_len} dev {device}"),
-        None => format!("ip addr add {ip}/… dev …"),
+        None => format!("ip addr add {ip}/<prefix length> dev <interface>"),
     };
-    Error::new(ErrorKind::AddressNotLocal, format!("{ip}, the local address, is no longer one of this host"))
+    Error::new(ErrorKind::AddressNotLocal, format!("this host no longer has the local address {ip}"))
         .with_hint(format!("the tunnel continues when it is back: {command}"))
 }
 
@@ -281,7 +281,7 @@ impl Heard {
         if at > before && (before.is_none() || self.silent || was_refused) {
             self.silent = false;
             let change = at.map(|at| heard(remote, before.map(|before| Duration::from_millis(at - before))));
-            // The end of what was worth a line is worth one too.
+            // The refusal was logged, so its end is logged too.
             return change
                 .map(|change| if was_refused { Change { level: Level::Notice, ..change } } else { change });
         }
@@ -308,7 +308,7 @@ impl Heard {
         Some(Change { remote: Some(remote), ..Change::new(ChangeKind::PeerSilent, message) })
     }
 
-    /// The silence of a peer that should have answered by now, or that the network has reported to be unreachable.
+    /// Describes a peer that should have answered by now, or that the network has reported as unreachable.
     fn silence(&self, context: &Context) -> Option<Silence> {
         let (peer, Endpoints { local, remote }) = context.endpoints.versioned();
         if self.remote != Some(remote) || context.clock.state(peer) == TunnelState::Closed {
@@ -317,7 +317,7 @@ impl Heard {
         let now = context.clock.now();
         let at = context.clock.last_received(peer).max(self.at);
         let sent = context.clock.last_sent();
-        // Not of packets before those that were not answered, nor before others that were sent later.
+        // Only errors since the peer was last heard, and not those after which packets were sent without an error.
         let failure = context.clock.last_failure().filter(|&(failed, _)| {
             Some(failed) >= at.max(Some(self.since)) && sent.is_none_or(|sent| failed + SUSPICIOUS_MS >= sent)
         });
@@ -333,18 +333,18 @@ impl Heard {
         })
     }
 
-    /// Whether a packet was sent to this peer that long ago, ms, and nothing was heard since.
+    /// Whether a packet was sent to this peer at least `ms` ago and nothing was heard since.
     fn is_unanswered_for(&self, ms: u64, context: &Context) -> bool {
         let since = context.clock.unanswered();
         since.is_some_and(|since| context.clock.now().saturating_sub(since.max(self.since)) >= ms)
     }
 
-    /// Whether anything was sent since something was last heard.
+    /// Whether a packet was sent since the peer was last heard.
     fn was_sent_to(&self, context: &Context) -> bool {
         context.clock.last_sent() > self.at.max(Some(self.since))
     }
 
-    /// Whether packets went out lately, and none came back.
+    /// Whether packets were sent recently and none came back.
     fn is_suspicious(&self, context: &Context) -> bool {
         let ago = |at: u64| context.clock.now().saturating_sub(at);
         context.clock.last_sent().is_some_and(|at| ago(at) < SUSPICIOUS_MS)
@@ -357,7 +357,7 @@ fn heard(remote: SocketAddr, silent: Option<Duration>) -> Change {
         let first = Change::new(ChangeKind::PeerHeard, format!("heard from {remote}"));
         return Change { level: Level::Info, remote: Some(remote), ..first };
     };
-    let message = format!("heard from {remote} again, after {}", span(silent));
+    let message = format!("heard from {remote} again after {}", span(silent));
     Change {
         remote: Some(remote),
         silent_ms: Some(silent.as_secs_f64() * 1e3),
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
     use crate::tests::context;
 
-    /// The kinds of the changes that a second brings.
+    /// The kinds of the changes that one tick records.
     fn tick(monitor: &Monitor, context: &Context) -> Vec<&'static str> {
         let before = context.history.last().len();
         monitor.tick(context);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_sent_to_and_silent_for_half_a_minute_is_recorded_once_and_again_when_it_is_heard() {
+    fn a_peer_that_does_not_answer_for_half_a_minute_is_recorded_once_and_again_when_it_is_heard() {
         let context = context();
         let monitor = Monitor::new(&context);
         context.clock.mark_received(0);
@@ -397,11 +397,11 @@ mod tests {
         assert_eq!(tick(&monitor, &context), ["peer-heard"]);
         let last = context.history.last().pop().unwrap();
         assert_eq!((last.silent_ms, last.level), (Some(45_000.0), Level::Notice));
-        assert!(last.message.ends_with(" again, after 45 s"), "{}", last.message);
+        assert!(last.message.ends_with(" again after 45 s"), "{}", last.message);
     }
 
     #[test]
-    fn a_peer_that_is_not_sent_to_is_not_recorded_as_silent() {
+    fn a_peer_is_not_recorded_as_silent_while_nothing_is_sent_to_it() {
         let context = context();
         let monitor = Monitor::new(&context);
         context.clock.mark_sent();
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_search_for_the_peer_only_the_beginning_is_recorded() {
+    fn only_the_beginning_of_a_long_search_for_the_peer_is_recorded() {
         let context = context();
         let monitor = Monitor::new(&context);
         let addresses = ["192.0.2.2:8000", "[2001:db8::2]:8000"].map(|text| text.parse().unwrap());
@@ -439,7 +439,7 @@ mod tests {
             context.history.last().len() - before
         };
         assert_eq!(changes(100), 10);
-        assert!(context.history.last().pop().unwrap().message.ends_with("recorded once it is heard"));
+        assert!(context.history.last().pop().unwrap().message.ends_with("not recorded until it answers"));
         context.clock.mark_sent();
         tick(&monitor, &context);
         context.clock.advance(40_000);
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn another_source_is_a_change_and_does_not_make_a_peer_silent_that_was_heard_before() {
+    fn a_new_source_is_recorded_and_does_not_make_a_peer_silent_that_was_heard_before() {
         let context = context();
         let monitor = Monitor::new(&context);
         context.clock.mark_received(0);
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_host_lacks_is_a_problem_until_it_is_back() {
+    fn a_lost_route_is_a_problem_until_it_is_back() {
         let context = context();
         let monitor = Monitor::new(&context);
         let no_route = || Err(Error::new(ErrorKind::NoRoute, "there is no route"));
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn segmentation_that_is_lost_and_back_is_recorded() {
+    fn the_loss_and_return_of_segmentation_are_recorded() {
         let context = context();
         let monitor = Monitor::new(&context);
         context.segments_per_send.store(1, Ordering::Relaxed);
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_does_not_answer_has_the_socket_reviewed_every_few_seconds() {
+    fn the_socket_is_reviewed_every_few_seconds_while_the_peer_does_not_answer() {
         let context = context();
         let monitor = Monitor::new(&context);
         context.clock.mark_sent();

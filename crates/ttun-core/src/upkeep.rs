@@ -1,5 +1,5 @@
-//! The device of a running tunnel, kept as it is configured: what it loses of its settings is applied again, an automatic MTU
-//! follows the route to the peer, and a device that was renamed or moved is known.
+//! Upkeep of a running tunnel's device: lost settings are applied again, an automatic MTU follows the route to the peer, and a
+//! rename or a move to another network namespace is noticed.
 
 use std::fmt::Write;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::interface::{Extent, Interface};
 use crate::shared::{Context, Trouble};
 use crate::socket::PeerSocket;
 
-/// What is known of the device. Its reviews are made by the watcher's thread, in the tunnel's network namespace.
+/// The state of the device as last seen. The watcher's thread reviews it, in the tunnel's network namespace.
 #[derive(Default)]
 pub(crate) struct Upkeep {
     attached: Mutex<Weak<TunDevice>>,
@@ -35,18 +35,18 @@ struct State {
     /// The delay after the next failure to restore a setting.
     delay: Option<Duration>,
     allowance: Allowance,
-    /// The largest packet that fits the route, which the MTU of the device was last adapted to.
+    /// The largest packet that fits the route, to which the MTU of the device was last adapted.
     inner_mtu: Option<usize>,
-    /// To be recorded.
+    /// Changes to be recorded.
     changes: Vec<Change>,
 }
 
-/// While the kernel reports nothing, what failed is tried again after a second, and then less and less often.
+/// Delays between retries of what failed, doubled each time, unless the kernel reports a change.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 impl Upkeep {
-    /// Another device is attached.
+    /// Called when a device has been attached, also in place of a deleted one.
     pub(crate) fn attached(&self, device: &Arc<TunDevice>) {
         *lock(&self.attached) = Arc::downgrade(device);
         let mut state = lock(&self.state);
@@ -58,7 +58,7 @@ impl Upkeep {
         drop(lock(&self.state));
     }
 
-    /// Compares the device with what it is to be.
+    /// Compares the device with its configuration.
     pub(crate) fn review(&self, interface: Option<&Interface>, context: &Context, socket: &SharedSocket) {
         self.locked(context, |state| {
             let Some(socket) = socket.get() else { return };
@@ -74,7 +74,7 @@ impl Upkeep {
         });
     }
 
-    /// A second has passed. Reviews the device if something failed, or if packets have found another MTU of the route.
+    /// Called once a second. Reviews the device if a retry is due, or if the packet path has noticed another MTU of the route.
     pub(crate) fn tick(&self, interface: Option<&Interface>, context: &Context, socket: &SharedSocket) {
         let state = lock(&self.state);
         let is_due = state.again.is_some_and(|at| at <= Instant::now());
@@ -89,7 +89,7 @@ impl Upkeep {
         }
     }
 
-    /// Applies all settings that the device has lost, on request. Returns them, in words.
+    /// Applies all lost settings again, on request. Returns them, in words.
     pub(crate) fn reconcile(
         &self,
         interface: Option<&Interface>,
@@ -116,8 +116,7 @@ impl Upkeep {
         self.locked(context, |state| state.follow_route(interface, context, || inner_mtu));
     }
 
-    /// Runs `action`, and records the changes that it finds when the state is not locked any more: whoever hears of them may have
-    /// requests.
+    /// Runs `action`, and records the changes that it finds once the state is unlocked: the listener may call the tunnel.
     fn locked<R>(&self, context: &Context, action: impl FnOnce(&mut State) -> R) -> R {
         let mut state = lock(&self.state);
         let result = action(&mut state);
@@ -129,7 +128,7 @@ impl Upkeep {
         result
     }
 
-    /// Finds out what the device is called and where it is. Returns whether it is in this network namespace.
+    /// Looks up the current name and network namespace of the device. Returns whether it is in this namespace.
     fn find(
         &self,
         state: &mut State,
@@ -140,11 +139,11 @@ impl Upkeep {
         let facts = &context.device_facts;
         let attached = lock(&self.attached);
         let (Some(device), Some((index, offload))) = (attached.upgrade(), facts.get()) else { return false };
-        // The packet path finds out itself that a device was deleted.
+        // The packet path notices the deletion of a device itself.
         let Ok(name) = device::name(device.as_fd()) else { return false };
         let named =
             |name: &str| device::interface(socket.as_fd(), index).is_ok_and(|(found, _)| found == name);
-        // It may be renamed between the two questions.
+        // It may be renamed between the two queries.
         let is_here = named(&name) || device::name(device.as_fd()).is_ok_and(|name| named(&name));
         let index = if is_here { Some(index) } else { index_here(&device, &name) };
         drop(device);
@@ -164,9 +163,8 @@ impl Upkeep {
             None => {
                 let message = format!("the device {name} was moved to another network namespace");
                 let settings = interface.filter(|interface| interface.restores()).map(|_| {
-                    Error::new(ErrorKind::DeviceGone, format!("{message}, without its settings")).with_hint(
-                        "move it back; or set it up there, with interface.restore = false in the configuration",
-                    )
+                    Error::new(ErrorKind::DeviceGone, format!("{message} and lost its settings"))
+                        .with_hint("move it back, or configure it there and set interface.restore = false")
                 });
                 report(context, Trouble::Settings, settings);
                 state.changes.push(change(ChangeKind::DeviceMoved, message, &name, None));
@@ -175,7 +173,7 @@ impl Upkeep {
                 if was_elsewhere {
                     facts.attached(index, offload);
                     context.problems.clear(Trouble::Settings);
-                    let message = format!("the device {name} is in this network namespace again");
+                    let message = format!("the device {name} is back in this network namespace");
                     state.changes.push(change(ChangeKind::DeviceBack, message, &name, None));
                 }
             }
@@ -202,7 +200,8 @@ impl State {
             Ok(Some(mtu)) => {
                 context.problems.clear(Trouble::Mtu);
                 let name = context.device_facts.name();
-                let message = format!("the MTU of {name} is {mtu} now, as the route to the peer has changed");
+                let message =
+                    format!("the MTU of {name} is now {mtu}, because the route to the peer changed");
                 self.changes.push(change(ChangeKind::MtuChanged, message, &name, None));
             }
             Err(error) => {
@@ -212,7 +211,7 @@ impl State {
         }
     }
 
-    /// Applies again what the device has lost of its settings.
+    /// Applies lost settings again.
     fn restore(&mut self, interface: &Interface, context: &Context) {
         let now = Instant::now();
         if let Some(later) = self.allowance.exhausted_until(now) {
@@ -266,7 +265,7 @@ fn change(kind: ChangeKind, message: String, device: &str, previous: Option<Stri
 }
 
 fn restored_change(device: &str, restored: &[String]) -> Change {
-    /// Of thousands of routes, nobody wants to read each.
+    /// Of thousands of routes, only the first few are worth reading.
     const LISTED: usize = 8;
     let (listed, others) = restored.split_at(restored.len().min(LISTED));
     let mut message = format!("restored on {device}: {}", listed.join(", "));
@@ -276,8 +275,8 @@ fn restored_change(device: &str, restored: &[String]) -> Change {
     change(ChangeKind::DeviceRestored, message, device, None)
 }
 
-/// Limits how often settings are restored, so that a program that removes them again and again does not keep both busy: ten times in a
-/// row, and then once every three seconds.
+/// Limits how often settings are restored, to ten times in a row and then once every three seconds, so that ttun and a program that
+/// keeps removing them do not keep each other busy.
 #[derive(Default)]
 struct Allowance {
     /// When all will be available again.
@@ -309,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_restorations_are_made_in_a_row_and_then_one_every_three_seconds() {
+    fn settings_are_restored_ten_times_in_a_row_and_then_once_every_three_seconds() {
         let mut allowance = Allowance::default();
         let start = Instant::now();
         for _ in 0..10 {
@@ -325,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_restored_settings_the_first_are_listed() {
+    fn only_the_first_of_many_restored_settings_are_listed() {
         let settings: Vec<_> = (0..20).map(|number| format!("route 10.9.{number}.0/24")).collect();
         assert_eq!(
             restored_change("tun0", &settings[..2]).message,

@@ -219,7 +219,7 @@ fn a_device_that_was_moved_is_told_of_and_set_up_again_when_it_is_back() {
         run(&format!("ip link add other index {} type veth peer name end", device.index));
         let here = fs::read_link("/proc/thread-self").unwrap();
         elsewhere.run(&format!("ip link set tun0 netns {}", here.file_name().unwrap().display()));
-        await_message(&tunnel, ChangeKind::DeviceBack, "the device tun0 is in this network namespace again");
+        await_message(&tunnel, ChangeKind::DeviceBack, "the device tun0 is back in this network namespace");
         run("ip link set tun0 up");
         await_settings("tun0");
         eventually("no problem", || tunnel.problem().is_none());
@@ -297,7 +297,7 @@ fn an_automatic_mtu_follows_the_route_to_the_same_peer() {
             follows(1380);
             let first = &messages(&tunnel, ChangeKind::MtuChanged)[0];
             let expected =
-                format!("the MTU of tun0 is {} now, as the route to the peer has changed", 1400 - overhead);
+                format!("the MTU of tun0 is now {}, because the route to the peer changed", 1400 - overhead);
             assert_eq!(*first, expected);
             drop(tunnel);
             run("ip route delete 192.0.2.2");
