@@ -158,7 +158,7 @@ function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap }) {
     Received: `${formatCount(decap.packets)} packets, ${formatBytes(decap.bytes)}`,
     Sent: `${formatCount(encap.packets)} packets, ${formatBytes(encap.bytes)}`,
     'Packets per system call': `${perCall[0]} received, ${perCall[1]} sent`,
-    'Device MTU': device.mtu === 0 ? 'the device is deleted' : `${device.mtu} bytes`,
+    'Device MTU': deviceMtu(device),
     'Route MTU': socket.pathMtu === null ? 'no route to the peer' : `${socket.pathMtu} bytes`,
     Offloads: offloads.join(', ') || 'none',
     Buffers: `receive ${formatBytes(socket.receiveBuffer)}, send ${formatBytes(socket.sendBuffer)}`,
@@ -180,6 +180,12 @@ function shownOf(stats, values) {
     return [capitalized(label), occurred.join(', ') || 'none'];
   });
   return Object.fromEntries(texts);
+}
+
+/** @param {TunnelStats['device']} device */
+function deviceMtu({ index, mtu }) {
+  if (index === 0) return 'the device is deleted';
+  return mtu === 0 ? 'the device is in another network namespace' : `${mtu} bytes`;
 }
 
 /** @param {string} text */

@@ -55,7 +55,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const { countOf, formatDiagnosis, toDocument } = await import('../doctor/report.ts');
   const diagnosis = await diagnose((host) => {
     if (config !== undefined) return subjectsOfFile(config);
-    return device === undefined ? subjectsOfHost(host) : subjectsOfDevice(device);
+    return device === undefined ? subjectsOfHost(host) : subjectsOfDevice(device, host);
   });
   const page = { style: styleFor(process.stdout), unicode: isUnicode() };
   const text = json ? JSON.stringify(toDocument(diagnosis), null, 2) : formatDiagnosis(diagnosis, page);

@@ -189,8 +189,9 @@ function describeStats(report: TunnelReport, stats: TunnelStats): Rows {
   ];
 }
 
-function describeDevice({ mtu, offload: { checksum, tso, uso } }: DeviceStats): string {
-  if (mtu === 0) return 'deleted';
+function describeDevice({ index, mtu, offload: { checksum, tso, uso } }: DeviceStats): string {
+  if (index === 0) return 'deleted';
+  if (mtu === 0) return 'in another network namespace';
   return `mtu ${mtu}, offload: ${listed({ checksum, TSO: tso, USO: uso })}`;
 }
 

@@ -93,12 +93,15 @@ function named({ pid, name }: Program): string {
 }
 
 /** Whether the device is ready for packets, or will be once the tunnel has set it up. */
-export function checkDeviceState({ subject, device }: SubjectFacts, { interfaces }: HostFacts): Finding[] {
+export function checkDeviceState(facts: SubjectFacts, { interfaces }: HostFacts): Finding[] {
+  const { subject, device } = facts;
   if (device?.kind !== 'tun') return [];
   const { name, up } = device;
   const wanted = subject.options?.interface ?? null;
+  const isSetUp = subject.running?.phase === 'open';
   const found: Finding[] = [];
-  if (wanted?.up === false || (!up && wanted?.up !== true)) {
+  const comesUp = wanted?.up === true && !isSetUp;
+  if (wanted?.up === false || (!up && !comesUp)) {
     const advice = wanted?.up === false ? 'the configuration brings it down (up = false)' : null;
     found.push(
       finding('device-down', `${name} is down`, { commands: [`ip link set dev ${name} up`], advice }),
@@ -109,8 +112,45 @@ export function checkDeviceState({ subject, device }: SubjectFacts, { interfaces
   if (addresses.length === 0 && planned.length === 0) {
     found.push(withoutAddress(device, interfaces));
   }
-  return found.length > 0 ? found : [ok(`${name} is ${describe(addresses, planned)}`)];
+  // What a device loses by going down is restored when it is up again.
+  if (isSetUp && up) found.push(...checkSettings(facts, device));
+  return found.length > 0 ? found : [ok(`${name} is ${describe(addresses, isSetUp ? [] : planned)}`)];
 }
+
+/** Whether the device of a running tunnel has what it was given. */
+function checkSettings({ subject, networks }: SubjectFacts, device: BindingInterface): Finding[] {
+  const { name } = device;
+  const wanted = subject.options?.interface ?? null;
+  if (wanted === null) return [];
+  const addresses = wanted.addresses.map(formatNetwork).filter((text) => !device.addresses.includes(text));
+  const routes = wanted.routes.map(formatNetwork).filter((text) => !networks.includes(text));
+  const mtu = typeof wanted.mtu === 'number' && wanted.mtu !== device.mtu ? wanted.mtu : null;
+  const lost = [
+    ...(mtu === null ? [] : [`the MTU of ${mtu}`]),
+    ...addresses.map((address) => `the address ${address}`),
+    ...routes.map((network) => `the route to ${network}`),
+  ];
+  if (lost.length === 0) return [];
+  const commands = [
+    ...(mtu === null ? [] : [`ip link set dev ${name} mtu ${mtu}`]),
+    ...addresses.map(
+      (address) => `ip address add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`,
+    ),
+    ...routes.map((network) => `ip route add ${network} dev ${name} proto static`),
+  ];
+  const advice = wanted.restore ? null : 'ttun does not restore them, as interface.restore is false';
+  return [finding('settings-lost', `${name} has lost ${listed(lost)}`, { commands, advice })];
+}
+
+function listed(items: readonly string[]): string {
+  const shown =
+    items.length > MOST_LISTED
+      ? [...items.slice(0, MOST_LISTED), `${items.length - MOST_LISTED} more`]
+      : items;
+  return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
+}
+
+const MOST_LISTED = 4;
 
 function withoutAddress({ name }: BindingInterface, interfaces: readonly BindingInterface[]): Finding {
   const network = freeNetwork(interfaces);
@@ -135,19 +175,25 @@ function describe(addresses: readonly string[], planned: readonly string[]): str
   return addresses.length > 0 && planned.length === 0 ? `up, with ${all}` : `brought up with ${all}`;
 }
 
+/** No route has a smaller MTU (RFC 791, RFC 8200), bytes. */
+const LEAST_PATH_MTU = { 4: 576, 6: IPV6_MINIMUM_MTU } as const;
+
 export function checkMtu({ subject, device, path }: SubjectFacts): Finding[] {
   if (device?.kind !== 'tun' || path === null || path.peer.address === null) return [];
   const { address, route } = path.peer;
-  if (route === null || route.device === subject.device) return [];
+  if (route === null || route.device === subject.device || route.mtu < LEAST_PATH_MTU[address.family])
+    return [];
   const wanted = subject.options?.interface ?? null;
-  if (wanted?.mtu === 'auto') return [ok('the MTU will be set when the tunnel starts')];
+  const isAutomatic = wanted?.mtu === 'auto';
+  if (isAutomatic && subject.running?.phase !== 'open')
+    return [ok('the MTU will be set when the tunnel starts')];
 
   const hasIpv6 =
     device.addresses.some((text) => text.includes(':')) ||
     (wanted?.addresses ?? []).some(({ family }) => family === 6);
   const fits = route.mtu - OUTER_OVERHEAD[address.family];
   const best = hasIpv6 ? Math.max(fits, IPV6_MINIMUM_MTU) : fits;
-  const configured = wanted?.mtu ?? null;
+  const configured = typeof wanted?.mtu === 'number' ? wanted.mtu : null;
   const mtu = configured ?? device.mtu;
   if (mtu <= best)
     return [ok(`packets of ${mtu} bytes, the MTU of ${device.name}, fit the path to the peer`)];

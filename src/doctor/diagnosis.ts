@@ -58,7 +58,7 @@ export async function diagnose(
   // Without the native part nothing is known about devices and routes.
   if (host.native === null) {
     const processes = await gatherProcesses();
-    let tunnels: Promise<Subject[]> | null = null;
+    let tunnels: Promise<readonly Subject[]> | null = null;
     const allTunnels = async (): Promise<Subject[]> => [
       ...subjects,
       ...(await (tunnels ??= runningSubjects())),
@@ -118,17 +118,21 @@ export async function subjectsOfFile(path: string): Promise<Subject[]> {
   const running = await runningSubjects();
   return [...resolved.tunnels].map(([name, options]) => {
     const twin = running.find(
-      ({ title, device }) => title === titleOf(name, device) && device === options.device,
+      (subject) => subject.running?.name === name && subject.configured === options.device,
     );
-    return toSubject(name, options.device, options, twin?.running);
+    return toSubject(name, twin?.device ?? options.device, options, twin?.running);
   });
 }
 
 /** A device, with the tunnels running on it. */
-export async function subjectsOfDevice(device: string): Promise<Subject[]> {
+export async function subjectsOfDevice(device: string, { interfaces }: HostFacts): Promise<Subject[]> {
   const { running, silence } = await surveyHere();
   const onDevice = running.filter((subject) => subject.device === device);
-  return onDevice.length > 0 ? onDevice : [idleSubject(device, silence)];
+  if (onDevice.length > 0) return onDevice;
+  // It may have been renamed.
+  const renamed = running.filter(({ configured }) => configured === device);
+  if (renamed.length > 0 && !interfaces.some(({ name }) => name === device)) return renamed;
+  return [idleSubject(device, silence)];
 }
 
 /** All running tunnels, and all other TUN devices. */
@@ -140,13 +144,13 @@ export async function subjectsOfHost({ interfaces }: HostFacts): Promise<Subject
   return [...running, ...idle];
 }
 
-async function runningSubjects(): Promise<Subject[]> {
+async function runningSubjects(): Promise<RunningSubject[]> {
   return (await surveyHere()).running;
 }
 
 interface SurveyHere {
   /** Those in this network namespace: the others cannot be examined from here. */
-  readonly running: Subject[];
+  readonly running: RunningSubject[];
   /** Why there may be more; `null` if all processes have answered. */
   readonly silence: string | null;
 }
@@ -161,9 +165,15 @@ async function surveyHere(): Promise<SurveyHere> {
   return { running: (await Promise.all(subjects)).flat(), silence: silent[0]?.error.message ?? null };
 }
 
-async function runningSubject(report: TunnelReport, config: string | null): Promise<Subject> {
+async function runningSubject(report: TunnelReport, config: string | null): Promise<RunningSubject> {
   const inFile = config === null ? null : await optionsInFile(config, report.name);
-  return toSubject(report.name, report.device, inFile ?? reportedOptions(report), report);
+  const configured = inFile?.device ?? report.device;
+  return { ...toSubject(report.name, report.device, inFile ?? reportedOptions(report), report), configured };
+}
+
+interface RunningSubject extends Subject {
+  /** The configured name of the device, which may have been renamed. */
+  readonly configured: string;
 }
 
 /** `null` when they are invalid: the process may be of another version, or belong to a hostile user. */
@@ -193,7 +203,13 @@ function toSubject(
   options: ResolvedOptions | null,
   running: TunnelReport | null = null,
 ): Subject {
-  return { title: titleOf(name, device), device, options, running, silence: null };
+  return {
+    title: titleOf(name, device),
+    device,
+    options: options === null ? null : { ...options, device },
+    running,
+    silence: null,
+  };
 }
 
 /** A device on which no tunnel is known to run. */

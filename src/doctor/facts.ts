@@ -50,6 +50,7 @@ export type Version = readonly [major: number, minor: number, patch: number];
 export interface Subject {
   /** Heading in the report. */
   readonly title: string;
+  /** The name that it has now: the device of a running tunnel may have been renamed. */
   readonly device: string;
   readonly options: ResolvedOptions | null;
   /** What the process of the running tunnel reports; `null` if none runs. */
@@ -62,6 +63,8 @@ export interface SubjectFacts {
   readonly subject: Subject;
   /** `null` when there is no such interface. */
   readonly device: BindingInterface | null;
+  /** Networks that are routed into it; empty where none are to be. */
+  readonly networks: readonly string[];
   /** Programs attached to it, as far as this user can see. */
   readonly attached: readonly Program[];
   /** `null` where no options are known. */

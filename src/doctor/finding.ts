@@ -122,6 +122,10 @@ export const CATALOGUE = {
     severity: 'problem',
     why: 'A device that is down carries no traffic: packets from the peer are dropped as device-down.',
   },
+  'settings-lost': {
+    severity: 'problem',
+    why: 'Addresses and routes that the tunnel gave to its device were removed by another program, or the kernel refuses to take them back.',
+  },
   'device-queue-full': {
     severity: 'note',
     why: 'The kernel drops what comes in bursts faster than the tunnel reads it: TCP slows down, UDP in the tunnel is lost.',

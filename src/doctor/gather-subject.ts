@@ -34,9 +34,12 @@ export async function gatherSubject(
   const attached = processes
     .filter(({ devices }) => devices.includes(device))
     .map((process_) => toProgram(process_, device));
+  const found = interfaces.find(({ name }) => name === device) ?? null;
+  const isRouted = (options?.interface?.routes.length ?? 0) > 0;
   return {
     subject,
-    device: interfaces.find(({ name }) => name === device) ?? null,
+    device: found,
+    networks: found !== null && isRouted ? loadBinding().inspectNetworks(found.index) : [],
     attached,
     path: options === null ? null : await gatherPath(options, interfaces, processes, tunnels),
     returnRoutes: gatherReturnRoutes(options),

@@ -31,8 +31,10 @@ impl TunnelStats {
         let of_device = listed(&[("checksum", offload.checksum), ("TSO", offload.tso), ("USO", offload.uso)]);
         let of_socket = listed(&[("segmentation", socket.segments_per_send > 1), ("GRO", socket.gro)]);
         let (local, remote) = (socket.local, socket.remote);
+        // It is not known if the device was deleted or moved just now.
+        let mtu = if *mtu == 0 { String::new() } else { format!("mtu {mtu}, ") };
         format!(
-            "attached to {name} (mtu {mtu}, offload: {of_device}), socket {local} -> {remote} (offload: {of_socket})"
+            "attached to {name} ({mtu}offload: {of_device}), socket {local} -> {remote} (offload: {of_socket})"
         )
     }
 
@@ -164,6 +166,13 @@ mod tests {
             stats.attached(),
             "attached to tun0 (mtu 1500, offload: none), socket 10.0.1.1:9000 -> 10.0.1.2:9000 (offload: none)"
         );
+    }
+
+    #[test]
+    fn the_mtu_of_a_device_that_has_just_gone_is_left_out() {
+        let mut stats = stats();
+        stats.device.mtu = 0;
+        assert!(stats.attached().starts_with("attached to tun0 (offload: checksum, TSO, USO), socket "));
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Changes {
         let Self { netlink, index, .. } = &*self;
         let index = *index;
         match step {
-            Step::Inspect => {}
+            Step::Inspect | Step::Connected(..) => {}
             Step::Mtu(mtu) => self.mtu = Some(change_mtu(netlink, link, mtu)?),
             Step::Address(ip, prefix_len) => match link::add_address(netlink, index, ip, prefix_len) {
                 Ok(()) => self.addresses.push((ip, prefix_len)),

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::netlink::Refusal;
+use crate::route::network_of;
 
 /// A step of configuring an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Step {
     Down,
     /// Routing a network into it.
     Route(IpAddr, u8),
+    /// Routing the network of its own address into it, as the kernel does when the address is added.
+    Connected(IpAddr, u8),
 }
 
 impl Step {
@@ -37,6 +40,7 @@ impl Step {
             Self::Up => "up".to_owned(),
             Self::Down => "down".to_owned(),
             Self::Route(ip, len) => format!("route {ip}/{len}"),
+            Self::Connected(ip, len) => format!("route {}/{len}", network_of(ip, len)),
         }
     }
 
@@ -48,6 +52,7 @@ impl Step {
             Self::Up => format!("bringing {interface} up"),
             Self::Down => format!("bringing {interface} down"),
             Self::Route(ip, len) => format!("routing {ip}/{len} into {interface}"),
+            Self::Connected(ip, len) => format!("routing {}/{len} into {interface}", network_of(ip, len)),
         }
     }
 }

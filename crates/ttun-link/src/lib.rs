@@ -2,7 +2,7 @@
 //!
 //! [`configure`] applies settings to an interface and records the actual changes; dropping the [`Changes`] undoes
 //! them, and [`Changes::restore`] applies again what the interface has lost of them. [`find`], [`describe`], [`interfaces`],
-//! [`place_of`], [`route_to`] and [`holder_of`] only inspect; [`Notices`] report changes.
+//! [`place_of`], [`route_to`], [`networks_into`] and [`holder_of`] only inspect; [`Notices`] report changes.
 //!
 //! A netlink socket belongs to the network namespace in which it was opened: the answers are about the namespace of
 //! the calling thread, and changes are undone where they were made, whichever thread drops them.
@@ -23,4 +23,4 @@ pub use inspect::{Holder, Interface, Place, describe, holder_of, interfaces, pla
 pub use link::{IPV6_MIN_MTU, Link, LinkKind, find};
 pub use notices::Notices;
 pub use restore::Restored;
-pub use route::{Flow, Route, RouteQuery, configured_source, route_to, source_of_flow};
+pub use route::{Flow, Route, RouteQuery, configured_source, networks_into, route_to, source_of_flow};

@@ -242,6 +242,16 @@ pub(crate) fn is_preferred(address: &AddressMessage) -> bool {
     !address.header.flags.intersects(not_preferred)
 }
 
+/// Whether the kernel has routed the network of an address into the interface along with it.
+pub(crate) fn has_connected_route(address: &AddressMessage) -> bool {
+    let longest = if address.header.family == AddressFamily::Inet { 32 } else { 128 };
+    let is_without = address.attributes.iter().any(|attribute| match attribute {
+        AddressAttribute::Flags(flags) => flags.contains(AddressFlags::Noprefixroute),
+        _ => false,
+    });
+    address.header.prefix_len < longest && !is_without
+}
+
 /// Adds the `addresses` that an interface has lost, except those that the kernel creates itself when the interface comes up.
 pub(crate) fn restore_addresses(netlink: &Netlink, addresses: &[AddressMessage]) {
     for address in addresses.iter().filter(|address| !is_kernel_generated(address)) {

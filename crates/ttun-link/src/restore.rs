@@ -1,6 +1,7 @@
 //! Restoring settings that an interface has lost: the kernel removes its IPv6 addresses and its routes when it goes down, and
 //! others may remove anything.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use netlink_packet_route::link::LinkMessage;
@@ -22,8 +23,8 @@ pub struct Restored {
 }
 
 /// Up to this many routes are restored by adding all of them, which fails for those that exist; with more, it takes less time to list
-/// those that exist.
-const MANY_ROUTES: usize = 64;
+/// those that exist. The routes that belong to addresses are restored for up to this many addresses.
+const MANY: usize = 64;
 
 impl Changes {
     /// Applies those of `settings` that the interface has lost. One that is down, and is not to be brought up, is left as it is.
@@ -65,17 +66,30 @@ impl Changes {
     fn lost(&self, settings: &Settings, link: &LinkMessage) -> Result<Vec<Step>, Refusal> {
         let mut lost = Vec::new();
         lost.extend(settings.mtu.filter(|mtu| *mtu != link::mtu(link)).map(Step::Mtu));
+        let mut connected = Vec::new();
         if !settings.addresses.is_empty() {
-            let present: Vec<_> =
-                link::addresses_of(&self.netlink, self.index)?.iter().filter_map(link::own_address).collect();
-            let missing = settings.addresses.iter().filter(|address| !present.contains(address));
-            lost.extend(missing.map(|(ip, prefix_len)| Step::Address(*ip, *prefix_len)));
+            let mut present = HashMap::new();
+            for address in link::addresses_of(&self.netlink, self.index)? {
+                if let Some(own) = link::own_address(&address) {
+                    present.insert(own, link::has_connected_route(&address));
+                }
+            }
+            for (ip, prefix_len) in settings.addresses.iter().copied() {
+                match present.get(&(ip, prefix_len)) {
+                    None => lost.push(Step::Address(ip, prefix_len)),
+                    Some(true) if settings.addresses.len() <= MANY => {
+                        connected.push(Step::Connected(ip, prefix_len));
+                    }
+                    Some(_) => {}
+                }
+            }
         }
         lost.extend(settings.up.filter(|up| *up != link::is_up(link)).map(Step::up));
+        lost.extend(connected);
         for of_family in [IpAddr::is_ipv4, IpAddr::is_ipv6] {
             let mut routes: Vec<_> = settings.routes.iter().filter(|(ip, _)| of_family(ip)).collect();
             if let Some((ip, _)) = routes.first()
-                && routes.len() > MANY_ROUTES
+                && routes.len() > MANY
             {
                 let present = route::routed(&self.netlink, *ip, Some(self.index))?;
                 routes.retain(|network| !present.contains_key(network));
@@ -95,11 +109,14 @@ impl Changes {
             Step::Up => link::set_up(netlink, *index, true),
             Step::Down => link::set_up(netlink, *index, false),
             Step::Route(ip, prefix_len) => route::add(netlink, *index, ip, prefix_len),
+            Step::Connected(ip, prefix_len) => route::add_connected(netlink, *index, ip, prefix_len),
         };
         let Err(refusal) = taken else { return Ok(true) };
         match step {
             // Routed into it, or into another interface by someone who knows why.
-            Step::Route(..) if refusal.is(libc::EEXIST) => Ok(false),
+            Step::Route(..) | Step::Connected(..) if refusal.is(libc::EEXIST) => Ok(false),
+            // Of a user who may not add it: it may be there.
+            Step::Connected(..) if refusal.is(libc::EPERM) => Ok(false),
             Step::Route(ip, len) => present.check_route(netlink, *index, (ip, len), refusal).map(|()| false),
             Step::Address(ip, len) => {
                 present.check_address(netlink, *index, (ip, len), refusal).map(|()| false)

@@ -196,6 +196,21 @@ pub(crate) fn routed(netlink: &Netlink, ip: IpAddr, through: Option<u32>) -> Res
     Ok(routed)
 }
 
+/// The networks that the main table routes into the interface with index `index`, by routes without a metric of their own: those that
+/// [`configure`](crate::configure) adds are among them.
+///
+/// # Errors
+/// Any error of the kernel.
+pub fn networks_into(index: u32) -> io::Result<Vec<(IpAddr, u8)>> {
+    let netlink = Netlink::open()?;
+    let mut networks = Vec::new();
+    for any in [IpAddr::from([0_u8; 4]), IpAddr::from([0_u16; 8])] {
+        networks.extend(routed(&netlink, any, Some(index))?.into_keys());
+    }
+    networks.sort_unstable();
+    Ok(networks)
+}
+
 /// The routes through an interface, except those that the kernel adds and removes along with its addresses.
 pub(crate) fn through(netlink: &Netlink, index: u32) -> Result<Vec<RouteMessage>, Refusal> {
     let mut routes = Vec::new();
@@ -222,6 +237,41 @@ pub(crate) fn restore(netlink: &Netlink, routes: &[RouteMessage]) {
         route.header.flags &= RouteFlags::Onlink;
         // EEXIST: it was not lost. Anything else: the interface has disappeared or changed, and the route cannot be restored.
         let _ = netlink.change(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_EXCL);
+    }
+}
+
+/// Adds the route to the network of an address of the interface as the kernel does with the address (`fib_add_ifaddr`,
+/// `addrconf_prefix_route`), so that it removes it with the address.
+pub(crate) fn add_connected(
+    netlink: &Netlink,
+    index: u32,
+    ip: IpAddr,
+    prefix_len: u8,
+) -> Result<(), Refusal> {
+    /// `IP6_RT_PRIO_ADDRCONF` of net/ip6_route.h.
+    const IPV6_METRIC: u32 = 256;
+    let mut route = message(index, network_of(ip, prefix_len), prefix_len);
+    route.header.protocol = RouteProtocol::Kernel;
+    if ip.is_ipv4() {
+        route.attributes.push(RouteAttribute::PrefSource(ip.into()));
+    } else {
+        route.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::Priority(_)));
+        route.attributes.push(RouteAttribute::Priority(IPV6_METRIC));
+    }
+    netlink.change(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// The first address of the network.
+pub(crate) fn network_of(ip: IpAddr, prefix_len: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix_len.min(32))).unwrap_or(0);
+            IpAddr::V4((ip.to_bits() & mask).into())
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix_len.min(128))).unwrap_or(0);
+            IpAddr::V6((ip.to_bits() & mask).into())
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, Result};
 use napi_derive::napi;
 use ttun_core::{Arrival, Error, arrivals, probe_udp_offload};
-use ttun_link::{Interface, LinkKind, Route, RouteQuery, describe, interfaces, route_to};
+use ttun_link::{Interface, LinkKind, Route, RouteQuery, describe, interfaces, networks_into, route_to};
 
 use crate::options::ip_address;
 use crate::stats::number;
@@ -78,6 +78,12 @@ impl From<Interface> for BindingInterface {
             tx_dropped: number(interface.tx_dropped),
         }
     }
+}
+
+/// The networks that are routed into the interface with this index, as `address/prefix length`.
+#[napi(catch_unwind)]
+pub fn inspect_networks(index: u32) -> Result<Vec<String>> {
+    Ok(networks_into(index)?.iter().map(|(ip, len)| format!("{ip}/{len}")).collect())
 }
 
 /// The properties that determine the route of a packet.

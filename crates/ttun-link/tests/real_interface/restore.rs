@@ -44,6 +44,16 @@ fn what_is_lost_comes_back_and_is_undone_with_the_rest() {
         ),
         (&["ip route flush dev tun0 proto static"], &["route 10.9.0.0/16", "route 0.0.0.0/0"]),
         (&["ip -6 route flush dev tun0 proto static"], &["route fd00:9::/48"]),
+        (
+            &["ip route flush dev tun0", "ip -6 route flush dev tun0"],
+            &[
+                "route 10.0.2.0/24",
+                "route fd00:2::/64",
+                "route 10.9.0.0/16",
+                "route 0.0.0.0/0",
+                "route fd00:9::/48",
+            ],
+        ),
         (&["ip link set tun0 mtu 1500"], &["MTU 1400"]),
         (&["ip link set tun0 mtu 1000"], &["MTU 1400", "address fd00:2::1/64", "route fd00:9::/48"]),
         (&["ip link set tun0 name office0", "ip link set office0 name tun0"], &[]),
@@ -93,6 +103,16 @@ fn an_address_that_was_there_before_is_restored_but_not_undone() {
         assert!(restored(&changes, &wanted()).contains(&"address 10.0.2.1/24".to_owned()));
         drop(changes);
         assert!(run("ip -brief address show dev tun0").contains("10.0.2.1/24"));
+    });
+}
+
+#[test]
+fn an_address_that_was_added_without_its_route_gets_none() {
+    isolated(|| {
+        run("ip address add 10.0.2.1/24 dev tun0 noprefixroute");
+        run("ip address add fd00:2::1/64 dev tun0 nodad noprefixroute");
+        let changes = apply(&wanted());
+        assert!(restored(&changes, &wanted()).is_empty());
     });
 }
 
