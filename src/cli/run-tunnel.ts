@@ -105,7 +105,9 @@ async function loadPrinter(output: Output): Promise<Printer> {
     return (tunnel) => startPacketLines(tunnel, output === 'all-packets' ? 'all' : 'some');
   } catch (error) {
     // The descriptors may suffice for the tunnel.
-    say(`packets are not printed: ${describeError(asTtunError(error))}`);
-    return () => () => {};
+    return () => {
+      say(`packets are not printed: ${describeError(asTtunError(error))}`);
+      return () => {};
+    };
   }
 }

@@ -24,6 +24,10 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// From one review to the next while notices keep coming; meanwhile they wait in the socket.
 const BETWEEN_REVIEWS: Duration = Duration::from_millis(250);
 
+/// With thousands of tunnels a review takes a while; the pause after it is so many times as long, up to a second, so that notices that
+/// keep coming cost little.
+const PAUSE_FACTOR: u32 = 10;
+
 /// How often what is watched may look at itself.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -171,7 +175,7 @@ impl Watcher {
         };
         let mut notices = subscribe();
         let mut due: Option<Instant> = notices.is_none().then(|| Instant::now() + WITHOUT_NOTICES);
-        let mut reviewed = Instant::now();
+        let mut next_review = Instant::now();
         let mut tick = Instant::now() + TICK;
         loop {
             tokio::select! {
@@ -190,12 +194,14 @@ impl Watcher {
                     if notices.as_ref().is_none_or(|notices| take_all(notices).is_err()) {
                         notices = subscribe();
                     }
+                    let started = Instant::now();
                     call(&self.all(), |subject| subject.review());
-                    reviewed = Instant::now();
-                    due = notices.is_none().then(|| reviewed + WITHOUT_NOTICES);
+                    let pause = (started.elapsed() * PAUSE_FACTOR).clamp(BETWEEN_REVIEWS, TICK);
+                    next_review = Instant::now() + pause;
+                    due = notices.is_none().then(|| Instant::now() + WITHOUT_NOTICES);
                 }
                 () = noticed(notices.as_ref()), if due.is_none() => {
-                    due = Some((Instant::now() + SETTLE).max(reviewed + BETWEEN_REVIEWS));
+                    due = Some((Instant::now() + SETTLE).max(next_review));
                 }
                 () = sleep_until(tick) => {
                     call(&self.all(), |subject| subject.tick());
