@@ -8,7 +8,7 @@ import type { Sites } from '../../testbed/sites.ts';
 import { transferTcp } from '../../testbed/traffic/tcp.ts';
 import { RemoteTunnel, socketAddress } from '../../testbed/tunnel.ts';
 import { waitFor } from '../../testbed/wait.ts';
-import { SiteNames } from '../api/site-names.ts';
+import { SiteNames } from '../../testbed/site-names.ts';
 
 const PORT = 9000;
 const NAME = 'gateway.example';

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::atomic::Ordering;
 
 use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
+use crate::error::Error;
 use crate::io::DatagramSocket;
 use crate::pump::{Refused, when_possible};
 use crate::shared::Context;
@@ -298,7 +299,11 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         }
         self.recover_at.set(now + RECOVER_EVERY_MS);
         // If it fails, it is retried after another error.
-        let _ = self.context.endpoints.try_change(|endpoints| self.socket.recover(endpoints));
+        let _ = self.context.endpoints.try_change(|endpoints| {
+            let after = self.socket.recover(endpoints)?;
+            self.context.reconnects.add(usize::from(after != endpoints));
+            Ok::<_, Error>(after)
+        });
     }
 }
 
