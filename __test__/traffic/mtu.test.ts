@@ -106,27 +106,27 @@ for (const families of [
   });
 }
 
-for (const families of [
-  { outer: 'ipv4', inner: 'ipv6' },
-  { outer: 'ipv6', inner: 'ipv4' },
+for (const { bindDevice, ...families } of [
+  { outer: 'ipv4', inner: 'ipv6', bindDevice: undefined },
+  { outer: 'ipv6', inner: 'ipv4', bindDevice: undefined },
+  { outer: 'ipv4', inner: 'ipv4', bindDevice: 'veth0' },
+  { outer: 'ipv6', inner: 'ipv6', bindDevice: 'veth0' },
 ] as const) {
   const { outer, inner } = families;
-  test.serial(
-    `the first connection over a link that was made again fits it: ${inWords(families)}`,
-    async (t) => {
-      await using sites = await createSites({ tunMtu: 9000 });
-      const [a] = await openPair(sites, { outer });
-      // The sockets remember the route over the first link.
-      t.true((await ping(sites.a, sites.b.inner[inner])).received > 0);
-      await sites.remakeLink(1400);
+  const where = `${inWords(families)}${bindDevice === undefined ? '' : ', bound to the link'}`;
+  test.serial(`the first connection over a link that was made again fits it: ${where}`, async (t) => {
+    await using sites = await createSites({ tunMtu: 9000 });
+    const [a] = await openPair(sites, { outer, options: bindDevice === undefined ? {} : { bindDevice } });
+    // The sockets remember the route over the first link.
+    t.true((await ping(sites.a, sites.b.inner[inner])).received > 0);
+    await sites.remakeLink(1400);
 
-      await using atB = await Capture.start(sites.b, sites.b.tun);
-      await transferTcp({ from: sites.a, to: sites.b, address: sites.b.inner[inner], bytes: 1 });
-      const room = 1400 - IP_HEADER[outer] - UDP_HEADER;
-      t.is(mssOfSyn(await atB.first('in', 1), inner), room - IP_HEADER[inner] - TCP_HEADER);
-      t.is((await a.stats()).socket.pathMtu, 1400);
-    },
-  );
+    await using atB = await Capture.start(sites.b, sites.b.tun);
+    await transferTcp({ from: sites.a, to: sites.b, address: sites.b.inner[inner], bytes: 1 });
+    const room = 1400 - IP_HEADER[outer] - UDP_HEADER;
+    t.is(mssOfSyn(await atB.first('in', 1), inner), room - IP_HEADER[inner] - TCP_HEADER);
+    t.is((await a.stats()).socket.pathMtu, 1400);
+  });
 }
 
 for (const inner of ['ipv4', 'ipv6'] as const) {

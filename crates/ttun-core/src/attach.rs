@@ -96,7 +96,7 @@ impl DevicePlan {
 
     /// Makes a created device persistent if requested: the last step of setting it up, undone with the rest
     /// unless the tunnel starts to [run](TunDevice::settle).
-    pub(crate) fn persist(&self, device: &mut TunDevice) -> Result<(), Error> {
+    pub(crate) fn persist(&self, device: &TunDevice) -> Result<(), Error> {
         let wanted = self.creation.as_ref().is_some_and(|creation| creation.persist);
         if !wanted || !device.was_created() {
             return Ok(());

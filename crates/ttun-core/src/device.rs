@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ttun_packet::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 use tun_rs::SyncDevice;
@@ -21,7 +22,7 @@ pub(crate) struct TunDevice {
     offload: OffloadStats,
     created: bool,
     /// It was made persistent, to be undone unless the tunnel starts to run.
-    provisional: bool,
+    provisional: AtomicBool,
 }
 
 impl TunDevice {
@@ -33,7 +34,7 @@ impl TunDevice {
         offload: OffloadStats,
         created: bool,
     ) -> Self {
-        Self { inner, index, virtio_header, offload, created, provisional: false }
+        Self { inner, index, virtio_header, offload, created, provisional: AtomicBool::new(false) }
     }
 
     pub(crate) fn index(&self) -> u32 {
@@ -51,15 +52,15 @@ impl TunDevice {
     }
 
     /// Keeps the device beyond this descriptor, from the moment that the tunnel [runs](Self::settle).
-    pub(crate) fn persist(&mut self) -> io::Result<()> {
+    pub(crate) fn persist(&self) -> io::Result<()> {
         set_persistent(self.as_fd(), true)?;
-        self.provisional = true;
+        self.provisional.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// The tunnel runs: a persistent device stays from now on, however the tunnel ends.
-    pub(crate) fn settle(&mut self) {
-        self.provisional = false;
+    pub(crate) fn settle(&self) {
+        self.provisional.store(false, Ordering::Relaxed);
     }
 
     /// Reads one packet or super-packet into `packet`.
@@ -104,7 +105,7 @@ impl Drop for TunDevice {
         // program that reads it without virtio-net headers would get super-packets that it does not understand.
         // A device that is gone has nothing to reset.
         let _ = set_offload(self.as_fd(), 0);
-        if self.provisional {
+        if self.provisional.load(Ordering::Relaxed) {
             let _ = set_persistent(self.as_fd(), false);
         }
     }

@@ -41,11 +41,11 @@ impl Attaching {
     /// `name` is the last name of the device. `inner_mtu` is the largest packet that fits the route to the peer, before routes are
     /// added.
     pub(crate) fn attach(&self, name: &str, inner_mtu: Option<usize>) -> Result<TunDevice, Error> {
-        let mut device = self.plan.attach(name)?;
+        let device = self.plan.attach(name)?;
         if let Some(interface) = &self.interface {
             interface.set_up(&device, inner_mtu)?;
         }
-        self.plan.persist(&mut device).inspect_err(|_| self.put_back())?;
+        self.plan.persist(&device).inspect_err(|_| self.put_back())?;
         Ok(device)
     }
 
@@ -109,14 +109,14 @@ impl<'t> Attachment<'t> {
         CoalesceOptions { tcp: offload.tso, udp: offload.uso }
     }
 
-    fn hold(&self, mut device: TunDevice) -> Result<(), Error> {
-        device.settle();
+    fn hold(&self, device: TunDevice) -> Result<(), Error> {
         let (index, offload) = (device.index(), device.offload());
         let device = Arc::new(device);
         let readiness = Readiness::new(Arc::clone(&device)).map_err(|cause| {
             self.attaching.put_back();
             Error::system("epoll_ctl", &cause, "waiting for the device")
         })?;
+        device.settle();
         self.context.device_facts.attached(index, offload);
         self.attaching.upkeep.attached(&device);
         self.since.set(Instant::now());
