@@ -103,7 +103,7 @@ export function describeSystemError(error: unknown): string {
 export function hintForLimit(error: unknown): string | null {
   const { code }: Partial<NodeJS.ErrnoException> = Object(error);
   if (code === 'EMFILE')
-    return 'raise the limit of open files, of which each tunnel needs 6: ulimit -n, or LimitNOFILE= in a systemd unit';
+    return 'raise the limit of open files (each tunnel needs 6): ulimit -n, or LimitNOFILE= in a systemd unit';
   return code === 'ENFILE' ? "raise this system's limit of open files: sysctl fs.file-max" : null;
 }
 

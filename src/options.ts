@@ -17,9 +17,9 @@ export interface TunnelOptions {
    */
   readonly local: string;
   /**
-   * Address and port of the peer, of the same family as the local address, if that is given; datagrams from other
-   * addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel
-   * opens, and again whenever nothing is heard from the peer; each of its addresses is tried until one answers.
+   * Address and port of the peer, of the same family as the local address, unless that is left open; datagrams from
+   * other addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the
+   * tunnel opens, and again while nothing is heard from the peer; its addresses are tried in turn until one answers.
    */
   readonly remote: string;
   /**
@@ -82,8 +82,8 @@ export interface InterfaceOptions {
   /** Bring the device up or down. Absent: a created device is brought up, any other is unchanged. */
   readonly up?: boolean;
   /**
-   * Apply addresses, routes and MTU again when the device loses them while the tunnel runs: by going down and up, or
-   * because another program removes or changes them. With false, only `ttun reload` does. Default `true`.
+   * Restore addresses, routes and MTU that are lost while the tunnel runs, because the device goes down and up, or
+   * another program removes or changes them. With false, only `ttun reload` restores them. Default `true`.
    */
   readonly restore?: boolean;
 }

@@ -154,7 +154,7 @@ const INTERFACE_OPTIONS = {
     ),
   ),
   restore: flag(
-    'Apply addresses, routes and MTU again when the device loses them while the tunnel runs: by going down and up, or because another program removes or changes them. With false, only `ttun reload` does.',
+    'Restore addresses, routes and MTU that are lost while the tunnel runs, because the device goes down and up, or another program removes or changes them. With false, only `ttun reload` restores them.',
     true,
   ),
 };
@@ -253,7 +253,7 @@ const TUNNEL_OPTIONS = {
   remote: text(
     {
       description:
-        'Address and port of the peer, of the same family as the local address, if that is given; datagrams from other addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again whenever nothing is heard from the peer; each of its addresses is tried until one answers.',
+        'Address and port of the peer, of the same family as the local address, unless that is left open; datagrams from other addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again while nothing is heard from the peer; its addresses are tried in turn until one answers.',
       examples: ['192.0.2.2:8000', 'gateway.example:8000'],
       pattern: ENDS_WITH_PORT,
     },

@@ -16,49 +16,50 @@ export interface CreateTunnelSettings {
 }
 
 /**
- * A change that a tunnel has noticed, of its peer, its addresses, its device or the network around it. What does not apply to
- * its kind is absent.
+ * A change of the peer, the addresses, the device or the network of a tunnel. Properties that do not apply to the kind are
+ * absent.
  */
 export interface TunnelChange {
   /** What kind of change it is. */
   readonly kind: TunnelChangeKind;
-  /** When, in ms since the epoch. */
+  /** When the tunnel noticed it, in ms since the epoch. */
   readonly at: number;
-  /** `warning`: packets may be lost; `error`: the tunnel carries nothing; `info`: not worth a line in a log. */
+  /** `warning`: packets may be lost; `error`: the tunnel carries nothing; `info`: not logged. */
   readonly level: ChangeLevel;
   /** One sentence, without a full stop. */
   readonly message: string;
-  /** The local end of the tunnel since then, with its port. */
+  /** The new local address, with its port. */
   readonly local?: string;
-  /** The peer since then, with its port. */
+  /** The address of the peer after the change, with its port. */
   readonly remote?: string;
-  /** What it was before: an address with its port, or the name of a device. */
+  /** The previous value: an address with its port, or the name of a device. */
   readonly previous?: string;
-  /** The device, or another interface, by name. */
+  /** The name of the device or interface. */
   readonly device?: string;
-  /** For how long nothing was heard from the peer, in ms. */
+  /** How long the peer was silent, in ms. */
   readonly silentMs?: number;
 }
 
-/** How important a change is, as for syslog(3). */
+/** How important a change is, as in syslog(3). */
 export type ChangeLevel = 'info' | 'notice' | 'warning' | 'error';
 
 /**
  * The kinds of changes.
  *
  * - `peer-silent`: packets are sent, and nothing was heard from the peer for 30 s
- * - `peer-heard`: something was heard from the peer, for the first time, or again after `silentMs`
- * - `peer-changed`: the tunnel has another peer, to which the host name resolves
+ * - `peer-heard`: a datagram arrived from the peer, the first one or after a silence of `silentMs`
+ * - `peer-changed`: the tunnel sends to another address of the peer's host name
  * - `peer-refuses`: the peer's host refuses the packets: nothing listens on its port
- * - `source-changed`: the kernel chose another local address, because the old one is gone or no longer preferred
- * - `local-address-lost`, `local-address-back`: the configured local address, or every usable one, was removed, and is back
- * - `interface-lost`, `interface-back`: the same for the interface of `bindDevice` or of a link-local address
- * - `route-lost`, `route-back`: the same for the route to the peer
- * - `device-lost`, `device-back`: the device was deleted, and there is one again
- * - `device-renamed`, `device-moved`: the device has another name, or is in another network namespace
- * - `device-restored`: settings that the device had lost are applied again
- * - `mtu-changed`: the MTU of the device follows that of the route to the peer
- * - `segmentation-lost`, `segmentation-back`: the interface to the peer cannot segment, so that each packet costs a send
+ * - `source-changed`: the kernel chose another local address, because addresses, routes or rules of this host changed
+ * - `local-address-lost`, `local-address-back`: the configured local address, or every usable one, was removed, or is back
+ * - `interface-lost`, `interface-back`: the interface of `bindDevice` or of a link-local address was deleted, or is back
+ * - `route-lost`, `route-back`: the route to the peer was removed, or is back
+ * - `device-lost`, `device-back`: the device was deleted, or the tunnel is attached to one again
+ * - `device-renamed`, `device-moved`: the device was renamed, or moved to another network namespace
+ * - `device-restored`: settings that the device had lost were restored
+ * - `mtu-changed`: the MTU of the device was adapted to the route to the peer
+ * - `segmentation-lost`, `segmentation-back`: the interface to the peer cannot segment, so that each packet needs a send of
+ *   its own, or it can again
  */
 export type TunnelChangeKind =
   | 'peer-silent'
@@ -89,16 +90,16 @@ export type TunnelChangeKind =
 export interface TunnelEvents {
   /** The state changed. Checked twice a second while there are listeners. */
   state: [state: TunnelState, previous: TunnelState];
-  /** The tunnel noticed a change of its peer, its addresses, its device or the network around it. */
+  /** The peer, the addresses, the device or the network of the tunnel changed. */
   change: [change: TunnelChange];
   /**
-   * The tunnel sends to another address of the peer's host name: it has changed, or the previous one does not answer. Both are
-   * in the form of `stats().socket.remote`.
+   * The tunnel now sends to another address of the peer's host name, because the name resolves to another one or the previous
+   * one does not answer. Both are in the form of `stats().socket.remote`.
    */
   peer: [remote: string, previous: string];
   /**
-   * The peer does not answer, and its host name cannot be resolved again, or the tunnel cannot send to any other of its
-   * addresses. It retries. Emitted once for each different reason.
+   * The peer does not answer, and either its host name cannot be resolved again or the tunnel cannot send to any of its other
+   * addresses. The tunnel retries. Emitted once for each different reason.
    */
   peerError: [error: TtunError];
   /**
@@ -137,7 +138,7 @@ export interface Tunnel extends EventEmitter<TunnelEvents>, AsyncDisposable {
   /** The same in either form. */
   stats(options?: StatsOptions): TunnelStats | TunnelStats<bigint>;
 
-  /** The last 50 changes that the tunnel noticed, the oldest first; also after the end. */
+  /** The history: the last 50 changes, the oldest first. Also available after the end. */
   history(): TunnelChange[];
 
   /**

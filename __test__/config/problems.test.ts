@@ -187,17 +187,17 @@ const WARNINGS: readonly (readonly [what: string, text: string, warning: string]
   [
     'two tunnels that are routed into each other',
     `${tunnel('a', 1)}interface.routes = ["192.0.2.8/32"]\n${tunnel('b', 2).replace('2.9', '2.8')}interface.routes = ["192.0.2.9/32"]`,
-    '10: tunnels.b.interface.routes[0]: the tunnels a and b are routed into each other: the peer of a is in 192.0.2.9/32 of b and the peer of b is in 192.0.2.8/32 of a',
+    '10: tunnels.b.interface.routes[0]: tunnels a and b are routed into each other: the peer of a is reached through b (192.0.2.9/32) and the peer of b is reached through a (192.0.2.8/32)',
   ],
   [
     'two such tunnels over IPv6, one by the network of its address',
     `${tunnel('a', 1).replace('192.0.2.9', '[2001:db8:1::9]')}interface.routes = ["2001:db8:2::/64"]\n${tunnel('b', 2).replace('192.0.2.9', '[2001:db8:2::9]')}interface.addresses = ["2001:db8:1::1/64"]`,
-    '10: tunnels.b.interface.addresses[0]: the tunnels a and b are routed into each other: the peer of a is in 2001:db8:1::1/64 of b and the peer of b is in 2001:db8:2::/64 of a',
+    '10: tunnels.b.interface.addresses[0]: tunnels a and b are routed into each other: the peer of a is reached through b (2001:db8:1::1/64) and the peer of b is reached through a (2001:db8:2::/64)',
   ],
   [
     'two such tunnels, one by its bindDevice',
     `${tunnel('a', 1)}bindDevice = "tun-b"\n${tunnel('b', 2).replace('2.9', '2.8')}[tunnels.a.interface]\nroutes = ["192.0.2.8/32"]`,
-    '5: tunnels.a.bindDevice: the tunnels a and b are routed into each other: a is bound to the device of b and the peer of b is in 192.0.2.8/32 of a',
+    '5: tunnels.a.bindDevice: tunnels a and b are routed into each other: a is bound to the device of b and the peer of b is reached through a (192.0.2.8/32)',
   ],
   [
     'three tunnels in a ring, to which a fourth leads',
@@ -207,7 +207,7 @@ const WARNINGS: readonly (readonly [what: string, text: string, warning: string]
           `${tunnel(name, index + 1).replace('2.9', `2.${index + 1}`)}interface.routes = ["192.0.2.${[3, 1, 2][index] ?? 200}/32"]`,
       )
       .join('\n'),
-    '15: tunnels.c.interface.routes[0]: the tunnels a, b and c are routed into each other: the peer of a is in 192.0.2.1/32 of b, the peer of b is in 192.0.2.2/32 of c and the peer of c is in 192.0.2.3/32 of a',
+    '15: tunnels.c.interface.routes[0]: tunnels a, b and c are routed into each other: the peer of a is reached through b (192.0.2.1/32), the peer of b is reached through c (192.0.2.2/32) and the peer of c is reached through a (192.0.2.3/32)',
   ],
   [
     'one network in two tunnels',

@@ -75,7 +75,7 @@ test.serial(
         stderr,
         isAttached
           ? /^(?:ttun: .*\n)+$/
-          : /^ttun: .*; raise the limit of open files, of which each tunnel needs 6: ulimit -n, .*\n$/,
+          : /^ttun: .*; raise the limit of open files \(each tunnel needs 6\): ulimit -n, .*\n$/,
       );
     }
     t.true(outcomes.some(({ isAttached }) => isAttached));

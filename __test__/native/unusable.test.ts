@@ -88,7 +88,7 @@ test('if no file descriptor is left, the error says how to raise the limit, and 
   t.deepEqual(JSON.parse(await evaluate(root, program, { cwd, within })), {
     code: 'ERR_TTUN_NATIVE_MISSING',
     message: `${PACKAGE} cannot be loaded: too many open files`,
-    hint: 'raise the limit of open files, of which each tunnel needs 6: ulimit -n, or LimitNOFILE= in a systemd unit',
+    hint: 'raise the limit of open files (each tunnel needs 6): ulimit -n, or LimitNOFILE= in a systemd unit',
   });
 });
 

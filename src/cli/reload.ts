@@ -12,7 +12,7 @@ export const SPEC = {
   name: 'reload',
   usage: ['[-c <file>] [--pid <pid>] [--json]'],
   description: [
-    'Reloads the configuration file of a running ttun up, waits until that is done, and reports which tunnels changed. Tunnels whose configuration is the same continue without losing a packet; what their devices have lost of their addresses, routes, MTU and state is applied again. A file with mistakes changes nothing; all its mistakes are listed.',
+    'Reloads the configuration file of a running ttun up, waits until that is done, and reports which tunnels changed. Tunnels whose configuration is the same continue without losing a packet; addresses, routes, MTU and state that their devices have lost are restored. A file with mistakes changes nothing; all its mistakes are listed.',
     'If more than one ttun up is running, choose one by its file or process ID.',
   ],
   operands: [],
@@ -26,7 +26,7 @@ export const SPEC = {
     pid: { short: 'p', value: '<pid>', description: 'the ID of the process' },
     json: {
       description:
-        'print {"added":[…],"changed":[…],"removed":[…],"unchanged":[…]} with the names of the tunnels, and "restored":{…} with what their devices had lost, or {"error":{"code","message","hint"}}',
+        'print {"added":[…],"changed":[…],"removed":[…],"unchanged":[…]} with the names of the tunnels, and "restored":{…} with the settings that were restored on their devices, or {"error":{"code","message","hint"}}',
     },
   },
   examples: [

@@ -30,7 +30,7 @@ export const SPEC = {
   usage: ['[--json] [name…]', '--watch [--interval <ms>] [--json] [name…]'],
   description: [
     'Shows the running tunnels of this user, or those with the given names: tunnels of ttun up, and tunnels of ttun <tun>, which are named after their device. Root sees the tunnels of all users.',
-    'If a peer does not answer, it says what to check on the other host. Of tunnels given by name it also shows the history: the last 50 changes that they noticed.',
+    'If a peer does not answer, it says what to check on the other host. For tunnels given by name it also shows the history: the last 50 changes.',
     'With --watch, shows current rates and those of the last minute until it is ended. Space pauses, the arrow keys scroll, and q quits.',
   ],
   operands: [

@@ -47,7 +47,7 @@ export const PROGRAM = {
     },
     json: {
       description:
-        'print events instead of packets, as lines of JSON: attached, changes, then closed or failed, with the stats',
+        'print events instead of packets, as lines of JSON: attached, each change, then closed or failed, with the stats',
     },
     http: {
       value: '<listen>',

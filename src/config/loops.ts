@@ -1,16 +1,16 @@
-/** Tunnels whose own datagrams may be routed into themselves, or into each other. */
+/** Routing loops: tunnels whose own datagrams may be routed into themselves, or into each other. */
 import { formatRemote } from '../address.ts';
 import { formatNetwork, overlap, parseNetwork, rangeOf } from '../network.ts';
 import type { IpNetwork } from '../network.ts';
 import type { KeyPath } from './document.ts';
 import type { Finding, NamedTunnel } from './resolve.ts';
 
-/** Tunnels that lead to their own peer, and rings of tunnels that lead to each other's. */
+/** Tunnels through which their own peer is routed, and rings of tunnels through which each other's peers are routed. */
 export function findLoops(tunnels: readonly NamedTunnel[]): Finding[] {
   return [...tunnels.flatMap((tunnel) => [...networksOfPeer(tunnel)]), ...findRings(tunnels)];
 }
 
-/** A network whose packets enter a tunnel: a route, or that of an address. */
+/** A network that is routed into a tunnel: a configured route, or the network of an address. */
 interface RoutedNetwork {
   readonly network: IpNetwork;
   readonly path: KeyPath;
@@ -25,7 +25,7 @@ function routedNetworks({ name, options }: NamedTunnel): RoutedNetwork[] {
   return [...routes.map(placed('routes')), ...addresses.map(placed('addresses'))];
 }
 
-/** The address of the peer, if nothing but the routing table decides how it is reached. */
+/** The address of the peer, if only the routing table decides how it is reached. */
 function routedPeer({ options }: NamedTunnel): IpNetwork | null {
   const { remote, bindDevice, fwmark } = options;
   const isRouted = remote?.address?.zone === null && !bindDevice && !fwmark;
@@ -47,14 +47,14 @@ function* networksOfPeer(tunnel: NamedTunnel): Generator<Finding> {
   }
 }
 
-/** How the datagrams of a tunnel get into another one. */
+/** The reason why the datagrams of one tunnel go into another. */
 interface Step {
   /** Names of the two tunnels. */
   readonly from: string;
   readonly into: string;
-  /** Position in the file of the tunnel that they get into. */
+  /** Position in the file of the tunnel that they go into. */
   readonly order: number;
-  /** What leads there, in words, and where it is configured. */
+  /** The reason, in words, and the place in the file where it is configured. */
   readonly reason: string;
   readonly path: KeyPath;
 }
@@ -82,7 +82,7 @@ function describeRing(ring: readonly Step[]): Finding {
   const names = enumerate(ring.map(({ from }) => from));
   return {
     path: last.path,
-    message: `the tunnels ${names} are routed into each other: ${enumerate(ring.map(({ reason }) => reason))}`,
+    message: `tunnels ${names} are routed into each other: ${enumerate(ring.map(({ reason }) => reason))}`,
     hint: 'none of them reaches its peer: remove a route, or set bindDevice to the interface that leads to the peer',
   };
 }
@@ -112,7 +112,7 @@ function stepByDevice({ name, options }: NamedTunnel, tunnels: readonly NamedTun
   return { from: name, into, order, reason, path: ['tunnels', name, 'bindDevice'] };
 }
 
-/** The networks of all tunnels, by prefix: of those that contain an address, the longest decides. */
+/** The networks of all tunnels, by prefix; the longest prefix that contains an address decides. */
 class RoutingTable {
   readonly #owners = new Map<string, RoutedNetwork & { readonly name: string; readonly order: number }>();
   readonly #lengths: Readonly<Record<4 | 6, Set<number>>> = { 4: new Set(), 6: new Set() };
@@ -137,7 +137,7 @@ class RoutingTable {
       const owner = this.#owners.get(keyOf({ ...peer, prefixLength }));
       if (owner === undefined) continue;
       const { name: into, network, path, order } = owner;
-      const reason = `the peer of ${tunnel.name} is in ${formatNetwork(network)} of ${into}`;
+      const reason = `the peer of ${tunnel.name} is reached through ${into} (${formatNetwork(network)})`;
       return { from: tunnel.name, into, order, reason, path };
     }
     return null;

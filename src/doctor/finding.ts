@@ -87,11 +87,11 @@ export const CATALOGUE = {
   },
   'udp-checksums': {
     severity: 'note',
-    why: 'They were damaged on the way, or a network card checks wrongly; the kernel drops them before the tunnel sees them.',
+    why: 'They were damaged in transit, or a network card verifies checksums incorrectly; the kernel drops them before the tunnel sees them.',
   },
   'fragments-lost': {
     severity: 'note',
-    why: 'One of the fragments was lost, or too many were incomplete at once. Packets that fit the path need no fragments.',
+    why: 'Some of their fragments were lost, or too many packets were incomplete at once. Packets that fit the path are not fragmented.',
   },
   // The device
   'device-missing': {
@@ -124,11 +124,11 @@ export const CATALOGUE = {
   },
   'settings-lost': {
     severity: 'problem',
-    why: 'Addresses and routes that the tunnel gave to its device were removed by another program, or the kernel refuses to take them back.',
+    why: 'Addresses and routes that the tunnel gave to its device were removed by another program, or the kernel refuses to restore them.',
   },
   'device-queue-full': {
     severity: 'note',
-    why: 'The kernel drops what comes in bursts faster than the tunnel reads it: TCP slows down, UDP in the tunnel is lost.',
+    why: 'The kernel drops packets that arrive in bursts faster than the tunnel reads them: TCP slows down, UDP in the tunnel is lost.',
   },
   'address-missing': {
     severity: 'warning',
@@ -173,7 +173,7 @@ export const CATALOGUE = {
   },
   'peer-not-heard': {
     severity: 'problem',
-    why: 'Packets pass once each end has the address and port of the other as its remote, and firewalls let them through.',
+    why: 'Packets pass only if each end has the address and port of the other as its remote, and firewalls accept them.',
   },
   'peer-elsewhere': {
     severity: 'problem',
@@ -181,11 +181,11 @@ export const CATALOGUE = {
   },
   'peer-other-port': {
     severity: 'problem',
-    why: 'No socket of this host has that port: the other end has another port as its remote than this tunnel uses.',
+    why: 'No socket of this host has that port: the remote configured on the other host has a different port from this tunnel.',
   },
   'no-socket': {
     severity: 'note',
-    why: 'They may be those of a peer that sends to another port, or from another address than the configured one (UdpNoPorts).',
+    why: 'They may come from a peer that sends to another port, or from an address other than the configured one (UdpNoPorts).',
   },
   'mtu-too-large': {
     severity: 'warning',

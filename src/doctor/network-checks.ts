@@ -37,8 +37,8 @@ function notHere(
   interfaces: readonly BindingInterface[],
 ): Finding {
   if (address !== null && isListed(address, interfaces)) {
-    return finding('local-not-here', `${local} cannot be used yet, or never because another host has it`, {
-      advice: 'see whether it stays tentative, or is dadfailed: ip -6 address',
+    return finding('local-not-here', `${local} cannot be used yet, or another host has it too`, {
+      advice: 'check whether it stays tentative or is dadfailed: ip -6 address',
     });
   }
   return finding('local-not-here', `${local} is not an address of this host`, {

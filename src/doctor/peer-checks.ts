@@ -1,4 +1,4 @@
-/** Checks of a running tunnel whose peer does not answer, and of packets that the kernel drops outside of it. */
+/** Checks of a running tunnel whose peer does not answer, and of packets that the kernel drops before or after ttun sees them. */
 import type { BindingArrival } from '../../binding.cjs';
 import { formatAuthority, InvalidValue, parseEndpoint } from '../address.ts';
 import type { Endpoint } from '../address.ts';
@@ -60,7 +60,7 @@ function toOtherPorts(here: Endpoint, peer: Endpoint, arrivals: SubjectFacts['ar
       'peer-other-port',
       `${address} sends to UDP port ${localPort} of this host, not to ${here.port}`,
       {
-        advice: `if those are datagrams of the tunnel: set remote = "${nameOf(here)}" on the other host`,
+        advice: `if they belong to the tunnel: set remote = "${nameOf(here)}" on the other host`,
       },
     ),
   );
@@ -92,7 +92,7 @@ const COUNTERS = [
   {
     names: ['IpReasmFails', 'Ip6ReasmFails'],
     code: 'fragments-lost',
-    what: 'fragmented packets could not be put together',
+    what: 'fragmented packets could not be reassembled',
   },
 ] as const;
 
@@ -101,11 +101,11 @@ export function checkCounters({ counters }: HostFacts): Finding[] {
     const counted = names.filter((name) => (counters.get(name) ?? 0) > 0);
     const sum = counted.reduce((total, name) => total + (counters.get(name) ?? 0), 0);
     if (sum === 0) return [];
-    return [finding(code, `${sum} ${what} since this machine was started`, { advice: watch(counted) })];
+    return [finding(code, `${sum} ${what} since this machine booted`, { advice: watch(counted) })];
   });
 }
 
-/** Datagrams to ports without a socket may be those of a peer with wrong settings. */
+/** Datagrams to ports without a socket may come from a misconfigured peer. */
 export function checkStrayDatagrams(
   { subject: { running } }: SubjectFacts,
   { counters }: HostFacts,
@@ -114,17 +114,17 @@ export function checkStrayDatagrams(
   const counted = ['UdpNoPorts', 'Udp6NoPorts'].filter((name) => (counters.get(name) ?? 0) > 0);
   const sum = counted.reduce((total, name) => total + (counters.get(name) ?? 0), 0);
   if (sum === 0) return [];
-  const what = `${sum} UDP datagrams arrived for which there was no socket`;
+  const what = `${sum} UDP datagrams arrived at ports without a socket`;
   return [finding('no-socket', what, { advice: watch(counted) })];
 }
 
 function watch(names: readonly string[]): string {
-  return `see whether it grows while the tunnel should carry packets: nstat -az ${names.join(' ')}`;
+  return `check whether the counter grows while packets are sent through the tunnel: nstat -az ${names.join(' ')}`;
 }
 
 export function checkDeviceQueue({ subject: { running }, device }: SubjectFacts): Finding[] {
   if (running?.phase !== 'open' || device === null || device.txDropped === 0) return [];
-  const what = `${device.txDropped} packets found no room in the queue of ${device.name}, or no program attached to it`;
+  const what = `${device.name} has dropped ${device.txDropped} packets because its queue was full or no program was attached`;
   return [
     finding('device-queue-full', what, {
       advice: `if the number grows during bursts of UDP: ip link set dev ${device.name} txqueuelen 5000`,

@@ -162,7 +162,7 @@ pub(crate) fn is_exhausted(cause: &io::Error) -> bool {
 fn limit_hint(syscall: &str, errno: Option<i32>) -> Option<&'static str> {
     match (syscall, errno?) {
         (_, libc::EMFILE) => Some(
-            "raise the limit of open files, of which each tunnel needs 6: ulimit -n, or LimitNOFILE= in a systemd unit",
+            "raise the limit of open files (each tunnel needs 6): ulimit -n, or LimitNOFILE= in a systemd unit",
         ),
         (_, libc::ENFILE) => Some("raise this system's limit of open files: sysctl fs.file-max"),
         // pthread_create(3).

@@ -1,4 +1,4 @@
-//! What has happened to a tunnel: changes of its peer, its addresses, its device and of the network around it.
+//! The history of a tunnel: changes of its peer, its addresses, its device and its network.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::epoch_ms;
 
-/// A change that a tunnel has noticed.
+/// A change that the tunnel noticed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// When, in ms since the epoch.
+    /// When the tunnel noticed it, in ms since the epoch.
     pub at: f64,
     /// Its kind.
     pub kind: ChangeKind,
@@ -18,26 +18,26 @@ pub struct Change {
     pub level: Level,
     /// One sentence, without a full stop.
     pub message: String,
-    /// The local end of the tunnel since then.
+    /// The new local address.
     pub local: Option<SocketAddr>,
-    /// The peer since then.
+    /// The address of the peer after the change.
     pub remote: Option<SocketAddr>,
-    /// What it was before: an address, or the name of a device.
+    /// The previous value: an address, or the name of a device.
     pub previous: Option<String>,
-    /// The device, or another interface, by name.
+    /// The name of the device or interface.
     pub device: Option<String>,
-    /// For how long nothing was heard from the peer, ms.
+    /// How long the peer was silent, ms.
     pub silent_ms: Option<f64>,
 }
 
 /// The kinds of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// Packets are sent, and nothing is heard from the peer any more.
+    /// Packets are sent, and the peer no longer answers.
     PeerSilent,
-    /// Something was heard from the peer, for the first time or again.
+    /// A datagram arrived from the peer, the first one or after a silence.
     PeerHeard,
-    /// The tunnel has another peer.
+    /// The tunnel sends to another address of the peer.
     PeerChanged,
     /// The peer refuses the packets: nothing listens on its port.
     PeerRefuses,
@@ -45,40 +45,40 @@ pub enum ChangeKind {
     SourceChanged,
     /// The configured local address was removed from this host.
     LocalAddressLost,
-    /// The configured local address is there again.
+    /// The configured local address is back.
     LocalAddressBack,
     /// The interface to which the socket is bound, or through which a link-local peer is reached, was deleted.
     InterfaceLost,
-    /// That interface is there again.
+    /// That interface is back.
     InterfaceBack,
-    /// There is no route to the peer any more.
+    /// There is no longer a route to the peer.
     RouteLost,
     /// There is a route to the peer again.
     RouteBack,
     /// The device was deleted.
     DeviceLost,
-    /// There is a device again.
+    /// The tunnel is attached to a device again.
     DeviceBack,
-    /// The device has another name.
+    /// The device was renamed.
     DeviceRenamed,
     /// The device was moved to another network namespace.
     DeviceMoved,
-    /// Settings of the device that were lost are applied again.
+    /// Lost settings of the device were restored.
     DeviceRestored,
-    /// The MTU of the device follows that of the route to the peer.
+    /// The MTU of the device was adapted to the route to the peer.
     MtuChanged,
-    /// The interface to the peer cannot segment: each packet costs a send.
+    /// The interface to the peer cannot segment: each packet needs a send of its own.
     SegmentationLost,
-    /// Many packets share a send again.
+    /// One send carries many packets again.
     SegmentationBack,
 }
 
-/// How important a change is, as for syslog(3).
+/// How important a change is, as in syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Worth keeping, but not a line in a log.
+    /// Kept in the history, but not logged.
     Info,
-    /// Normal, but worth a line.
+    /// Normal, but worth logging.
     Notice,
     /// Packets may be lost.
     Warning,
@@ -150,7 +150,7 @@ impl Level {
         }
     }
 
-    /// The priority in a line for the journal: `<4>` (sd-daemon(3)).
+    /// The priority before a line for the journal, as in `<4>` (sd-daemon(3)).
     #[must_use]
     pub const fn priority(self) -> u8 {
         match self {
@@ -179,7 +179,7 @@ impl Change {
     }
 }
 
-/// The last changes, and who is told of new ones. Nothing is recorded for packets.
+/// The most recent changes, and the listener for new ones. Nothing is recorded for packets.
 #[derive(Default)]
 pub(crate) struct History {
     kept: Mutex<VecDeque<Change>>,
@@ -189,7 +189,7 @@ pub(crate) struct History {
 type Listener = Arc<dyn Fn(&Change) + Send + Sync>;
 
 impl History {
-    /// Changes that are kept.
+    /// How many changes are kept.
     const MOST: usize = 50;
 
     /// Keeps `change`, and calls the listener, outside of any lock.

@@ -118,7 +118,7 @@ impl Tunnel {
         thread::Builder::new()
             .name(format!("ttun-{}", options.device))
             .spawn(move || {
-                // Without a thread for it the tunnel carries packets all the same.
+                // If no thread can be started for it, the tunnel carries packets anyway.
                 let watching = watcher::subscribe(&subject);
                 drop(subject);
                 let carried = carry(&runtime, device, &shared);
@@ -179,7 +179,7 @@ impl Tunnel {
             changed = Some((now, after));
             Ok(after)
         })?;
-        // They may wait for a socket that was replaced.
+        // The pumps may be waiting for a socket that was replaced.
         context.shutdown.wake();
         if let Some((before, after)) = changed {
             self.shared.peer_changed(before.remote, after);
@@ -188,7 +188,7 @@ impl Tunnel {
         Ok(())
     }
 
-    /// Applies again what the device has lost of its configured settings: addresses, routes, MTU, and whether it is up. Returns
+    /// Restores configured settings that the device has lost: addresses, routes, MTU, and whether it is up. Returns
     /// them in words, such as `route 10.9.0.0/16`.
     ///
     /// # Errors
@@ -204,14 +204,14 @@ impl Tunnel {
         self.shared.context.problems.get()
     }
 
-    /// What is probably wrong with a peer that does not answer, in a sentence with what to check; `None` if it answers, or nothing was
-    /// sent to it.
+    /// The probable reason why the peer does not answer, in a sentence with what to check; `None` if it answers, or nothing was sent
+    /// to it.
     #[must_use]
     pub fn diagnosis(&self) -> Option<String> {
         self.shared.monitor.diagnosis(&self.shared.context)
     }
 
-    /// The last 50 changes that the tunnel has noticed, the oldest first; also after the end.
+    /// The history: the last 50 changes, the oldest first. Also available after the end.
     #[must_use]
     pub fn history(&self) -> Vec<Change> {
         self.shared.context.history.last()
