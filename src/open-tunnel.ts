@@ -48,7 +48,7 @@ export async function openTunnel(
   return tunnel;
 }
 
-/** Opens a tunnel to the first of the addresses that is possible: this host may have no route to one of their families. */
+/** Opens a tunnel to the first address that can be used: this host may have no route to one of the families. */
 async function openToFirst(
   addresses: readonly IpAddress[],
   options: ResolvedOptions,
@@ -66,7 +66,7 @@ async function openToFirst(
   throw failure;
 }
 
-/** Another address may be possible after one of these. */
+/** After one of these errors, another address may work. */
 const ERRORS_OF_AN_ADDRESS: ReadonlySet<TtunErrorCode> = new Set([
   'ERR_TTUN_NO_ROUTE',
   'ERR_TTUN_ADDRESS_NOT_LOCAL',

@@ -1,8 +1,8 @@
 /**
- * The search for a peer that is known by host name: which of its addresses to send to, and when to look the name up again.
+ * The search for a peer given by host name: which of its addresses to send to, and when to resolve the name again.
  *
- * Every address of the name gets its turn, of both families where the local end leaves the family open, in the spirit of RFC 8305:
- * a tunnel has only one peer at a time, so one address is tried after the other. The one that answers is kept.
+ * Every address of the name gets its turn, of both families if the local address is left open, in the spirit of RFC 8305:
+ * a tunnel has only one peer at a time, so the addresses are tried one after the other. The one that answers is kept.
  */
 import { formatIpAddress } from './address.ts';
 import type { Endpoint, IpAddress } from './address.ts';
@@ -11,17 +11,17 @@ import type { TtunError } from './errors.ts';
 import { resolveName } from './peer.ts';
 import type { Addresses, NamedPeer } from './peer.ts';
 
-/** What is known of the traffic with the present peer. */
+/** The traffic with the current peer so far. */
 export interface Observation {
-  /** Packets to be sent so far, sent or not. */
+  /** Packets read from the device, whether they were sent or dropped. */
   readonly packetsToSend: number;
-  /** Datagrams received so far, also from earlier peers. */
+  /** Datagrams received, including those of earlier peers. */
   readonly received: number;
-  /** Whether any of them came from the present peer. */
+  /** Whether any of them came from the current peer. */
   readonly isHeard: boolean;
-  /** Errors so far that say that packets do not get to the peer, such as that it refuses them. */
+  /** Errors that say that packets do not reach the peer, for example because it refuses them. */
   readonly refusals: number;
-  /** Whether this host lacks a route or an address to send to the present peer. */
+  /** Whether this host has no route or no address to send to the current peer. */
   readonly isCutOff: boolean;
 }
 
@@ -34,25 +34,25 @@ export interface SearchingTunnel {
   setPeerProblem(error: TtunError | null): void;
 }
 
-/** How long an address that refuses is kept: an answer may still be on its way. */
+/** How long an address that refuses is kept, because an answer may still arrive. */
 const REFUSED_MS = 1000;
 
-/** After each address has had its turn they are changed less and less often, down to this. */
+/** Once each address has had its turn, turns become longer, up to this. */
 const LONGEST_REFUSED_MS = 10_000;
 
-/** How long an address may be silent that packets are sent to. */
+/** How long an address may be silent while packets are sent to it. */
 const SILENT_MS = 30_000;
 
-/** The same for the first of the others after one has worked, which gets every second turn. */
+/** The same for the first of the other addresses once one has worked, which then gets every second turn. */
 const SILENT_MS_BESIDES_PROVEN = 5000;
 
-/** How often the name is looked up while the peer does not answer. */
+/** How often the name is resolved while the peer does not answer. */
 const LOOKUP_INTERVAL_MS = 30_000;
 
-/** How often it is looked up while nothing is sent or heard. */
+/** How often it is resolved while nothing is sent or heard. */
 const IDLE_LOOKUP_INTERVAL_MS = 60_000;
 
-/** How long a lookup may take before the addresses that are known are tried. */
+/** How long a lookup may take before the known addresses are tried. */
 const LOOKUP_PATIENCE_MS = 2000;
 
 /** Searches for one peer, whenever `check` is called. */
@@ -62,19 +62,19 @@ export class PeerSearch {
   readonly #resolve: typeof resolveName;
   readonly #now: () => number;
   readonly #random: () => number;
-  /** Of the name, as looked up last. */
+  /** The addresses from the last lookup of the name. */
   #addresses: Addresses;
   #address: IpAddress;
   /** The last address that answered. */
   #proven: IpAddress | null = null;
-  /** The last address that was tried besides the proven one. */
+  /** The last address that was tried, other than the proven one. */
   #tried: IpAddress;
-  /** Changes of the address since the peer was heard. */
+  /** Changes of the address since the peer was last heard. */
   #changes = 0;
   #last: Observation;
-  /** Since when nothing was heard from this address. */
+  /** When the silence of this address began. */
   #quietSince: number;
-  /** When a packet was first sent to it that has not been answered; `null` if there is none. */
+  /** When the first unanswered packet was sent to it; `null` if there is none. */
   #unansweredSince: number | null = null;
   #refusedSince: number | null = null;
   /** By how much this turn is longer or shorter than usual. */
@@ -104,7 +104,7 @@ export class PeerSearch {
     this.#quietSince = this.#lookedUpAt = now();
   }
 
-  /** Looks the name up when that is due, and changes the address when it does not answer. Never rejects. */
+  /** Resolves the name again when that is due, and changes to another address if the current one does not answer. Never rejects. */
   async check(): Promise<void> {
     const now = this.#now();
     this.#observe(now);
@@ -130,7 +130,7 @@ export class PeerSearch {
       return;
     }
     if (seen.packetsToSend > before.packetsToSend) this.#unansweredSince ??= now;
-    // A peer that nothing is sent to is not expected to answer.
+    // While nothing is sent to a peer, it is not expected to answer.
     const isRefused = seen.refusals > before.refusals || seen.isCutOff;
     if (isRefused && this.#unansweredSince !== null) this.#refusedSince ??= now;
   }
@@ -156,8 +156,8 @@ export class PeerSearch {
   }
 
   /**
-   * The other end may search as well. Two that change their addresses at the same times would miss each other again and again, so
-   * that after the first round turns are of different lengths.
+   * The other end may be searching too. If both changed addresses at the same times, they could miss each other again and again, so
+   * turns vary in length after the first round.
    */
   #nextStretch(): number {
     return this.#changes < this.#addresses.length ? 1 : 0.75 + this.#random() / 2;
@@ -185,7 +185,7 @@ export class PeerSearch {
         this.#report(null);
       }
     } catch (error) {
-      // What is known is tried meanwhile. Without traffic nothing is wrong yet.
+      // Known addresses are tried meanwhile. Without traffic this is not a problem yet.
       if (this.#unansweredSince !== null) this.#report(asTtunError(error));
     } finally {
       this.#isLookingUp = false;
@@ -198,7 +198,7 @@ export class PeerSearch {
     if (others.length > 0) await this.#useFirstOf(others);
   }
 
-  /** The other addresses, the next one first: each after the one tried last, and between any two the one that worked. */
+  /** The other addresses in the order of their turns, with the proven one between any two. */
   #inTurn(): readonly IpAddress[] {
     const all = this.#addresses;
     const tried = all.findIndex((address) => isSame(address, this.#tried));
@@ -209,7 +209,7 @@ export class PeerSearch {
     return isOther ? [proven, ...others.filter((address) => !isSame(address, proven))] : others;
   }
 
-  /** Changes to the first of `addresses` that is possible. If none is, the tunnel keeps its address. */
+  /** Changes to the first of `addresses` that can be used. If none can, the tunnel keeps its address. */
   async #useFirstOf(addresses: readonly IpAddress[]): Promise<void> {
     if (this.#isChanging) return;
     this.#isChanging = true;

@@ -17,7 +17,7 @@ export function sayError(line: string): void {
   say(line, 'error');
 }
 
-/** As for syslog(3). */
+/** Priorities of syslog(3). */
 const PRIORITIES: Readonly<Record<ChangeLevel, number>> = { error: 3, warning: 4, notice: 5, info: 6 };
 
 /** Whether standard error is the journal itself, not a file or pipe of a program that systemd started (systemd.exec(5), JOURNAL_STREAM). */
@@ -47,7 +47,7 @@ function writeLine(line: string, level: ChangeLevel): void {
   process.stderr.write(`${priority}${line.replaceAll('\n', `\n${priority}`)}\n`);
 }
 
-/** Whether this process fails if its output cannot be written. */
+/** Whether this process fails when its output cannot be written. */
 let isOutputNeeded = true;
 
 /**
@@ -67,7 +67,7 @@ export function guardOutput(): void {
   });
 }
 
-/** From here on, output that cannot be written affects neither this process, which runs tunnels, nor its exit code. */
+/** From now on, output that cannot be written affects neither this process, which runs tunnels, nor its exit code. */
 export function continueWithoutOutput(): void {
   isOutputNeeded = false;
 }

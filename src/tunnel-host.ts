@@ -37,15 +37,15 @@ export interface TunnelReport {
   /** Why it is not open, or why an open one cannot carry packets, such as a deleted device. `null` if there is no problem. */
   readonly problem: Problem | null;
   /**
-   * What is probably wrong with a peer that does not answer, in a sentence with what to check on its host. `null` if it answers, if
-   * nothing was sent to it, or while there is a `problem`.
+   * The probable reason why the peer does not answer, in a sentence with what to check on its host. `null` if it answers, if nothing
+   * was sent to it, or while there is a `problem`.
    */
   readonly diagnosis: string | null;
   /** How to make an open tunnel faster; `null` if there is nothing to improve. */
   readonly advice: Advice | null;
   /** Current statistics; `null` until the tunnel was open once. The counters start at 0 whenever it is opened again. */
   readonly stats: TunnelStats | null;
-  /** The last 50 changes that the tunnel noticed, the oldest first. */
+  /** The last 50 changes, the oldest first. */
   readonly history: readonly TunnelChange[];
 }
 
@@ -53,7 +53,7 @@ export interface TunnelReport {
 export const REPORT_STATES = ['opening', 'waiting', 'up', 'idle', 'retrying', 'closed'] as const;
 export type ReportState = (typeof REPORT_STATES)[number];
 
-/** `idle` without when the peer was heard. */
+/** States in words; `idle` without the time since the peer was last heard. */
 export const STATE_TEXTS: Readonly<Record<ReportState, string>> = {
   opening: 'opening',
   waiting: 'waiting for the peer',
@@ -147,7 +147,7 @@ export interface ReloadReport {
   readonly changed: readonly string[];
   readonly removed: readonly string[];
   readonly unchanged: readonly string[];
-  /** What the devices of unchanged tunnels had lost of their settings and have again, in words: `route 10.9.0.0/16`. */
+  /** Settings restored on the devices of unchanged tunnels, in words: `route 10.9.0.0/16`. */
   readonly restored: Readonly<Record<string, readonly string[]>>;
 }
 

@@ -51,7 +51,7 @@ function sayChange({ kind, level, message }: TunnelChange, prefix: string): void
   if (level !== 'info' && !PROBLEMS.has(kind)) say(`${prefix}${message}`, level);
 }
 
-/** Changes that are also problems of the tunnel. */
+/** Changes that the tunnel also reports as its problem. */
 const PROBLEMS: ReadonlySet<TunnelChangeKind> = new Set([
   'device-lost',
   'interface-lost',

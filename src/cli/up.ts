@@ -97,7 +97,7 @@ async function runService(service: Service, plan: Plan, config: string): Promise
   // Keeps the process alive while all tunnels wait to be retried.
   const keepAlive = new KeepAlive();
   try {
-    // First, while there are descriptors for it.
+    // First, while there are file descriptors left for it.
     const startingControl = startControl(service, { config });
     await Promise.race([startingControl, ended]);
     if (!ending.aborted) await Promise.race([service.start(plan), ended]);

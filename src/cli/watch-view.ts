@@ -22,15 +22,15 @@ export interface View {
   readonly time: string;
 }
 
-/** What the table does not show: why metrics are not served, which process is silent, what to check on the host of a peer. */
+/** What the table does not show: why metrics are not served, which process does not answer, what to check on a peer's host. */
 export function noticeOf({ replies, silent }: Survey, tunnels: readonly Watched[]): string | null {
   const http = replies.find(({ reply }) => (reply.process.http?.problem ?? null) !== null)?.reply.process
     .http;
   if (http?.problem !== null && http?.problem !== undefined) return http.problem.message;
   const [process_] = silent;
   if (process_ !== undefined && tunnels.length > 0) return process_.error.message;
-  const puzzled = tunnels.find(({ report }) => report.diagnosis !== null);
-  return puzzled === undefined ? null : `${puzzled.label}: ${puzzled.report.diagnosis}`;
+  const diagnosed = tunnels.find(({ report }) => report.diagnosis !== null);
+  return diagnosed === undefined ? null : `${diagnosed.label}: ${diagnosed.report.diagnosis}`;
 }
 
 /** Rows other than those of tunnels: title, header, the notice or an empty line, and the keys. */

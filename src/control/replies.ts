@@ -1,6 +1,5 @@
 /**
- * Checks of the replies that come over control sockets. They may come from another version of ttun, or from another user with bad
- * intentions.
+ * Checks of the replies received over control sockets. They may come from another version of ttun, or from a hostile user.
  */
 import * as v from 'valibot';
 import { STATES, STATS } from '../stats-table.ts';
@@ -11,7 +10,7 @@ import type { TunnelChange } from '../tunnel.ts';
 import { ControlError, PROTOCOL } from './protocol.ts';
 import type { ShowReply } from './protocol.ts';
 
-// Each throws a ControlError with the error that the process at `path` replied, or one that the reply is invalid.
+// Each throws a ControlError: the error that the process at `path` replied with, or one that says that the reply is invalid.
 
 export function toShowReply(line: string, path: string): ShowReply {
   const reply = parse(line);
@@ -32,7 +31,7 @@ export function checkCaptureReply(line: string, path: string): void {
   if (!v.is(CAPTURE_REPLY, reply)) throw toError(reply, path);
 }
 
-/** Replaces characters in all texts and keys that could control the terminal they are printed on. */
+/** Replaces characters that could control the terminal, in all strings and keys. */
 function parse(line: string): unknown {
   try {
     return JSON.parse(line, (_key, value: unknown) => {
@@ -133,7 +132,7 @@ const SHOW_REPLY = v.looseObject({
   values: v.array(v.looseObject({ path: v.string(), label: v.string(), unit: v.string(), help: v.string() })),
 });
 
-/** Adds what statistics of an older version lack, such as a counter: it has counted nothing. */
+/** Adds statistics that an older version does not have, such as a counter, as 0. */
 function completed(stats: unknown): unknown {
   if (!isObject(stats)) return stats;
   const complete: Record<string, unknown> = { ...stats };

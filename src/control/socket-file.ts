@@ -30,7 +30,7 @@ export async function connectTo(path: string): Promise<Socket | null> {
     const isAbandoned = hasCode(error, 'ECONNREFUSED') && !(await isBeingCreated(path, before));
     if (isAbandoned && before.uid === userId()) await removeIfSame(path, before.ino);
     if (EXPECTED.some((code) => hasCode(error, code))) return null;
-    // Such as EAGAIN, with many clients waiting for a process that is stopped.
+    // For example EAGAIN: many clients wait for a process that is stopped.
     const reason = describeSystemError(error);
     throw new ControlError(
       'no-answer',
@@ -40,13 +40,13 @@ export async function connectTo(path: string): Promise<Socket | null> {
   }
 }
 
-/** Errors of connecting: no process, no file, or those of another user. */
+/** Errors of connect(2) that mean: no process, no file, or a socket of another user. */
 const EXPECTED = ['ECONNREFUSED', 'ENOENT', 'EACCES', 'EPERM'];
 
 /**
  * Listens on a socket of this process, and returns its path.
  *
- * @throws ControlError if no directory can be used, or the error of the system for lack of file descriptors
+ * @throws ControlError if no directory can be used; the system's error if there are no file descriptors left
  */
 export async function listenOnSocketFile(server: Server): Promise<string> {
   const problems: string[] = [];
@@ -55,7 +55,7 @@ export async function listenOnSocketFile(server: Server): Promise<string> {
       await prepare(place);
       return await listenIn(place.directory, server);
     } catch (error) {
-      // Not the fault of the directory.
+      // Unrelated to the directory.
       if (hintForLimit(error) !== null) throw error;
       problems.push(`${place.directory}: ${describeSystemError(error)}`);
     }

@@ -108,8 +108,8 @@ export type PeerFacts =
       /** The route without the tunnel's `bindDevice` and `fwmark`, which the reverse path filter checks against. */
       readonly plainRoute: BindingRoute | null;
       /**
-       * Devices of the tunnels that datagrams to the peer get into, one after the other, as far as the subject's own device, which
-       * is the last if they come back.
+       * Devices of the tunnels that datagrams to the peer pass through, in order, up to the subject's own device, which is the last
+       * one if they come back.
        */
       readonly detour: readonly string[];
       /** Where they come back, a route through an interface that is not a tunnel. */

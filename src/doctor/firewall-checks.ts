@@ -80,7 +80,7 @@ function whereToLook({ family, table }: BaseChain): string {
   return `see the rules: nft list table ${family} ${table}`;
 }
 
-/** The command of the program that made the chain: rules that nft adds to those of others are lost when they are made again. */
+/** The command of the program that made the chain: rules added by nft are lost when that program rebuilds its chains. */
 function acceptance(
   { chains }: Ruleset,
   chain: BaseChain,
@@ -104,7 +104,7 @@ function addressOf(family: 4 | 6 | undefined): string {
   return family === 6 ? 'ip6' : 'ip';
 }
 
-/** For how long connection tracking takes datagrams of the peer for replies to ours. */
+/** How long connection tracking treats datagrams from the peer as replies to ours. */
 function replies(settings: HostFacts['settings']): string {
   const first = settings.get('net.netfilter.nf_conntrack_udp_timeout');
   const later = settings.get('net.netfilter.nf_conntrack_udp_timeout_stream');

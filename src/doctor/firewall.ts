@@ -1,6 +1,6 @@
 /**
- * The rules of nftables as nft(8) prints them in JSON (libnftables-json(5)), and what they do with a datagram. Conditions that cannot
- * be judged from here, such as limits, are unknown: both ways are followed then.
+ * The rules of nftables as nft(8) prints them in JSON (libnftables-json(5)), and their effect on a datagram. Where a condition cannot
+ * be evaluated from here, such as a rate limit, both outcomes are followed.
  */
 import { isIP } from 'node:net';
 import { InvalidValue } from '../address.ts';
@@ -65,7 +65,7 @@ function keyOf({ family, table }: Json | BaseChain, name: unknown): string {
   return [family, table, name].map(String).join(' ');
 }
 
-/** The base chains that certainly drop this datagram: on their own, as each of them has to accept it. */
+/** The base chains that certainly drop this datagram. Each is judged separately, because all of them have to accept it. */
 export function chainsThatDrop(ruleset: Ruleset, hook: BaseChain['hook'], datagram: Datagram): BaseChain[] {
   const families = new Set(['inet', datagram.family === 4 ? 'ip' : 'ip6']);
   return ruleset.baseChains.filter(
@@ -79,7 +79,7 @@ function drops(ruleset: Ruleset, chain: BaseChain, datagram: Datagram): boolean 
   return !accepted && !(passed && chain.policy === 'accept');
 }
 
-/** What may happen to a datagram in a chain; dropping is what is left. */
+/** The possible outcomes for a datagram in a chain; if neither is possible, it is dropped. */
 interface Outcome {
   readonly accepted: boolean;
   /** It may leave the chain at its end, or return from it. */
@@ -89,7 +89,7 @@ interface Outcome {
 /** As in net/netfilter/nf_tables_core.c. */
 const DEEPEST_JUMP = 16;
 
-/** `null`: it cannot be judged. */
+/** `null`: unknown. */
 type Judgement = boolean | null;
 
 class Walk {
@@ -155,7 +155,7 @@ class Walk {
     if ('return' in verdict) return { ...ended, returned: true };
     if ('continue' in verdict) return { ...ended, continues: true };
     if ('drop' in verdict || 'reject' in verdict) return ended;
-    // Also a queue, whose program may accept it.
+    // This includes queue, whose program may accept it.
     return { ...ended, accepted: true };
   }
 
@@ -252,7 +252,7 @@ class Walk {
 
 const VERDICTS = ['accept', 'drop', 'reject', 'jump', 'goto', 'return', 'continue', 'queue'];
 
-/** Statements without influence on what follows. */
+/** Statements that do not affect the verdict. */
 const NEUTRAL = ['counter', 'log', 'comment', 'mangle', 'ct helper', 'notrack', 'set', 'xt'];
 
 /** Of both being true. */

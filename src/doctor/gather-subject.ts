@@ -129,7 +129,7 @@ async function gatherPeer(
   };
 }
 
-/** The tunnels that datagrams on `route` get into, until they leave for the network or come back to `home`. */
+/** The tunnels that datagrams on `route` pass through, until they leave for the network or come back to `home`. */
 async function followTunnels(
   route: BindingRoute | null,
   home: string,

@@ -7,7 +7,7 @@ import type { HostFacts, SubjectFacts } from './facts.ts';
 import { finding, ok } from './finding.ts';
 import type { Finding } from './finding.ts';
 
-/** Whether a tunnel runs, and its peer does not answer as far as this end knows. */
+/** Whether a running tunnel's peer does not answer, as far as this end knows. */
 export function isUnanswered({ phase, state, diagnosis }: TunnelReport): boolean {
   return phase === 'open' && (state === 'waiting' || diagnosis !== null);
 }

@@ -9,7 +9,7 @@ import { watchNetwork } from './network-watch.ts';
 export type HttpEvent =
   /** HTTP is served at this URL from now on; `null`: no longer served, as configured. */
   | { readonly kind: 'serving'; readonly url: string | null }
-  /** HTTP is configured but not served, or no longer; retrying. Emitted once per problem. */
+  /** HTTP is configured but not served; retrying. Emitted once for each problem. */
   | { readonly kind: 'http-failed'; readonly error: TtunError };
 
 export class HttpEndpoint {
@@ -22,7 +22,7 @@ export class HttpEndpoint {
   #error: TtunError | null = null;
   /** The problem that was emitted last. */
   #emitted: TtunError | null = null;
-  /** Whether the tunnels may still bring the address, so that its absence is not a problem yet. */
+  /** Whether a tunnel that is still being opened may add the address, so that its absence is not a problem yet. */
   #isExpected = false;
   #timer: NodeJS.Timeout | undefined;
   /** Reports changes of the network while nothing is served. */
@@ -42,8 +42,8 @@ export class HttpEndpoint {
   }
 
   /**
-   * Serves at `listen` from now on; `null`: nowhere. The old server is closed once the new one listens. An address that this host
-   * does not have is waited for: call `settle` once the tunnels are open, because it may be the address of one of them.
+   * Serves at `listen` from now on; `null`: nowhere. The old server is closed once the new one listens. If this host does not have
+   * the address, the server waits for it: call `settle` once the tunnels are open, because one of them may add it.
    *
    * @throws TtunError if HTTP cannot be served there; the old address stays in use, and is retried if it fails too
    */
@@ -174,7 +174,7 @@ export class HttpEndpoint {
 
 const RETRY_MS = 2000;
 
-/** Whether this host does not have the address, or a name has none, which may change at any time. */
+/** Whether this host does not have the address, or the name does not resolve; either may change at any time. */
 function isNotHere(error: unknown): error is TtunError {
   return error instanceof TtunError && error.code === 'ERR_TTUN_ADDRESS_NOT_LOCAL';
 }

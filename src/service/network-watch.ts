@@ -4,7 +4,7 @@ import { loadBinding } from '../native.ts';
 
 /**
  * Calls `onChange` soon after changes, at most four times a second, and once at the start, until it is stopped. It does not keep the
- * process alive. `null` if that is not possible, as for lack of threads: so also retry by a timer.
+ * process alive. Returns `null` if changes cannot be watched, for example if no thread can be started, so callers also need a timer.
  */
 export function watchNetwork(onChange: () => void): BindingNetworkWatch | null {
   try {

@@ -1,13 +1,13 @@
 /**
- * File descriptors that tunnels may not take: with too low a limit, `ttun show` and metrics still answer, and say why tunnels are not
- * open.
+ * File descriptors reserved for everything but tunnels: if the limit is too low, `ttun show` and metrics still answer, and say why
+ * tunnels are not open.
  */
 import { closeSync, openSync } from 'node:fs';
 
 /** For a few connections and files at once. */
 const RESERVED = 8;
 
-/** Held while tunnels are being opened, so that this many descriptors are left after that. */
+/** Holds descriptors while tunnels are being opened, so that this many are left afterwards. */
 export class DescriptorReserve {
   #holders = 0;
   #held: number[] = [];

@@ -59,7 +59,7 @@ export class Supervisor {
   #tunnels: ReadonlyMap<string, SupervisedTunnel> = new Map();
   #isClosing = false;
   #poll: NodeJS.Timeout | undefined;
-  /** While tunnels wait for something that the network lacks. */
+  /** Set while tunnels wait for an address, an interface or a route. */
   #watch: BindingNetworkWatch | null = null;
 
   constructor(listener: TunnelListener) {
@@ -152,7 +152,7 @@ function compare(
   return { added, changed, removed, unchanged };
 }
 
-/** Has devices get again what they have lost of their settings; a tunnel whose device cannot get it has a problem, which it shows. */
+/** Restores settings that devices have lost. If that fails, the tunnel reports it as its problem. */
 async function reconcile(
   tunnels: readonly (SupervisedTunnel | undefined)[],
 ): Promise<ReloadReport['restored']> {
@@ -182,11 +182,11 @@ class SupervisedTunnel {
   /** The problem of the open tunnel at the last poll. */
   #impairment: TtunError | null = null;
   #tunnel: OpenTunnel | null = null;
-  /** When it was last tried to open it. */
+  /** When the last attempt to open it began. */
   #triedAt = 0;
-  /** Whether the next attempt is because of a change of the network. */
+  /** Whether the next attempt follows a change of the network. */
   #isRetryOfChange = false;
-  /** Changes that tunnels before this one noticed. */
+  /** The history of the tunnels that were open before this one. */
   #earlier: readonly TunnelChange[] = [];
 
   constructor(name: string, options: ResolvedOptions, listener: TunnelListener) {
@@ -230,12 +230,12 @@ class SupervisedTunnel {
     this.#retryDelay.abort();
   }
 
-  /** Whether it is to be opened again and fails for lack of an address, interface or route, which the kernel reports when it is there. */
+  /** Whether it is retried because an address, interface or route is missing, whose arrival the kernel reports. */
   get waitsForNetwork(): boolean {
     return this.#phase === 'retrying' && this.#error !== null && isLackOf(this.#error);
   }
 
-  /** The network has changed: what it waits for may be there. Most changes are about something else, so it tries at most twice a second. */
+  /** The network has changed, so what it waits for may be there. Most changes are unrelated, so it tries at most twice a second. */
   retryAfterChange(): void {
     if (!this.waitsForNetwork) return;
     const delay = this.#retryDelay;
@@ -243,14 +243,14 @@ class SupervisedTunnel {
     this.#isRetryOfChange = true;
     setTimeout(
       () => {
-        // Otherwise it was tried meanwhile.
+        // Otherwise it has been tried in the meantime.
         if (delay === this.#retryDelay) delay.abort();
       },
       Math.max(restMs, 0),
     ).unref();
   }
 
-  /** Also of the time before it failed and was opened again. */
+  /** Includes the time before it failed and was opened again. */
   #history(): TunnelChange[] {
     return [...this.#earlier, ...(this.#tunnel?.history() ?? [])].slice(-MOST_CHANGES);
   }
@@ -269,7 +269,7 @@ class SupervisedTunnel {
       const error = await this.#runOnce(signal);
       if (error === null) break;
       const stats = this.#phase === 'open' ? this.#stats() : null;
-      // Changes that are about something else do not make the intervals longer.
+      // Attempts after unrelated changes do not lengthen the intervals.
       if (!this.#isRetryOfChange || retryInMs === 0) retryInMs = backoff.afterFailure(stats?.uptimeMs ?? 0);
       this.#isRetryOfChange = false;
       this.#phase = 'retrying';
@@ -358,7 +358,7 @@ const LACKS: ReadonlySet<TtunErrorCode> = new Set([
   'ERR_TTUN_DEVICE_NOT_FOUND',
 ]);
 
-/** Nothing was changed when these are found out, so that no attempt causes the next one. */
+/** These errors occur before anything is changed, so that an attempt does not cause the next one. */
 function isLackOf({ code, syscall }: TtunError): boolean {
   return LACKS.has(code) || syscall === 'connect' || syscall === 'bind';
 }
