@@ -128,7 +128,7 @@ for (const family of FAMILIES) {
     const examination = await patient.examine([sites.a.tun]);
     const found = find(examination, 'peer-other-port');
     t.is(found?.what, `${b} sends to UDP port 9001 of this host, not to 9000`);
-    t.is(found?.advice, `if those are datagrams of the tunnel: set remote = "${at(a)}" on the other host`);
+    t.is(found?.advice, `if they belong to the tunnel: set remote = "${at(a)}" on the other host`);
     t.regex(
       find(examination, 'no-socket')?.what ?? '',
       /^\d+ UDP datagrams arrived at ports without a socket$/,
