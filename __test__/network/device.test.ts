@@ -193,7 +193,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
       return (await a.ip('link', 'show', 'tun7')).includes(`mtu ${1400 - overhead} `);
     });
     await up.waitForLine(
-      `office: the MTU of tun7 is ${1400 - overhead} now, as the route to the peer has changed`,
+      `office: the MTU of tun7 is now ${1400 - overhead}, because the route to the peer changed`,
     );
     t.pass();
   });
