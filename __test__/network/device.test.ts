@@ -115,6 +115,8 @@ for (const family of ['ipv4', 'ipv6'] as const) {
 
 test.serial('with restore off, the doctor lists what is lost, and a reload applies it', async (t) => {
   await withTunnel('ipv4', { restore: false }, async (_up, folder) => {
+    // From a peer that answers, the doctor need not wait for datagrams.
+    await awaitTraffic(t);
     await sites.a.ip('link', 'set', 'tun7', 'down');
     const down = await doctor('tun7');
     t.true(down.findings.some(({ code }) => code === 'device-down'));
