@@ -105,9 +105,9 @@ export class Network implements AsyncDisposable {
 
   /**
    * Waits until the kernel uses every link that the model has up at both ends. It notices a moment after both ends are up, and only
-   * then gives the device the multicast route without which IPv6 finds no neighbour.
+   * then gives the device the multicast route without which IPv6 finds no neighbour. Returns whether it did so already.
    */
-  async linksReady(model: Model): Promise<void> {
+  async linksReady(model: Model): Promise<boolean> {
     const ready = plan.SITE_NAMES.flatMap((name) => {
       const { uplinks, lanUp } = model.sites[name];
       const up = plan.UPLINKS.filter((uplink) => isConnected(uplinks[uplink]));
@@ -118,7 +118,7 @@ export class Network implements AsyncDisposable {
         ...up.map((uplink) => linkReady(this.router, plan.routerDevice(name, uplink))),
       ];
     });
-    await Promise.all(ready);
+    return (await Promise.all(ready)).every(Boolean);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -230,11 +230,15 @@ function isConnected({ exists, up, carrier }: Uplink): boolean {
   return exists && up && carrier;
 }
 
-async function linkReady(site: Site, device: string): Promise<void> {
+/** Returns whether it was ready at first sight. */
+async function linkReady(site: Site, device: string): Promise<boolean> {
+  let looks = 0;
   await waitFor(`${device} in ${site.namespace} to be up`, async () => {
+    looks += 1;
     if (!(await site.ip('link', 'show', device)).includes('LOWER_UP')) return false;
     return (await site.ip('-6', 'route', 'show', 'table', 'local', 'dev', device)).includes('ff00::/8');
   });
+  return looks === 1;
 }
 
 /** Neighbours that come back are found at once: no second is lost that is not ttun's. */

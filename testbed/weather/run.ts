@@ -125,10 +125,12 @@ class Weather {
     const { network, ends, model } = { network: this.#network, ends: this.#ends, model: this.#model };
     await this.#traffic.send();
     let effect: Effect = (await change.kind.apply({ network, ends, model }, change.args)) ?? {};
-    await network.linksReady(model);
+    const changedAt = monotonicMs();
+    const wereReady = await network.linksReady(model);
     if (this.#options.fresh === true) effect = { ...effect, ...(await restartAll({ network, ends, model })) };
     this.#noteFamilies(effect.restarted !== undefined);
-    const since = monotonicMs();
+    // A link that the kernel does not use yet is no working path.
+    const since = wereReady && this.#options.fresh !== true ? changedAt : monotonicMs();
     const { recoveryMs, failures } = await this.recover(since, this.#options.limitMs);
     if (failures.length === 0) failures.push(...(await this.#settle(since)));
     await this.#traffic.pause();
