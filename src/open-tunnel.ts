@@ -263,7 +263,7 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel
   }
 
   /**
-   * Applies again what the device has lost of its settings: addresses, routes, MTU, and whether it is up.
+   * Restores settings that the device has lost: addresses, routes, MTU, and whether it is up.
    *
    * @returns those settings, in words, such as `route 10.9.0.0/16`
    * @throws TtunError if some could not be applied; the others have been

@@ -23,7 +23,7 @@ export const SPEC = {
   ],
   exitCodes: {
     0: 'every step succeeded',
-    1: 'a step failed, or this machine lacks something the lab needs',
+    1: 'a step failed, or something that the lab needs is missing',
     130: 'ended by Ctrl-C; other signals give 128 plus their number',
   },
 } as const satisfies CommandSpec;

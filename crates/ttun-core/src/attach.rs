@@ -68,7 +68,7 @@ impl DevicePlan {
     }
 
     /// Attaches to the device, or creates it, using the offloads that the kernel supports. The device may have been renamed: if there
-    /// is one of the name that it had last, it is that one.
+    /// is one with the last known name, that one is used.
     pub(crate) fn attach(&self, last_name: &str) -> Result<TunDevice, Error> {
         check_driver()?;
         let renamed = if last_name == self.name { None } else { find_tun(last_name).ok().flatten() };

@@ -48,8 +48,8 @@ impl Place {
 }
 
 impl Place {
-    /// Whether a socket keeps its source although the kernel chose `another` for a second one. Its peer may know it by that source only,
-    /// so it is not given up for one that is no better.
+    /// Whether a socket keeps its source although the kernel would choose `another` for a new socket. The peer may accept only the
+    /// current source, so it is not given up for one that is no better.
     pub(crate) fn keeps_source(&self, now: Endpoints, another: IpAddr) -> bool {
         let query = RouteQuery {
             destination: now.remote.ip(),
@@ -177,10 +177,10 @@ pub(crate) fn check_not_itself(local: SocketAddr, remote: SocketAddr) -> Result<
     Ok(())
 }
 
-/// Whether one of two IPv6 addresses of an interface is as good a source as the other. Among equal ones the kernel takes the one that was
-/// added last, or that has more bits in common with the destination (`ipv6_get_saddr_eval` in net/ipv6/addrconf.c; RFC 6724, section 5).
+/// Whether `own` is as good an IPv6 source as `another` address of the interface. Among equally good ones the kernel takes the one that
+/// was added last, or that has the longest common prefix with the destination (`ipv6_get_saddr_eval` in net/ipv6/addrconf.c; RFC 6724, section 5).
 fn is_as_good(own: IpAddr, another: IpAddr, remote: IpAddr) -> bool {
-    /// The kinds of addresses that reach each other best (RFC 6724, section 2.1).
+    /// The label of an address; addresses with the same label are preferred for each other (RFC 6724, section 2.1).
     fn label(ip: Ipv6Addr) -> u8 {
         match ip.segments() {
             [0x2002, ..] => 2,
@@ -199,9 +199,9 @@ fn is_as_good(own: IpAddr, another: IpAddr, remote: IpAddr) -> bool {
         })
 }
 
-/// Refuses a source that the kernel chooses only for lack of a better one, to which `remote` cannot reply: its own loopback address, a
-/// link-local one for a peer elsewhere, or none at all. It is chosen before an interface has its addresses, or while IPv6 still looks
-/// for duplicates of them (RFC 6724, section 5; RFC 4862, section 5.4).
+/// Refuses a source that the kernel chooses only because there is no better one, and to which `remote` cannot reply: the loopback
+/// address, a link-local address for a peer elsewhere, or none at all. The kernel does so before an interface has its addresses, or
+/// during duplicate address detection (RFC 6724, section 5; RFC 4862, section 5.4).
 pub(crate) fn check_source(source: IpAddr, remote: IpAddr) -> Result<(), Error> {
     let is_link_local = |ip| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
     let is_usable = !source.is_unspecified()

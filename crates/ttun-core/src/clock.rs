@@ -8,7 +8,7 @@ use crate::stats::TunnelState;
 /// A peer from which nothing was received for this long is silent.
 pub(crate) const SILENCE_MS: u64 = 30_000;
 
-/// An idle peer to which packets are sent again is given this long to answer.
+/// How long an idle peer has to answer when packets are sent to it again.
 const ANSWER_MS: u64 = 3000;
 
 /// Monotonic time since the tunnel began. Marks are stored plus one unit, so that 0 means never.

@@ -1,5 +1,5 @@
-//! The socket of a running tunnel. A peer of the other address family needs another socket, which takes the place of the first while the
-//! pumps run.
+//! The socket of a running tunnel. A peer of the other address family needs another socket, which replaces the first while the pumps
+//! run.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -34,9 +34,9 @@ struct Slot {
     current: Option<Arc<PeerSocket>>,
     /// Sockets that the pumps do not use yet, the current one last.
     handed_over: Vec<Registered>,
-    /// Those that were replaced, until they are closed.
+    /// Replaced sockets, until they are closed.
     replaced: Vec<Weak<()>>,
-    /// With which sockets are registered; `None` once the tunnel has ended.
+    /// The runtime that sockets are registered with; `None` once the tunnel has ended.
     runtime: Option<Handle>,
 }
 
@@ -68,14 +68,14 @@ impl SharedSocket {
         slot.handed_over.push(registered);
         if let Some(previous) = slot.current.replace(socket) {
             slot.replaced.push(previous.open());
-            // If it fails, what arrives until the socket is closed is received as well.
+            // If this fails, datagrams that arrive until the socket is closed are received as well.
             let _ = previous.admit_nothing();
         }
         Ok(())
     }
 
-    /// Waits until sockets that were replaced are closed, so that their port is free; no longer than five seconds. The pumps close them as
-    /// soon as they have received what had arrived.
+    /// Waits until replaced sockets are closed, so that their port is free, for at most five seconds. The pumps close them as soon as they
+    /// have received everything that had arrived.
     pub(crate) fn await_closing(&self) {
         let until = Instant::now() + LONGEST_CLOSING;
         while Instant::now() < until {
@@ -92,7 +92,7 @@ impl SharedSocket {
         replaced.is_empty()
     }
 
-    /// Lets go of the socket, and of the pumps' runtime.
+    /// Releases the socket and the pumps' runtime.
     pub(crate) fn close(&self) {
         *self.slot() = Slot::default();
     }
@@ -106,11 +106,11 @@ impl SharedSocket {
     }
 }
 
-/// The current socket as the pumps see it, both on one thread.
+/// The current socket as the two pumps, which share a thread, see it.
 pub(crate) struct Connection<'t> {
     shared: &'t SharedSocket,
     current: RefCell<Rc<Member>>,
-    /// Sockets that were replaced, and may hold datagrams that have not been received yet.
+    /// Replaced sockets that may hold datagrams that have not been received yet.
     earlier: RefCell<Vec<Rc<Member>>>,
     /// Datagrams lost to a full receive buffer by sockets that are closed.
     overflow_of_closed: Cell<u32>,

@@ -127,7 +127,7 @@ pub(crate) fn flags(tun: BorrowedFd<'_>) -> io::Result<c_int> {
     Ok(c_int::from(flags.cast_unsigned()))
 }
 
-/// The name that the attached device has now, in whichever network namespace. `EBADFD` when it was deleted.
+/// The current name of the attached device, in whichever network namespace it is. `EBADFD` if it was deleted.
 pub(crate) fn name(tun: BorrowedFd<'_>) -> io::Result<String> {
     let mut request = empty_request();
     // SAFETY: TUNGETIFF fills in a `struct ifreq`, which `request` is; the descriptor is open for the call.

@@ -1,5 +1,5 @@
-//! The device as an interface: applies the configured addresses, routes, MTU and state, applies again what of them is lost, and
-//! restores the previous ones.
+//! The device as an interface: applies the configured addresses, routes, MTU and state, applies them again when they are lost, and
+//! puts back the previous ones at the end.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ struct Applied {
 /// Which of the settings are applied again when they are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Addresses, routes and the MTU of a device that is up: one that is down was brought down by someone.
+    /// Addresses, routes and the MTU, if the device is up: if it is down, it was brought down on purpose.
     WhileUp,
     /// All of them.
     All,
@@ -98,7 +98,7 @@ impl Interface {
         self.restore
     }
 
-    /// Applies again what the device has lost of its settings. Returns those, in words, and why others could not be applied.
+    /// Applies lost settings again. Returns them, in words, and why others could not be applied.
     pub(crate) fn restore(&self, extent: Extent) -> (Vec<String>, Option<Error>) {
         let applied = self.applied();
         let Some(Applied { settings, changes, away: false }) = &*applied else { return (Vec::new(), None) };
@@ -116,7 +116,7 @@ impl Interface {
         }
     }
 
-    /// The device has this index in the network namespace; `None`: it is in another one.
+    /// Called when the device has this index in the network namespace; `None` if it is in another namespace.
     pub(crate) fn located(&self, index: Option<u32>) {
         if let Some(applied) = &mut *self.applied() {
             applied.away = index.is_none();

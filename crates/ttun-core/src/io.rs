@@ -59,7 +59,7 @@ pub(crate) struct Datagrams {
 
 /// A UDP socket connected to one peer.
 pub(crate) trait DatagramSocket {
-    /// Called when the endpoints have changed. From now on the peer may be reached by another socket, which this one stands for.
+    /// Called when the endpoints have changed. From now on another socket may be used to reach the peer.
     fn follow(&self) {}
 
     /// Sends the bytes of `pieces` as datagrams of `segment_len` bytes each, or as one when it is `None`.

@@ -1,4 +1,4 @@
-//! Datagrams that arrive at this host, whether or not a socket takes them.
+//! A listener for all datagrams that arrive at this host, whether or not a socket receives them.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,8 +16,8 @@ pub struct Arrival {
     pub port: u16,
 }
 
-/// Listens for `period` to all UDP datagrams of a family that arrive at this host, and counts them by sender and local port. Raw sockets
-/// get a copy before a socket of the port is looked for (raw(7)).
+/// Captures all UDP datagrams of a family that arrive at this host during `period`, and counts them by sender and local port. Raw sockets
+/// get a copy before the kernel looks for a socket with that port (raw(7)).
 ///
 /// # Errors
 /// When no raw socket can be opened: without `CAP_NET_RAW`.

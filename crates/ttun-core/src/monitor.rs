@@ -23,7 +23,7 @@ struct State {
     /// The interface that last had the configured local address, for the hint on how to add it again.
     place: Option<Place>,
     /// The address, interface or route that is missing, so that the peer cannot be reached.
-    lacking: Option<Lacking>,
+    missing: Option<Missing>,
     /// When to review the socket next even without a notice, and the current retry delay.
     again: Option<(Instant, Duration)>,
     reviewed_at: Option<Instant>,
@@ -36,7 +36,7 @@ struct State {
     segments: usize,
 }
 
-struct Lacking {
+struct Missing {
     kind: ChangeKind,
     message: String,
     since: Instant,
@@ -75,7 +75,7 @@ impl Monitor {
     pub(crate) fn new(context: &Context) -> Self {
         Self(Mutex::new(State {
             place: None,
-            lacking: None,
+            missing: None,
             again: None,
             reviewed_at: None,
             endpoints: context.endpoints.get(),
@@ -91,7 +91,7 @@ impl Monitor {
             return;
         }
         let mut state = self.state();
-        if state.place.is_none() || state.lacking.is_some() {
+        if state.place.is_none() || state.missing.is_some() {
             let found = ttun_link::place_of(local.ip).ok().flatten();
             state.place = found.or(state.place.take());
         }
@@ -105,7 +105,7 @@ impl Monitor {
         let changes = match result {
             Ok(()) => {
                 state.again = None;
-                let back = state.lacking.take().map(|lacking| lacking.back(now));
+                let back = state.missing.take().map(|missing| missing.back(now));
                 if back.is_some() {
                     context.problems.clear(Trouble::Network);
                 }
@@ -115,7 +115,7 @@ impl Monitor {
                 let delay = state.again.map_or(FIRST_DELAY, |(_, delay)| (delay * 2).min(LONGEST_DELAY));
                 state.again = Some((now + delay, delay));
                 match change_kind(&error) {
-                    Some(kind) => state.lacks(kind, error, now, context),
+                    Some(kind) => state.report_missing(kind, error, now, context),
                     // Irrelevant to the tunnel, such as too few file descriptors for the query.
                     None => Vec::new(),
                 }
@@ -182,7 +182,13 @@ impl Monitor {
 
 impl State {
     /// An address, interface or route is missing. It is a change only the first time, or if another one is missing now.
-    fn lacks(&mut self, kind: ChangeKind, error: Error, now: Instant, context: &Context) -> Vec<Change> {
+    fn report_missing(
+        &mut self,
+        kind: ChangeKind,
+        error: Error,
+        now: Instant,
+        context: &Context,
+    ) -> Vec<Change> {
         let error = match (kind, &self.place, context.endpoints.get().local) {
             (ChangeKind::LocalAddressLost, place, local) if !error.message().starts_with("this host") => {
                 address_lost(local.ip(), place.as_ref())
@@ -191,12 +197,12 @@ impl State {
         };
         let message = error.message().to_owned();
         context.problems.set(Trouble::Network, error);
-        let since = match &self.lacking {
-            Some(lacking) if lacking.message == message => return Vec::new(),
-            Some(lacking) => lacking.since,
+        let since = match &self.missing {
+            Some(missing) if missing.message == message => return Vec::new(),
+            Some(missing) => missing.since,
             None => now,
         };
-        self.lacking = Some(Lacking { kind, message: message.clone(), since });
+        self.missing = Some(Missing { kind, message: message.clone(), since });
         vec![Change::new(kind, message)]
     }
 
@@ -228,7 +234,7 @@ impl State {
     }
 }
 
-impl Lacking {
+impl Missing {
     fn back(self, now: Instant) -> Change {
         let after = span(now.duration_since(self.since));
         let (kind, what) = match self.kind {

@@ -30,9 +30,9 @@ impl<'t, D: PacketDevice, S: DatagramSocket> MssClamp<'t, D, S> {
     /// The longest packet that travels unfragmented and that the device of this end accepts. Looked up at most once a millisecond,
     /// so that a flood of SYNs does not cost system calls for each.
     ///
-    /// A packet that is longer than the MTU of the device never gets to the tunnel: the kernel fragments it, or answers it with an
-    /// ICMP error that many networks do not deliver. The other end of a connection does not know of that MTU, and where this host
-    /// forwards, this end does not either.
+    /// A packet longer than the MTU of the device never reaches the tunnel: the kernel fragments it, or answers it with an ICMP error
+    /// that many networks do not deliver. The other end of a connection does not know that MTU, and if this host forwards, this end
+    /// does not either.
     fn longest_packet(&mut self) -> usize {
         let now = self.context.clock.now();
         if let Some((at, len)) = self.known

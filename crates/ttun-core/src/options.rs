@@ -119,7 +119,7 @@ pub struct InterfaceOptions {
     pub mtu: MtuChoice,
     /// Bring it up, or down; `None`: up if it was created for the tunnel, otherwise left as it is.
     pub up: Option<bool>,
-    /// Apply addresses, routes and MTU again when others have removed or changed them while it is up.
+    /// Apply addresses, routes and MTU again if other programs remove or change them while the device is up.
     pub restore: bool,
 }
 

@@ -49,18 +49,18 @@ impl Attaching {
         Ok(device)
     }
 
-    /// The network may have changed: called by the watcher's thread, in the tunnel's network namespace, while the tunnel runs.
-    /// Compares the device with what it is to be.
+    /// Compares the device with its configuration. Called by the watcher's thread, in the tunnel's network namespace, when the
+    /// network may have changed.
     pub(crate) fn review(&self, context: &Context, socket: &SharedSocket) {
         self.upkeep.review(self.interface.as_ref(), context, socket);
     }
 
-    /// A second has passed: tries again what has failed in a review. Called by the same thread.
+    /// Retries what failed in a review. Called once a second by the same thread.
     pub(crate) fn tick(&self, context: &Context, socket: &SharedSocket) {
         self.upkeep.tick(self.interface.as_ref(), context, socket);
     }
 
-    /// Applies again what the device has lost of its settings, on request.
+    /// Restores settings that the device has lost, on request.
     pub(crate) fn reconcile(&self, context: &Context, socket: &SharedSocket) -> Result<Vec<String>, Error> {
         self.upkeep.reconcile(self.interface.as_ref(), context, socket)
     }

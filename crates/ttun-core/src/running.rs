@@ -1,4 +1,4 @@
-//! A running tunnel, as its own thread, the watcher and its users share it.
+//! A running tunnel, shared by its own thread, the watcher and its users.
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -71,14 +71,14 @@ impl Watched for Shared {
 }
 
 impl Shared {
-    /// Records that there is another peer, which this host can send to.
+    /// Records that the peer was changed to an address that this host can send to.
     pub(crate) fn peer_changed(&self, previous: SocketAddr, after: Endpoints) {
         self.context.reconnects.add(1);
         self.monitor.peer_changed(&self.context, previous, after.remote);
         self.monitor.reviewed(&self.context, Ok(()));
     }
 
-    /// Has the kernel choose the source again if it would now choose another one.
+    /// Lets the kernel choose the source again if it would now choose another one.
     fn review_socket(&self) {
         let mut inner_mtu = None;
         let mut running = false;

@@ -18,7 +18,7 @@ const LEARN_PATH_MTU_EVERY_MS: u64 = 1000;
 /// Attempts at a send: after one error unrelated to the packets, such as a lack of memory, the next may succeed.
 const ATTEMPTS: usize = 2;
 
-/// Errors of the network for earlier datagrams after which a send is given up: even in a flood of them, so many do not arrive
+/// How many errors from the network, for earlier datagrams, a send survives. Not even a flood of ICMP errors brings as many
 /// between as many calls.
 const MOST_ANSWERS: usize = 64;
 
@@ -28,10 +28,10 @@ const MOST_ANSWERS_TOGETHER: usize = 4;
 /// Between one attempt to recover the socket and the next, ms.
 const RECOVER_EVERY_MS: u64 = 1000;
 
-/// For how long after a lookup found no route to the peer none is looked up for further errors, ms: they come with every packet.
+/// After a lookup found no route to the peer, how long further errors do not cause another one, ms: they come with every packet.
 const NO_ROUTE_FOR_MS: u64 = 100;
 
-/// How long an interface that cannot segment is believed to stay like that, ms, unless the network changes.
+/// How long an interface that cannot segment is assumed to stay that way, ms, unless the network changes.
 const SEGMENT_AGAIN_AFTER_MS: u64 = 60_000;
 
 /// Collects packets to a batch and sends it.
@@ -161,7 +161,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 if error.raw_os_error() == Some(libc::EIO) {
                     self.segments_per_send = 1;
                     self.segment_again_at = Some(self.context.clock.now() + SEGMENT_AGAIN_AFTER_MS);
-                    // What changed before says nothing about the time after.
+                    // Changes before this failure are no reason to retry.
                     self.context.network_changed.store(false, Ordering::Relaxed);
                     self.context.segments_per_send.store(1, Ordering::Relaxed);
                 }
@@ -227,7 +227,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     }
 
     /// Whether the network has reported `error` for an earlier datagram (`icmp_err_convert` in net/ipv4/icmp.c, `tab_unreach` in
-    /// net/ipv6/icmp.c), so that it is not about this send.
+    /// net/ipv6/icmp.c), so that this send is not at fault.
     fn is_answer(&self, error: &io::Error, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> bool {
         match error.raw_os_error() {
             Some(

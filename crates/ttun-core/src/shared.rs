@@ -72,7 +72,7 @@ impl Context {
 pub(crate) struct DeviceFacts {
     /// Index and offloads.
     word: AtomicU64,
-    /// The last name it had.
+    /// The last known name.
     name: Mutex<String>,
 }
 
@@ -205,11 +205,11 @@ impl SharedEndpoints {
 pub(crate) enum Trouble {
     /// The device is gone.
     Device,
-    /// This host lacks what the socket needs to reach the peer: the local address, an interface or a route.
+    /// The local address, an interface or a route that the socket needs to reach the peer is missing.
     Network,
     /// Reading from the device fails again and again.
     Reads,
-    /// Settings that the device has lost cannot be applied again.
+    /// Lost settings of the device cannot be restored.
     Settings,
     /// The MTU of the device could not be adapted to the route.
     Mtu,
@@ -240,8 +240,8 @@ impl Problems {
     }
 }
 
-/// A request to close the tunnel, which the pumps see wherever they wait. It cannot be withdrawn. They are woken as well when
-/// something else has changed that they have to look at.
+/// A request to close the tunnel, which wakes the pumps wherever they wait. It cannot be withdrawn. The pumps are also woken when
+/// something else has changed that they have to check.
 #[derive(Default)]
 pub(crate) struct Shutdown {
     requested: AtomicBool,

@@ -27,7 +27,7 @@ const BUFFER_LEN: u32 = 4 << 20;
 /// of which a send of 64 KiB could use the second half only with datagrams of under 1,024 bytes).
 const MAX_SEGMENTS: usize = 64;
 
-/// The least MTU of a route that is believed, bytes: what every IPv4 host must accept (RFC 791 section 3.1).
+/// The smallest plausible MTU of a route, bytes: what every IPv4 host must accept (RFC 791 section 3.1).
 const LEAST_IPV4_PATH_MTU: usize = 576;
 
 /// A connected UDP socket and what the kernel granted it.
@@ -203,11 +203,11 @@ impl PeerSocket {
         Ok(Endpoints { local: self.inner.local_addr().unwrap_or(source), remote })
     }
 
-    /// Connects again if the kernel would now choose another source, or another interface has taken the place of the one that the
-    /// socket uses. `None` if nothing is different.
+    /// Connects again if the kernel would now choose another source, or if the interface that the socket uses was replaced.
+    /// `None` if nothing is different.
     ///
     /// # Errors
-    /// What this host lacks at present to reach the peer. Everything is as it was then.
+    /// Which address, interface or route is missing, so that the peer cannot be reached. The socket is then unchanged.
     pub(crate) fn review(&self, now: Endpoints) -> Result<Option<Endpoints>, Error> {
         let remote = self.remote(now);
         let mut local = self.place.local.resolve()?;

@@ -1,8 +1,8 @@
-//! The watcher: one thread that waits for the kernel's notices of changes in the network, and asks tunnels to review themselves.
+//! The watcher: one thread that waits for the kernel's notices of changes in the network, and then calls the tunnels' reviews.
 //!
-//! There is one for each network namespace in which tunnels are opened, so one in a process as a rule; it starts with the first
-//! that is to be watched and ends with the last. It makes no decisions: a review compares what the kernel would choose now with
-//! what is in use, so notices that are lost, late or about something else do no harm.
+//! There is one for each network namespace in which tunnels are opened, so usually one in a process; it starts with the first
+//! subscription and ends with the last. It makes no decisions: a review compares what the kernel would choose now with what is
+//! in use, so lost, late or unrelated notices do no harm.
 
 use std::fs;
 use std::io;
@@ -18,31 +18,31 @@ use ttun_link::Notices;
 
 use crate::io::Readiness;
 
-/// A change is often several, such as an address and then its routes.
+/// One change often causes several notices, such as for an address and then its routes; they are reviewed together.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// From one review to the next while notices keep coming; meanwhile they wait in the socket.
+/// Time between two reviews while notices keep coming; meanwhile they wait in the socket.
 const BETWEEN_REVIEWS: Duration = Duration::from_millis(250);
 
 /// With thousands of tunnels a review takes a while; the pause after it is so many times as long, up to a second, so that notices that
 /// keep coming cost little.
 const PAUSE_FACTOR: u32 = 10;
 
-/// How often what is watched may look at itself.
+/// Time between two calls of [`Watched::tick`].
 const TICK: Duration = Duration::from_secs(1);
 
-/// How often reviews take place where netlink is not available, and how often it is tried again.
+/// Time between two reviews where netlink is not available, and between two attempts to open it.
 const WITHOUT_NOTICES: Duration = Duration::from_secs(5);
 
-/// Notices that are taken at once. More than that fit into the receive buffer of few sockets.
+/// How many notices are taken at once. Few receive buffers hold more than that.
 const NOTICES_AT_ONCE: usize = 4096;
 
-/// What the watcher's thread calls, one after the other; so calls must be short.
+/// A subscriber. The watcher's thread calls all of them one after the other, so calls must be short.
 pub(crate) trait Watched: Send + Sync {
     /// The network may have changed. Also called once after the subscription, for changes since the tunnel began to open.
     fn review(&self);
 
-    /// A second has passed. Makes no system call unless there is something to do, such as to try again what has failed.
+    /// Called once a second. Makes no system call unless there is something to do, such as a retry.
     fn tick(&self) {}
 }
 
@@ -74,7 +74,7 @@ pub fn watch_network(listener: impl Fn() + Send + Sync + 'static) -> io::Result<
     Ok(NetworkWatch { _subscription: subscribe(&subject)?, _subject: subject })
 }
 
-/// Has `subject` called from now on; nothing is kept alive by it.
+/// Calls `subject` from now on, without keeping it alive.
 pub(crate) fn subscribe(subject: &Arc<dyn Watched>) -> io::Result<Subscription> {
     let namespace = network_namespace();
     let mut watchers = lock(&WATCHERS);
@@ -90,7 +90,7 @@ pub(crate) fn subscribe(subject: &Arc<dyn Watched>) -> io::Result<Subscription> 
 
 static WATCHERS: Mutex<Vec<Arc<Watcher>>> = Mutex::new(Vec::new());
 
-/// Device and inode of the namespace of this thread. Without `/proc` all are taken for one.
+/// Device and inode of this thread's namespace. Without `/proc`, all namespaces count as one.
 type Namespace = Option<(u64, u64)>;
 
 fn network_namespace() -> Namespace {
@@ -100,7 +100,7 @@ fn network_namespace() -> Namespace {
 struct Watcher {
     namespace: Namespace,
     members: Mutex<Members>,
-    /// There are new members, or the end is near.
+    /// Notified when there are new members, or the watcher is to end.
     changed: Notify,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -109,7 +109,7 @@ struct Watcher {
 struct Members {
     next: u64,
     all: Vec<(u64, Weak<dyn Watched>)>,
-    /// Those that were not reviewed yet.
+    /// Members that have not been reviewed yet.
     new: Vec<Weak<dyn Watched>>,
     ending: bool,
 }
@@ -129,7 +129,7 @@ impl Drop for Subscription {
         drop(watchers);
         self.watcher.changed.notify_one();
         let thread = lock(&self.watcher.thread).take();
-        // A watched tunnel may end within a review, on that very thread.
+        // A watched tunnel may end within a review, on the watcher's own thread.
         if let Some(thread) = thread
             && thread.thread().id() != thread::current().id()
         {
@@ -224,7 +224,7 @@ fn call(subjects: &[Weak<dyn Watched>], action: impl Fn(&dyn Watched)) {
     }
 }
 
-/// Also whether it can wait for descriptors: without one to spare it keeps time only.
+/// Also returns whether the runtime can wait for descriptors; if none can be opened for that, it only has timers.
 fn runtime() -> Option<(Runtime, bool)> {
     if let Ok(runtime) = Builder::new_current_thread().enable_io().enable_time().build() {
         return Some((runtime, true));
@@ -232,7 +232,7 @@ fn runtime() -> Option<(Runtime, bool)> {
     Builder::new_current_thread().enable_time().build().ok().map(|runtime| (runtime, false))
 }
 
-/// Resolves when there is a notice, or when reading them fails, which [`take_all`] finds out.
+/// Resolves when there is a notice, or when reading notices fails, which [`take_all`] then reports.
 async fn noticed(notices: Option<&Readiness<Notices>>) {
     match notices {
         Some(notices) => {

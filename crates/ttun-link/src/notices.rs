@@ -12,7 +12,7 @@ pub struct Notices {
     socket: Socket,
 }
 
-/// What decides over the way of a packet: interfaces, addresses, routes and rules of both families.
+/// Everything that determines the path of a packet: interfaces, addresses, routes and rules of both families.
 const NETWORK: u32 = (libc::RTMGRP_LINK
     | libc::RTMGRP_IPV4_IFADDR
     | libc::RTMGRP_IPV4_ROUTE
@@ -40,7 +40,7 @@ impl Notices {
     pub fn of_network() -> io::Result<Self> {
         let notices = Self::subscribe(NETWORK)?;
         for group in FURTHER_GROUPS {
-            // Old kernels lack some; what they report still arrives.
+            // Old kernels do not have all groups; notices of the others still arrive.
             let _ = notices.socket.add_membership(group);
         }
         Ok(notices)

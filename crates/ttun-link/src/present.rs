@@ -1,4 +1,4 @@
-//! What an interface already has, and whether that is why the kernel refuses to add something.
+//! Existing addresses and routes of an interface, and whether they are the reason why the kernel refuses to add another.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,8 +9,8 @@ use crate::link::{self, IPV6_MIN_MTU};
 use crate::netlink::{Netlink, Refusal};
 use crate::route::{self, Routed};
 
-/// Addresses and routes that were there before, listed when the first of them is in the way: one by one, thousands of them would
-/// take minutes.
+/// Existing addresses and routes, listed when the first of them is in the way: looked up one by one, thousands of them would take
+/// minutes.
 #[derive(Default)]
 pub(crate) struct Present {
     addresses: HashMap<IpAddr, Vec<u8>>,

@@ -1,5 +1,5 @@
 //! Restoring settings that an interface has lost: the kernel removes its IPv6 addresses and its routes when it goes down, and
-//! others may remove anything.
+//! other programs may remove anything.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,10 +13,10 @@ use crate::netlink::Refusal;
 use crate::present::{Present, explain};
 use crate::route;
 
-/// What was restored of the settings of an interface.
+/// The result of restoring the settings of an interface.
 #[derive(Debug)]
 pub struct Restored {
-    /// The settings that it had lost and has again.
+    /// The restored settings.
     pub steps: Vec<Step>,
     /// Why others could not be restored; the first reason.
     pub failed: Option<Error>,
@@ -50,7 +50,7 @@ impl Changes {
         for step in self.lost(settings, &link).map_err(unknown)? {
             match self.take_again(step, &mut present) {
                 Ok(true) => restored.steps.push(step),
-                // It went down meanwhile: what it lacks is restored when it is up again.
+                // It went down in the meantime: the rest is restored when it is up again.
                 Err(refusal) if refusal.is(libc::ENETDOWN) => break,
                 Err(refusal) if restored.failed.is_none() => {
                     let refusal = explain(&self.netlink, self.index, refusal, step);

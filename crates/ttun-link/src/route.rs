@@ -95,7 +95,7 @@ pub fn source_of_flow(query: &RouteQuery, flow: Flow) -> io::Result<Option<IpAdd
 }
 
 /// The source address that the route itself gives (`ip route add … src ADDRESS`); `None` if it leaves that to the kernel, or the kernel
-/// cannot tell (before 4.13).
+/// does not report it (before 4.13).
 ///
 /// # Errors
 /// As [`route_to`].

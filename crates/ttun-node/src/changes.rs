@@ -1,4 +1,4 @@
-//! Changes that a tunnel has noticed, and notices of changes in the network.
+//! Changes of tunnels, and notices of changes in the network.
 
 use napi::Status;
 use napi::bindgen_prelude::Result;
@@ -10,7 +10,7 @@ use ttun_core::{Change, NetworkWatch, watch_network};
 #[napi(object, object_from_js = false)]
 #[derive(Clone)]
 pub struct BindingChange {
-    /// When, in ms since the epoch.
+    /// When the tunnel noticed it, in ms since the epoch.
     pub at: f64,
     /// Its kind: `source-changed`.
     pub kind: &'static str,
@@ -18,15 +18,15 @@ pub struct BindingChange {
     pub level: &'static str,
     /// One sentence, without a full stop.
     pub message: String,
-    /// The local end of the tunnel since then.
+    /// The new local address.
     pub local: Option<String>,
-    /// The peer since then.
+    /// The address of the peer after the change.
     pub remote: Option<String>,
-    /// What it was before: an address, or the name of a device.
+    /// The previous value: an address, or the name of a device.
     pub previous: Option<String>,
-    /// The device, or another interface, by name.
+    /// The name of the device or interface.
     pub device: Option<String>,
-    /// For how long nothing was heard from the peer, ms.
+    /// How long the peer was silent, ms.
     pub silent_ms: Option<f64>,
 }
 
@@ -59,7 +59,7 @@ pub struct BindingNetworkWatch {
 
 #[napi]
 impl BindingNetworkWatch {
-    /// Ends it.
+    /// Stops watching.
     #[napi(catch_unwind)]
     pub fn stop(&mut self) {
         self.watch = None;

@@ -76,7 +76,7 @@ pub struct BindingInterfaceOptions {
     pub mtu_auto: bool,
     /// Bring it up or down; null: up if it was created here, otherwise left as it is.
     pub up: Option<bool>,
-    /// Apply addresses, routes and MTU again when others have removed or changed them.
+    /// Apply addresses, routes and MTU again if other programs remove or change them.
     pub restore: bool,
 }
 

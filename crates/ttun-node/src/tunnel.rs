@@ -162,8 +162,8 @@ impl BindingTunnel {
         self.tunnel.state().name()
     }
 
-    /// Applies again what the device has lost of its settings. Resolves to those settings, in words, and the reason why others could
-    /// not be applied.
+    /// Restores settings that the device has lost. Resolves to those settings, in words, and the reason why others could not be
+    /// restored.
     #[napi(catch_unwind, ts_return_type = "Promise<BindingReconcileResult>")]
     pub fn reconcile<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let tunnel = Arc::clone(&self.tunnel);
@@ -184,14 +184,14 @@ impl BindingTunnel {
         self.tunnel.problem().map(BindingError::from)
     }
 
-    /// What is probably wrong with a peer that does not answer, in a sentence with what to check.
+    /// The probable reason why the peer does not answer, in a sentence with what to check.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn diagnosis(&self) -> Option<String> {
         self.tunnel.diagnosis()
     }
 
-    /// The last 50 changes that the tunnel has noticed, the oldest first.
+    /// The last 50 changes, the oldest first.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn history(&self) -> Vec<BindingChange> {

@@ -17,7 +17,7 @@ pub struct LoopGuard {
     fragments: LoopedFragments,
 }
 
-/// What to do with a packet that was read from the device.
+/// The guard's verdict on a packet that was read from the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is to be forwarded.
@@ -28,13 +28,13 @@ pub enum Verdict {
     EachPayload(Outside),
 }
 
-/// What is known of the headers around a payload.
+/// The headers around a payload, as far as they matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outside {
     to_peer: bool,
 }
 
-/// How many packets inside each other are examined. No loop of fewer tunnels goes unnoticed.
+/// How many levels of nested packets are examined. No loop of fewer tunnels goes unnoticed.
 const MAX_DEPTH: usize = 8;
 
 impl LoopGuard {
@@ -139,7 +139,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Protocols that carry IP packets, besides [`UDP`].
+/// Protocols that carry IP packets, other than [`UDP`].
 mod carrier {
     pub(super) const IPV4: u8 = 4;
     pub(super) const IPV6: u8 = 41;
@@ -210,7 +210,7 @@ struct LoopedFragments {
     count: usize,
 }
 
-/// What all fragments of a packet have in common (RFC 791 section 2.3, RFC 8200 section 4.5).
+/// The fields that all fragments of a packet have in common (RFC 791 section 2.3, RFC 8200 section 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FragmentedPacket {
     id: u32,
