@@ -129,7 +129,7 @@ export class Details {
 }
 
 /**
- * The time of today, otherwise with the date.
+ * The time, with the date unless it is today.
  *
  * @param {number} at ms since the epoch
  */

@@ -12,7 +12,7 @@ type Addresses = readonly [string, ...string[]];
 
 /** A search in simulated time, for a name and a network that the test sets. */
 class Simulation {
-  /** What the name has, or why it cannot be looked up. */
+  /** The addresses of the name, or why it cannot be resolved. */
   addresses: Addresses | Error;
   /** Addresses that are not mentioned are silent. */
   network: Readonly<Record<string, Behaviour>> = {};
@@ -116,7 +116,7 @@ function checkPort(port: number): void {
 
 const NOT_FOUND = new TtunError('ERR_TTUN_NAME_NOT_RESOLVED', 'gateway.example: not found');
 
-test('a peer that answers is neither looked up nor changed', async (t) => {
+test('while the peer answers, its name is not resolved and its address does not change', async (t) => {
   const search = new Simulation(['2001:db8::1', '192.0.2.1']);
   search.network = { '2001:db8::1': 'answers' };
   await search.pass(300);
@@ -124,7 +124,7 @@ test('a peer that answers is neither looked up nor changed', async (t) => {
   t.deepEqual(search.changes, []);
 });
 
-test('each address that refuses gives way after a second, in the order of the resolver', async (t) => {
+test('an address that refuses is given up after a second, in the order of the resolver', async (t) => {
   const search = new Simulation(['2001:db8::1', '2001:db8::2', '192.0.2.1', '192.0.2.2']);
   search.network = {
     '2001:db8::1': 'refuses',
@@ -141,7 +141,7 @@ test('each address that refuses gives way after a second, in the order of the re
   t.is(search.lookups, 0, 'the name has just been looked up');
 });
 
-test('each address that is silent gives way after 30 s', async (t) => {
+test('an address that is silent is given up after 30 s', async (t) => {
   const search = new Simulation(['2001:db8::1', '192.0.2.1', '192.0.2.2']);
   search.network = { '192.0.2.2': 'answers' };
   await search.pass(300);
@@ -164,7 +164,7 @@ test('addresses of a family without a route are skipped', async (t) => {
   t.deepEqual(search.errors, []);
 });
 
-test('an address whose route is lost gives way like one that refuses', async (t) => {
+test('an address whose route is lost is given up like one that refuses', async (t) => {
   const search = new Simulation(['2001:db8::1', '192.0.2.1']);
   search.network = { '2001:db8::1': 'answers', '192.0.2.1': 'answers' };
   await search.pass(60);
@@ -173,14 +173,14 @@ test('an address whose route is lost gives way like one that refuses', async (t)
   t.deepEqual(search.changes, [['192.0.2.1', 61.5]]);
 });
 
-test('a peer that nothing is sent to is not expected to answer', async (t) => {
+test('a peer is not expected to answer while nothing is sent to it', async (t) => {
   const search = new Simulation(['2001:db8::1', '192.0.2.1']);
   search.network = { '2001:db8::1': 'refuses' };
   await search.pass(300, { sends: false });
   t.deepEqual(search.changes, []);
 });
 
-test('a name is looked up every minute while nothing is heard, also when there is nothing to send', async (t) => {
+test('a name is resolved every minute while nothing is heard, even if there is nothing to send', async (t) => {
   const search = new Simulation(['192.0.2.1']);
   search.network = { '192.0.2.1': 'answers' };
   await search.pass(10);
@@ -196,7 +196,7 @@ test('a name is looked up every minute while nothing is heard, also when there i
   t.deepEqual(search.errors, []);
 });
 
-test('while packets come in, nothing is looked up', async (t) => {
+test('while packets arrive, the name is not resolved', async (t) => {
   const search = new Simulation(['192.0.2.1', '192.0.2.2']);
   await search.pass(300, { sends: false, hears: true });
   t.is(search.lookups, 0);
@@ -211,7 +211,7 @@ test('a lookup that fails while there is nothing to send is not a problem', asyn
   t.deepEqual(search.errors, []);
 });
 
-test('a peer that falls silent is looked up at once, and every 30 s', async (t) => {
+test('the name of a peer that falls silent is resolved at once, and every 30 s', async (t) => {
   const search = new Simulation(['192.0.2.1']);
   search.network = { '192.0.2.1': 'answers' };
   await search.pass(100);
@@ -227,7 +227,7 @@ test('a peer that falls silent is looked up at once, and every 30 s', async (t) 
   t.deepEqual(search.changes, [], 'the name has no other address');
 });
 
-test('a peer that refuses after it has worked is looked up, and found at its new address', async (t) => {
+test('the name of a peer that refuses after it has worked is resolved, and its new address is used', async (t) => {
   const search = new Simulation(['192.0.2.1']);
   search.network = { '192.0.2.1': 'answers' };
   await search.pass(100);
@@ -237,7 +237,7 @@ test('a peer that refuses after it has worked is looked up, and found at its new
   t.deepEqual(search.changes, [['2001:db8::9', 101.5]]);
 });
 
-test('the address that worked gets every second turn, and the others less time beside it', async (t) => {
+test('the address that worked gets every second turn, and the others get shorter turns', async (t) => {
   const search = new Simulation(['192.0.2.1', '192.0.2.2', '192.0.2.3']);
   search.network = { '192.0.2.2': 'answers' };
   await search.pass(60);
@@ -257,7 +257,7 @@ test('the address that worked gets every second turn, and the others less time b
   ]);
 });
 
-test('a peer that is restarted where it was is found again soon', async (t) => {
+test('a peer that is restarted at the same address is found again soon', async (t) => {
   const search = new Simulation(['192.0.2.1', '192.0.2.2']);
   search.network = { '192.0.2.1': 'answers' };
   await search.pass(60);
@@ -269,7 +269,7 @@ test('a peer that is restarted where it was is found again soon', async (t) => {
   t.is(search.current, '192.0.2.1');
 });
 
-test('addresses that all refuse are changed less and less often, down to every 10 s', async (t) => {
+test('if all addresses refuse, their turns become longer, up to 10 s', async (t) => {
   const search = new Simulation(['2001:db8::1', '192.0.2.1']);
   search.network = { '2001:db8::1': 'refuses', '192.0.2.1': 'refuses' };
   await search.pass(600);
@@ -282,7 +282,7 @@ test('addresses that all refuse are changed less and less often, down to every 1
   );
 });
 
-test('the first address of a changed name is used at once, an unchanged one is not set again', async (t) => {
+test('if the name resolves to other addresses, the first one is used at once; an unchanged one is not set again', async (t) => {
   const search = new Simulation(['192.0.2.1']);
   await search.pass(91);
   t.deepEqual(search.changes, []);
@@ -291,7 +291,7 @@ test('the first address of a changed name is used at once, an unchanged one is n
   t.deepEqual(search.addressesTried(), ['2001:db8::9']);
 });
 
-test('while the name cannot be looked up, the addresses that are known are tried', async (t) => {
+test('while the name cannot be resolved, the known addresses are tried', async (t) => {
   const search = new Simulation(['2001:db8::1', '192.0.2.1']);
   search.network = { '2001:db8::1': 'answers', '192.0.2.1': 'answers' };
   await search.pass(60);
@@ -302,7 +302,7 @@ test('while the name cannot be looked up, the addresses that are known are tried
   t.deepEqual(search.errors, [NOT_FOUND.message, null]);
 });
 
-test('they are tried too while a lookup takes long', async (t) => {
+test('the known addresses are also tried while a lookup takes long', async (t) => {
   const search = new Simulation(['2001:db8::1', '192.0.2.1']);
   search.network = { '2001:db8::1': 'answers', '192.0.2.1': 'answers' };
   await search.pass(60);
@@ -313,7 +313,7 @@ test('they are tried too while a lookup takes long', async (t) => {
   t.is(search.lookups, 1);
 });
 
-test('a result that comes after the peer was heard again changes nothing', async (t) => {
+test('a lookup that ends after the peer was heard again changes nothing', async (t) => {
   const search = new Simulation(['192.0.2.1']);
   search.network = { '192.0.2.1': 'answers' };
   await search.pass(60);
@@ -327,7 +327,7 @@ test('a result that comes after the peer was heard again changes nothing', async
   t.deepEqual(search.changes, []);
 });
 
-test('an address that the tunnel cannot use now is tried again', async (t) => {
+test('an address that the tunnel cannot use yet is tried again', async (t) => {
   const search = new Simulation(['192.0.2.1']);
   search.addresses = ['192.0.2.9'];
   search.network = { '192.0.2.9': 'no route' };

@@ -55,7 +55,7 @@ test('a peer that does not answer is diagnosed below the state, unless there is 
   t.is(textOf({ ...REPORT, diagnosis, problem })[2], '  problem: there is no route');
 });
 
-test('the history has a line for each change, with the date if that was another day', (t) => {
+test('the history has a line for each change, with the date unless it is today', (t) => {
   const viewer = { uid: 0, namespace: 1, style: (_style: unknown, text: string) => text };
   const now = new Date(2026, 10, 26, 14, 2, 33).getTime();
   const change = { kind: 'peer-silent', level: 'warning' } as const;

@@ -101,7 +101,7 @@ test('the least important columns are omitted first, and the chart gets the rema
   t.is(titles(20), 'TUNNEL|RECEIVED');
 });
 
-test('a line below the table has what the table does not show, the most important first', (t) => {
+test('the line below the table shows the most important message that the table does not', (t) => {
   const http = {
     listen: '10.0.2.1:9750',
     url: null,
@@ -120,12 +120,12 @@ test('a line below the table has what the table does not show, the most importan
     return { replies: [{ path: '', reply }], silent: [] };
   };
   const tunnel = { label: 'office', report: REPORT, history: new History(), isSilent: false };
-  const puzzled = { ...tunnel, report: { ...REPORT, diagnosis: '192.0.2.2 refuses port 8000' } };
+  const diagnosed = { ...tunnel, report: { ...REPORT, diagnosis: '192.0.2.2 refuses port 8000' } };
   t.is(noticeOf(found(null), [tunnel]), null);
-  t.is(noticeOf(found(null), [tunnel, puzzled]), 'office: 192.0.2.2 refuses port 8000');
-  t.is(noticeOf(found(http), [puzzled]), 'cannot serve HTTP');
+  t.is(noticeOf(found(null), [tunnel, diagnosed]), 'office: 192.0.2.2 refuses port 8000');
+  t.is(noticeOf(found(http), [diagnosed]), 'cannot serve HTTP');
   const silent = [{ path: '', error: new ControlError('no-answer', 'the process at x does not answer') }];
-  t.is(noticeOf({ ...found(null), silent }, [puzzled]), 'the process at x does not answer');
+  t.is(noticeOf({ ...found(null), silent }, [diagnosed]), 'the process at x does not answer');
 
   const view = { tunnels: [tunnel], placeholder: '', intervalMs: 1000, isPaused: false, at: 0, time: '' };
   const lines = drawView({ ...view, notice: 'cannot serve HTTP' }, 0, { columns: 60, rows: 8 });

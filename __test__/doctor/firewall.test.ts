@@ -1,4 +1,4 @@
-/** What the rules of nftables, in the JSON of nft, do with a datagram. */
+/** The effect of nftables rules, in the JSON of nft, on a datagram. */
 import test from 'ava';
 import { chainsThatDrop, parseRuleset } from '../../src/doctor/firewall.ts';
 import type { Datagram } from '../../src/doctor/firewall.ts';
@@ -90,7 +90,7 @@ test('addresses, interfaces and protocols are compared', (t) => {
   t.true(drops('drop', [rule(match(meta('nfproto'), 'ipv6'), ACCEPT)]));
 });
 
-test('connection tracking tells replies from the first datagram', (t) => {
+test('connection tracking distinguishes replies from the first datagram', (t) => {
   const states = match(CT, ['established', 'related'], 'in');
   const map = (key: string): Statement => ({
     vmap: {
@@ -110,7 +110,7 @@ test('connection tracking tells replies from the first datagram', (t) => {
   }
 });
 
-test('chains that are jumped to are followed, and those that return are left', (t) => {
+test('jumps to other chains are followed, and so are returns from them', (t) => {
   const chain = { chain: { family: 'inet', table: 'filter', name: 'services' } };
   const jump = rule({ jump: { target: 'services' } });
   t.false(drops('drop', [chain, jump, inChain('services', dport(9000), ACCEPT)]));
@@ -121,7 +121,7 @@ test('chains that are jumped to are followed, and those that return are left', (
   t.false(drops('drop', [chain, jump, endless]));
 });
 
-test('what cannot be judged counts neither as dropped nor as accepted', (t) => {
+test('a condition that cannot be evaluated counts neither as met nor as unmet', (t) => {
   const limit = { limit: { rate: 3, per: 'minute' } };
   t.false(drops('drop', [rule(limit, ACCEPT)]));
   t.false(drops('accept', [rule(limit, DROP)]));

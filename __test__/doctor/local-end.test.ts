@@ -67,7 +67,7 @@ test.serial('a firewall that drops by default gets a rule for the peer', async (
   t.is(find(await at.patient.examine(inRange), 'firewall-input'), undefined);
 });
 
-test.serial('a final rule that drops is found as a policy is, in either direction', async (t) => {
+test.serial('a final rule that drops is found like a policy, in either direction', async (t) => {
   await using at = await scene();
   await at.patient.sh(`
     nft add table inet filter
@@ -86,7 +86,7 @@ test.serial('a final rule that drops is found as a policy is, in either directio
   }
 });
 
-test.serial('link-local ends are as good as others, with the zone as a name or as a number', async (t) => {
+test.serial('link-local addresses are accepted, with the zone as a name or as a number', async (t) => {
   await using at = await scene();
   const { a, b } = at.sites;
   await a.ip('address', 'add', 'fe80::a/64', 'dev', a.veth, 'nodad');

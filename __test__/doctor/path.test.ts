@@ -44,28 +44,31 @@ test.serial('a neighbour that is routed into the tunnel is reached directly agai
 });
 
 for (const family of ['ipv4', 'ipv6'] as const) {
-  test.serial(`tunnels that are routed into each other get routes around them, over ${family}`, async (t) => {
-    await using at = await scene();
-    const { a } = at.sites;
-    const peers =
-      family === 'ipv4' ? ['10.9.0.1', '10.9.0.2', '10.9.0.3'] : ['fd00:9::1', 'fd00:9::2', 'fd00:9::3'];
-    for (const number of [1, 2]) {
-      await addTun(a, `tun${number}`, 1400, { ipv4: `10.0.1${number}.1`, ipv6: `fd00:1${number}::1` });
-    }
-    const tunnels = peers.map((peer, index) => {
-      const remote = socketAddress(peer, 9000 + index);
-      return `[tunnels.t${index}]\ndevice = "tun${index}"\nlocal = ":${9000 + index}"\nremote = "${remote}"\n`;
-    });
-    const args = ['-c', await at.patient.configure(tunnels.join(''))];
-    t.is(find(await at.patient.examine(args), 'peer-through-tunnel'), undefined);
-    for (const [index, peer] of peers.entries())
-      await a.ip('route', 'add', peer, 'dev', `tun${(index + 1) % 3}`);
-    const { what } = await assertFixed(t, at.patient, 'peer-through-tunnel', args);
-    t.is(
-      what,
-      `the route to the peer, ${peers[0]}, leads into tun1, then into tun2, and from there back into tun0`,
-    );
-  });
+  test.serial(
+    `for tunnels that are routed into each other, routes around them are suggested, over ${family}`,
+    async (t) => {
+      await using at = await scene();
+      const { a } = at.sites;
+      const peers =
+        family === 'ipv4' ? ['10.9.0.1', '10.9.0.2', '10.9.0.3'] : ['fd00:9::1', 'fd00:9::2', 'fd00:9::3'];
+      for (const number of [1, 2]) {
+        await addTun(a, `tun${number}`, 1400, { ipv4: `10.0.1${number}.1`, ipv6: `fd00:1${number}::1` });
+      }
+      const tunnels = peers.map((peer, index) => {
+        const remote = socketAddress(peer, 9000 + index);
+        return `[tunnels.t${index}]\ndevice = "tun${index}"\nlocal = ":${9000 + index}"\nremote = "${remote}"\n`;
+      });
+      const args = ['-c', await at.patient.configure(tunnels.join(''))];
+      t.is(find(await at.patient.examine(args), 'peer-through-tunnel'), undefined);
+      for (const [index, peer] of peers.entries())
+        await a.ip('route', 'add', peer, 'dev', `tun${(index + 1) % 3}`);
+      const { what } = await assertFixed(t, at.patient, 'peer-through-tunnel', args);
+      t.is(
+        what,
+        `the route to the peer, ${peers[0]}, leads into tun1, then into tun2, and from there back into tun0`,
+      );
+    },
+  );
 }
 
 test.serial(

@@ -1,4 +1,4 @@
-/** The most common mistakes: a peer that does not run, or that has another address or port than this end expects. */
+/** The most common mistakes: a peer that is not running, or whose address or port is not the one that this end expects. */
 import test from 'ava';
 import type { BackgroundProcess } from '../../testbed/exec.ts';
 import type { Family, Site } from '../../testbed/site.ts';
@@ -37,7 +37,7 @@ async function run(
   return ttun;
 }
 
-/** Echo requests that nobody answers, so that the tunnel has something to send. */
+/** Echo requests without an answer, so that the tunnel has something to send. */
 function traffic(from: Site, to: Site): BackgroundProcess {
   return from.start(['ping', '-n', '-i', '0.2', to.inner.ipv4]);
 }
@@ -62,7 +62,7 @@ function ends(family: Family): { readonly a: string; readonly b: string } {
   return { a: sites.a.outer[family], b: sites.b.outer[family] };
 }
 
-test.serial('a tunnel whose process does not answer is not taken for none', async (t) => {
+test.serial('a tunnel whose process does not answer is not reported as missing', async (t) => {
   const { a, b } = ends('ipv4');
   await using ttun = await run(sites.a, [a, '9000'], [b, '9000']);
   await waitFor('its control socket', () => reportOf(ttun).catch(() => null));
@@ -118,7 +118,7 @@ for (const family of FAMILIES) {
     t.true(peer.running && out.running && back.running);
   });
 
-  test.serial(`a peer that has the wrong port of this end is found, over ${family}`, async (t) => {
+  test.serial(`a peer whose remote has the wrong port is found, over ${family}`, async (t) => {
     const { a, b } = ends(family);
     await using ttun = await run(sites.a, [a, '9000'], [b, '9000']);
     await using peer = await run(sites.b, [b, '9000'], [a, '9001']);

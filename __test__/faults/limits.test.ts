@@ -50,7 +50,7 @@ test.serial(
 );
 
 test.serial(
-  'with few descriptors, a tunnel runs with what it has got, or says in one line why it does not',
+  'with few descriptors, a tunnel runs with what it has, or says in one line why it does not',
   async (t) => {
     await using sites = await createSites();
     const { a, b } = sites;

@@ -21,7 +21,7 @@ const BEGUN = 16 * 2 ** 20;
 
 for (const outer of OUTER) {
   test.serial(
-    `the peer is not running yet: each packet is refused, which costs no other, and packets flow when it starts (${outer})`,
+    `the peer is not running yet: it refuses each packet, no others are lost, and packets flow when it starts (${outer})`,
     async (t) => {
       await using sites = await createSites();
       await sites.b.sysctl({ 'net.ipv4.icmp_ratelimit': 0, 'net.ipv6.icmp.ratelimit': 0 });

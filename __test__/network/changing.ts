@@ -1,4 +1,4 @@
-/** What tests of changing networks share: a tunnel whose source the kernel chooses, and waiting for what it notices. */
+/** Helpers for tests of changing networks: a tunnel whose source the kernel chooses, and waiting for its changes. */
 import type { TunnelChange, TunnelChangeKind } from '../../src/index.ts';
 import type { Family, Site } from '../../testbed/site.ts';
 import type { Sites } from '../../testbed/sites.ts';
@@ -10,7 +10,7 @@ export const FAMILIES = ['ipv4', 'ipv6'] as const satisfies readonly Family[];
 
 export const PORT = 9000;
 
-/** Addresses of site A beside its own, and one of site B that is reached by a route. */
+/** Additional addresses of site A, and one of site B that is reached through a route. */
 export const OTHER = {
   ipv4: { network: '10.0.1.0/24', address: '10.0.1.5', prefix: 24, far: '10.0.9.9', hostPrefix: 32 },
   ipv6: { network: 'fd00:1::/64', address: 'fd00:1::5', prefix: 64, far: 'fd00:9::9', hostPrefix: 128 },
@@ -49,7 +49,7 @@ export async function sendsFrom(tunnel: RemoteTunnel, address: string): Promise<
   await waitFor(`the source ${local}`, async () => (await tunnel.stats()).socket.local === local);
 }
 
-/** `ip` arguments that keep the kernel from looking for duplicates. */
+/** `ip` arguments that turn off duplicate address detection. */
 export function nodad(family: Family): readonly string[] {
   return family === 'ipv4' ? [] : ['nodad'];
 }

@@ -92,7 +92,7 @@ const LOSSES: readonly (readonly [what: string, lines: readonly string[]])[] = [
 ];
 
 for (const family of ['ipv4', 'ipv6'] as const) {
-  test.serial(`a device that loses its settings has them again, and traffic flows (${family})`, async (t) => {
+  test.serial(`lost settings of a device are restored, and traffic flows (${family})`, async (t) => {
     await withTunnel(family, {}, async (up) => {
       await awaitTraffic(t);
       for (const [what, lines] of LOSSES) {
@@ -113,7 +113,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
   });
 }
 
-test.serial('with restore off, the doctor lists what is lost, and a reload applies it', async (t) => {
+test.serial('with restore = false, the doctor lists lost settings, and a reload restores them', async (t) => {
   await withTunnel('ipv4', { restore: false }, async (_up, folder) => {
     // From a peer that answers, the doctor need not wait for datagrams.
     await awaitTraffic(t);
@@ -179,7 +179,7 @@ test.serial('a renamed device is known by its new name, even if another has the 
 });
 
 for (const family of ['ipv4', 'ipv6'] as const) {
-  test.serial(`an automatic MTU follows what a router on the way reports (${family})`, async (t) => {
+  test.serial(`an automatic MTU follows the path MTU that a router reports (${family})`, async (t) => {
     await using routed = await createSites({ router: true });
     const { a, b, router } = routed;
     const addresses = family === 'ipv4' ? ['10.7.0.1/24'] : ['10.7.0.1/24', 'fd07::1/64'];

@@ -1,4 +1,4 @@
-/** A local address, an interface or a zone that was given, and goes and comes back. */
+/** A configured local address, interface or zone that goes away and comes back. */
 import test from 'ava';
 import { createSites } from '../../testbed/sites.ts';
 import { openPair, RemoteTunnel } from '../../testbed/tunnel.ts';
@@ -23,7 +23,7 @@ for (const family of FAMILIES) {
     t.is(await atA.problem(), null);
   });
 
-  test.serial(`the interface of bindDevice is made again while nothing is sent (${family})`, async (t) => {
+  test.serial(`the interface of bindDevice is created again while nothing is sent (${family})`, async (t) => {
     await using sites = await createSites();
     const [atA] = await openPair(sites, { outer: family, onlyA: { bindDevice: sites.a.veth } });
     await traffic(sites);
@@ -41,7 +41,7 @@ for (const family of FAMILIES) {
   });
 }
 
-test.serial('the interface of a link-local peer is made again', async (t) => {
+test.serial('the interface of a link-local peer is created again', async (t) => {
   await using sites = await createSites();
   const { a, b } = sites;
   const linkLocal = { a: 'fe80::a', b: 'fe80::b' };

@@ -1,4 +1,4 @@
-/** A peer by name, whose addresses are of both families and do not all work. */
+/** A peer given by name, with addresses of both families that do not all work. */
 import test from 'ava';
 import { Capture } from '../../testbed/probe.ts';
 import type { CapturedPacket } from '../../testbed/probe.ts';
@@ -82,24 +82,27 @@ async function mssOfSyn(sites: Sites): Promise<number> {
   return syn.bytes.readUInt16BE(20 + 20 + 2);
 }
 
-test.serial('a family that refuses gives way to the other, both ways, and the MSS follows', async (t) => {
-  await using setup = await namedSites();
-  const { sites, names } = setup;
-  await names.set({ [NAME]: FAMILIES.map((family) => sites.b.outer[family]) });
-  await using tunnel = await searching(sites);
-  startPing(sites);
-  for (const family of ['ipv4', 'ipv6'] as const) {
-    await using peer = await at(sites, family);
-    await isHeard(tunnel, sites, family);
-    t.is((await tunnel.stats()).socket.local, socketAddress(sites.a.outer[family], PORT));
-    t.is(await mssOfSyn(sites), MTU[family] - 40);
-    await peer.close();
-  }
-  await tunnel.close();
-  const end = await tunnel.stats();
-  t.is(end.encap.received, end.encap.packets + end.encap.dropped);
-  t.is(end.decap.received, end.decap.packets + end.decap.dropped);
-});
+test.serial(
+  'if one family refuses, the other is used, in both directions, and the MSS follows',
+  async (t) => {
+    await using setup = await namedSites();
+    const { sites, names } = setup;
+    await names.set({ [NAME]: FAMILIES.map((family) => sites.b.outer[family]) });
+    await using tunnel = await searching(sites);
+    startPing(sites);
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      await using peer = await at(sites, family);
+      await isHeard(tunnel, sites, family);
+      t.is((await tunnel.stats()).socket.local, socketAddress(sites.a.outer[family], PORT));
+      t.is(await mssOfSyn(sites), MTU[family] - 40);
+      await peer.close();
+    }
+    await tunnel.close();
+    const end = await tunnel.stats();
+    t.is(end.encap.received, end.encap.packets + end.encap.dropped);
+    t.is(end.decap.received, end.decap.packets + end.decap.dropped);
+  },
+);
 
 for (const [works, filtered] of [
   ['ipv4', 'ipv6'],

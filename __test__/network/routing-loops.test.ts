@@ -1,4 +1,4 @@
-/** Tunnels whose own datagrams come back to them, alone or inside those of another tunnel. */
+/** Routing loops: tunnels whose own datagrams come back to them, alone or inside those of another tunnel. */
 import test from 'ava';
 import { addTun } from '../../testbed/additional-tun.ts';
 import { inject } from '../../testbed/probe.ts';

@@ -39,7 +39,7 @@ for (const family of FAMILIES) {
     await traffic(sites);
     t.is(await atA.problem(), null);
 
-    // And back, which needs no help of the other end but its address.
+    // And back: the other end needs nothing but its old remote.
     await a.ipBatch(
       `address delete ${address}/${prefix} dev ${a.veth}`,
       `address add ${old}/${prefix} dev ${a.veth} ${nodad(family).join(' ')}`,
@@ -90,12 +90,12 @@ for (const family of FAMILIES) {
     t.is(kinds.filter((kind) => kind === 'source-changed').length, 2);
   });
 
-  test.serial(`a rule leads the tunnel to another table (${family})`, async (t) => {
+  test.serial(`a rule directs the tunnel to another routing table (${family})`, async (t) => {
     await using sites = await createSites();
     const { a, b } = sites;
     await a.ip('address', 'add', `${address}/${prefix}`, 'dev', a.veth, ...nodad(family));
     await a.ip('route', 'add', network, 'dev', a.veth, 'src', address, 'table', '100');
-    // The kernel has a route of its own, which in IPv6 stays.
+    // The kernel adds a route of its own, which stays in IPv6.
     const metric = family === 'ipv4' ? [] : ['metric', '1'];
     await a.ip(flag, 'route', 'replace', network, 'dev', a.veth, 'src', a.outer[family], ...metric);
     await using atA = await openFree(a, family, b.outer[family]);
@@ -131,11 +131,11 @@ for (const family of FAMILIES) {
   });
 
   test.serial(
-    `a tunnel that starts before its address is there takes it when it comes (${family})`,
+    `a tunnel that starts before its address is there uses it when it arrives (${family})`,
     async (t) => {
       await using sites = await createSites();
       const { a, b } = sites;
-      // The route is there first, as with a router's advertisement, and the kernel makes do with another address.
+      // The route is there first, as with router advertisements, and the kernel uses another address for the time being.
       await a.ip('address', 'delete', `${a.outer[family]}/${prefix}`, 'dev', a.veth);
       await a.ip('address', 'delete', `${a.inner[family]}/${prefix}`, 'dev', a.tun);
       await a.ip(flag, 'route', 'add', network, 'dev', a.veth);
@@ -143,7 +143,7 @@ for (const family of FAMILIES) {
       await waitFor('the problem', async () => (await atA.problem()) === 'ERR_TTUN_ADDRESS_NOT_LOCAL');
       await using atB = await openFixed(b, b.outer[family], a.outer[family]);
       await a.ip('address', 'add', `${a.inner.ipv4}/24`, 'dev', a.tun).catch(() => {});
-      // In IPv6 it cannot be used until the kernel has looked for duplicates.
+      // In IPv6 it cannot be used until duplicate address detection has finished.
       const dad = { accept_dad: 1, dad_transmits: 1 };
       const settings = Object.entries(dad).map(([name, on]) => [`net.ipv6.conf.${a.veth}.${name}`, on]);
       await a.sysctl(Object.fromEntries(settings));

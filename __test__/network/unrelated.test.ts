@@ -1,4 +1,4 @@
-/** Changes that are about something else cost nothing. */
+/** Unrelated changes cost nothing. */
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { createSites } from '../../testbed/sites.ts';

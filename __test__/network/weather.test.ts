@@ -1,10 +1,10 @@
 import test from 'ava';
 import { runWeather } from '../../testbed/weather/run.ts';
 
-/** A short one, always the same; `npm run test:weather` runs for minutes, with another seed each time. */
+/** A short run with a fixed seed; `npm run test:weather` runs for minutes, with another seed each time. */
 const SEED = 1;
 const RUN_MS = 20_000;
-/** Generous, so that it is not decided by how busy this machine is. */
+/** Generous, so that the result does not depend on how busy this machine is. */
 const LIMIT_MS = 15_000;
 const BUSY_LIMIT = 0.5;
 

@@ -114,7 +114,7 @@ for (const { bindDevice, ...families } of [
 ] as const) {
   const { outer, inner } = families;
   const where = `${inWords(families)}${bindDevice === undefined ? '' : ', bound to the link'}`;
-  test.serial(`the first connection over a link that was made again fits it: ${where}`, async (t) => {
+  test.serial(`the first connection over a link that was created again fits it: ${where}`, async (t) => {
     await using sites = await createSites({ tunMtu: 9000 });
     const [a] = await openPair(sites, { outer, options: bindDevice === undefined ? {} : { bindDevice } });
     // The sockets remember the route over the first link.

@@ -44,7 +44,7 @@ test.serial('metrics can be served at the address of a tunnel that ttun up creat
   }
 });
 
-test.serial('an address that comes later is waited for, and the tunnels run meanwhile', async (t) => {
+test.serial('the HTTP server waits for its address, and the tunnels run meanwhile', async (t) => {
   for (const [address, listen] of [
     ['10.0.1.78/32', '10.0.1.78:9750'],
     ['fd00:78::1/128', '[fd00:78::1]:9750'],
@@ -82,7 +82,7 @@ test.serial('a reload adds a tunnel together with an HTTP address on it', async 
 });
 
 test.serial(
-  'a port that is taken prevents the start, even if it is one of a tunnel that was not opened',
+  'a port in use prevents the start, even on the address of a tunnel that was not opened',
   async (t) => {
     await using listener = sites.a.start(['nc', '-l', '-v', '-n', '-s', '127.0.0.1', '-p', '9753']);
     await listener.waitForLine(/listening/i);

@@ -104,7 +104,7 @@ async function loadPrinter(output: Output): Promise<Printer> {
     const { startPacketLines } = await import('./packet-lines.ts');
     return (tunnel) => startPacketLines(tunnel, output === 'all-packets' ? 'all' : 'some');
   } catch (error) {
-    // The descriptors may suffice for the tunnel.
+    // There may still be enough descriptors for the tunnel.
     return () => {
       say(`packets are not printed: ${describeError(asTtunError(error))}`);
       return () => {};

@@ -1,5 +1,5 @@
 /**
- * Where packets are lost: what was sent is what was heard, plus what ttun counts as dropped, plus what the kernel's counters show.
+ * Accounts of lost packets: those sent are those heard, plus those that ttun counts as dropped, plus those in the kernel's counters.
  *
  * A packet from site to site passes, for each tunnel: the sockets of the traffic (`accepted`), the device (`tx`), ttun (`encap`), the
  * outgoing datagrams (`out`), the network, the incoming datagrams (`in`), ttun (`decap`), and the sockets of the other site (`heard`).
@@ -28,7 +28,7 @@ export interface Snapshot {
 interface Datagrams {
   readonly out: number;
   readonly in: number;
-  /** Of these, those that came merged with one before. The kernel counts what it drops as one. */
+  /** Of these, those that arrived merged with an earlier one. If the kernel drops a merged run, it counts one. */
   readonly inMerged: number;
 }
 
@@ -81,8 +81,8 @@ export async function takeSnapshot(
 }
 
 /**
- * What is wrong in the time between two snapshots of both sites; nothing if all is accounted for. Devices that were replaced, and
- * processes that were, take their counters along: those tunnels are left out.
+ * Packets unaccounted for between two snapshots of both sites; nothing if all are accounted for. The counters of replaced devices and
+ * processes are gone, so their tunnels are left out.
  */
 export function audit(before: Both, after: Both, leftOut: ReadonlySet<number>): string[] {
   return plan.SITE_NAMES.flatMap((from) => {

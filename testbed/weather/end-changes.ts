@@ -10,9 +10,9 @@ import * as plan from './plan.ts';
 import type { SiteName, Tunnel } from './plan.ts';
 import { linkLost, toSite } from './place.ts';
 
-/** How long nothing can move while the use of the processor is measured. */
+/** How long nothing can move while CPU usage is measured. */
 const DEAD_MS = 4000;
-/** Before that, everything that the change causes has happened. */
+/** The time before that in which all effects of the change take place. */
 const SETTLE_MS = 1500;
 const DEVICE_MTUS = [1280, 1300, 1400, 1500, 9000] as const;
 
@@ -304,7 +304,7 @@ async function reconnect(scene: Scene, name: SiteName): Promise<void> {
   state.lanAddress = true;
 }
 
-/** The greater use of the processor by the two processes, as a fraction of one. */
+/** The CPU usage of the busier of the two processes, as a fraction of one processor. */
 async function measureBusy({ ends }: Scene, forMs: number): Promise<number> {
   const used = (): Promise<number[]> => Promise.all(plan.SITE_NAMES.map((name) => ends.processorMs(name)));
   const [start, before] = [performance.now(), await used()];

@@ -1,4 +1,4 @@
-/** What the network is like now, as far as the changes made it, and which tunnels can work in it. */
+/** The model of the network: its state after the changes so far, and which tunnels can work in it. */
 import type { Family } from '../site.ts';
 import * as plan from './plan.ts';
 import type { SiteName, Tunnel, UplinkNumber } from './plan.ts';

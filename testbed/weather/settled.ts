@@ -1,4 +1,4 @@
-/** What a tunnel's ends must have come to besides passing traffic: the source that the kernel would choose, and the MTU of the path. */
+/** The state that a tunnel's ends must reach, apart from passing traffic: the source that the kernel would choose, and the path MTU. */
 import type { Site } from '../site.ts';
 import { deviceNames } from './ends.ts';
 import type { Ends } from './ends.ts';
@@ -11,7 +11,7 @@ import type { SiteName, Tunnel } from './plan.ts';
 /** The least MTU of a device that carries IPv6 (RFC 8200, section 5). */
 const IPV6_MINIMUM_MTU = 1280;
 
-/** What is not as it should be, of these tunnels; nothing once all is. */
+/** What is wrong with these tunnels; nothing once they have reached that state. */
 export async function unsettled(
   network: Network,
   ends: Ends,

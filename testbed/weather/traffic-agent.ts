@@ -32,7 +32,7 @@ export interface Heard {
 /** A packet begins with the stream, the number, and the time when it was sent. */
 const [STREAM, NUMBER, TIME] = [0, 2, 6] as const;
 const PORT = 7000;
-/** Enough for everything that a stopped process does not read for some seconds. */
+/** Holds everything that arrives while a process is stopped for some seconds. */
 const RECEIVE_BUFFER = 2_000_000;
 
 let sockets: Readonly<Record<Family, Socket>> | null = null;

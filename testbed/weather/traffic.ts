@@ -75,7 +75,7 @@ export class Traffic implements AsyncDisposable {
   }
 }
 
-/** The clock by which `Heard` tells the time. */
+/** The clock that the times of `Heard` refer to. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

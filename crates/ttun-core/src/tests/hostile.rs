@@ -147,7 +147,7 @@ fn inner_sources_that_are_not_allowed_are_dropped() {
 }
 
 #[test]
-fn the_tunnels_own_datagrams_are_not_forwarded_again_not_even_inside_others() {
+fn the_tunnels_own_datagrams_are_not_forwarded_again_even_inside_others() {
     let site = Site::alone();
     let ordinary = udp(0, 100);
     let own = datagram("192.0.2.1:8000", "192.0.2.2:8000", &ordinary);
@@ -158,7 +158,7 @@ fn the_tunnels_own_datagrams_are_not_forwarded_again_not_even_inside_others() {
 }
 
 #[test]
-fn of_a_super_packet_only_the_datagrams_that_loop_are_dropped() {
+fn only_the_looping_datagrams_of_a_super_packet_are_dropped() {
     let site = Site::alone();
     let own = datagram("192.0.2.1:8000", "192.0.2.2:8000", &udp(0, 100));
     let ordinary = |number| udp(number, own.len());

@@ -30,7 +30,7 @@ const ANSWERS: [i32; 9] = [
     libc::EACCES,
 ];
 
-/// How many of them one send outlasts.
+/// How many of these errors one send survives.
 const FLOOD: usize = 63;
 
 /// Passes `packets` to a tunnel whose next sends fail according to `script`; returns what was sent.
@@ -104,7 +104,7 @@ fn only_the_packet_that_is_too_long_again_and_again_is_lost() {
 }
 
 #[test]
-fn without_a_route_errors_are_not_taken_for_answers() {
+fn without_a_route_errors_do_not_count_as_icmp_errors() {
     for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EACCES] {
         let site = Site::alone();
         site.socket.set_path_mtu(None);

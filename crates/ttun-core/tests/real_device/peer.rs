@@ -227,7 +227,7 @@ fn peers_of(families: [u8; 2]) -> [UdpSocket; 2] {
 }
 
 #[test]
-fn a_local_end_that_is_left_open_follows_the_peer_to_the_other_family() {
+fn a_tunnel_with_an_open_local_address_follows_the_peer_to_the_other_family() {
     for (local, families) in [("0.0.0.0:9000", [4, 6]), ("[::]:9000", [6, 4])] {
         for bind_device in [None, Some("lo")] {
             isolated(|| {

@@ -1,4 +1,4 @@
-//! Devices that lose their settings, their name or their place under a running tunnel.
+//! Devices that lose their settings, are renamed or are moved while a tunnel runs.
 
 use std::fs;
 use std::process::{Child, Command};
@@ -57,7 +57,7 @@ fn await_message(tunnel: &Tunnel, kind: ChangeKind, message: &str) {
 }
 
 #[test]
-fn settings_that_are_lost_come_back() {
+fn lost_settings_are_restored() {
     isolated(|| {
         let tunnel = Tunnel::open(&created()).unwrap();
         for loss in [
@@ -99,7 +99,7 @@ fn an_existing_device_is_as_before_when_the_tunnel_ends_whatever_happened_meanwh
 }
 
 #[test]
-fn with_restore_off_it_stays_as_others_leave_it_until_it_is_reconciled() {
+fn without_restore_a_device_stays_as_other_programs_leave_it_until_it_is_reconciled() {
     isolated(|| {
         let options = with(InterfaceOptions { create: true, restore: false, ..interface() });
         let tunnel = Tunnel::open(&options).unwrap();
@@ -145,7 +145,7 @@ fn a_setting_that_cannot_be_restored_is_a_problem_until_it_can() {
 }
 
 #[test]
-fn a_renamed_device_is_known_by_its_name_even_when_another_has_the_old_one() {
+fn a_renamed_device_is_recognised_even_if_another_has_the_old_name() {
     isolated(|| {
         make_device();
         let tunnel = Tunnel::open(&TunnelOptions { reattach: true, ..options("tun0") }).unwrap();
@@ -198,7 +198,7 @@ impl Drop for Elsewhere {
 }
 
 #[test]
-fn a_device_that_was_moved_is_told_of_and_set_up_again_when_it_is_back() {
+fn a_moved_device_is_reported_and_set_up_again_when_it_is_back() {
     isolated(|| {
         make_device();
         run("ip address flush dev tun0");
@@ -249,7 +249,7 @@ fn a_tunnel_whose_device_is_elsewhere_carries_packets_and_ends_without_touching_
         elsewhere.run("ip address add 10.0.2.1/24 dev tun0");
         elsewhere.run("ip link set tun0 up");
         let before = tunnel.stats().encap.packets;
-        // There is nobody to answer.
+        // Nothing answers.
         let ping = ["-n", "-t", &elsewhere.0.id().to_string(), "ping", "-c1", "-W1", "10.0.2.2"];
         Command::new("nsenter").args(ping).output().unwrap();
         assert!(tunnel.stats().encap.packets > before);
@@ -282,7 +282,7 @@ fn an_automatic_mtu_follows_the_route_to_the_same_peer() {
             follows(1400);
             run("ip link set way mtu 9000");
             follows(9000);
-            // The only route to the peer, and its way, are gone for a while.
+            // The only route to the peer, and its interface, are gone for a while.
             run("ip link delete way");
             run("ip link add way mtu 1420 type veth peer name end");
             run("ip link set end up");

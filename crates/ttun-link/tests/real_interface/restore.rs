@@ -1,4 +1,4 @@
-//! Restoring settings that others have removed.
+//! Restoring settings that other programs have removed.
 
 use ttun_link::{Changes, Settings};
 
@@ -14,7 +14,7 @@ fn wanted() -> Settings {
     Settings { mtu: Some(1400), up: Some(true), ..settings(&ADDRESSES, &ROUTES) }
 }
 
-/// What was restored, in words.
+/// The restored settings, in words.
 fn restored(changes: &Changes, settings: &Settings) -> Vec<String> {
     let restored = changes.restore(settings).unwrap().unwrap();
     assert!(restored.failed.is_none(), "{:?}", restored.failed);
@@ -22,7 +22,7 @@ fn restored(changes: &Changes, settings: &Settings) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_restored_where_nothing_was_lost() {
+fn nothing_is_restored_if_nothing_was_lost() {
     isolated(|| {
         let changes = apply(&wanted());
         let before = state();
@@ -32,7 +32,7 @@ fn nothing_is_restored_where_nothing_was_lost() {
 }
 
 #[test]
-fn what_is_lost_comes_back_and_is_undone_with_the_rest() {
+fn restored_settings_are_undone_with_the_rest() {
     for (loss, expected) in [
         (
             &["ip link set tun0 down", "ip link set tun0 up"][..],
@@ -117,7 +117,7 @@ fn an_address_that_was_added_without_its_route_gets_none() {
 }
 
 #[test]
-fn what_cannot_be_restored_does_not_keep_the_rest_from_being_restored() {
+fn a_setting_that_cannot_be_restored_does_not_prevent_the_others() {
     isolated(|| {
         let changes = apply(&wanted());
         run("sysctl -qw net.ipv6.conf.tun0.disable_ipv6=1");
@@ -132,7 +132,7 @@ fn what_cannot_be_restored_does_not_keep_the_rest_from_being_restored() {
 }
 
 #[test]
-fn a_route_that_someone_has_given_to_another_interface_is_theirs() {
+fn a_route_that_was_moved_to_another_interface_is_left_there() {
     isolated(|| {
         run("ip link add other type veth peer name end");
         run("ip link set other up");
@@ -143,7 +143,7 @@ fn a_route_that_someone_has_given_to_another_interface_is_theirs() {
 }
 
 #[test]
-fn of_many_routes_the_missing_ones_are_restored() {
+fn only_the_missing_ones_of_many_routes_are_restored() {
     isolated(|| {
         let routes: Vec<_> = (0..100).map(|number| format!("10.9.{number}.0/24")).collect();
         let routes: Vec<_> = routes.iter().map(String::as_str).collect();
@@ -155,7 +155,7 @@ fn of_many_routes_the_missing_ones_are_restored() {
 }
 
 #[test]
-fn an_interface_that_has_gone_has_nothing_to_restore() {
+fn nothing_is_restored_on_a_deleted_interface() {
     isolated(|| {
         let changes = apply(&wanted());
         run("ip link delete tun0");

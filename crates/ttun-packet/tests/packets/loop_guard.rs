@@ -104,7 +104,7 @@ fn the_tunnels_own_datagram_loops() {
 }
 
 #[test]
-fn datagrams_of_others_pass_even_with_three_of_its_four_numbers() {
+fn datagrams_of_others_pass_even_if_they_share_three_of_four_addresses_and_ports() {
     for (tunnel, others) in [
         (
             TUNNELS[0],
@@ -161,7 +161,7 @@ fn a_tunnel_through_another_passes() {
 }
 
 #[test]
-fn nesting_without_end_ends() {
+fn endless_nesting_is_not_followed_forever() {
     let mut packet = datagram(OTHERS[0], &[]);
     while packet.len() < 60_000 {
         packet = datagram(OTHERS[0], &packet);
@@ -309,7 +309,7 @@ fn a_super_packet_of_the_tunnels_own_datagrams_loops_and_one_of_ordinary_data_pa
 }
 
 #[test]
-fn what_is_truncated_does_not_loop() {
+fn truncated_packets_do_not_count_as_loops() {
     for tunnel in TUNNELS {
         let whole = datagram(tunnel, &[]);
         let header_len = whole.len() - 8;
