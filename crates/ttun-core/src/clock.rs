@@ -99,7 +99,7 @@ impl Clock {
         read(&self.ended).map_or_else(|| self.start.elapsed(), Duration::from_nanos)
     }
 
-    /// Whether `peer` answers.
+    /// Whether the peer answers that has been the present one since the version `peer` of the endpoints.
     pub(crate) fn state(&self, peer: u32) -> TunnelState {
         if read(&self.ended).is_some() {
             return TunnelState::Closed;
@@ -140,7 +140,8 @@ impl Clock {
 
     /// When something was last received from `peer`, ms of uptime.
     pub(crate) fn last_received(&self, peer: u32) -> Option<u64> {
-        if self.received_from.load(Ordering::Acquire) == peer { read(&self.received) } else { None }
+        let is_since = self.received_from.load(Ordering::Acquire).wrapping_sub(peer) <= u32::MAX / 2;
+        if is_since { read(&self.received) } else { None }
     }
 }
 
@@ -177,6 +178,8 @@ mod tests {
         assert_eq!(states(&clock, [0]), [Waiting], "that was another peer");
         clock.mark_received(PEER);
         assert_eq!(states(&clock, [0, 29_999]), [Up, Up]);
+        clock.mark_received(PEER + 1);
+        assert_eq!(states(&clock, [0]), [Up], "the same peer, from another local address");
     }
 
     #[test]

@@ -266,7 +266,7 @@ fn address_lost(ip: IpAddr, place: Option<&Place>) -> Error {
 
 impl Heard {
     fn look(&mut self, context: &Context) -> Option<Change> {
-        let (peer, Endpoints { remote, .. }) = context.endpoints.versioned();
+        let (peer, Endpoints { remote, .. }) = context.endpoints.with_peer_since();
         let now = context.clock.now();
         if self.remote != Some(remote) {
             *self = Self {
@@ -316,7 +316,7 @@ impl Heard {
 
     /// Describes a peer that should have answered by now, or that the network has reported as unreachable.
     fn silence(&self, context: &Context) -> Option<Silence> {
-        let (peer, Endpoints { local, remote }) = context.endpoints.versioned();
+        let (peer, Endpoints { local, remote }) = context.endpoints.with_peer_since();
         if self.remote != Some(remote) || context.clock.state(peer) == TunnelState::Closed {
             return None;
         }

@@ -106,7 +106,7 @@ impl Shared {
         let context = &self.context;
         let (name, Facts { granted, device_mtu, path_mtu }) = self.name_and_facts();
         let (index, offload) = context.device_facts.get().unwrap_or_default();
-        let (peer, endpoints) = context.endpoints.versioned();
+        let (peer, endpoints) = context.endpoints.with_peer_since();
         let timestamp = epoch_ms(SystemTime::now());
         TunnelStats {
             timestamp,
@@ -133,7 +133,7 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> TunnelState {
-        let (peer, _) = self.context.endpoints.versioned();
+        let (peer, _) = self.context.endpoints.with_peer_since();
         match self.context.clock.state(peer) {
             TunnelState::Up | TunnelState::Idle if self.context.device_facts.get().is_none() => {
                 TunnelState::Waiting

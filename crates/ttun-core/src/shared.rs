@@ -132,6 +132,8 @@ pub(crate) struct Endpoints {
 pub(crate) struct SharedEndpoints {
     /// Incremented with each change, under the lock of `current`.
     version: AtomicU32,
+    /// The version in which the peer became the present one.
+    peer_since: AtomicU32,
     /// Locked for as long as a copy takes.
     current: Mutex<Endpoints>,
     /// Locked during a whole change, which makes system calls.
@@ -140,7 +142,8 @@ pub(crate) struct SharedEndpoints {
 
 impl SharedEndpoints {
     pub(crate) fn new(endpoints: Endpoints) -> Self {
-        Self { version: AtomicU32::new(0), current: Mutex::new(endpoints), changing: Mutex::new(()) }
+        let (version, peer_since) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self { version, peer_since, current: Mutex::new(endpoints), changing: Mutex::new(()) }
     }
 
     pub(crate) fn get(&self) -> Endpoints {
@@ -151,6 +154,12 @@ impl SharedEndpoints {
     pub(crate) fn versioned(&self) -> (u32, Endpoints) {
         let current = lock(&self.current);
         (self.version.load(Ordering::Relaxed), *current)
+    }
+
+    /// The endpoints, and the version in which the peer became the present one: since then only the local end has changed.
+    pub(crate) fn with_peer_since(&self) -> (u32, Endpoints) {
+        let current = lock(&self.current);
+        (self.peer_since.load(Ordering::Relaxed), *current)
     }
 
     /// The endpoints, with their version, if that is not `seen`. Only then it locks, as a change must not be missed by a pump
@@ -194,7 +203,11 @@ impl SharedEndpoints {
         if after != before {
             let mut current = lock(&self.current);
             *current = after;
-            self.version.store(self.version.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            let version = self.version.load(Ordering::Relaxed).wrapping_add(1);
+            self.version.store(version, Ordering::Relaxed);
+            if after.remote != before.remote {
+                self.peer_since.store(version, Ordering::Relaxed);
+            }
         }
         Ok(())
     }
@@ -306,6 +319,18 @@ mod tests {
         let (version, seen) = shared.newer_than(first).unwrap();
         assert_eq!(seen, after);
         assert_eq!(shared.newer_than(version), None);
+    }
+
+    #[test]
+    fn another_local_end_is_not_another_peer() {
+        let shared = SharedEndpoints::new(endpoints("192.0.2.1:1", "192.0.2.2:2"));
+        let change = |local, remote| {
+            shared.change(|_| Ok::<_, ()>(endpoints(local, remote))).unwrap();
+            (shared.versioned().0, shared.with_peer_since().0)
+        };
+        assert_eq!(change("192.0.2.9:1", "192.0.2.2:2"), (1, 0));
+        assert_eq!(change("192.0.2.9:1", "192.0.2.3:2"), (2, 2));
+        assert_eq!(change("192.0.2.1:1", "192.0.2.3:2"), (3, 2));
     }
 
     #[test]

@@ -11,7 +11,7 @@ fn change_peer(site: &Site, remote: &str) {
 }
 
 fn state(site: &Site) -> TunnelState {
-    site.context.clock.state(site.context.endpoints.versioned().0)
+    site.context.clock.state(site.context.endpoints.with_peer_since().0)
 }
 
 #[test]
