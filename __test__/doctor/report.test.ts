@@ -1,4 +1,7 @@
 /** The output of `ttun doctor`, and its usage errors. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { CATALOGUE, finding, ok } from '../../src/doctor/finding.ts';
 import { formatDiagnosis } from '../../src/doctor/report.ts';
@@ -79,6 +82,29 @@ test('a missing file is reported', async (t) => {
   const { status, stdout, stderr } = await runToEnd([process.execPath, BIN, 'doctor', '-c', '/nowhere.toml']);
   t.deepEqual([status, stdout], [1, '']);
   t.regex(stderr, /^ttun: \/nowhere\.toml: no such file/);
+});
+
+function tunnel(name: string, port: number, peer: string, route: string): string {
+  return `[tunnels.${name}]
+device = "${name}"
+local = ":${port}"
+remote = "${peer}:${port}"
+interface = { create = true, routes = ["${route}/32"] }
+`;
+}
+
+test('warnings about the file are among the findings', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'ttun-doctor-'));
+  const file = join(folder, 'ttun.toml');
+  const [one, two] = ['192.0.2.1', '192.0.2.2'];
+  await writeFile(file, tunnel('one', 8000, one, two) + tunnel('two', 8001, two, one));
+  const { stdout } = await runToEnd([process.execPath, BIN, 'doctor', '--json', '-c', file]);
+  await rm(folder, { recursive: true });
+  const { findings } = JSON.parse(stdout);
+  const found = findings.filter(({ code }: { code: string }) => code === 'config-warning');
+  t.is(found.length, 1);
+  t.regex(found[0].what, /ttun\.toml:10:\d+: .*tunnels one and two are routed into each other/);
+  t.regex(found[0].advice, /bindDevice/);
 });
 
 test('its help names the file and the exit codes', async (t) => {

@@ -1,6 +1,7 @@
 /** Chooses what to examine, gathers the facts, and runs the checks. */
 import { stat } from 'node:fs/promises';
 import { loadResolved } from '../config/load.ts';
+import { formatProblem } from '../config/parse.ts';
 import { resolveOptions } from '../config/resolve.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { survey } from '../control/client.ts';
@@ -24,6 +25,7 @@ import {
 } from './network-checks.ts';
 import type { HostFacts, Subject, SubjectFacts } from './facts.ts';
 import { checkFirewall } from './firewall-checks.ts';
+import { finding } from './finding.ts';
 import type { Finding } from './finding.ts';
 import {
   checkCounters,
@@ -47,13 +49,17 @@ export interface Section {
   readonly findings: readonly Finding[];
 }
 
-/** @param choose chooses what to examine besides this machine */
-export async function diagnose(
-  choose: (host: HostFacts) => Subject[] | Promise<Subject[]>,
-): Promise<Diagnosis> {
+/** What to examine besides this machine. */
+export interface Choice {
+  readonly subjects: readonly Subject[];
+  /** What is already known of the file that they are from. */
+  readonly findings?: readonly Finding[];
+}
+
+export async function diagnose(choose: (host: HostFacts) => Choice | Promise<Choice>): Promise<Diagnosis> {
   const host = await gatherHost();
-  const subjects = await choose(host);
-  const sections: Section[] = [{ subject: null, findings: checkHost(host) }];
+  const { subjects, findings = [] } = await choose(host);
+  const sections: Section[] = [{ subject: null, findings: [...checkHost(host), ...findings] }];
   const unchecked = listUnchecked(host, subjects);
   // Without the native part nothing is known about devices and routes.
   if (host.native === null) {
@@ -113,35 +119,39 @@ function checkSubject(subject: SubjectFacts, host: HostFacts): Finding[] {
  *
  * @throws TtunConfigError when it is invalid
  */
-export async function subjectsOfFile(path: string): Promise<Subject[]> {
-  const { resolved } = await loadResolved(path);
+export async function subjectsOfFile(path: string): Promise<Choice> {
+  const { resolved, warnings } = await loadResolved(path);
   const running = await runningSubjects();
-  return [...resolved.tunnels].map(([name, options]) => {
+  const findings = warnings.map((warning) =>
+    finding('config-warning', formatProblem({ ...warning, hint: null }), { advice: warning.hint }),
+  );
+  const subjects = [...resolved.tunnels].map(([name, options]) => {
     const twin = running.find(
       (subject) => subject.running?.name === name && subject.configured === options.device,
     );
     return toSubject(name, twin?.device ?? options.device, options, twin?.running);
   });
+  return { subjects, findings };
 }
 
 /** A device, with the tunnels running on it. */
-export async function subjectsOfDevice(device: string, { interfaces }: HostFacts): Promise<Subject[]> {
+export async function subjectsOfDevice(device: string, { interfaces }: HostFacts): Promise<Choice> {
   const { running, silence } = await surveyHere();
   const onDevice = running.filter((subject) => subject.device === device);
-  if (onDevice.length > 0) return onDevice;
+  if (onDevice.length > 0) return { subjects: onDevice };
   // It may have been renamed.
   const renamed = running.filter(({ configured }) => configured === device);
-  if (renamed.length > 0 && !interfaces.some(({ name }) => name === device)) return renamed;
-  return [idleSubject(device, silence)];
+  if (renamed.length > 0 && !interfaces.some(({ name }) => name === device)) return { subjects: renamed };
+  return { subjects: [idleSubject(device, silence)] };
 }
 
 /** All running tunnels, and all other TUN devices. */
-export async function subjectsOfHost({ interfaces }: HostFacts): Promise<Subject[]> {
+export async function subjectsOfHost({ interfaces }: HostFacts): Promise<Choice> {
   const { running, silence } = await surveyHere();
   const idle = interfaces
     .filter(({ name, kind }) => kind === 'tun' && !running.some(({ device }) => device === name))
     .map(({ name }) => idleSubject(name, silence));
-  return [...running, ...idle];
+  return { subjects: [...running, ...idle] };
 }
 
 async function runningSubjects(): Promise<RunningSubject[]> {

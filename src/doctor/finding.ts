@@ -45,6 +45,10 @@ interface Entry {
 /** Every fault that the doctor can find, how serious it is, and why it matters. docs/doctor.md lists the same. */
 export const CATALOGUE = {
   // This machine
+  'config-warning': {
+    severity: 'warning',
+    why: 'A valid configuration that probably does not do what it should; ttun check reports the same.',
+  },
   'native-missing': {
     severity: 'problem',
     why: 'Without its native part ttun cannot open a tunnel, and the doctor cannot examine devices and routes.',
