@@ -51,13 +51,14 @@ impl Silence {
                     "{ip} refused port {port} {ago} ago: is ttun running there, with {local} as its remote?"
                 )
             }
-            Some(libc::EHOSTUNREACH | libc::EHOSTDOWN) => {
+            Some(libc::EHOSTDOWN) => {
                 format!("{ip} cannot be reached: is that host running, and is the address correct?")
             }
-            Some(libc::ENETUNREACH) => format!("no route to {ip} on the path: is the address correct?"),
-            Some(libc::EACCES) => {
+            // A UDP socket gets EHOSTUNREACH and ENETUNREACH only for ICMP "administratively prohibited": plain "host unreachable" and
+            // "network unreachable" are not fatal in `icmp_err_convert`, so the kernel does not report them.
+            Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EACCES) => {
                 format!(
-                    "a firewall on the path refuses datagrams to {remote}: does it accept UDP port {port}?"
+                    "the firewall of {ip}, or one on the path, refuses our datagrams: does it accept UDP port {port}?"
                 )
             }
             Some(libc::EPERM) => {
@@ -95,6 +96,16 @@ mod tests {
             explained("[2001:db8::2]:8000", Some(5), Some(libc::ECONNREFUSED)),
             "2001:db8::2 refuses port 8000: is ttun running there, with [2001:db8::1]:8001 as its remote?"
         );
+    }
+
+    #[test]
+    fn icmp_prohibited_points_to_a_firewall_in_both_families() {
+        for errno in [libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EACCES] {
+            assert_eq!(
+                explained("192.0.2.2:8000", None, Some(errno)),
+                "the firewall of 192.0.2.2, or one on the path, refuses our datagrams: does it accept UDP port 8000?"
+            );
+        }
     }
 
     #[test]

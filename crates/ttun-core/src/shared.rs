@@ -34,7 +34,7 @@ pub(crate) struct Context {
     pub(crate) path_mtu_reported: AtomicBool,
     /// Interfaces, addresses or routes have changed since this was last asked.
     pub(crate) network_changed: AtomicBool,
-    /// How often the socket was connected again.
+    /// How often the socket was reconnected.
     pub(crate) reconnects: Counter,
     /// The MTU of that route as the packet path saw it last, bytes; 0 if it is not known.
     pub(crate) path_mtu_learned: AtomicUsize,

@@ -120,9 +120,9 @@ values! {
         opened_at: f64 => Gauge(|stats| stats.opened_at), unit: "ms since the epoch", metric: "-";
         /// How long the tunnel has been open, in monotonic time; stops when the tunnel ends.
         uptime_ms: f64 => Gauge(|stats| stats.uptime_ms), unit: "ms", metric: "ttun_uptime_seconds";
-        /// Whether datagrams arrive from the peer: `up` if any did in the last 30 s; `waiting` before the first one, when packets were
-        /// sent in the last 30 s and nothing came back, and while the device is deleted (with `reattach`); `idle` when nothing is
-        /// sent either: `decap.lastAt` says when the peer was last heard from; `closed` once the tunnel has ended.
+        /// Whether datagrams arrive from the peer: `up` if any did in the last 30 s; `waiting` before the first one, if packets were
+        /// sent in the last 30 s and nothing came back, and while the device is deleted (with `reattach`); `idle` if nothing arrived
+        /// and nothing was sent in the last 30 s (`decap.lastAt` says when the peer was last heard); `closed` once the tunnel has ended.
         state: TunnelState => State(|stats| stats.state), metric: "-";
         /// The TUN device.
         device: DeviceStats => Section;
@@ -175,8 +175,8 @@ values! {
         /// MTU of the route to the peer: larger datagrams, outer headers included, are fragmented. Absent while there is no route.
         path_mtu: Option<usize> => GaugeIfKnown(|stats| stats.socket.path_mtu.map(number)), unit: "bytes",
             metric: "ttun_path_mtu_bytes";
-        /// How often the socket was connected again: for another peer, another local address or another interface.
-        reconnects: u64 => Count(|stats| stats.socket.reconnects), unit: "times", label: "connected again",
+        /// How often the socket was reconnected: to another peer, from another local address or through another interface.
+        reconnects: u64 => Count(|stats| stats.socket.reconnects), unit: "times", label: "socket reconnected",
             metric: "ttun_reconnects_total";
         /// Datagrams that one system call can send; 1 if the kernel or the interface cannot segment.
         segments_per_send: usize => Gauge(|stats| number(stats.socket.segments_per_send)), unit: "datagrams", metric: "-";
