@@ -138,7 +138,7 @@ function checkSettings({ subject, networks }: SubjectFacts, device: BindingInter
     ),
     ...routes.map((network) => `ip route add ${network} dev ${name} proto static`),
   ];
-  const advice = wanted.restore ? null : 'ttun does not restore them, as interface.restore is false';
+  const advice = wanted.restore ? null : 'ttun does not restore them, because interface.restore is false';
   return [finding('settings-lost', `${name} has lost ${listed(lost)}`, { commands, advice })];
 }
 
