@@ -68,6 +68,26 @@ for (const family of FAMILIES) {
     t.is((await atA.stats()).socket.reconnects, 0, 'the source is the same');
   });
 
+  test.serial(`routes that discard packets are named, whatever their type (${family})`, async (t) => {
+    await using sites = await createSites();
+    const { a, b } = sites;
+    const peer = b.outer[family];
+    await using atA = await openFree(a, family, peer);
+    const said: string[] = [];
+    for (const type of ['unreachable', 'prohibit', 'blackhole']) {
+      await a.ip('route', 'add', type, peer);
+      await waitFor(`the ${type} route`, async () => (await atA.problem()) === 'ERR_TTUN_NO_ROUTE');
+      await a.ip('route', 'delete', type, peer);
+      await waitFor('no problem', async () => (await atA.problem()) === null);
+    }
+    for (const { kind, message } of await atA.history()) if (kind === 'route-lost') said.push(message);
+    t.deepEqual(said, [
+      `there is no route to ${peer}`,
+      `a prohibit route of this host leads to ${peer}`,
+      `a blackhole route of this host leads to ${peer}`,
+    ]);
+  });
+
   test.serial(`the route moves to another uplink, and back (${family})`, async (t) => {
     await using sites = await createSites();
     const { a, b } = sites;

@@ -51,18 +51,51 @@ impl Place {
     /// Whether a socket keeps its source although the kernel would choose `another` for a new socket. The peer may accept only the
     /// current source, so it is not given up for one that is no better.
     pub(crate) fn keeps_source(&self, now: Endpoints, another: IpAddr) -> bool {
-        let query = RouteQuery {
-            destination: now.remote.ip(),
-            source: None,
-            bind_device: self.bound_index(now.remote),
-            mark: self.fwmark,
-        };
+        let query = self.route_query(now.remote);
         // Among several routes of equal cost the kernel may choose by ports (`net.ipv4.fib_multipath_hash_policy`).
         let flow = Flow { local_port: now.local.port(), remote_port: now.remote.port() };
         let own = now.local.ip();
         ttun_link::source_of_flow(&query, flow).is_ok_and(|source| source == Some(own))
             || is_as_good(own, another, now.remote.ip())
                 && ttun_link::configured_source(&query).is_ok_and(|source| source != Some(another))
+    }
+
+    /// Why a socket cannot be connected to `remote`.
+    pub(crate) fn connect_refused(&self, remote: SocketAddr, cause: &io::Error) -> Error {
+        let ip = remote.ip();
+        let no_route = |message| {
+            Error::new(ErrorKind::NoRoute, message)
+                .with_hint(format!("check: ip route get {ip}"))
+                .caused_by("connect", cause)
+        };
+        match cause.raw_os_error() {
+            Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => no_route(format!("there is no route to {ip}")),
+            Some(errno @ (libc::EACCES | libc::EINVAL)) if self.has_forbidding_route(remote, errno) => {
+                let kind = if errno == libc::EACCES { "prohibit" } else { "blackhole" };
+                no_route(format!("a {kind} route of this host leads to {ip}"))
+            }
+            // A broadcast address (ip(7): EACCES without SO_BROADCAST).
+            Some(libc::EACCES) => {
+                not_a_peer(remote).with_hint("give the address of one host").caused_by("connect", cause)
+            }
+            _ => Error::system("connect", cause, &format!("connecting UDP to {remote}")),
+        }
+    }
+
+    /// Whether the route to `remote` is of a type that stands for this error (`fib_props` in net/ipv4/fib_semantics.c,
+    /// `ip6_rt_type_to_error` in net/ipv6/route.c), not one through an interface.
+    fn has_forbidding_route(&self, remote: SocketAddr, errno: i32) -> bool {
+        let query = self.route_query(remote);
+        ttun_link::route_to(&query).is_err_and(|error| error.raw_os_error() == Some(errno))
+    }
+
+    fn route_query(&self, remote: SocketAddr) -> RouteQuery {
+        RouteQuery {
+            destination: remote.ip(),
+            source: None,
+            bind_device: self.bound_index(remote),
+            mark: self.fwmark,
+        }
     }
 
     /// The interface to which a socket connected to `remote` is bound: the configured one, or that of a link-local address.
@@ -259,21 +292,6 @@ fn bind_refused(local: SocketAddr, cause: &io::Error) -> Error {
         _ => return Error::system("bind", cause, &format!("binding UDP to {local}")),
     };
     error.caused_by("bind", cause)
-}
-
-pub(crate) fn connect_refused(remote: SocketAddr, cause: &io::Error) -> Error {
-    match cause.raw_os_error() {
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
-            Error::new(ErrorKind::NoRoute, format!("there is no route to {}", remote.ip()))
-                .with_hint(format!("check: ip route get {}", remote.ip()))
-                .caused_by("connect", cause)
-        }
-        // A broadcast address (ip(7): EACCES without SO_BROADCAST).
-        Some(libc::EACCES) => {
-            not_a_peer(remote).with_hint("give the address of one host").caused_by("connect", cause)
-        }
-        _ => Error::system("connect", cause, &format!("connecting UDP to {remote}")),
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use ttun_packet::{OUTER_OVERHEAD_IPV4, OUTER_OVERHEAD_IPV6};
 
 use crate::bind::{
     Place, admit_nothing, admit_only, can_segment, check_addresses, check_not_itself, check_source,
-    connect_refused, enable_gro,
+    enable_gro,
 };
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, Readiness};
@@ -68,7 +68,7 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
     let (local, remote) = (place.local.resolve()?, remote.resolve()?);
     check_addresses(local, remote)?;
     let socket = place.bound(local, remote)?;
-    socket.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
+    socket.connect(&remote.into()).map_err(|cause| place.connect_refused(remote, &cause))?;
     // A connected socket accepts only datagrams of the peer, which costs less than the filter.
     let _ = socket.detach_filter();
     socket
@@ -197,7 +197,7 @@ impl PeerSocket {
             // the old one either, the next send reports it.
             let _ = admit_only(&socket, now.remote);
             let _ = self.inner.connect(now.remote);
-            return Err(connect_refused(remote, &cause));
+            return Err(self.place.connect_refused(remote, &cause));
         }
         *self.remote_zone() = zone;
         Ok(Endpoints { local: self.inner.local_addr().unwrap_or(source), remote })
@@ -241,7 +241,7 @@ impl PeerSocket {
         let mut any_port = local;
         any_port.set_port(0);
         let probe = self.place.bound(any_port, remote)?;
-        probe.connect(&remote.into()).map_err(|cause| connect_refused(remote, &cause))?;
+        probe.connect(&remote.into()).map_err(|cause| self.place.connect_refused(remote, &cause))?;
         let found = probe.local_addr().ok().and_then(|address| address.as_socket());
         let mut source = found.unwrap_or(any_port);
         source.set_port(local.port());
