@@ -13,7 +13,9 @@ const tunnel = await createTunnel(
   { device, local, remote },
   { signal: controller.signal, onWaiting: ({ message }) => console.error(`waiting for ${message}`) },
 );
-tunnel.on('state', (state) => console.log(`the tunnel is ${state}`));
+const printState = (state) => console.log(`the tunnel is ${state}`);
+tunnel.on('state', printState);
+printState(tunnel.state);
 tunnel.on('peer', (address) => console.log(`the peer is now at ${address}`));
 
 // The loop ends with the tunnel.

@@ -62,7 +62,7 @@ test.serial('every example is listed in its README, and tested here', async (t) 
 test.serial('embed-and-poll prints the traffic, and exits with 0 on Ctrl-C', async (t) => {
   await using example = startExample('embed-and-poll.mjs');
   await passPackets(example, /^sent 0\.0[1-9] Mbit\/s, \d+ packets\/s \| received 0\.0[1-9] Mbit\/s/);
-  // The state is checked twice a second, so that a sample may come first.
+  // It is up from the start, or once the first packet was answered; a sample may come first.
   await example.waitForLine('the tunnel is up');
   t.deepEqual(await example.stop('SIGINT'), { status: 0, signal: null });
 });
