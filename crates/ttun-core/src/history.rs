@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use crate::clock::epoch_ms;
+use crate::lock::lock;
 
 /// A change that the tunnel noticed.
 #[derive(Clone, Debug, PartialEq)]
@@ -222,10 +223,6 @@ impl History {
     pub(crate) fn last(&self) -> Vec<Change> {
         lock(&self.kept).iter().cloned().collect()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A duration for people: `0.3 s`, `42 s`, `3 min 20 s`, `2 h 5 min`, `4 d 1 h`.

@@ -2,12 +2,13 @@
 //! puts back the previous ones at the end.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use ttun_link::{Changes, IPV6_MIN_MTU, Restored, Settings, Step};
 
 use crate::device::TunDevice;
 use crate::error::{Error, ErrorKind};
+use crate::lock::lock;
 use crate::options::{InterfaceOptions, MtuChoice};
 
 /// The configured settings, and those that are applied.
@@ -152,7 +153,7 @@ impl Interface {
     }
 
     fn applied(&self) -> MutexGuard<'_, Option<Applied>> {
-        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.applied)
     }
 }
 

@@ -28,6 +28,7 @@ mod history;
 mod interface;
 mod io;
 mod listen;
+mod lock;
 mod message;
 mod monitor;
 mod mss;

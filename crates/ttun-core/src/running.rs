@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::SystemTime;
 
 use crate::clock::epoch_ms;
 use crate::connection::SharedSocket;
 use crate::device;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::monitor::Monitor;
 use crate::reattach::Attaching;
 use crate::shared::{Context, Endpoints};
@@ -175,6 +176,6 @@ impl Shared {
     }
 
     pub(crate) fn ending(&self) -> MutexGuard<'_, Ending> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ending)
     }
 }

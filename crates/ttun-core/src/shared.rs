@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -10,9 +10,9 @@ use ttun_packet::SourceFilter;
 
 use crate::clock::Clock;
 use crate::diagnosis::explains_silence;
-
 use crate::error::{Error, ErrorKind};
 use crate::history::History;
+use crate::lock::lock;
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, OffloadStats};
 use crate::tap::Taps;
 
@@ -292,11 +292,6 @@ impl Shutdown {
             changed.await;
         }
     }
-}
-
-/// Locks; after a panic of another thread the value is still consistent, as each value is written at once.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use socket2::{SockRef, Socket};
 use ttun_link::IPV6_MIN_MTU;
@@ -15,6 +15,7 @@ use crate::bind::{
 };
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, Readiness};
+use crate::lock::lock;
 use crate::message::{self, IntOption};
 use crate::options::{Endpoint, Offload, TunnelOptions};
 use crate::shared::{Endpoints, SharedEndpoints};
@@ -232,7 +233,7 @@ impl PeerSocket {
     }
 
     fn remote_zone(&self) -> MutexGuard<'_, Option<String>> {
-        self.remote_zone.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.remote_zone)
     }
 
     /// The local address that datagrams to `remote` will have. A second socket with the same settings is used, so that a peer

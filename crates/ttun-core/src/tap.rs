@@ -3,11 +3,12 @@
 use std::iter;
 use std::mem;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
+use crate::lock::lock;
 
 /// How much of the traffic to copy.
 #[derive(Clone, Copy, Debug)]
@@ -228,7 +229,7 @@ impl Slot {
     }
 
     fn ring(&self) -> MutexGuard<'_, Option<Ring>> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ring)
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use crate::connection::SharedSocket;
@@ -15,6 +15,7 @@ use crate::device::{self, TunDevice};
 use crate::error::{Error, ErrorKind};
 use crate::history::{Change, ChangeKind};
 use crate::interface::{Extent, Interface};
+use crate::lock::lock;
 use crate::shared::{Context, Trouble};
 use crate::socket::PeerSocket;
 
@@ -297,10 +298,6 @@ impl Allowance {
     fn use_at(&mut self, now: Instant) {
         self.full_at = Some(self.full_at.map_or(now, |at| at.max(now)) + Self::EACH);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

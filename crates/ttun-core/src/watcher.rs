@@ -7,7 +7,8 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use ttun_link::Notices;
 
 use crate::io::Readiness;
+use crate::lock::lock;
 
 /// One change often causes several notices, such as for an address and then its routes; they are reviewed together.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -219,7 +221,8 @@ impl Watcher {
 fn call(subjects: &[Weak<dyn Watched>], action: impl Fn(&dyn Watched)) {
     for subject in subjects {
         if let Some(subject) = subject.upgrade() {
-            action(&*subject);
+            // A bug, which has been reported on standard error, must not keep the others from being called.
+            let _ = catch_unwind(AssertUnwindSafe(|| action(&*subject)));
         }
     }
 }
@@ -253,6 +256,30 @@ fn take_all(notices: &Readiness<Notices>) -> io::Result<()> {
     Ok(())
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_one_subscriber_does_not_keep_the_others_from_being_called() {
+        struct Failing;
+        impl Watched for Failing {
+            fn review(&self) {
+                panic!("a bug");
+            }
+        }
+        #[derive(Default)]
+        struct Counting(AtomicUsize);
+        impl Watched for Counting {
+            fn review(&self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let (failing, counting): (Arc<dyn Watched>, _) = (Arc::new(Failing), Arc::new(Counting::default()));
+        let other = Arc::clone(&counting) as Arc<dyn Watched>;
+        call(&[Arc::downgrade(&failing), Arc::downgrade(&other)], |subject| subject.review());
+        assert_eq!(counting.0.load(Ordering::Relaxed), 1);
+    }
 }
