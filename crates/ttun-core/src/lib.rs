@@ -24,6 +24,7 @@ mod device;
 mod diagnosis;
 mod encap;
 mod error;
+mod heard;
 mod history;
 mod interface;
 mod io;

@@ -3,23 +3,24 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use ttun_link::Place;
 
-use crate::clock::SILENCE_MS;
-use crate::diagnosis::Silence;
 use crate::error::{Error, ErrorKind};
-use crate::history::{Change, ChangeKind, Level, span};
+use crate::heard::{Heard, SUSPICIOUS_MS};
+use crate::history::{Change, ChangeKind, span};
+use crate::lock::lock;
 use crate::options::Endpoint;
 use crate::shared::{Context, Endpoints, Trouble};
-use crate::stats::TunnelState;
 
 /// The last known state of one tunnel's peer, local address and network.
 pub(crate) struct Monitor(Mutex<State>);
 
 struct State {
+    /// The configured local address; `None` if it is left to the routing table.
+    fixed: Option<IpAddr>,
     /// The interface that last had the configured local address, for the hint on how to add it again.
     place: Option<Place>,
     /// The address, interface or route that is missing, so that the peer cannot be reached.
@@ -42,31 +43,12 @@ struct Missing {
     since: Instant,
 }
 
-/// When the peer was last heard; times in ms of uptime.
-#[derive(Default)]
-struct Heard {
-    peer: u32,
-    remote: Option<SocketAddr>,
-    /// When this address became the peer.
-    since: u64,
-    /// When this peer was last heard, under any version of the endpoints.
-    at: Option<u64>,
-    silent: bool,
-    /// Whether it was recorded that the peer refuses.
-    refused: bool,
-}
-
 /// Delays between retries of what failed, doubled each time, unless the kernel reports a change.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// If packets are sent and nothing is heard from the peer for this long, ms, it may be unreachable for a reason that the kernel
-/// does not report.
-const SUSPICIOUS_MS: u64 = 3000;
-const SUSPICIOUS: Duration = Duration::from_millis(SUSPICIOUS_MS);
-
-/// After a pause without packets, the peer counts as silent when it has not answered for this long, ms.
-const UNANSWERED_MS: u64 = 10_000;
+/// Least time between two reviews of the socket of a peer that does not answer.
+const BETWEEN_REVIEWS: Duration = Duration::from_millis(SUSPICIOUS_MS);
 
 /// Changes of the peer's address that are recorded before the peer is heard.
 const MOST_UNHEARD: u32 = 10;
@@ -74,6 +56,7 @@ const MOST_UNHEARD: u32 = 10;
 impl Monitor {
     pub(crate) fn new(context: &Context) -> Self {
         Self(Mutex::new(State {
+            fixed: None,
             place: None,
             missing: None,
             again: None,
@@ -85,15 +68,18 @@ impl Monitor {
         }))
     }
 
-    /// Before the socket is reviewed: remembers which interface has its `local` address, if any has.
+    /// Before the socket is reviewed: remembers which interface has its `local` address, if that is not left to the routing table.
     pub(crate) fn locate(&self, local: &Endpoint) {
         if local.ip.is_unspecified() {
             return;
         }
         let mut state = self.state();
-        if state.place.is_none() || state.missing.is_some() {
-            let found = ttun_link::place_of(local.ip).ok().flatten();
-            state.place = found.or(state.place.take());
+        state.fixed = Some(local.ip);
+        let is_known = state.place.is_some() && state.missing.is_none();
+        // Looked up while it is not locked: with many addresses that takes a while.
+        drop(state);
+        if !is_known && let Some(place) = ttun_link::place_of(local.ip).ok().flatten() {
+            self.state().place = Some(place);
         }
     }
 
@@ -158,7 +144,7 @@ impl Monitor {
         // The packet path may have connected the socket again.
         changes.extend(state.source_change(context));
         let of_peer = state.heard.look(context);
-        if state.heard.at.is_some() {
+        if state.heard.is_heard() {
             state.unheard_peers = 0;
         }
         // Neither is it recorded of each that it does not answer either.
@@ -166,7 +152,7 @@ impl Monitor {
         changes.extend(state.segmentation(context));
         let now = Instant::now();
         let is_due = state.again.is_some_and(|(at, _)| at <= now);
-        let is_rested = state.reviewed_at.is_none_or(|at| now.duration_since(at) >= SUSPICIOUS);
+        let is_rested = state.reviewed_at.is_none_or(|at| now.duration_since(at) >= BETWEEN_REVIEWS);
         let wanted = is_due || is_rested && state.heard.is_suspicious(context);
         drop(state);
         for change in changes {
@@ -175,8 +161,8 @@ impl Monitor {
         wanted
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0)
     }
 }
 
@@ -189,10 +175,8 @@ impl State {
         now: Instant,
         context: &Context,
     ) -> Vec<Change> {
-        let error = match (kind, &self.place, context.endpoints.get().local) {
-            (ChangeKind::LocalAddressLost, place, local) if !error.message().starts_with("this host") => {
-                address_lost(local.ip(), place.as_ref())
-            }
+        let error = match (kind, self.fixed) {
+            (ChangeKind::LocalAddressLost, Some(ip)) => address_lost(ip, self.place.as_ref()),
             _ => error,
         };
         let message = error.message().to_owned();
@@ -264,116 +248,10 @@ fn address_lost(ip: IpAddr, place: Option<&Place>) -> Error {
         .with_hint(format!("the tunnel continues when it is back: {command}"))
 }
 
-impl Heard {
-    fn look(&mut self, context: &Context) -> Option<Change> {
-        let (peer, Endpoints { remote, .. }) = context.endpoints.with_peer_since();
-        let now = context.clock.now();
-        if self.remote != Some(remote) {
-            *self = Self {
-                peer,
-                remote: Some(remote),
-                since: if self.remote.is_none() { 0 } else { now },
-                ..Self::default()
-            };
-        }
-        self.peer = peer;
-        let at = context.clock.last_received(peer);
-        let before = self.at;
-        self.at = at.max(before);
-        let was_refused = self.refused;
-        if at > before {
-            self.refused = false;
-        }
-        if at > before && (before.is_none() || self.silent || was_refused) {
-            self.silent = false;
-            let change = at.map(|at| heard(remote, before.map(|before| Duration::from_millis(at - before))));
-            // The refusal was logged, so its end is logged too.
-            return change
-                .map(|change| if was_refused { Change { level: Level::Notice, ..change } } else { change });
-        }
-        if let Some(silence) =
-            self.silence(context).filter(|silence| silence.errno == Some(libc::ECONNREFUSED))
-            && !self.refused
-        {
-            self.refused = true;
-            return Some(Change {
-                remote: Some(remote),
-                ..Change::new(ChangeKind::PeerRefuses, silence.explain())
-            });
-        }
-        let quiet = now.saturating_sub(self.at.unwrap_or(self.since));
-        let is_waiting = context.clock.state(peer) == TunnelState::Waiting && self.was_sent_to(context);
-        let has_had_time = self.is_unanswered_for(UNANSWERED_MS, context);
-        if self.silent || !is_waiting || quiet < SILENCE_MS || !has_had_time {
-            return None;
-        }
-        self.silent = true;
-        let quiet = Duration::from_millis(quiet);
-        let message =
-            format!("nothing heard from {remote} for {}, although packets are sent to it", span(quiet));
-        Some(Change { remote: Some(remote), ..Change::new(ChangeKind::PeerSilent, message) })
-    }
-
-    /// Describes a peer that should have answered by now, or that the network has reported as unreachable.
-    fn silence(&self, context: &Context) -> Option<Silence> {
-        let (peer, Endpoints { local, remote }) = context.endpoints.with_peer_since();
-        if self.remote != Some(remote) || context.clock.state(peer) == TunnelState::Closed {
-            return None;
-        }
-        let now = context.clock.now();
-        let at = context.clock.last_received(peer).max(self.at);
-        let sent = context.clock.last_sent();
-        // Only errors since the peer was last heard, and not those after which packets were sent without an error.
-        let failure = context.clock.last_failure().filter(|&(failed, _)| {
-            Some(failed) >= at.max(Some(self.since)) && sent.is_none_or(|sent| failed + SUSPICIOUS_MS >= sent)
-        });
-        let is_silent = self.was_sent_to(context)
-            && self.is_unanswered_for(SUSPICIOUS_MS, context)
-            && sent.is_some_and(|sent| now.saturating_sub(sent) < SILENCE_MS);
-        (is_silent || failure.is_some()).then(|| Silence {
-            local,
-            remote,
-            heard: at.map(|at| Duration::from_millis(now.saturating_sub(at))),
-            errno: failure.map(|(_, errno)| errno),
-            failed: Duration::from_millis(failure.map_or(0, |(failed, _)| now.saturating_sub(failed))),
-        })
-    }
-
-    /// Whether a packet was sent to this peer at least `ms` ago and nothing was heard since.
-    fn is_unanswered_for(&self, ms: u64, context: &Context) -> bool {
-        let since = context.clock.unanswered();
-        since.is_some_and(|since| context.clock.now().saturating_sub(since.max(self.since)) >= ms)
-    }
-
-    /// Whether a packet was sent since the peer was last heard.
-    fn was_sent_to(&self, context: &Context) -> bool {
-        context.clock.last_sent() > self.at.max(Some(self.since))
-    }
-
-    /// Whether packets were sent recently and none came back.
-    fn is_suspicious(&self, context: &Context) -> bool {
-        let ago = |at: u64| context.clock.now().saturating_sub(at);
-        context.clock.last_sent().is_some_and(|at| ago(at) < SUSPICIOUS_MS)
-            && self.at.is_none_or(|at| ago(at) >= SUSPICIOUS_MS)
-    }
-}
-
-fn heard(remote: SocketAddr, silent: Option<Duration>) -> Change {
-    let Some(silent) = silent else {
-        let first = Change::new(ChangeKind::PeerHeard, format!("heard from {remote}"));
-        return Change { level: Level::Info, remote: Some(remote), ..first };
-    };
-    let message = format!("heard from {remote} again after {}", span(silent));
-    Change {
-        remote: Some(remote),
-        silent_ms: Some(silent.as_secs_f64() * 1e3),
-        ..Change::new(ChangeKind::PeerHeard, message)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Level;
     use crate::tests::context;
 
     /// The kinds of the changes that one tick records.
