@@ -1,4 +1,5 @@
 /** The HTTP server: `/metrics` for Prometheus, `/stats` for programs, `/` for people. It changes nothing. */
+import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
@@ -91,12 +92,23 @@ async function listenAt(server: Server, { host, port }: ListenAddress): Promise<
 /** A name server that does not answer, perhaps because only a tunnel leads to it, must not delay the tunnels. */
 async function resolveHost(name: string): Promise<string> {
   const timeout = sleep(LOOKUP_LIMIT_MS, null, { ref: false });
-  const found = await Promise.race([lookup(name), timeout]);
+  const found = await Promise.race([lookUp(name), timeout]);
   if (found !== null) return found.address;
   throw Object.assign(new Error('timeout'), { code: 'EAI_AGAIN', syscall: 'getaddrinfo' });
 }
 
 const LOOKUP_LIMIT_MS = 2000;
+
+/** Lookups that are still running, by name. Each occupies one of the few threads of Node's pool, and cannot be cancelled. */
+const lookups = new Map<string, Promise<LookupAddress>>();
+
+function lookUp(name: string): Promise<LookupAddress> {
+  const running = lookups.get(name);
+  if (running !== undefined) return running;
+  const started = lookup(name).finally(() => lookups.delete(name));
+  lookups.set(name, started);
+  return started;
+}
 
 function toListenError(cause: unknown, { host, port }: ListenAddress): TtunError {
   const where = host === null ? `port ${port} of all addresses` : formatAuthority(host, port);

@@ -27,6 +27,8 @@ export class HttpEndpoint {
   #timer: NodeJS.Timeout | undefined;
   /** Reports changes of the network while nothing is served. */
   #watch: BindingNetworkWatch | null = null;
+  /** Attempts may take longer than the time between changes of the network, and must not pile up. */
+  #isRetryQueued = false;
   /** Attempts are made one after the other. */
   #last: Promise<void> = Promise.resolve();
 
@@ -53,7 +55,12 @@ export class HttpEndpoint {
 
   /** If HTTP is not served at the configured address, tries again at once. */
   retryNow(): void {
-    if (this.#error !== null) void this.#then(() => this.#restore());
+    if (this.#error === null || this.#isRetryQueued) return;
+    this.#isRetryQueued = true;
+    void this.#then(() => {
+      this.#isRetryQueued = false;
+      return this.#restore();
+    });
   }
 
   /** The tunnels are open: if HTTP is still not served at the configured address, that is a problem, and is reported. */

@@ -10,10 +10,10 @@ import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelStats } from '../stats.ts';
 import { toReport } from '../tunnel-host.ts';
-import { DescriptorReserve } from './reserve.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
 import type { TunnelChange } from '../tunnel.ts';
 import { watchNetwork } from './network-watch.ts';
+import { DescriptorReserve } from './reserve.ts';
 
 export type TunnelEvent =
   /** The tunnel is open, or no longer has a problem. */
@@ -75,9 +75,9 @@ export class Supervisor {
   }
 
   /**
-   * Makes these the tunnels. Running tunnels with unchanged options are left alone; waiting ones are retried at once, because
-   * the user may have fixed what they wait for; devices get again what they have lost of their settings. All tunnels that are removed or changed are closed before any is opened, because
-   * a new one may take over the device or port of an old one.
+   * Makes these the tunnels. Running tunnels with unchanged options keep running, and settings that their devices have lost are
+   * restored; waiting ones are retried at once, because the user may have fixed what they wait for. All tunnels that are removed
+   * or changed are closed before any is opened, because a new one may take over the device or port of an old one.
    *
    * Resolves once each new tunnel was tried, or after 5 s: a name server that does not answer must not delay the caller, or a
    * service manager would consider it hung.
