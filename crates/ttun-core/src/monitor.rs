@@ -14,6 +14,7 @@ use crate::history::{Change, ChangeKind, span};
 use crate::lock::lock;
 use crate::options::Endpoint;
 use crate::shared::{Context, Endpoints, Trouble};
+use crate::watcher::retry_delay;
 
 /// The last known state of one tunnel's peer, local address and network.
 pub(crate) struct Monitor(Mutex<State>);
@@ -42,10 +43,6 @@ struct Missing {
     message: String,
     since: Instant,
 }
-
-/// Delays between retries of what failed, doubled each time, unless the kernel reports a change.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Least time between two reviews of the socket of a peer that does not answer.
 const BETWEEN_REVIEWS: Duration = Duration::from_millis(SUSPICIOUS_MS);
@@ -98,7 +95,7 @@ impl Monitor {
                 back.into_iter().chain(state.source_change(context)).collect()
             }
             Err(error) => {
-                let delay = state.again.map_or(FIRST_DELAY, |(_, delay)| (delay * 2).min(LONGEST_DELAY));
+                let delay = retry_delay(state.again.map(|(_, delay)| delay));
                 state.again = Some((now + delay, delay));
                 match change_kind(&error) {
                     Some(kind) => state.report_missing(kind, error, now, context),

@@ -18,6 +18,7 @@ use crate::interface::{Extent, Interface};
 use crate::lock::lock;
 use crate::shared::{Context, Trouble};
 use crate::socket::PeerSocket;
+use crate::watcher::{LONGEST_RETRY_DELAY, retry_delay};
 
 /// The state of the device as last seen. The watcher's thread reviews it, in the tunnel's network namespace.
 #[derive(Default)]
@@ -41,10 +42,6 @@ struct State {
     /// Changes to be recorded.
     changes: Vec<Change>,
 }
-
-/// Delays between retries of what failed, doubled each time, unless the kernel reports a change.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 impl Upkeep {
     /// Called when a device has been attached, also in place of a deleted one.
@@ -206,7 +203,7 @@ impl State {
                 self.changes.push(change(ChangeKind::MtuChanged, message, &name, None));
             }
             Err(error) => {
-                self.again = Some(Instant::now() + LONGEST_DELAY);
+                self.again = Some(Instant::now() + LONGEST_RETRY_DELAY);
                 context.problems.set(Trouble::Mtu, error);
             }
         }
@@ -225,7 +222,7 @@ impl State {
         }
         self.restored(context, &restored);
         self.delay = failed.as_ref().map(|_| {
-            let delay = self.delay.map_or(FIRST_DELAY, |delay| (delay * 2).min(LONGEST_DELAY));
+            let delay = retry_delay(self.delay);
             self.again = Some(now + delay);
             delay
         });

@@ -36,6 +36,15 @@ const TICK: Duration = Duration::from_secs(1);
 /// Time between two reviews where netlink is not available, and between two attempts to open it.
 const WITHOUT_NOTICES: Duration = Duration::from_secs(5);
 
+/// The longest delay before something that failed in a review is retried, unless the kernel reports a change earlier.
+pub(crate) const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(10);
+
+/// The delay before that, doubled each time; `last` is the previous one, if it failed before.
+pub(crate) fn retry_delay(last: Option<Duration>) -> Duration {
+    const FIRST: Duration = Duration::from_secs(1);
+    last.map_or(FIRST, |last| (last * 2).min(LONGEST_RETRY_DELAY))
+}
+
 /// How many notices are taken at once. Few receive buffers hold more than that.
 const NOTICES_AT_ONCE: usize = 4096;
 
