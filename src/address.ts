@@ -129,7 +129,7 @@ export function parseEndpoint(text: string): Endpoint {
 }
 
 /** `192.0.2.1:8000`, `[2001:db8::1]:8000`, or `[fe80::1%eth0]:8000`. */
-export function formatEndpoint({ address, port }: Endpoint): string {
+function formatEndpoint({ address, port }: Endpoint): string {
   return formatAuthority(formatIpAddress(address), port);
 }
 

@@ -35,7 +35,7 @@ import {
   isUnanswered,
 } from './peer-checks.ts';
 import { gatherHost } from './gather-host.ts';
-import { gatherProcesses, gatherSubject } from './gather-subject.ts';
+import { gatherProcesses, gatherSubject, listener } from './gather-subject.ts';
 
 export interface Diagnosis {
   readonly sections: readonly Section[];
@@ -70,7 +70,8 @@ export async function diagnose(choose: (host: HostFacts) => Choice | Promise<Cho
       ...(await (tunnels ??= runningSubjects())),
     ];
     // At once, as the doctor listens for a moment where a peer does not answer.
-    const gathered = subjects.map((subject) => gatherSubject(subject, host, processes, allTunnels));
+    const surroundings = { processes, tunnels: allTunnels, listen: listener() };
+    const gathered = subjects.map((subject) => gatherSubject(subject, host, surroundings));
     for (const facts of await Promise.all(gathered)) {
       sections.push({ subject: facts.subject, findings: checkSubject(facts, host) });
       unchecked.push(...listUnlistened(facts));
@@ -243,7 +244,7 @@ function listUnlistened({ subject: { title, running }, arrivals }: SubjectFacts)
   return [{ what: `whether the peer of ${title} sends from another address`, why }];
 }
 
-export function listUnchecked(host: HostFacts, subjects: readonly Subject[]): Unchecked[] {
+function listUnchecked(host: HostFacts, subjects: readonly Subject[]): Unchecked[] {
   const { native, user, firewall, hasOldFirewall } = host;
   const unchecked: Unchecked[] = [];
   if (native !== null) {

@@ -17,7 +17,7 @@ export interface Finding {
   readonly advice: string | null;
 }
 
-export interface Remedy {
+interface Remedy {
   readonly commands?: readonly string[];
   readonly advice?: string | null;
 }

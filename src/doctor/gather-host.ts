@@ -40,7 +40,7 @@ async function askNative(): Promise<Pick<HostFacts, 'native' | 'udp' | 'interfac
   }
 }
 
-export function gatherKernel(): Kernel {
+function gatherKernel(): Kernel {
   return parseRelease(release());
 }
 
@@ -50,7 +50,7 @@ export function parseRelease(text: string): Kernel {
   return { release: text, version: [Number(major ?? 0), Number(minor ?? 0), Number(patch ?? 0)] };
 }
 
-export function gatherUser(): User {
+function gatherUser(): User {
   const uid = process.geteuid?.() ?? -1;
   const gid = process.getegid?.() ?? -1;
   return {
@@ -79,7 +79,7 @@ function nameOfUser(): string | null {
 }
 
 /** Opens `/dev/net/tun` and closes it again. */
-export function gatherTunNode(): Pick<HostFacts, 'tunNode' | 'tunDriver'> {
+function gatherTunNode(): Pick<HostFacts, 'tunNode' | 'tunDriver'> {
   return { tunNode: open(), tunDriver: /^\s*\d+ tun$/m.test(readText('/proc/misc')) };
 }
 
@@ -119,7 +119,7 @@ const NAMES = [
  *
  * @param devices names of the interfaces whose own settings are read too
  */
-export function gatherSettings(devices: readonly string[]): Map<string, number> {
+function gatherSettings(devices: readonly string[]): Map<string, number> {
   const names = [...NAMES, ...['all', ...devices].map((device) => settingOf(device, 'rp_filter'))];
   const settings = new Map<string, number>();
   for (const name of names) {
@@ -157,7 +157,7 @@ function gatherCounters(): Map<string, number> {
 }
 
 /** The rules of nftables, from nft(8); `null` if nft is not installed, or fails. */
-export async function gatherFirewall(): Promise<Ruleset | null> {
+async function gatherFirewall(): Promise<Ruleset | null> {
   // Not found through the PATH, to which npm may have added packages of the same name.
   const nft = PROGRAMS.find((path) => existsSync(path));
   if (nft === undefined) return null;

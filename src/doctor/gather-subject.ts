@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { SocketAddress } from 'node:net';
-import type { BindingInterface, BindingRoute } from '../../binding.cjs';
+import type { BindingArrival, BindingInterface, BindingRoute } from '../../binding.cjs';
 import { ipBytes } from '../address.ts';
 import type { IpAddress, LocalEndpoint } from '../address.ts';
 import { TtunError } from '../errors.ts';
@@ -23,12 +23,19 @@ import type {
 import { tryBinding } from './gather-host.ts';
 import { endsOf, isUnanswered } from './peer-checks.ts';
 
-/** @param tunnels gives all known tunnels */
+/** What the examination of several subjects shares. */
+export interface Surroundings {
+  readonly processes: readonly Process[];
+  /** All known tunnels. */
+  readonly tunnels: () => Promise<readonly Subject[]>;
+  /** Datagrams that arrive at this host while it listens; `null` if this user may not listen. */
+  readonly listen: (family: 4 | 6) => Promise<readonly BindingArrival[] | null>;
+}
+
 export async function gatherSubject(
   subject: Subject,
   { interfaces }: HostFacts,
-  processes: readonly Process[],
-  tunnels: () => Promise<readonly Subject[]>,
+  { processes, tunnels, listen }: Surroundings,
 ): Promise<SubjectFacts> {
   const { device, options } = subject;
   const attached = processes
@@ -43,20 +50,33 @@ export async function gatherSubject(
     attached,
     path: options === null ? null : await gatherPath(options, interfaces, processes, tunnels),
     returnRoutes: gatherReturnRoutes(options),
-    arrivals: await gatherArrivals(subject),
+    arrivals: await gatherArrivals(subject, listen),
   };
 }
 
 /** Listens only if there is something to find out. */
-async function gatherArrivals({ running }: Subject): Promise<Arrival[] | null> {
+async function gatherArrivals(
+  { running }: Subject,
+  listen: Surroundings['listen'],
+): Promise<Arrival[] | null> {
   const ends = running !== null && isUnanswered(running) ? endsOf(running) : null;
   if (ends === null) return null;
   const { family } = ends.here.address;
-  const arrivals = await loadBinding().listenForArrivals(family === 6, LISTEN_MS);
+  const arrivals = await listen(family);
   const ports = new Set(
     readSockets(family === 4 ? '/proc/net/udp' : '/proc/net/udp6').map(({ port }) => port),
   );
   return arrivals?.map((arrival) => ({ ...arrival, isTaken: ports.has(arrival.localPort) })) ?? null;
+}
+
+/** Listens once for each family, whatever the number of subjects: each time needs a thread and a socket. */
+export function listener(): Surroundings['listen'] {
+  const heard = new Map<4 | 6, Promise<readonly BindingArrival[] | null>>();
+  return (family) => {
+    const known = heard.get(family) ?? loadBinding().listenForArrivals(family === 6, LISTEN_MS);
+    heard.set(family, known);
+    return known;
+  };
 }
 
 /** Long enough for a peer that sends a packet each second. */
@@ -172,17 +192,17 @@ function gatherReturnRoutes(options: ResolvedOptions | null): ReturnRoute[] {
 }
 
 /** The properties of a socket that determine the route of its datagrams. */
-export interface RoutedSocket {
+interface RoutedSocket {
   readonly source: string | null;
   /** Index of the interface that it is bound to. */
   readonly bindDevice: number | null;
   readonly fwmark: number | null;
 }
 
-export const PLAIN_SOCKET: RoutedSocket = { source: null, bindDevice: null, fwmark: null };
+const PLAIN_SOCKET: RoutedSocket = { source: null, bindDevice: null, fwmark: null };
 
 /** The route of its datagrams; `null` when there is none. */
-export function routeTo(
+function routeTo(
   { text, zone }: Pick<IpAddress, 'text' | 'zone'>,
   { source, bindDevice, fwmark }: RoutedSocket = PLAIN_SOCKET,
 ): BindingRoute | null {
@@ -202,7 +222,7 @@ function indexOf(zone: string | null): number | null {
 }
 
 /** A route through an interface other than `device`: to a neighbour if possible, otherwise through a router. */
-export function routeBeside(
+function routeBeside(
   device: string,
   address: IpAddress,
   interfaces: readonly BindingInterface[],
@@ -219,7 +239,7 @@ export function routeBeside(
 }
 
 /** Inode numbers of the UDP sockets in this network namespace that occupy this address and port (`/proc/net/udp`, proc(5)). */
-export function socketsAt(local: LocalEndpoint, family: 4 | 6): string[] {
+function socketsAt(local: LocalEndpoint, family: 4 | 6): string[] {
   return readSockets(family === 4 ? '/proc/net/udp' : '/proc/net/udp6')
     .filter(({ address, port }) => {
       const isSame = local.address === null || address === local.address.text;
@@ -285,7 +305,7 @@ export async function gatherProcesses(): Promise<Process[]> {
  *
  * @param device the tunnel's device
  */
-export function toProgram({ pid, name, devices, tunnels }: Process, device: string): Program {
+function toProgram({ pid, name, devices, tunnels }: Process, device: string): Program {
   const isAttachedTunnel = tunnels.length > 0 && devices.includes(device);
   return { pid, name, isTunnel: isAttachedTunnel || tunnels.includes(threadName(device)) };
 }
