@@ -216,7 +216,7 @@ impl DatagramSocket for Connection<'_> {
         self.current.borrow().socket.fresh_path_mtu(endpoints)
     }
 
-    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
+    fn recover(&self, now: Endpoints) -> Result<Option<Endpoints>, Error> {
         self.current().socket.recover(now)
     }
 

@@ -77,8 +77,9 @@ pub(crate) trait DatagramSocket {
     /// The MTU of the route that the next datagram takes: the route is looked up again.
     fn fresh_path_mtu(&self, endpoints: &SharedEndpoints) -> Option<usize>;
 
-    /// Reconnects a socket whose interface was replaced, or that no longer has a peer. Returns its endpoints.
-    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error>;
+    /// Reconnects a socket whose interface was replaced, or that no longer has a peer, and returns its endpoints; `None` if it is
+    /// neither.
+    fn recover(&self, now: Endpoints) -> Result<Option<Endpoints>, Error>;
 
     /// Resolves when a receive will not block, or the socket has an error to report.
     fn readable(&self) -> impl Future<Output = io::Result<()>>;

@@ -300,9 +300,9 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         self.recover_at.set(now + RECOVER_EVERY_MS);
         // If it fails, it is retried after another error.
         let _ = self.context.endpoints.try_change(|endpoints| {
-            let after = self.socket.recover(endpoints)?;
-            self.context.reconnects.add(usize::from(after != endpoints));
-            Ok::<_, Error>(after)
+            let recovered = self.socket.recover(endpoints)?;
+            self.context.reconnects.add(usize::from(recovered.is_some()));
+            Ok::<_, Error>(recovered.unwrap_or(endpoints))
         });
     }
 }

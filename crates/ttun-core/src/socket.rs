@@ -328,9 +328,9 @@ impl DatagramSocket for Readiness<Arc<PeerSocket>> {
         self.get().fresh_path_mtu(endpoints)
     }
 
-    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
+    fn recover(&self, now: Endpoints) -> Result<Option<Endpoints>, Error> {
         let socket = self.get();
-        if socket.is_lost(now) { socket.reconnect(now, &socket.remote(now)) } else { Ok(now) }
+        if socket.is_lost(now) { socket.reconnect(now, &socket.remote(now)).map(Some) } else { Ok(None) }
     }
 
     async fn readable(&self) -> io::Result<()> {

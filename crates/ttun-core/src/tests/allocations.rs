@@ -133,8 +133,8 @@ impl DatagramSocket for Treadmill {
         Some(1500)
     }
 
-    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
-        Ok(now)
+    fn recover(&self, _now: Endpoints) -> Result<Option<Endpoints>, Error> {
+        Ok(None)
     }
 
     async fn readable(&self) -> io::Result<()> {

@@ -295,9 +295,9 @@ impl DatagramSocket for FakeSocket {
         self.0.path_mtu.get()
     }
 
-    fn recover(&self, now: Endpoints) -> Result<Endpoints, Error> {
+    fn recover(&self, _now: Endpoints) -> Result<Option<Endpoints>, Error> {
         self.0.recoveries.set(self.0.recoveries.get() + 1);
-        Ok(now)
+        Ok(None)
     }
 
     async fn readable(&self) -> io::Result<()> {
