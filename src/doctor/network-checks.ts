@@ -102,7 +102,11 @@ export function checkPeer({ subject, path }: SubjectFacts): Finding[] {
   if (peer.address === null) return [finding('peer-unresolved', peer.problem, { advice: peer.hint })];
   const { address, route, detour, bypass } = peer;
   if (route === null) {
-    const advice = `see: ip route get ${address.text}`;
+    const [ip, zone] = address.text.split('%');
+    const device = bindDevice ?? zone;
+    const oif = device === undefined ? '' : ` oif ${device}`;
+    const mark = options.fwmark === null ? '' : ` mark ${options.fwmark}`;
+    const advice = `see: ip route get ${ip}${oif}${mark}`;
     return [finding('peer-unreachable', `there is no route to ${address.text}`, { advice })];
   }
   if (detour.at(-1) === subject.device) return [throughTunnel(address, detour, bypass)];

@@ -65,7 +65,7 @@ impl Place {
         let ip = remote.ip();
         let no_route = |message| {
             Error::new(ErrorKind::NoRoute, message)
-                .with_hint(format!("check: ip route get {ip}"))
+                .with_hint(format!("check: {}", self.route_command(remote)))
                 .caused_by("connect", cause)
         };
         match cause.raw_os_error() {
@@ -80,6 +80,18 @@ impl Place {
             }
             _ => Error::system("connect", cause, &format!("connecting UDP to {remote}")),
         }
+    }
+
+    /// The command that looks up the route as the tunnel does.
+    fn route_command(&self, remote: SocketAddr) -> String {
+        let bound = || {
+            let index = self.bound_index(remote)?;
+            let interfaces = ttun_link::interfaces().ok()?;
+            interfaces.into_iter().find(|interface| interface.index == index).map(|found| found.name)
+        };
+        let oif = self.bind_device.clone().or_else(bound).map(|name| format!(" oif {name}"));
+        let mark = self.fwmark.map(|mark| format!(" mark {mark}"));
+        format!("ip route get {}{}{}", remote.ip(), oif.unwrap_or_default(), mark.unwrap_or_default())
     }
 
     /// Whether the route to `remote` is of a type that stands for this error (`fib_props` in net/ipv4/fib_semantics.c,
@@ -325,6 +337,23 @@ mod tests {
             let (len, sender) = socket.recv_from(&mut buffer).unwrap();
             assert_eq!((&buffer[..len], sender), (&b"Hello World"[..], peer_at));
         }
+    }
+
+    #[test]
+    fn the_command_for_the_route_asks_as_the_tunnel_does() {
+        let peer: SocketAddr = "192.0.2.2:8000".parse().unwrap();
+        let place = |bind_device: Option<&str>, fwmark| Place {
+            local: SocketAddr::from(([0, 0, 0, 0], 8000)).into(),
+            bind_device: bind_device.map(str::to_owned),
+            fwmark,
+        };
+        assert_eq!(place(None, None).route_command(peer), "ip route get 192.0.2.2");
+        assert_eq!(
+            place(Some("eth0"), Some(5)).route_command(peer),
+            "ip route get 192.0.2.2 oif eth0 mark 5"
+        );
+        let neighbour: SocketAddr = "[fe80::b%1]:8000".parse().unwrap();
+        assert_eq!(place(None, None).route_command(neighbour), "ip route get fe80::b oif lo");
     }
 
     #[test]

@@ -38,7 +38,11 @@ pub(crate) const fn explains_silence(errno: i32) -> bool {
 impl Silence {
     /// One sentence, for a reader who can check both hosts.
     pub(crate) fn explain(&self) -> String {
-        let Self { local, remote, heard, errno, failed } = *self;
+        let Self { mut local, remote, heard, errno, failed } = *self;
+        // The zone of this host means nothing on the other one.
+        if let SocketAddr::V6(local) = &mut local {
+            local.set_scope_id(0);
+        }
         let (ip, port) = (remote.ip(), remote.port());
         match errno {
             // A socket that is connected to another address or port refuses these datagrams as well.
@@ -95,6 +99,17 @@ mod tests {
         assert_eq!(
             explained("[2001:db8::2]:8000", Some(5), Some(libc::ECONNREFUSED)),
             "2001:db8::2 refuses port 8000: is ttun running there, with [2001:db8::1]:8001 as its remote?"
+        );
+    }
+
+    #[test]
+    fn the_other_end_is_not_told_a_zone_of_this_host() {
+        let (local, remote) = ("[fe80::a%5]:8001".parse().unwrap(), "[fe80::b%5]:8000".parse().unwrap());
+        let refused =
+            Silence { local, remote, heard: None, errno: Some(libc::ECONNREFUSED), failed: Duration::ZERO };
+        assert_eq!(
+            refused.explain(),
+            "fe80::b refuses port 8000: is ttun running there, with [fe80::a]:8001 as its remote?"
         );
     }
 
