@@ -100,8 +100,8 @@ test.serial(
     );
     t.regex(closed ?? '', /^ttun: tun0 closed after \d+\.\d s$/);
     t.deepEqual(rest, [
-      'ttun: sent: 1 packets, 84 bytes, none dropped',
-      'ttun: received: 1 packets, 84 bytes, none dropped',
+      'ttun: sent: 1 packet, 84 bytes, none dropped',
+      'ttun: received: 1 packet, 84 bytes, none dropped',
     ]);
   },
 );

@@ -87,7 +87,8 @@ fn direction<'r>(
         0 => "none dropped".to_owned(),
         sum => format!("{} dropped: {}", grouped(sum), counted(reasons)),
     };
-    format!("{} packets, {} bytes, {drops}", grouped(packets), grouped(bytes))
+    let unit = if packets == 1 { "packet" } else { "packets" };
+    format!("{} {unit}, {} bytes, {drops}", grouped(packets), grouped(bytes))
 }
 
 /// `2 malformed, 1 empty`
@@ -209,7 +210,7 @@ mod tests {
             [
                 "tun0 closed after 12.3 s",
                 "sent: 1,234 packets, 1,234,567 bytes, none dropped",
-                "received: 1 packets, 84 bytes, none dropped",
+                "received: 1 packet, 84 bytes, none dropped",
             ]
         );
     }
