@@ -165,6 +165,10 @@ test.serial('a renamed device is known by its new name, even if another has the 
     await sites.a.ip('tuntap', 'add', 'dev', 'tun7', 'mode', 'tun');
     const { stdout } = await sites.a.run([process.execPath, BIN, 'show', '--json']);
     t.regex(stdout, /"device":\s*"office0"/);
+    for (const name of ['office', 'office0']) {
+      const shown = await sites.a.run([process.execPath, BIN, 'show', name]);
+      t.regex(shown.stdout, /^tunnel: office\n/);
+    }
     const { findings } = await doctor();
     t.false(findings.some(({ commands }) => commands.some((command) => command.startsWith('kill'))));
     t.is((await folder.reload(sites.a)).status, 0);

@@ -29,7 +29,9 @@ export const SPEC = {
     'Prints the packets inside a running tunnel, both directions in order of time, in the format of tcpdump; with -w, writes them to a file. This does not slow down the tunnel: packets that arrive too fast to be captured are counted, and the count is printed at the end.',
     'A tunnel started by ttun <tun> is named after its device. The capture ends with Ctrl-C or with the tunnel.',
   ],
-  operands: [{ label: '<name>', description: 'the name of the tunnel', completes: 'tunnel' }],
+  operands: [
+    { label: '<name>', description: 'the name of the tunnel or of its device', completes: 'tunnel' },
+  ],
   options: {
     write: {
       short: 'w',
@@ -88,9 +90,14 @@ function reportError(error: unknown): number {
   return 1;
 }
 
-async function capture({ request, target, pid }: CaptureArguments, signal: AbortSignal): Promise<number> {
+async function capture(
+  { request: { tunnel: wanted, ...what }, target, pid }: CaptureArguments,
+  signal: AbortSignal,
+): Promise<number> {
   await abandonThreadsAtExit();
-  const { path } = await findTunnel(request.tunnel, pid);
+  const { path, report } = await findTunnel(wanted, pid);
+  // It may have been chosen by its device.
+  const request = { ...what, tunnel: report.name };
   await using connection = await Connection.open(path);
   if (connection === null) throw new ControlError('no-answer', `the process of ${request.tunnel} has ended`);
   const chunks = await connection.capture(request);

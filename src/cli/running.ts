@@ -23,17 +23,35 @@ export function runningTunnels({ replies }: Survey): RunningTunnel[] {
 }
 
 /**
- * The tunnels with one of these names, in all processes; all tunnels if no name is given.
+ * The tunnels with one of these names, in all processes; all tunnels if no name is given. What is the name of no tunnel may be the name
+ * of a device.
  *
  * @throws ControlError when a name matches no tunnel
  */
 export function withNames(found: Survey, names: readonly string[]): RunningTunnel[] {
   const tunnels = runningTunnels(found);
-  if (names.length === 0) return tunnels;
-  const known = [...new Set(tunnels.map(({ report }) => report.name))];
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw unknownTunnel(unknown, known, found.silent);
-  return tunnels.filter(({ report }) => names.includes(report.name));
+  const unknown = names.find(
+    (name) => !tunnels.some(({ report }) => report.name === name || report.device === name),
+  );
+  if (unknown !== undefined) {
+    throw unknownTunnel(unknown, [...new Set(tunnels.map(({ report }) => report.name))], found.silent);
+  }
+  const wanted = wantedBy(
+    names,
+    tunnels.map(({ report }) => report),
+  );
+  return tunnels.filter(({ report }) => wanted(report));
+}
+
+/** Whether a tunnel is one of these, of which `all` are running. */
+export function wantedBy(
+  names: readonly string[],
+  all: readonly TunnelReport[],
+): (tunnel: TunnelReport) => boolean {
+  if (names.length === 0) return () => true;
+  const isTunnel = (wanted: string): boolean => all.some(({ name }) => name === wanted);
+  const devices = new Set(names.filter((name) => !isTunnel(name)));
+  return ({ name, device }) => names.includes(name) || devices.has(device);
 }
 
 /** A process that does not answer may have the tunnel. */
@@ -47,11 +65,15 @@ function unknownTunnel(name: string, known: readonly string[], silent: readonly 
 }
 
 /** The replies of the processes; if names are given, only with the tunnels of these names. */
-export function toDocuments({ replies }: Survey, names: readonly string[]): ShowReply[] {
-  const documents = replies.map(({ reply }) => reply);
+export function toDocuments(found: Survey, names: readonly string[]): ShowReply[] {
+  const documents = found.replies.map(({ reply }) => reply);
   if (names.length === 0) return documents;
+  const wanted = wantedBy(
+    names,
+    documents.flatMap(({ tunnels }) => tunnels),
+  );
   return documents
-    .map((reply) => ({ ...reply, tunnels: reply.tunnels.filter(({ name }) => names.includes(name)) }))
+    .map((reply) => ({ ...reply, tunnels: reply.tunnels.filter(wanted) }))
     .filter(({ tunnels }) => tunnels.length > 0);
 }
 

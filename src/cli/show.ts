@@ -34,7 +34,11 @@ export const SPEC = {
     'With --watch, shows current rates and those of the last minute until it is ended. Space pauses, the arrow keys scroll, and q quits.',
   ],
   operands: [
-    { label: '[name…]', description: 'names of tunnels; by default, all tunnels', completes: 'tunnel' },
+    {
+      label: '[name…]',
+      description: 'names of tunnels or of their devices; by default, all tunnels',
+      completes: 'tunnel',
+    },
   ],
   options: {
     watch: { short: 'w', description: 'show live rates on the whole terminal until q or Ctrl-C' },

@@ -4,7 +4,7 @@ import type { ProcessReport } from '../control/protocol.ts';
 import { diffStats } from '../rates.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
 import type { TunnelRates, TunnelStats } from '../stats.ts';
-import { runningTunnels } from './running.ts';
+import { runningTunnels, wantedBy } from './running.ts';
 import type { RunningTunnel } from './running.ts';
 
 export interface Watched {
@@ -32,7 +32,12 @@ export class WatchedTunnels {
   update(found: Survey, now: number): Watched[] {
     const silent = new Set(found.silent.map(({ path }) => path));
     const left = [...this.#known.values()].map(({ tunnel }) => tunnel).filter(({ path }) => silent.has(path));
-    const tunnels = [...runningTunnels(found), ...left].filter(({ report }) => this.#isWanted(report));
+    const all = [...runningTunnels(found), ...left];
+    const wanted = wantedBy(
+      this.#names,
+      all.map(({ report }) => report),
+    );
+    const tunnels = all.filter(({ report }) => wanted(report));
     const histories = tunnels.map((tunnel) => this.#known.get(keyOf(tunnel))?.history ?? new History());
     this.#known = new Map(
       tunnels.map((tunnel, index) => [keyOf(tunnel), { tunnel, history: histories[index] ?? new History() }]),
@@ -42,10 +47,6 @@ export class WatchedTunnels {
       history.add(isSilent ? null : tunnel.report.stats, now);
       return { label: this.#labelOf(tunnel, tunnels), report: tunnel.report, history, isSilent };
     });
-  }
-
-  #isWanted({ name }: TunnelReport): boolean {
-    return this.#names.length === 0 || this.#names.includes(name);
   }
 
   #labelOf({ report: { name }, process }: RunningTunnel, all: readonly RunningTunnel[]): string {
