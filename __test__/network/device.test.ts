@@ -177,6 +177,7 @@ test.serial('a renamed device is known by its new name, even if another has the 
     // The tunnel creates the device again under its configured name once that is free.
     await sites.a.ip('link', 'delete', 'tun7');
     await sites.a.ip('link', 'delete', 'office0');
+    await up.waitForLine('office: the device office0 was deleted');
     await up.waitForLine('office: attached to tun7 again');
     await awaitTraffic(t);
   });

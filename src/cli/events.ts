@@ -14,7 +14,7 @@ export function printMessage(event: ServiceEvent): void {
       for (const line of event.description) say(`${event.tunnel}: ${line}`);
       return;
     case 'change':
-      sayChange(event.change, `${event.tunnel}: `);
+      sayChange(event);
       return;
     case 'peer':
       // It is a change too.
@@ -47,8 +47,10 @@ export function printMessage(event: ServiceEvent): void {
 }
 
 /** Prints a change as a message, unless it is not worth a line, or a problem with a hint is printed in its place. */
-function sayChange({ kind, level, message }: TunnelChange, prefix: string): void {
-  if (level !== 'info' && !PROBLEMS.has(kind)) say(`${prefix}${message}`, level);
+function sayChange({ tunnel, change, isImpaired }: Extract<ServiceEvent, { kind: 'change' }>): void {
+  const { kind, level, message } = change;
+  const isToldAsProblem = isImpaired && PROBLEMS.has(kind);
+  if (level !== 'info' && !isToldAsProblem) say(`${tunnel}: ${message}`, level);
 }
 
 /** Changes that the tunnel also reports as its problem. */

@@ -28,8 +28,14 @@ export type TunnelEvent =
   | { readonly kind: 'impaired'; readonly tunnel: string; readonly error: TtunError }
   /** The tunnel cannot be opened until the name of its peer is resolved; retrying. Emitted once per problem. */
   | { readonly kind: 'waiting'; readonly tunnel: string; readonly error: TtunError }
-  /** The tunnel noticed a change. */
-  | { readonly kind: 'change'; readonly tunnel: string; readonly change: TunnelChange }
+  | {
+      /** The tunnel noticed a change. */
+      readonly kind: 'change';
+      readonly tunnel: string;
+      readonly change: TunnelChange;
+      /** Whether the tunnel has a problem, for which `impaired` was emitted or follows at once. */
+      readonly isImpaired: boolean;
+    }
   /** The name of the peer now resolves to another address. */
   | { readonly kind: 'peer'; readonly tunnel: string; readonly remote: string; readonly previous: string }
   | {
@@ -313,7 +319,10 @@ class SupervisedTunnel {
     this.#markTried();
     this.#emitOpened();
     this.#tunnel.on('change', (change) => {
-      this.#listener({ kind: 'change', tunnel: this.name, change });
+      const isImpaired = (this.open?.problem() ?? null) !== null;
+      this.#listener({ kind: 'change', tunnel: this.name, change, isImpaired });
+      // The problem may be gone before the next poll.
+      if (isImpaired) this.checkProblem();
     });
     this.#tunnel.on('peer', (remote, previous) => {
       this.#listener({ kind: 'peer', tunnel: this.name, remote, previous });

@@ -152,13 +152,14 @@ impl<'t> Attachment<'t> {
                 self.attaching.plan.name()
             )
         };
-        let name = self.context.device_facts.name();
-        self.context.history.record(Change {
-            device: Some(name),
+        let lost = Change {
+            device: Some(self.context.device_facts.name()),
             ..Change::new(ChangeKind::DeviceLost, gone.message().to_owned())
-        });
+        };
         self.context.device_facts.gone();
+        // Before the change, whose listeners may ask for the problem.
         self.context.problems.set(Trouble::Device, gone.with_hint(hint));
+        self.context.history.record(lost);
         self.context.problems.clear(Trouble::Settings);
         self.attaching.put_back();
         *self.device.borrow_mut() = None;
