@@ -157,4 +157,22 @@ for (const family of FAMILIES) {
     await sites.b.run(['nft', 'delete table inet quiet']);
     t.true(packets.running);
   });
+
+  test.serial(`a firewall of this host sends no one to the other host, over ${family}`, async (t) => {
+    const { a, b } = ends(family);
+    await sites.a.run([
+      'nft',
+      'add table inet quiet; add chain inet quiet out { type filter hook output priority 0; }; add rule inet quiet out udp dport 9000 drop',
+    ]);
+    await using ttun = await run(sites.a, [a, '9000'], [b, '9000']);
+    await using packets = traffic(sites.a, sites.b);
+    const said = `the firewall of this host refuses datagrams to ${at(b)}`;
+    t.is(await diagnosisOf(ttun, /firewall/), `${said}: see nft list ruleset`);
+    t.like(find(await patient.examine([sites.a.tun]), 'peer-not-heard'), {
+      what: said,
+      advice: 'see nft list ruleset',
+    });
+    await sites.a.run(['nft', 'delete table inet quiet']);
+    t.true(packets.running);
+  });
 }

@@ -70,8 +70,11 @@ function notHeard(diagnosis: string | null, here: Endpoint, peer: Endpoint): Fin
   if (diagnosis === null) return [];
   // A sentence of the core: what is known, and what to check.
   const [what = diagnosis, ...questions] = diagnosis.split(/: (?=is |does |see )/);
-  const look = `on ${peer.address.text}: ss -uanp 'sport = :${peer.port}'; tcpdump -ni any udp port ${peer.port} and host ${here.address.text}`;
-  return [finding('peer-not-heard', what, { advice: [...questions, look].join(' ') })];
+  // What is to be seen on this host says nothing about the other one. A zone of this host means nothing there.
+  const isHere = questions.some((question) => question.startsWith('see '));
+  const host = here.address.text.replace(/%.*/, '');
+  const look = `on ${peer.address.text}: ss -uanp 'sport = :${peer.port}'; tcpdump -ni any udp port ${peer.port} and host ${host}`;
+  return [finding('peer-not-heard', what, { advice: [...questions, ...(isHere ? [] : [look])].join(' ') })];
 }
 
 function isFrom({ address, port }: Endpoint, from: Pick<BindingArrival, 'address' | 'port'>): boolean {
