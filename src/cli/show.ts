@@ -210,10 +210,15 @@ function described(label: string, value: string): Rows {
 }
 
 /** A counter with its own line, once it has counted something. */
+/** `1,234 times`, `1 time` */
+function quantity(count: number, unit: string): string {
+  return `${grouped(count)} ${count === 1 ? unit.replace(/s$/, '') : unit}`;
+}
+
 function describeCounter(stats: TunnelStats, { path, kind, label, unit }: Stat): Rows {
   if (label === '' || (kind !== 'counter' && kind !== 'errors')) return [];
   const value = valueAt(stats, path);
-  if (typeof value === 'number') return value === 0 ? [] : [[label, `${grouped(value)} ${unit}`]];
+  if (typeof value === 'number') return value === 0 ? [] : [[label, quantity(value, unit)]];
   return described(label, countsByName(Object(value)));
 }
 

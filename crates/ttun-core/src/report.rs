@@ -63,7 +63,7 @@ impl TunnelStats {
         ];
         for stat in table().filter(|stat| !stat.label.is_empty()) {
             let value = match stat.kind {
-                Kind::Counter(read) if read(self) > 0 => format!("{} {}", grouped(read(self)), stat.unit),
+                Kind::Counter(read) if read(self) > 0 => quantity(read(self), stat.unit),
                 Kind::Errors if !self.socket.errors.is_empty() => {
                     let name =
                         |&(number, count): &(i32, u64)| (format!("{:?}", Errno::from_raw(number)), count);
@@ -87,8 +87,13 @@ fn direction<'r>(
         0 => "none dropped".to_owned(),
         sum => format!("{} dropped: {}", grouped(sum), counted(reasons)),
     };
-    let unit = if packets == 1 { "packet" } else { "packets" };
-    format!("{} {unit}, {} bytes, {drops}", grouped(packets), grouped(bytes))
+    format!("{}, {}, {drops}", quantity(packets, "packets"), quantity(bytes, "bytes"))
+}
+
+/// `1,234 packets`, `1 packet`
+fn quantity(count: u64, unit: &str) -> String {
+    let unit = if count == 1 { unit.trim_end_matches('s') } else { unit };
+    format!("{} {unit}", grouped(count))
 }
 
 /// `2 malformed, 1 empty`
