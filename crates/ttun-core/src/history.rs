@@ -83,7 +83,7 @@ pub enum Level {
     Notice,
     /// Packets may be lost.
     Warning,
-    /// The tunnel carries nothing.
+    /// The tunnel could not be opened, or has failed.
     Error,
 }
 
