@@ -36,10 +36,10 @@ test.serial('metrics can be served at the address of a tunnel that ttun up creat
     await using up = folder.up(sites.a, ['--json']);
     await up.waitForLine(`serving metrics and a page at http://${listen}/`);
     t.true(await answers(`http://${listen}/metrics`));
-    t.deepEqual(
-      eventsOf(up).map(({ event }) => event),
-      ['attached', 'serving'],
-    );
+    // The kernel may report the address before the tunnel is known to be open.
+    const kinds = eventsOf(up).map(({ event }) => event);
+    t.is(kinds.length, 2);
+    for (const kind of ['attached', 'serving']) t.true(kinds.includes(kind));
     t.deepEqual(await up.stop('SIGINT'), { status: 0, signal: null });
   }
 });
