@@ -44,6 +44,19 @@ export function toTtunError({ code, message, hint, syscall, errno }: Binding.Bin
 }
 
 /**
+ * Calls `onChange` soon after changes of the network (interfaces, addresses, routes, rules), at most four times a second, and
+ * once at the start, until it is stopped. It does not keep the process alive. Returns `null` if changes cannot be watched, for
+ * example if no thread can be started, so callers also need a timer.
+ */
+export function watchNetwork(onChange: () => void): Binding.BindingNetworkWatch | null {
+  try {
+    return loadBinding().watchNetworkChanges(onChange);
+  } catch {
+    return null;
+  }
+}
+
+/**
  * A file or folder of this package, by its path in it. Next to a bundle it may be put at the same path.
  *
  * @throws TtunError with code `ERR_TTUN_FILE_MISSING`

@@ -49,8 +49,8 @@ export function printMessage(event: ServiceEvent): void {
 /** Prints a change as a message, unless it is not worth a line, or a problem with a hint is printed in its place. */
 function sayChange({ tunnel, change, isImpaired }: Extract<ServiceEvent, { kind: 'change' }>): void {
   const { kind, level, message } = change;
-  const isToldAsProblem = isImpaired && PROBLEMS.has(kind);
-  if (level !== 'info' && !isToldAsProblem) say(`${tunnel}: ${message}`, level);
+  const isPrintedAsProblem = isImpaired && PROBLEMS.has(kind);
+  if (level !== 'info' && !isPrintedAsProblem) say(`${tunnel}: ${message}`, level);
 }
 
 /** Changes that the tunnel also reports as its problem. */

@@ -2,9 +2,9 @@
 import type { BindingNetworkWatch } from '../../binding.cjs';
 import { asTtunError, TtunError } from '../errors.ts';
 import type { HttpServer } from '../http/server.ts';
+import { watchNetwork } from '../native.ts';
 import { toProblem } from '../tunnel-host.ts';
 import type { HttpReport, TunnelHost } from '../tunnel-host.ts';
-import { watchNetwork } from './network-watch.ts';
 
 export type HttpEvent =
   /** HTTP is served at this URL from now on; `null`: no longer served, as configured. */

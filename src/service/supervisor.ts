@@ -6,13 +6,13 @@ import { formatLocal, formatRemote } from '../address.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { asTtunError } from '../errors.ts';
 import type { TtunError, TtunErrorCode } from '../errors.ts';
+import { watchNetwork } from '../native.ts';
 import { openTunnel } from '../open-tunnel.ts';
 import type { OpenTunnel } from '../open-tunnel.ts';
 import type { TunnelStats } from '../stats.ts';
 import { toReport } from '../tunnel-host.ts';
 import type { ReloadReport, TunnelReport } from '../tunnel-host.ts';
 import type { TunnelChange } from '../tunnel.ts';
-import { watchNetwork } from './network-watch.ts';
 import { DescriptorReserve } from './reserve.ts';
 
 export type TunnelEvent =
