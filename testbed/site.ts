@@ -1,7 +1,7 @@
 /** One network namespace of a test bed, and the programs that run in it. */
-import { fileURLToPath } from 'node:url';
 import { run, runToEnd, start } from './exec.ts';
 import type { BackgroundProcess, Command, RunOptions, RunResult, StartOptions } from './exec.ts';
+import { compileScript } from './scripts.ts';
 
 /** An address of each family. */
 export interface Addresses {
@@ -16,8 +16,6 @@ export interface As {
   /** Name of an unprivileged user. Default: as ourselves. */
   readonly user?: string;
 }
-
-const OXC_REGISTER = fileURLToPath(import.meta.resolve('@oxc-node/core/register'));
 
 /**
  * `ip netns exec` has given the program its own mount namespace, so this /dev/net/tun, which any user may open, exists
@@ -67,7 +65,7 @@ export class Site implements AsyncDisposable {
     args: readonly string[] = [],
     options: Omit<StartOptions, 'ipc'> & As = {},
   ): BackgroundProcess {
-    const command = [process.execPath, '--import', OXC_REGISTER, fileURLToPath(script), ...args];
+    const command = [process.execPath, compileScript(script), ...args];
     return this.start(command, { ...options, ipc: true });
   }
 
