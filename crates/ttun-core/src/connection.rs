@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::error::{Error, ErrorKind};
-use crate::io::{DatagramSocket, Datagrams, Readiness};
+use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
 use crate::lock::lock;
 use crate::message;
 use crate::shared::{Endpoints, SharedEndpoints};
@@ -187,8 +187,8 @@ impl DatagramSocket for Connection<'_> {
         self.replaced.notify_waiters();
     }
 
-    fn try_send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> io::Result<()> {
-        self.current.borrow().socket.try_send(pieces, segment_len)
+    fn try_send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()> {
+        self.current.borrow().socket.try_send(pieces, outer)
     }
 
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {

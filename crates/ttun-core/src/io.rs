@@ -45,6 +45,15 @@ pub(crate) trait PacketDevice {
     fn writable(&self) -> impl Future<Output = io::Result<()>>;
 }
 
+/// How the datagrams of a send leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outer {
+    /// Bytes of each datagram that the send is cut into (the last may be shorter); `None` sends a single one.
+    pub(crate) segment_len: Option<u16>,
+    /// The TOS or traffic class octet of the outer header; `None` leaves it to the socket.
+    pub(crate) tos: Option<u8>,
+}
+
 /// One receive: datagrams of `stride` bytes, back to back; the last may be shorter.
 pub(crate) struct Datagrams {
     /// Bytes in the buffer.
@@ -55,6 +64,9 @@ pub(crate) struct Datagrams {
     pub(crate) truncated: bool,
     /// Datagrams lost so far to a full receive buffer, a super-packet counted once, if that is known.
     pub(crate) overflow: Option<u32>,
+    /// The TOS or traffic class octet of the outer header, the same for all of them: the kernel joins no datagrams that differ in it
+    /// (`gro_receive_network_flush` in include/net/gro.h). 0 if it is not known.
+    pub(crate) tos: u8,
 }
 
 /// A UDP socket connected to one peer.
@@ -62,8 +74,8 @@ pub(crate) trait DatagramSocket {
     /// Called when the endpoints have changed. From now on another socket may be used to reach the peer.
     fn follow(&self) {}
 
-    /// Sends the bytes of `pieces` as datagrams of `segment_len` bytes each, or as one when it is `None`.
-    fn try_send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> io::Result<()>;
+    /// Sends the bytes of `pieces` as one datagram or several, as `outer` says.
+    fn try_send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()>;
 
     /// Receives one datagram, or as many as the kernel had joined.
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams>;

@@ -1,5 +1,5 @@
 //! Socket calls that no library provides in the form that the packet path needs: `sendmsg` and `recvmsg` with the control messages of UDP
-//! segmentation offload (udp(7), linux/udp.h), dissolving a connection, and integer options.
+//! segmentation offload (udp(7), linux/udp.h) and of the outer header's TOS (ip(7), ipv6(7)), dissolving a connection, and integer options.
 
 use std::ffi::c_int;
 use std::io::{self, IoSlice};
@@ -8,24 +8,28 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use socket2::{SockAddr, SockAddrStorage};
 
-use crate::io::Datagrams;
+use ttun_packet::Version;
 
-/// Sends `pieces` on a connected socket, cut into datagrams of `segment_len` bytes where that is given.
+use crate::io::{Datagrams, Outer};
+
+/// Sends `pieces` on a connected socket of the family `version`, as `outer` says.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
+    version: Version,
     pieces: &[IoSlice<'_>],
-    segment_len: Option<u16>,
+    outer: Outer,
 ) -> io::Result<usize> {
-    let mut control = SegmentControl::new(segment_len.unwrap_or(0));
+    let mut control = SendControl::new(version, outer);
     let mut message = empty_message();
     // IoSlice is guaranteed to have the layout of `struct iovec`; sendmsg does not write through it.
     message.msg_iov = pieces.as_ptr().cast::<libc::iovec>().cast_mut();
     message.msg_iovlen = pieces.len() as _;
-    if segment_len.is_some() {
-        message.msg_control = (&raw mut control).cast();
-        message.msg_controllen = size_of::<SegmentControl>() as _;
+    let requested = control.requested(outer);
+    if !requested.is_empty() {
+        message.msg_control = requested.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(requested) as _;
     }
-    // SAFETY: `message` points to `pieces` and `control`, which outlive the call and which it only reads.
+    // SAFETY: `message` points to `pieces` and to part of `control`, which outlive the call and which it only reads.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, FLAGS) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent.cast_unsigned()) }
 }
@@ -70,15 +74,19 @@ fn receive_message(
     }
     let len = received.cast_unsigned();
     let truncated = message.msg_flags & libc::MSG_TRUNC != 0;
-    let mut result = Datagrams { len, stride: len, truncated, overflow: None };
+    let mut result = Datagrams { len, stride: len, truncated, overflow: None, tos: 0 };
     // The kernel has set `msg_controllen` to what it wrote.
     #[allow(clippy::unnecessary_cast, reason = "the type differs between C libraries")]
     let written_len = message.msg_controllen as usize;
     for (level, kind, value) in control_messages(&control.0[..written_len]) {
+        let int = c_int::from_ne_bytes(value);
         match (level, kind) {
             // A C int, unlike the u16 that goes the other way (udp_cmsg_recv in include/linux/udp.h).
-            (libc::SOL_UDP, libc::UDP_GRO) => result.stride = usize::try_from(value).unwrap_or(len),
-            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => result.overflow = Some(value.cast_unsigned()),
+            (libc::SOL_UDP, libc::UDP_GRO) => result.stride = usize::try_from(int).unwrap_or(len),
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => result.overflow = Some(int.cast_unsigned()),
+            // One byte (ip_cmsg_recv_tos in net/ipv4/ip_sockglue.c), unlike the C int of IPv6.
+            (libc::IPPROTO_IP, libc::IP_TOS) => result.tos = value[0],
+            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => result.tos = u8::try_from(int).unwrap_or(0),
             _ => {}
         }
     }
@@ -111,6 +119,10 @@ impl IntOption {
     pub(crate) const UDP_SEGMENT: Self = Self(libc::SOL_UDP, libc::UDP_SEGMENT);
     /// Whether a receive may bring several datagrams (udp(7)).
     pub(crate) const UDP_GRO: Self = Self(libc::SOL_UDP, libc::UDP_GRO);
+    /// Whether a receive reports the TOS octet of IPv4 headers (ip(7)).
+    pub(crate) const RECEIVE_TOS: Self = Self(libc::IPPROTO_IP, libc::IP_RECVTOS);
+    /// Whether a receive reports the traffic class octet of IPv6 headers (ipv6(7)).
+    pub(crate) const RECEIVE_TRAFFIC_CLASS: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS);
     /// MTU of the route that a connected socket uses (ip(7)).
     pub(crate) const IPV4_MTU: Self = Self(libc::IPPROTO_IP, libc::IP_MTU);
     /// MTU of the route that a connected socket uses (ipv6(7)).
@@ -141,40 +153,67 @@ const SO_BINDTOIFINDEX: c_int = 62;
 /// The sockets are already non-blocking; this also covers a shared descriptor.
 const FLAGS: c_int = libc::MSG_DONTWAIT;
 
-/// Room for the two control messages that a receive requests, each a header and an aligned int.
-const CONTROL_LEN: usize = 2 * (size_of::<libc::cmsghdr>() + size_of::<usize>());
+/// Room for the three control messages that a receive requests, each a header and an aligned int: UDP_GRO, SO_RXQ_OVFL, and IP_TOS
+/// or IPV6_TCLASS.
+const CONTROL_LEN: usize = 3 * (size_of::<libc::cmsghdr>() + size_of::<usize>());
 
 #[repr(C, align(8))]
 struct ControlBuffer([u8; CONTROL_LEN]);
 
-/// One `UDP_SEGMENT` control message, laid out as CMSG_LEN and CMSG_SPACE of cmsg(3) would.
+/// The control messages of a send: `UDP_SEGMENT`, then `IP_TOS` or `IPV6_TCLASS`.
+struct SendControl([ControlMessage; 2]);
+
+/// A control message of at most four bytes, laid out as CMSG_LEN and CMSG_SPACE of cmsg(3) would.
 #[repr(C)]
-struct SegmentControl {
+struct ControlMessage {
     header: libc::cmsghdr,
-    segment_len: u16,
-    padding: [u8; size_of::<usize>() - size_of::<u16>()],
+    data: [u8; size_of::<usize>()],
 }
 
-impl SegmentControl {
-    fn new(segment_len: u16) -> Self {
-        // SAFETY: `struct cmsghdr` is three integers (and padding on musl): all zeros are a valid value.
-        let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
-        header.cmsg_level = libc::SOL_UDP;
-        header.cmsg_type = libc::UDP_SEGMENT;
-        header.cmsg_len = (size_of::<libc::cmsghdr>() + size_of::<u16>()) as _;
-        Self { header, segment_len, padding: [0; size_of::<usize>() - size_of::<u16>()] }
+impl SendControl {
+    fn new(version: Version, outer: Outer) -> Self {
+        let (level, kind) = match version {
+            Version::V4 => (libc::IPPROTO_IP, libc::IP_TOS),
+            Version::V6 => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+        };
+        let segment_len = outer.segment_len.unwrap_or(0).to_ne_bytes();
+        let tos = c_int::from(outer.tos.unwrap_or(0)).to_ne_bytes();
+        Self([
+            ControlMessage::new(libc::SOL_UDP, libc::UDP_SEGMENT, segment_len),
+            ControlMessage::new(level, kind, tos),
+        ])
+    }
+
+    /// Those that `outer` needs.
+    fn requested(&mut self, outer: Outer) -> &mut [ControlMessage] {
+        let from = usize::from(outer.segment_len.is_none());
+        let to = 1 + usize::from(outer.tos.is_some());
+        &mut self.0[from..to]
     }
 }
 
-/// `(level, type, first int)` of each control message in `bytes`.
-fn control_messages(mut bytes: &[u8]) -> impl Iterator<Item = (c_int, c_int, c_int)> {
+impl ControlMessage {
+    fn new<const N: usize>(level: c_int, kind: c_int, value: [u8; N]) -> Self {
+        // SAFETY: `struct cmsghdr` is three integers (and padding on musl): all zeros are a valid value.
+        let mut header: libc::cmsghdr = unsafe { std::mem::zeroed() };
+        header.cmsg_level = level;
+        header.cmsg_type = kind;
+        header.cmsg_len = (size_of::<libc::cmsghdr>() + N) as _;
+        let mut data = [0; size_of::<usize>()];
+        data[..N].copy_from_slice(&value);
+        Self { header, data }
+    }
+}
+
+/// `(level, type, first four bytes)` of each control message in `bytes`.
+fn control_messages(mut bytes: &[u8]) -> impl Iterator<Item = (c_int, c_int, [u8; 4])> {
     const HEADER: usize = size_of::<libc::cmsghdr>();
     const INT: usize = size_of::<c_int>();
     std::iter::from_fn(move || {
         // cmsghdr: a length of pointer size, then level and type.
         let len = usize::from_ne_bytes(*bytes.first_chunk()?);
         let int_at = |at: usize| Some(c_int::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
-        let item = (int_at(HEADER - 2 * INT)?, int_at(HEADER - INT)?, int_at(HEADER)?);
+        let item = (int_at(HEADER - 2 * INT)?, int_at(HEADER - INT)?, *bytes.get(HEADER..)?.first_chunk()?);
         // Each message begins at a multiple of the word size (CMSG_ALIGN).
         bytes = bytes.get(len.max(HEADER).next_multiple_of(size_of::<usize>())..).unwrap_or(&[]);
         Some(item)

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
 use crate::error::Error;
-use crate::io::DatagramSocket;
+use crate::io::{DatagramSocket, Outer};
 use crate::pump::{Refused, when_possible};
 use crate::shared::Context;
 use crate::stats::EncapDrop;
@@ -149,10 +149,10 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
 
     /// Sends all packets by one call. `false` where each has to be sent on its own.
     async fn send_together(&mut self, read: &[u8]) -> bool {
-        let segment_len = Some(self.batch.segment_len() as u16);
+        let outer = Outer { segment_len: Some(self.batch.segment_len() as u16), ..Outer::default() };
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
         let Some(pieces) = self.batch.gather(read, &mut slices) else { return false };
-        match self.send(pieces, segment_len).await {
+        match self.send(pieces, outer).await {
             Ok(()) => {
                 self.sent(self.batch.packets(), self.batch.bytes());
                 self.context.segments_per_send.store(self.segments_per_send, Ordering::Relaxed);
@@ -181,7 +181,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 self.context.encap.drop(EncapDrop::Malformed, 1);
                 continue;
             };
-            match self.send(pieces, None).await {
+            match self.send(pieces, Outer::default()).await {
                 Ok(()) => {
                     self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len.get()));
                     self.sent(1, len);
@@ -199,10 +199,10 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     ///
     /// Errors of a connected UDP socket are asynchronous: an ICMP error for an earlier datagram is returned by the next call, which
     /// then has sent nothing (`sock_error` in include/net/sock.h).
-    async fn send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> Result<(), Refused> {
+    async fn send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> Result<(), Refused> {
         let (mut answers, mut refusals) = (0, 0);
         loop {
-            let error = match self.send_when_possible(pieces, segment_len).await {
+            let error = match self.send_when_possible(pieces, outer).await {
                 Err(Refused::By(error)) => error,
                 done => return done,
             };
@@ -211,12 +211,12 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 self.learn_path_mtu();
             }
             self.recover_socket(&error);
-            if self.is_answer(&error, pieces, segment_len) {
+            if self.is_answer(&error, pieces, outer.segment_len) {
                 answers += 1;
             } else {
                 refusals += 1;
             }
-            let (most_refusals, most_answers) = match segment_len {
+            let (most_refusals, most_answers) = match outer.segment_len {
                 Some(_) if refuses_segments(&error) => (1, MOST_ANSWERS_TOGETHER),
                 _ => (ATTEMPTS, MOST_ANSWERS),
             };
@@ -263,12 +263,8 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     }
 
     /// A full send buffer is waited for: meanwhile packets queue at the device, and the kernel drops there.
-    async fn send_when_possible(
-        &self,
-        pieces: &[IoSlice<'_>],
-        segment_len: Option<u16>,
-    ) -> Result<(), Refused> {
-        let send = || self.socket.try_send(pieces, segment_len);
+    async fn send_when_possible(&self, pieces: &[IoSlice<'_>], outer: Outer) -> Result<(), Refused> {
+        let send = || self.socket.try_send(pieces, outer);
         when_possible(self.context, send, async || self.socket.writable().await).await
     }
 

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use socket2::{SockRef, Socket};
 use ttun_link::IPV6_MIN_MTU;
-use ttun_packet::{OUTER_OVERHEAD_IPV4, OUTER_OVERHEAD_IPV6};
+use ttun_packet::{OUTER_OVERHEAD_IPV4, OUTER_OVERHEAD_IPV6, Version};
 
 use crate::bind::{
     Place, admit_nothing, admit_only, can_segment, check_addresses, check_not_itself, check_source,
     enable_gro,
 };
 use crate::error::Error;
-use crate::io::{DatagramSocket, Datagrams, Readiness};
+use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
 use crate::lock::lock;
 use crate::message::{self, IntOption};
 use crate::options::{Endpoint, Offload, TunnelOptions};
@@ -34,6 +34,7 @@ const LEAST_IPV4_PATH_MTU: usize = 576;
 /// A connected UDP socket and what the kernel granted it.
 pub(crate) struct PeerSocket {
     inner: UdpSocket,
+    version: Version,
     place: Place,
     /// The zone of the peer's address, as it was given.
     remote_zone: Mutex<Option<String>>,
@@ -79,6 +80,12 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
     grow_buffers(&socket);
     // Without it a full receive buffer goes unnoticed; every kernel since 2.6.33 has it.
     let _ = IntOption::RECEIVE_OVERFLOW.set(socket.as_fd(), 1);
+    // Without it congestion marks of routers are lost.
+    let tos = match version_of(local) {
+        Version::V4 => IntOption::RECEIVE_TOS,
+        Version::V6 => IntOption::RECEIVE_TRAFFIC_CLASS,
+    };
+    let _ = tos.set(socket.as_fd(), 1);
     let segments_per_send = if allowed.segment && can_segment(&socket) { MAX_SEGMENTS } else { 1 };
     let gro = allowed.receive && enable_gro(&socket);
     let (receive_buffer, send_buffer) =
@@ -89,8 +96,20 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
     // If no address was given, connecting has chosen it.
     let local = inner.local_addr().unwrap_or(local);
     check_not_itself(local, remote)?;
-    let socket = PeerSocket { inner, place, remote_zone, allowed, granted, open: Arc::default() };
+    let socket = PeerSocket {
+        inner,
+        version: version_of(local),
+        place,
+        remote_zone,
+        allowed,
+        granted,
+        open: Arc::default(),
+    };
     Ok((socket, Endpoints { local, remote }))
+}
+
+fn version_of(address: SocketAddr) -> Version {
+    if address.is_ipv4() { Version::V4 } else { Version::V6 }
 }
 
 /// Beyond the system's limit if permitted, up to it otherwise; the granted sizes are in the stats.
@@ -108,6 +127,11 @@ impl PeerSocket {
     /// What the kernel granted it.
     pub(crate) fn granted(&self) -> Granted {
         self.granted
+    }
+
+    /// Sends `pieces` to the peer.
+    pub(crate) fn send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()> {
+        message::send(self.as_fd(), self.version, pieces, outer).map(drop)
     }
 
     /// MTU of the route to the peer, bytes, as of the last send or [lookup](Self::fresh_path_mtu): the socket remembers the route.
@@ -308,8 +332,8 @@ impl AsFd for PeerSocket {
 }
 
 impl DatagramSocket for Readiness<Arc<PeerSocket>> {
-    fn try_send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> io::Result<()> {
-        message::send(self.get().as_fd(), pieces, segment_len).map(drop)
+    fn try_send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()> {
+        self.get().send(pieces, outer)
     }
 
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {

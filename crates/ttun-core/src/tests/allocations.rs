@@ -14,7 +14,7 @@ use super::site::context;
 use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::error::Error;
-use crate::io::{DatagramSocket, Datagrams, DeviceRead, PacketDevice};
+use crate::io::{DatagramSocket, Datagrams, DeviceRead, Outer, PacketDevice};
 use crate::pump;
 use crate::shared::{Context, Endpoints, SharedEndpoints};
 
@@ -109,7 +109,7 @@ impl PacketDevice for Treadmill {
 }
 
 impl DatagramSocket for Treadmill {
-    fn try_send(&self, pieces: &[IoSlice<'_>], _segment_len: Option<u16>) -> io::Result<()> {
+    fn try_send(&self, pieces: &[IoSlice<'_>], _outer: Outer) -> io::Result<()> {
         self.take(pieces);
         Ok(())
     }
@@ -118,7 +118,7 @@ impl DatagramSocket for Treadmill {
         let call = self.next()?;
         let (bytes, stride) = &self.receives[call % self.receives.len()];
         buffer[..bytes.len()].copy_from_slice(bytes);
-        Ok(Datagrams { len: bytes.len(), stride: *stride, truncated: false, overflow: None })
+        Ok(Datagrams { len: bytes.len(), stride: *stride, truncated: false, overflow: None, tos: 0 })
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::runtime::{Builder, Runtime};
+use ttun_packet::Version;
 
 use super::options::to;
-use crate::io::{DatagramSocket, Datagrams, Readiness};
-use crate::message;
+use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
+use crate::message::{self, IntOption};
 use crate::options::{Offload, TunnelOptions};
 use crate::socket::{self, Granted, PeerSocket};
 
@@ -59,6 +60,12 @@ impl Link {
         self.runtime.block_on(async { tokio::time::timeout(LIMIT, receiving).await }).expect("nothing came")
     }
 
+    /// Sends from the peer.
+    fn send_from_peer(&self, bytes: &[u8], outer: Outer) {
+        let version = if self.local.is_ipv4() { Version::V4 } else { Version::V6 };
+        message::send(self.peer.as_fd(), version, &[IoSlice::new(bytes)], outer).unwrap();
+    }
+
     /// The datagrams that come to the peer next.
     fn arrived(&self, count: usize) -> Vec<Vec<u8>> {
         let next = || {
@@ -85,7 +92,7 @@ fn a_segmented_send_arrives_as_datagrams_in_order() {
         let bytes = datagrams.concat();
         // Pieces that end within datagrams, as headers and payloads do.
         let pieces: Vec<_> = bytes.chunks(333).map(IoSlice::new).collect();
-        link.handle.try_send(&pieces, Some(1000)).unwrap();
+        link.handle.try_send(&pieces, Outer { segment_len: Some(1000), tos: None }).unwrap();
         assert_eq!(link.arrived(40), datagrams);
     }
 }
@@ -94,8 +101,54 @@ fn a_segmented_send_arrives_as_datagrams_in_order() {
 fn a_send_without_segments_arrives_as_one_datagram() {
     for loopback in LOOPBACKS {
         let link = Link::new(loopback, Offload::ALL);
-        link.handle.try_send(&[IoSlice::new(b"Hello "), IoSlice::new(b"World")], None).unwrap();
+        link.handle.try_send(&[IoSlice::new(b"Hello "), IoSlice::new(b"World")], Outer::default()).unwrap();
         assert_eq!(link.arrived(1), [b"Hello World"]);
+    }
+}
+
+#[test]
+fn the_tos_octet_of_a_send_arrives_with_its_datagrams() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        let bytes = datagrams(40, 1000).concat();
+        let mut buffer = vec![0; 65_536];
+        let mut received = || link.receive(&mut buffer).map(|received| (received.len, received.tos)).unwrap();
+        let together = |tos| Outer { segment_len: Some(1000), tos };
+        for tos in [None, Some(0), Some(1), Some(0xB8 | 2), Some(0xFF)] {
+            link.send_from_peer(&bytes, together(tos));
+            assert_eq!(received(), (bytes.len(), tos.unwrap_or(0)), "{loopback} {tos:?}");
+            link.send_from_peer(b"Hello", Outer { segment_len: None, tos });
+            assert_eq!(received(), (5, tos.unwrap_or(0)), "{loopback} {tos:?}");
+        }
+        // Datagrams that differ in it are not joined.
+        link.send_from_peer(&bytes, together(Some(1)));
+        link.send_from_peer(&bytes, together(Some(3)));
+        assert_eq!([received(), received()], [(bytes.len(), 1), (bytes.len(), 3)]);
+    }
+}
+
+#[test]
+fn a_tunnel_sends_with_the_tos_octet_that_is_asked_for() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        for option in [IntOption::RECEIVE_TOS, IntOption::RECEIVE_TRAFFIC_CLASS] {
+            // A socket has the option of its own family only.
+            let _ = option.set(link.peer.as_fd(), 1);
+        }
+        let mut buffer = [0; 100];
+        for (segment_len, datagrams) in [(None, 1), (Some(10), 2)] {
+            for tos in [Some(0xB8 | 1), None, Some(3)] {
+                link.handle.try_send(&[IoSlice::new(&[0; 20])], Outer { segment_len, tos }).unwrap();
+                for _ in 0..datagrams {
+                    let received = message::receive(link.peer.as_fd(), &mut buffer).unwrap();
+                    assert_eq!(
+                        (received.len, received.tos),
+                        (20 / datagrams, tos.unwrap_or(0)),
+                        "{loopback}"
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -105,7 +158,7 @@ fn datagrams_sent_together_are_received_together_with_their_stride() {
         let link = Link::new(loopback, Offload::ALL);
         let datagrams = datagrams(40, 1000);
         let bytes = datagrams.concat();
-        message::send(link.peer.as_fd(), &[IoSlice::new(&bytes)], Some(1000)).unwrap();
+        link.send_from_peer(&bytes, Outer { segment_len: Some(1000), tos: None });
         let mut buffer = vec![0; 65_536];
         let received = link.receive(&mut buffer).unwrap();
         assert_eq!((received.len, received.stride, received.truncated), (bytes.len(), 1000, false));
@@ -118,7 +171,7 @@ fn datagrams_are_received_one_by_one_where_joining_is_off() {
     for loopback in LOOPBACKS {
         let link = Link::new(loopback, Offload { receive: false, ..Offload::ALL });
         let datagrams = datagrams(40, 1000);
-        message::send(link.peer.as_fd(), &[IoSlice::new(&datagrams.concat())], Some(1000)).unwrap();
+        link.send_from_peer(&datagrams.concat(), Outer { segment_len: Some(1000), tos: None });
         let mut buffer = vec![0; 65_536];
         for datagram in datagrams {
             let received = link.receive(&mut buffer).unwrap();
@@ -188,7 +241,7 @@ fn a_peer_that_is_not_there_refuses_the_next_send_and_not_the_one_after() {
         let link = Link::new(loopback, Offload::ALL);
         let address = link.peer.local_addr().unwrap();
         drop(link.peer);
-        let send = || link.handle.try_send(&[IoSlice::new(b"Hello???")], None);
+        let send = || link.handle.try_send(&[IoSlice::new(b"Hello???")], Outer::default());
         assert!(send().is_ok(), "the kernel takes it");
         assert_eq!(send().unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
         let peer = UdpSocket::bind(address).unwrap();
@@ -219,7 +272,7 @@ fn a_refusal_wakes_a_pump_that_waits_for_datagrams() {
             };
             let sending = async {
                 tokio::task::yield_now().await;
-                message::send(socket.as_fd(), &[IoSlice::new(b"Hello???")], None).unwrap();
+                socket.send(&[IoSlice::new(b"Hello???")], Outer::default()).unwrap();
             };
             tokio::time::timeout(LIMIT, async { tokio::join!(waiting, sending).0 })
                 .await
@@ -256,9 +309,9 @@ fn the_mtu_of_the_route_is_known() {
 fn a_datagram_longer_than_ipv4_can_carry_is_refused_and_the_socket_goes_on() {
     let link = Link::new("127.0.0.1:0", Offload::ALL);
     let bytes = vec![0; 65_508];
-    let refused = link.handle.try_send(&[IoSlice::new(&bytes)], None).unwrap_err();
+    let refused = link.handle.try_send(&[IoSlice::new(&bytes)], Outer::default()).unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(libc::EMSGSIZE));
-    link.handle.try_send(&[IoSlice::new(&bytes[1..])], None).unwrap();
+    link.handle.try_send(&[IoSlice::new(&bytes[1..])], Outer::default()).unwrap();
     assert_eq!(link.arrived(1)[0].len(), 65_507);
 }
 

@@ -1,7 +1,6 @@
 //! The real socket with another peer, over loopback.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -11,8 +10,7 @@ use socket2::SockRef;
 use super::options::to;
 use crate::ErrorKind;
 use crate::connection::{Connection, SharedSocket};
-use crate::io::DatagramSocket;
-use crate::message;
+use crate::io::{DatagramSocket, Outer};
 use crate::shared::Endpoints;
 use crate::socket::{self, PeerSocket};
 
@@ -68,7 +66,7 @@ fn packets_are_exchanged_only_with_the_new_peer() {
         assert_eq!(moved, Endpoints { remote: after_at, ..endpoints });
         before.send_to(b"late", moved.local).unwrap();
         after.send_to(b"Hello", moved.local).unwrap();
-        message::send(socket.as_fd(), &[std::io::IoSlice::new(b"World")], None).unwrap();
+        socket.send(&[std::io::IoSlice::new(b"World")], Outer::default()).unwrap();
         assert_eq!(received(socket), b"Hello");
         let mut buffer = [0; 100];
         assert_eq!(after.recv(&mut buffer).unwrap(), 5);
@@ -149,7 +147,7 @@ fn a_peer_of_the_other_family_gets_a_socket_of_its_own() {
         assert_eq!(received_by(&open.runtime, &connection), b"Hello");
         let nothing = connection.try_recv(&mut [0; 100]).err().map(|error| error.kind());
         assert_eq!(nothing, Some(std::io::ErrorKind::WouldBlock));
-        connection.try_send(&[std::io::IoSlice::new(b"World")], None).unwrap();
+        connection.try_send(&[std::io::IoSlice::new(b"World")], Outer::default()).unwrap();
         let mut buffer = [0; 100];
         assert_eq!(after.recv_from(&mut buffer).unwrap(), (5, local));
         // Nothing of the socket that was replaced is left.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::{faults::Faults, gate::Gate, lane::Lane};
 use crate::error::Error;
-use crate::io::{DatagramSocket, Datagrams};
+use crate::io::{DatagramSocket, Datagrams, Outer};
 use crate::shared::{Endpoints, SharedEndpoints};
 
 /// The largest payload of an IPv4 datagram, bytes.
@@ -229,7 +229,7 @@ impl FakeSocket {
 }
 
 impl DatagramSocket for FakeSocket {
-    fn try_send(&self, pieces: &[IoSlice<'_>], segment_len: Option<u16>) -> io::Result<()> {
+    fn try_send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()> {
         self.0.send_faults.strike()?;
         if !self.0.outgoing.has_room() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -238,7 +238,7 @@ impl DatagramSocket for FakeSocket {
         if bytes.len() > LONGEST_DATAGRAM {
             return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
         }
-        let stride = match segment_len.map(usize::from) {
+        let stride = match outer.segment_len.map(usize::from) {
             Some(stride) => {
                 self.check_segments(bytes.len(), stride).map_err(io::Error::from_raw_os_error)?;
                 stride
@@ -277,7 +277,7 @@ impl DatagramSocket for FakeSocket {
         let len = bytes.len().min(buffer.len());
         buffer[..len].copy_from_slice(&bytes[..len]);
         let truncated = len < bytes.len();
-        Ok(Datagrams { len, stride: stride.min(len), truncated, overflow: self.0.overflow.get() })
+        Ok(Datagrams { len, stride: stride.min(len), truncated, overflow: self.0.overflow.get(), tos: 0 })
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
