@@ -11,7 +11,7 @@ import type { TunnelProcess } from './tunnel-process.ts';
 /** ms for each of these programs. */
 const PING_LIMIT = 10_000;
 const GREETING_LIMIT = 5000;
-const THROUGHPUT_SECONDS = 3;
+const THROUGHPUT_SECONDS = 1;
 const THROUGHPUT_LIMIT = (THROUGHPUT_SECONDS + 10) * 1000;
 
 const IPERF_PORT = 5201;
