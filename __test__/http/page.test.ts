@@ -21,41 +21,35 @@ function tunnel(page: Page, name: string) {
   return page.locator('.tunnel', { has: page.getByRole('heading', { name, exact: true }) });
 }
 
-/** Waits until the page shows this text, for a few polls at most. */
+/** Waits until the page shows this text, for many polls at most. */
 async function shows(page: Page, selector: string, text: RegExp | string): Promise<void> {
-  await page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout: 6000 });
+  await page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout: 20_000 });
 }
 
-test.serial(
-  'a tunnel shows its name, ends, state, and its throughput in bits and packets per second',
-  async (t) => {
-    const office = new Actor({});
-    office.traffic = BUSY;
-    await visit(t, browser, new Stage(office), async ({ page }) => {
-      await shows(page, '.rates', /Received2\d\d Mbit\/s.*Sent(?:9\d\d k|1\.\d\d M)bit\/s/);
-      await shows(page, '#summary', /Up1 of 1.*Received2\d\d Mbit\/s/);
-      await shows(page, '.chart >> nth=1', /Received (?:19|2\d)(?:\.\d)? k\/s peak/);
-      t.regex(
-        (await page.locator('.ends').textContent()) ?? '',
-        /192\.0\.2\.1:8000 to gateway\.example:8000 \(192\.0\.2\.2:8000\)/,
-      );
-      t.is(await page.locator('.state').textContent(), 'up');
-      t.regex(
-        (await page.locator('.chart .line.received').first().getAttribute('d')) ?? '',
-        /^M[\d.]+ [\d.]+/,
-      );
-      await shows(
-        page,
-        '.details-list',
-        /Last heardjust now.*Device MTU1472 bytes.*Offloadschecksum, TSO, segmentation, GRO/,
-      );
-      await shows(page, '#process', /Versionttun .*, Node .*CPU[\d.]+ %.*Memory[\d.]+ MB/);
-      t.regex(await page.title(), /^ttun on /);
-    });
-  },
-);
+test('a tunnel shows its name, ends, state, and its throughput in bits and packets per second', async (t) => {
+  const office = new Actor({});
+  office.traffic = BUSY;
+  await visit(t, browser, new Stage(office), async ({ page }) => {
+    await shows(page, '.rates', /Received2\d\d Mbit\/s.*Sent(?:9\d\d k|1\.\d\d M)bit\/s/);
+    await shows(page, '#summary', /Up1 of 1.*Received2\d\d Mbit\/s/);
+    await shows(page, '.chart >> nth=1', /Received (?:19|2\d)(?:\.\d)? k\/s peak/);
+    t.regex(
+      (await page.locator('.ends').textContent()) ?? '',
+      /192\.0\.2\.1:8000 to gateway\.example:8000 \(192\.0\.2\.2:8000\)/,
+    );
+    t.is(await page.locator('.state').textContent(), 'up');
+    t.regex((await page.locator('.chart .line.received').first().getAttribute('d')) ?? '', /^M[\d.]+ [\d.]+/);
+    await shows(
+      page,
+      '.details-list',
+      /Last heardjust now.*Device MTU1472 bytes.*Offloadschecksum, TSO, segmentation, GRO/,
+    );
+    await shows(page, '#process', /Versionttun .*, Node .*CPU[\d.]+ %.*Memory[\d.]+ MB/);
+    t.regex(await page.title(), /^ttun on /);
+  });
+});
 
-test.serial('drops are shown by reason, and highlighted while they grow', async (t) => {
+test('drops are shown by reason, and highlighted while they grow', async (t) => {
   const office = new Actor({});
   office.drops = { ...office.drops, decap: { ...office.drops.decap, 'source-not-allowed': 7 } };
   await visit(t, browser, new Stage(office), async ({ page }) => {
@@ -69,7 +63,7 @@ test.serial('drops are shown by reason, and highlighted while they grow', async 
   });
 });
 
-test.serial('every value with a label is on the page, including every drop reason', async (t) => {
+test('every value with a label is on the page, including every drop reason', async (t) => {
   await visit(t, browser, new Stage(new Actor({})), async ({ page }) => {
     await shows(page, '.details-list', 'Uptime');
     const terms = await page.locator('.details-list dt').allTextContents();
@@ -91,7 +85,7 @@ test.serial('every value with a label is on the page, including every drop reaso
   });
 });
 
-test.serial('a tunnel that is not open shows the reason and the command, until it is open', async (t) => {
+test('a tunnel that is not open shows the reason and the command, until it is open', async (t) => {
   const branch = new Actor(RETRYING);
   const stage = new Stage(new Actor({}), branch);
   await visit(t, browser, stage, async ({ page }) => {
@@ -110,7 +104,7 @@ test.serial('a tunnel that is not open shows the reason and the command, until i
   });
 });
 
-test.serial('a tunnel shows what to check if its peer does not answer, and what has changed', async (t) => {
+test('a tunnel shows what to check if its peer does not answer, and what has changed', async (t) => {
   const diagnosis = '192.0.2.2 refuses port 8000: is ttun running there, with 192.0.2.1:8000 as its remote?';
   const change = { kind: 'peer-refuses', level: 'warning', message: diagnosis, at: Date.now() } as const;
   const office = new Actor({ diagnosis, history: [change] });
@@ -134,7 +128,7 @@ test.serial('a tunnel shows what to check if its peer does not answer, and what 
   });
 });
 
-test.serial('tunnels are added, removed and reordered, and expanded ones stay expanded', async (t) => {
+test('tunnels are added, removed and reordered, and expanded ones stay expanded', async (t) => {
   const [office, branch, lab] = [new Actor({}), new Actor({ name: 'branch' }), new Actor({ name: 'lab' })];
   const stage = new Stage(office, branch, lab);
   await visit(t, browser, stage, async ({ page }) => {
@@ -153,7 +147,7 @@ test.serial('tunnels are added, removed and reordered, and expanded ones stay ex
   });
 });
 
-test.serial('counters that start again at 0 give neither a negative rate nor a spike', async (t) => {
+test('counters that start again at 0 give neither a negative rate nor a spike', async (t) => {
   const office = new Actor({});
   office.traffic = BUSY;
   await visit(t, browser, new Stage(office), async ({ page }) => {
@@ -168,7 +162,7 @@ test.serial('counters that start again at 0 give neither a negative rate nor a s
   });
 });
 
-test.serial('the page shows when the process stops answering, and when it answers again', async (t) => {
+test('the page shows when the process stops answering, and when it answers again', async (t) => {
   const stage = new Stage(new Actor({}));
   await visit(t, browser, stage, async ({ page, server }) => {
     await shows(page, '#connection', /^Live$/);
@@ -189,7 +183,7 @@ test.serial('the page shows when the process stops answering, and when it answer
   });
 });
 
-test.serial('the page does not poll while it is hidden', async (t) => {
+test('the page does not poll while it is hidden', async (t) => {
   const stage = new Stage(new Actor({}));
   await visit(t, browser, stage, async ({ page }) => {
     const hide = (hidden: boolean) =>
@@ -211,7 +205,7 @@ test.serial('the page does not poll while it is hidden', async (t) => {
   });
 });
 
-test.serial('markup in a name is shown as text', async (t) => {
+test('markup in a name is shown as text', async (t) => {
   const evil = '<img src=x onerror=document.title="taken">.example:1';
   const problem = { code: 'ERR_TTUN_SYSTEM', message: evil, hint: `<script>document.title="taken"</script>` };
   const bold = new Actor({ name: '<b>x</b>', local: evil, remote: evil, device: evil });
@@ -226,19 +220,19 @@ test.serial('markup in a name is shown as text', async (t) => {
   });
 });
 
-test.serial('if packets do not fit the route, the page shows the command that fixes it', async (t) => {
+test('if packets do not fit the route, the page shows the command that fixes it', async (t) => {
   const office = new Actor({});
   const advice = { text: 'packets do not fit; to avoid that', command: 'ip link set tun0 mtu 1472' };
   office.report = { ...office.report, advice };
   await visit(t, browser, new Stage(office), async ({ page }) => {
     await shows(page, '.advice', 'Packets do not fit; to avoid that: ip link set tun0 mtu 1472');
     office.report = { ...office.report, advice: null };
-    await page.locator('.advice').waitFor({ state: 'hidden', timeout: 6000 });
+    await page.locator('.advice').waitFor({ state: 'hidden', timeout: 20_000 });
     t.pass();
   });
 });
 
-test.serial('another site can neither read the statistics nor show the page in a frame', async (t) => {
+test('another site can neither read the statistics nor show the page in a frame', async (t) => {
   const server = await startHttpServer('127.0.0.1:0', hostOf(OPEN));
   const stranger = createServer((_request, response) => {
     response.setHeader('Content-Type', 'text/html').end(`<iframe src="${server.url}"></iframe>`);
