@@ -14,7 +14,8 @@ import type {
 } from '../binding.cjs';
 import { ipBytes } from './address.ts';
 import type { Endpoint, IpAddress } from './address.ts';
-import type { ResolvedInterface, ResolvedOptions } from './schema.ts';
+import type { ResolvedInterface } from './schema-interface.ts';
+import type { ResolvedOptions } from './schema.ts';
 import { TtunError } from './errors.ts';
 import type { TtunErrorCode } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
