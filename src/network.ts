@@ -81,11 +81,13 @@ export function rangeOf(network: IpNetwork): { readonly first: bigint; readonly 
 const LONGEST_PREFIX = { 4: 32, 6: 128 } as const;
 
 function baseOf(network: IpNetwork): string {
-  const { first: base } = rangeOf(network);
-  if (network.family === 4) {
-    return [24n, 16n, 8n, 0n].map((place) => Number((base >> place) & 0xffn)).join('.');
-  }
-  const groups = base.toString(16).padStart(32, '0').match(/.{4}/g) ?? [];
+  return addressOf(network.family, rangeOf(network).first);
+}
+
+/** The address with this number. */
+export function addressOf(family: 4 | 6, number: bigint): string {
+  if (family === 4) return [24n, 16n, 8n, 0n].map((place) => Number((number >> place) & 0xffn)).join('.');
+  const groups = number.toString(16).padStart(32, '0').match(/.{4}/g) ?? [];
   return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
 }
 
