@@ -67,6 +67,8 @@ pub(crate) struct Datagrams {
     /// The TOS or traffic class octet of the outer header, the same for all of them: the kernel joins no datagrams that differ in it
     /// (`gro_receive_network_flush` in include/net/gro.h). 0 if it is not known.
     pub(crate) tos: u8,
+    /// Whether it arrived in fragments. The kernel does not join such a datagram with others.
+    pub(crate) reassembled: bool,
 }
 
 /// A UDP socket connected to one peer.

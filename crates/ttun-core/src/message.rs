@@ -74,7 +74,7 @@ fn receive_message(
     }
     let len = received.cast_unsigned();
     let truncated = message.msg_flags & libc::MSG_TRUNC != 0;
-    let mut result = Datagrams { len, stride: len, truncated, overflow: None, tos: 0 };
+    let mut result = Datagrams { len, stride: len, truncated, overflow: None, tos: 0, reassembled: false };
     // The kernel has set `msg_controllen` to what it wrote.
     #[allow(clippy::unnecessary_cast, reason = "the type differs between C libraries")]
     let written_len = message.msg_controllen as usize;
@@ -87,6 +87,9 @@ fn receive_message(
             // One byte (ip_cmsg_recv_tos in net/ipv4/ip_sockglue.c), unlike the C int of IPv6.
             (libc::IPPROTO_IP, libc::IP_TOS) => result.tos = value[0],
             (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => result.tos = u8::try_from(int).unwrap_or(0),
+            (libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE) | (libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE) => {
+                result.reassembled = true;
+            }
             _ => {}
         }
     }
@@ -123,6 +126,11 @@ impl IntOption {
     pub(crate) const RECEIVE_TOS: Self = Self(libc::IPPROTO_IP, libc::IP_RECVTOS);
     /// Whether a receive reports the traffic class octet of IPv6 headers (ipv6(7)).
     pub(crate) const RECEIVE_TRAFFIC_CLASS: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS);
+    /// Whether the receive of a reassembled datagram reports the size of its largest fragment (`ip_cmsg_recv_fragsize` in
+    /// net/ipv4/ip_sockglue.c).
+    pub(crate) const RECEIVE_FRAGMENT_SIZE: Self = Self(libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE);
+    /// The same for IPv6 (`ip6_datagram_recv_specific_ctl` in net/ipv6/datagram.c).
+    pub(crate) const RECEIVE_FRAGMENT_SIZE_IPV6: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE);
     /// MTU of the route that a connected socket uses (ip(7)).
     pub(crate) const IPV4_MTU: Self = Self(libc::IPPROTO_IP, libc::IP_MTU);
     /// MTU of the route that a connected socket uses (ipv6(7)).
@@ -153,9 +161,9 @@ const SO_BINDTOIFINDEX: c_int = 62;
 /// The sockets are already non-blocking; this also covers a shared descriptor.
 const FLAGS: c_int = libc::MSG_DONTWAIT;
 
-/// Room for the three control messages that a receive requests, each a header and an aligned int: UDP_GRO, SO_RXQ_OVFL, and IP_TOS
-/// or IPV6_TCLASS.
-const CONTROL_LEN: usize = 3 * (size_of::<libc::cmsghdr>() + size_of::<usize>());
+/// Room for the four control messages that a receive requests, each a header and an aligned int: UDP_GRO, SO_RXQ_OVFL, and either IP_TOS
+/// and IP_RECVFRAGSIZE or IPV6_TCLASS and IPV6_RECVFRAGSIZE.
+const CONTROL_LEN: usize = 4 * (size_of::<libc::cmsghdr>() + size_of::<usize>());
 
 #[repr(C, align(8))]
 struct ControlBuffer([u8; CONTROL_LEN]);

@@ -80,12 +80,14 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
     grow_buffers(&socket);
     // Without it a full receive buffer goes unnoticed; every kernel since 2.6.33 has it.
     let _ = IntOption::RECEIVE_OVERFLOW.set(socket.as_fd(), 1);
-    // Without it congestion marks of routers are lost.
-    let tos = match version_of(local) {
-        Version::V4 => IntOption::RECEIVE_TOS,
-        Version::V6 => IntOption::RECEIVE_TRAFFIC_CLASS,
+    let (tos, fragment_size) = match version_of(local) {
+        Version::V4 => (IntOption::RECEIVE_TOS, IntOption::RECEIVE_FRAGMENT_SIZE),
+        Version::V6 => (IntOption::RECEIVE_TRAFFIC_CLASS, IntOption::RECEIVE_FRAGMENT_SIZE_IPV6),
     };
+    // Without it congestion marks of routers are lost.
     let _ = tos.set(socket.as_fd(), 1);
+    // For the measurement of the path.
+    let _ = fragment_size.set(socket.as_fd(), 1);
     let segments_per_send = if allowed.segment && can_segment(&socket) { MAX_SEGMENTS } else { 1 };
     let gro = allowed.receive && enable_gro(&socket);
     let (receive_buffer, send_buffer) =

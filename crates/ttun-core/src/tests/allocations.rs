@@ -118,7 +118,14 @@ impl DatagramSocket for Treadmill {
         let call = self.next()?;
         let (bytes, stride) = &self.receives[call % self.receives.len()];
         buffer[..bytes.len()].copy_from_slice(bytes);
-        Ok(Datagrams { len: bytes.len(), stride: *stride, truncated: false, overflow: None, tos: 0 })
+        Ok(Datagrams {
+            len: bytes.len(),
+            stride: *stride,
+            truncated: false,
+            overflow: None,
+            tos: 0,
+            reassembled: false,
+        })
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {

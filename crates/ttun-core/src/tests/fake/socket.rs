@@ -277,7 +277,8 @@ impl DatagramSocket for FakeSocket {
         let len = bytes.len().min(buffer.len());
         buffer[..len].copy_from_slice(&bytes[..len]);
         let truncated = len < bytes.len();
-        Ok(Datagrams { len, stride: stride.min(len), truncated, overflow: self.0.overflow.get(), tos: 0 })
+        let overflow = self.0.overflow.get();
+        Ok(Datagrams { len, stride: stride.min(len), truncated, overflow, tos: 0, reassembled: false })
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
