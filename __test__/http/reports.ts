@@ -31,6 +31,7 @@ export const STATS: TunnelStats = {
     readErrors: 8,
     sends: 102,
     fragmented: 5,
+    trials: 2,
     dropped: 28,
     drops: {
       ...STATS_OF_NOTHING.encap.drops,

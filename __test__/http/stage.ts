@@ -73,6 +73,7 @@ export class Actor {
         ...passed(this.traffic.out, sum(this.drops.encap)),
         readErrors: 0,
         fragmented: 0,
+        trials: 0,
         drops: this.drops.encap,
       },
       decap: {

@@ -156,6 +156,11 @@ impl Batch {
         Some(&slices[..used])
     }
 
+    /// The first bytes of the first packet, at least its headers; `read` is the buffer that the device was read into.
+    pub(crate) fn start<'b>(&'b self, read: &'b [u8]) -> &'b [u8] {
+        self.used().first().and_then(|&piece| self.bytes_of(piece, read)).unwrap_or(&[])
+    }
+
     /// Length of the packet at `index`, bytes.
     pub(crate) fn packet_len(&self, index: usize) -> usize {
         self.extent(index).len()

@@ -52,6 +52,20 @@ pub(crate) struct Outer {
     pub(crate) segment_len: Option<u16>,
     /// The TOS or traffic class octet of the outer header; `None` leaves it to the socket.
     pub(crate) tos: Option<u8>,
+    /// Whether datagrams that do not fit the path are fragmented.
+    pub(crate) fragmentation: Fragmentation,
+}
+
+/// What happens to a datagram that is too big for the path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fragmentation {
+    /// It is fragmented: by this host, where it knows the path MTU, otherwise by the router that cannot forward it whole. IPv4 headers
+    /// have no DF bit. IPv6 routers never fragment (RFC 8200, section 4.5).
+    #[default]
+    Allowed,
+    /// It leaves whole and with the DF bit, whatever path MTU is known, and is lost. If it is longer than the MTU of the interface, the
+    /// send fails with `EMSGSIZE`.
+    Never,
 }
 
 /// One receive: datagrams of `stride` bytes, back to back; the last may be shorter.
@@ -78,6 +92,11 @@ pub(crate) trait DatagramSocket {
 
     /// Sends the bytes of `pieces` as one datagram or several, as `outer` says.
     fn try_send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()>;
+
+    /// Sends the bytes of `pieces` as one datagram that is [never](Fragmentation::Never) fragmented.
+    fn try_send_unfragmented(&self, pieces: &[IoSlice<'_>], tos: Option<u8>) -> io::Result<()> {
+        self.try_send(pieces, Outer { segment_len: None, tos, fragmentation: Fragmentation::Never })
+    }
 
     /// Receives one datagram, or as many as the kernel had joined.
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams>;

@@ -24,6 +24,7 @@ mod device;
 mod diagnosis;
 mod encap;
 mod error;
+mod fragmentation;
 mod heard;
 mod history;
 mod interface;
@@ -45,6 +46,7 @@ mod stats;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod tunnel;
 mod upkeep;
 mod watcher;

@@ -131,6 +131,10 @@ impl IntOption {
     pub(crate) const RECEIVE_FRAGMENT_SIZE: Self = Self(libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE);
     /// The same for IPv6 (`ip6_datagram_recv_specific_ctl` in net/ipv6/datagram.c).
     pub(crate) const RECEIVE_FRAGMENT_SIZE_IPV6: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE);
+    /// When IPv4 datagrams have the DF bit and how long they may be, an `IP_PMTUDISC_…` constant (ip(7)).
+    pub(crate) const IPV4_MTU_DISCOVER: Self = Self(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+    /// When IPv6 datagrams may be fragmented, an `IPV6_PMTUDISC_…` constant (ipv6(7)).
+    pub(crate) const IPV6_MTU_DISCOVER: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER);
     /// MTU of the route that a connected socket uses (ip(7)).
     pub(crate) const IPV4_MTU: Self = Self(libc::IPPROTO_IP, libc::IP_MTU);
     /// MTU of the route that a connected socket uses (ipv6(7)).

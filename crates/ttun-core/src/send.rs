@@ -4,12 +4,15 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::sync::atomic::Ordering;
 
+use ttun_packet::OUTER_OVERHEAD_IPV4;
+
 use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
 use crate::error::Error;
 use crate::io::{DatagramSocket, Outer};
 use crate::pump::{Refused, when_possible};
 use crate::shared::Context;
 use crate::stats::EncapDrop;
+use crate::trial::Trials;
 
 /// How long the MTU of the route is assumed to be unchanged, ms, unless an error reports a change: the kernel does not report that
 /// it has become larger, or that a route has changed.
@@ -50,6 +53,7 @@ pub(crate) struct Sender<'t, S> {
     unfragmented_len: Cell<usize>,
     /// When to query it again, ms of uptime.
     learn_path_mtu_at: Cell<u64>,
+    trials: Trials,
     /// When the socket may be recovered (again), ms of uptime.
     recover_at: Cell<u64>,
     /// Until when there is assumed to be no route to the peer, ms of uptime.
@@ -70,6 +74,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             segment_again_at: None,
             unfragmented_len: Cell::new(0),
             learn_path_mtu_at: Cell::new(0),
+            trials: Trials::new(context.clock.now()),
             recover_at: Cell::new(0),
             no_route_until: Cell::new(0),
         };
@@ -100,6 +105,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             self.segment_again_at = None;
             self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
             self.learn_path_mtu();
+            self.trials.route_changed(self.context.clock.now());
         }
     }
 
@@ -107,9 +113,14 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     pub(crate) fn follow_route(&mut self) {
         let now = self.context.clock.now();
         if self.context.path_mtu_reported.load(Ordering::Relaxed) || now >= self.learn_path_mtu_at.get() {
+            let before = self.unfragmented_len.get();
             self.learn_path_mtu();
+            if self.unfragmented_len.get() != before {
+                self.trials.route_changed(now);
+            }
             self.segment_again(now);
         }
+        self.trials.tick(now);
     }
 
     /// Tries segmentation again, if it is time. It counts as working once a send has succeeded.
@@ -140,11 +151,31 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         if packets == 0 {
             return;
         }
+        self.try_path(read);
         if packets == 1 || !self.send_together(read).await {
             self.send_singly(read).await;
         }
         self.batch.clear();
         self.context.clock.mark_sent();
+    }
+
+    /// Sends the first packet once more, ahead of the batch, if it is time for a [trial](Trials). Only with outer IPv4: IPv6 routers
+    /// report each packet that does not fit.
+    fn try_path(&mut self, read: &[u8]) {
+        let len = self.batch.packet_len(0);
+        let is_ipv4 = self.context.outer_overhead.load(Ordering::Relaxed) == OUTER_OVERHEAD_IPV4;
+        if !is_ipv4 || len > self.unfragmented_len.get() || !self.trials.suits(len, self.batch.start(read)) {
+            return;
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+        let Some(pieces) = self.batch.gather_one(0, read, &mut slices) else { return };
+        match self.socket.try_send_unfragmented(pieces, None) {
+            Ok(()) => self.context.encap.trials.add(1),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            // Usually an answer to an earlier datagram, which the next send would have reported.
+            Err(error) => self.context.socket_failed(&error),
+        }
+        self.trials.made(self.context.clock.now());
     }
 
     /// Sends all packets by one call. `false` where each has to be sent on its own.

@@ -14,6 +14,7 @@ use crate::bind::{
     enable_gro,
 };
 use crate::error::Error;
+use crate::fragmentation::FragmentationSetting;
 use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
 use crate::lock::lock;
 use crate::message::{self, IntOption};
@@ -41,6 +42,7 @@ pub(crate) struct PeerSocket {
     /// The offloads that the options allow.
     allowed: Offload,
     granted: Granted,
+    fragmentation: FragmentationSetting,
     /// Dropped after the socket is closed.
     open: Arc<()>,
 }
@@ -88,6 +90,8 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
     let _ = tos.set(socket.as_fd(), 1);
     // For the measurement of the path.
     let _ = fragment_size.set(socket.as_fd(), 1);
+    let fragmentation = FragmentationSetting::new(socket.as_fd(), version_of(local))
+        .map_err(|cause| Error::system("setsockopt", &cause, "allowing fragmentation"))?;
     let segments_per_send = if allowed.segment && can_segment(&socket) { MAX_SEGMENTS } else { 1 };
     let gro = allowed.receive && enable_gro(&socket);
     let (receive_buffer, send_buffer) =
@@ -105,6 +109,7 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
         remote_zone,
         allowed,
         granted,
+        fragmentation,
         open: Arc::default(),
     };
     Ok((socket, Endpoints { local, remote }))
@@ -133,6 +138,7 @@ impl PeerSocket {
 
     /// Sends `pieces` to the peer.
     pub(crate) fn send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()> {
+        self.fragmentation.set(self.as_fd(), outer.fragmentation)?;
         message::send(self.as_fd(), self.version, pieces, outer).map(drop)
     }
 

@@ -54,6 +54,9 @@ direction! {
         sends: "calls", metric: "ttun_syscalls_total{call=\"send\"}";
         /// Packets sent although they were too big for the route: the kernel sent them in fragments.
         fragmented: "packets", label: "sent in fragments", metric: "ttun_fragmented_packets_total";
+        /// Full TCP packets sent once more with the DF bit, so that a router that cannot forward them reports the path MTU; not
+        /// counted in `packets`.
+        trials: "packets", label: "sent twice to learn the path MTU", metric: "ttun_mtu_trials_total";
     }
     /// Packets not sent; the sum of `drops`.
     dropped;

@@ -92,7 +92,9 @@ fn a_segmented_send_arrives_as_datagrams_in_order() {
         let bytes = datagrams.concat();
         // Pieces that end within datagrams, as headers and payloads do.
         let pieces: Vec<_> = bytes.chunks(333).map(IoSlice::new).collect();
-        link.handle.try_send(&pieces, Outer { segment_len: Some(1000), tos: None }).unwrap();
+        link.handle
+            .try_send(&pieces, Outer { segment_len: Some(1000), tos: None, ..Outer::default() })
+            .unwrap();
         assert_eq!(link.arrived(40), datagrams);
     }
 }
@@ -113,11 +115,11 @@ fn the_tos_octet_of_a_send_arrives_with_its_datagrams() {
         let bytes = datagrams(40, 1000).concat();
         let mut buffer = vec![0; 65_536];
         let mut received = || link.receive(&mut buffer).map(|received| (received.len, received.tos)).unwrap();
-        let together = |tos| Outer { segment_len: Some(1000), tos };
+        let together = |tos| Outer { segment_len: Some(1000), tos, ..Outer::default() };
         for tos in [None, Some(0), Some(1), Some(0xB8 | 2), Some(0xFF)] {
             link.send_from_peer(&bytes, together(tos));
             assert_eq!(received(), (bytes.len(), tos.unwrap_or(0)), "{loopback} {tos:?}");
-            link.send_from_peer(b"Hello", Outer { segment_len: None, tos });
+            link.send_from_peer(b"Hello", Outer { segment_len: None, tos, ..Outer::default() });
             assert_eq!(received(), (5, tos.unwrap_or(0)), "{loopback} {tos:?}");
         }
         // Datagrams that differ in it are not joined.
@@ -138,7 +140,9 @@ fn a_tunnel_sends_with_the_tos_octet_that_is_asked_for() {
         let mut buffer = [0; 100];
         for (segment_len, datagrams) in [(None, 1), (Some(10), 2)] {
             for tos in [Some(0xB8 | 1), None, Some(3)] {
-                link.handle.try_send(&[IoSlice::new(&[0; 20])], Outer { segment_len, tos }).unwrap();
+                link.handle
+                    .try_send(&[IoSlice::new(&[0; 20])], Outer { segment_len, tos, ..Outer::default() })
+                    .unwrap();
                 for _ in 0..datagrams {
                     let received = message::receive(link.peer.as_fd(), &mut buffer).unwrap();
                     assert_eq!(
@@ -158,7 +162,7 @@ fn datagrams_sent_together_are_received_together_with_their_stride() {
         let link = Link::new(loopback, Offload::ALL);
         let datagrams = datagrams(40, 1000);
         let bytes = datagrams.concat();
-        link.send_from_peer(&bytes, Outer { segment_len: Some(1000), tos: None });
+        link.send_from_peer(&bytes, Outer { segment_len: Some(1000), tos: None, ..Outer::default() });
         let mut buffer = vec![0; 65_536];
         let received = link.receive(&mut buffer).unwrap();
         assert_eq!((received.len, received.stride, received.truncated), (bytes.len(), 1000, false));
@@ -171,7 +175,10 @@ fn datagrams_are_received_one_by_one_where_joining_is_off() {
     for loopback in LOOPBACKS {
         let link = Link::new(loopback, Offload { receive: false, ..Offload::ALL });
         let datagrams = datagrams(40, 1000);
-        link.send_from_peer(&datagrams.concat(), Outer { segment_len: Some(1000), tos: None });
+        link.send_from_peer(
+            &datagrams.concat(),
+            Outer { segment_len: Some(1000), tos: None, ..Outer::default() },
+        );
         let mut buffer = vec![0; 65_536];
         for datagram in datagrams {
             let received = link.receive(&mut buffer).unwrap();

@@ -271,3 +271,64 @@ fn a_packet_too_long_for_the_route_is_sent_without_shorter_ones() {
     assert_eq!(site.socket.sent(), packets);
     assert!(site.context.errors.occurred().is_empty());
 }
+
+#[test]
+fn a_full_tcp_packet_is_sent_twice_now_and_then_first_never_to_be_fragmented() {
+    let site = Site::alone();
+    let (read, packets) = tcp_super_packet(3 * 1432, 1432);
+    let udp = udp(1, FITS - 1);
+    let mut sent = Vec::new();
+    let [ended] = running([&site], async {
+        for _ in 0..70 {
+            site.device.hand_over(std::slice::from_ref(&udp));
+            site.device.hand_over_reads([read.clone()]);
+            site.settled().await;
+            sent.push(site.socket.sent());
+            site.context.clock.advance(100);
+        }
+    });
+    assert!(ended.is_ok());
+    let once = [vec![udp], packets.clone()].concat();
+    let twice = [&once[..1], &packets[..1], &packets].concat();
+    let doubled: Vec<_> = (0..).zip(&sent).filter(|(_, sent)| **sent != once).collect();
+    assert!(doubled == [(10, &twice), (60, &twice)], "after 1 s, and after another 5 s");
+    assert_eq!(site.socket.sent_unfragmented(), vec![packets[0].clone(); 2]);
+    assert_eq!(site.context.encap.trials.get(), 2);
+}
+
+#[test]
+fn an_error_of_a_trial_costs_no_packet() {
+    for errno in [libc::ECONNREFUSED, libc::EMSGSIZE, libc::ENOBUFS] {
+        let site = Site::alone();
+        let (read, packets) = tcp_super_packet(3 * 1432, 1432);
+        site.context.clock.advance(1000);
+        let [ended] = running([&site], async {
+            site.context.clock.advance(1000);
+            site.socket.send_faults().next([Some(errno)]);
+            site.device.hand_over_reads([read]);
+            site.settled().await;
+        });
+        assert!(ended.is_ok());
+        assert_eq!((site.socket.sent(), site.context.encap.trials.get()), (packets, 0));
+        assert_eq!(site.context.errors.occurred(), [(errno, 1)]);
+    }
+}
+
+#[test]
+fn packets_known_not_to_fit_and_those_over_ipv6_are_not_tried() {
+    for (outer_overhead, route) in [(28, 1400), (48, 1500)] {
+        let site = Site::alone();
+        site.context.outer_overhead.store(outer_overhead, std::sync::atomic::Ordering::Relaxed);
+        site.socket.set_path_mtu(Some(route));
+        let (read, packets) = tcp_super_packet(1400, 1400);
+        let [ended] = running([&site], async {
+            for _ in 0..3 {
+                site.context.clock.advance(5000);
+                site.device.hand_over_reads([read.clone()]);
+                site.settled().await;
+            }
+        });
+        assert!(ended.is_ok());
+        assert_eq!((site.socket.sent().len(), site.socket.sent_unfragmented().len()), (3 * packets.len(), 0));
+    }
+}

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::{faults::Faults, gate::Gate, lane::Lane};
 use crate::error::Error;
-use crate::io::{DatagramSocket, Datagrams, Outer};
+use crate::io::{DatagramSocket, Datagrams, Fragmentation, Outer};
 use crate::shared::{Endpoints, SharedEndpoints};
 
 /// The largest payload of an IPv4 datagram, bytes.
@@ -35,6 +35,7 @@ struct State {
     overflow: Cell<Option<u32>>,
     sends: RefCell<Vec<usize>>,
     bytes_sent: Cell<usize>,
+    unfragmented: RefCell<Vec<Vec<u8>>>,
     fragmented: Cell<usize>,
     receives: Cell<usize>,
     received: Cell<usize>,
@@ -62,6 +63,7 @@ impl FakeSocket {
             overflow: Cell::new(None),
             sends: RefCell::default(),
             bytes_sent: Cell::new(0),
+            unfragmented: RefCell::default(),
             fragmented: Cell::new(0),
             receives: Cell::new(0),
             received: Cell::new(0),
@@ -96,7 +98,12 @@ impl FakeSocket {
         std::iter::from_fn(|| self.0.outgoing.pop()).collect()
     }
 
-    /// The number of datagrams of each send.
+    /// What was sent never to be fragmented, whether or not it fitted the path.
+    pub(in crate::tests) fn sent_unfragmented(&self) -> Vec<Vec<u8>> {
+        self.0.unfragmented.borrow().clone()
+    }
+
+    /// The number of datagrams of each send that may be fragmented.
     pub(in crate::tests) fn sends(&self) -> Vec<usize> {
         self.0.sends.borrow().clone()
     }
@@ -247,6 +254,11 @@ impl DatagramSocket for FakeSocket {
         };
         let datagrams: Vec<_> = bytes.chunks(stride).map(<[u8]>::to_vec).collect();
         let route_takes = self.0.path_mtu.get().map_or(usize::MAX, |mtu| mtu - OVERHEAD);
+        if outer.fragmentation == Fragmentation::Never {
+            self.0.unfragmented.borrow_mut().extend(datagrams.iter().cloned());
+            self.0.outgoing.push(datagrams.into_iter().filter(|datagram| datagram.len() <= route_takes));
+            return Ok(());
+        }
         let fragmented = datagrams.iter().filter(|datagram| datagram.len() > route_takes).count();
         self.0.fragmented.set(self.0.fragmented.get() + fragmented);
         self.0.bytes_sent.set(self.0.bytes_sent.get() + bytes.len());
