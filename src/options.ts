@@ -39,6 +39,22 @@ export interface TunnelOptions {
   readonly bindDevice?: string;
   /** Mark of the tunnel's datagrams, for policy routing and firewalls (`SO_MARK`): 1 to 4294967295. */
   readonly fwmark?: number;
+  /**
+   * Copy the ECN field of each packet to its datagram, so that routers on the way can mark congestion instead of
+   * dropping (RFC 6040). The peer must copy the marks to the packets, as ttun, FOU and GUE do: with one that does not,
+   * they are lost. Marks of received datagrams are always copied. Default `false`.
+   */
+  readonly ecn?: boolean;
+  /**
+   * DSCP of the tunnel's datagrams (RFC 2474): a number from 0 to 63, a name (`EF`, `VA`, `LE`, `CS0` to `CS7`, `AF11`
+   * to `AF43`), or `inherit` for that of the packet inside. The DSCP of received packets stays as it is.
+   */
+  readonly dscp?: number | string;
+  /**
+   * Accept UDP over IPv6 without a checksum (RFC 6935), which a FOU or GUE peer sends with `noencap-csum6`. Without this
+   * option, the kernel drops such datagrams before ttun sees them. Default `false`.
+   */
+  readonly zeroChecksum6?: boolean;
   /** Wait for a deleted device to reappear instead of failing. Default `false`, in `ttun up` `true`. */
   readonly reattach?: boolean;
   /**
@@ -124,6 +140,9 @@ export const TUNNEL_DEFAULTS: Omit<ResolvedOptions, 'device' | 'local' | 'remote
   clampMss: true,
   bindDevice: null,
   fwmark: null,
+  ecn: false,
+  dscp: 0,
+  zeroChecksum6: false,
   reattach: false,
   interface: null,
   offload: { checksum: true, tso: true, uso: true, segment: true, receive: true, virtioHeader: true },

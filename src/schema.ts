@@ -11,6 +11,7 @@ import { parseDeviceName, parseInterfaceName, parseNetwork } from './network.ts'
 import type { IpNetwork } from './network.ts';
 import { INTERFACE } from './schema-interface.ts';
 import type { ResolvedInterface } from './schema-interface.ts';
+import { checkZeroChecksum6, PATH_OPTIONS } from './schema-path.ts';
 import { checkedBetween, checkedBy, filled, flag, integer, text } from './schema-tools.ts';
 
 // The output of the schema: checked values, with the defaults filled in. `null` means an absent option.
@@ -24,6 +25,10 @@ export interface ResolvedOptions {
   readonly clampMss: boolean;
   readonly bindDevice: string | null;
   readonly fwmark: number | null;
+  readonly ecn: boolean;
+  /** 0 to 63, or that of the packet inside. */
+  readonly dscp: number | 'inherit';
+  readonly zeroChecksum6: boolean;
   readonly reattach: boolean;
   readonly interface: ResolvedInterface | null;
   readonly offload: ResolvedOffload;
@@ -155,6 +160,7 @@ const TUNNEL_OPTIONS = {
       'a mark',
     ),
   ),
+  ...PATH_OPTIONS,
   reattach: flag('Wait for a deleted device to reappear instead of failing.', false),
   interface: v.optional(INTERFACE),
   offload: v.optional(OFFLOAD, {}),
@@ -181,6 +187,10 @@ function tunnelSchema(defaults: Partial<typeof TUNNEL_OPTIONS>): v.GenericSchema
         'give the interface that leads to the peer, as shown by: ip route get',
       );
     }),
+    checkedBetween<TunnelTable, 'zeroChecksum6' | 'local' | 'remote'>(
+      ['zeroChecksum6', 'local', 'remote'],
+      ({ zeroChecksum6, local, remote }) => checkZeroChecksum6(zeroChecksum6, local, remote),
+    ),
     filled<TunnelTable>(entries),
   );
 }

@@ -28,6 +28,9 @@ test('three options are enough, and all offloads are used', (t) => {
     clampMss: true,
     bindDevice: null,
     fwmark: null,
+    ecn: false,
+    dscp: 0,
+    zeroChecksum6: false,
     reattach: false,
     interface: null,
     offload: { checksum: true, tso: true, uso: true, segment: true, receive: true, virtioHeader: true },
@@ -203,7 +206,7 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
     'an unknown option',
     { ...GOOD, colour: 'red' },
     'colour: unknown option',
-    'the options are device, local, remote, allowedSources, clampMss, bindDevice, fwmark, reattach, interface, offload',
+    'the options are device, local, remote, allowedSources, clampMss, bindDevice, fwmark, ecn, dscp, zeroChecksum6, reattach, interface, offload',
   ],
   [
     'an unknown offload',

@@ -124,6 +124,19 @@ test('the socket may be bound to an interface, and marked', (t) => {
   );
 });
 
+test('the DSCP may be a number, a name, or that of the packet inside', (t) => {
+  const names = [0, 63, 'CS0', 'CS7', 'AF11', 'AF43', 'EF', 'VA', 'LE', 'inherit'];
+  const values = names.map((dscp) => resolved({ dscp }).dscp);
+  t.deepEqual(values, [0, 63, 0, 56, 10, 38, 46, 44, 1, 'inherit']);
+  t.is(resolved({}).dscp, 0);
+});
+
+test('UDP over IPv6 without a checksum may be accepted where the peer may be reached over IPv6', (t) => {
+  for (const remote of ['[2001:db8::2]:8000', 'gateway.example:8000']) {
+    t.true(resolved({ local: ':8000', remote, zeroChecksum6: true }).zeroChecksum6);
+  }
+});
+
 test('link-local networks need no interface among the allowed sources', (t) => {
   t.deepEqual(resolved({ allowedSources: ['fe80::/10'] }).allowedSources, [parseNetwork('fe80::/10')]);
 });
@@ -157,6 +170,41 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
   ],
   ['a mark of 0', { fwmark: 0 }, 'fwmark: 0 is not a mark | give a number from 1 to 4294967295'],
   ['a mark as text', { fwmark: '0x77' }, 'fwmark: "0x77" is not a number | give a number such as 119'],
+  ...[64, -1, 1.5].map(
+    (dscp) =>
+      [
+        `a DSCP of ${dscp}`,
+        { dscp },
+        `dscp: ${dscp} is not a DSCP | give a number from 0 to 63, a name such as 'EF', 'AF41' or 'CS6', or 'inherit'`,
+      ] as const,
+  ),
+  [
+    'a DSCP that is a number in quotes',
+    { dscp: '46' },
+    "dscp: '46' is not a DSCP | write the number without quotes: 46",
+  ],
+  ['a DSCP in lower case', { dscp: 'ef' }, "dscp: 'ef' is not a DSCP | write it as 'EF'"],
+  [
+    'a DSCP with another name',
+    { dscp: 'AF44' },
+    "dscp: 'AF44' is not a DSCP | give a number from 0 to 63, a name such as 'EF', 'AF41' or 'CS6', or 'inherit'",
+  ],
+  [
+    'a DSCP of another type',
+    { dscp: true },
+    "dscp: true is not a number or a string | give 'inherit' or 'AF41' or 46",
+  ],
+  ['ECN as text', { ecn: 'inherit' }, 'ecn: "inherit" is not a boolean | give true or false'],
+  [
+    'UDP over IPv6 without a checksum between IPv4 addresses',
+    { local: '192.0.2.1:8000', remote: '192.0.2.2:8000', zeroChecksum6: true },
+    'zeroChecksum6: applies to UDP over IPv6 only, but 192.0.2.1 is an IPv4 address | omit it; over IPv4, datagrams without a checksum are always accepted',
+  ],
+  [
+    'UDP over IPv6 without a checksum from an IPv4 address',
+    { local: ':8000', remote: '192.0.2.2:8000', zeroChecksum6: true },
+    'zeroChecksum6: applies to UDP over IPv6 only, but 192.0.2.2 is an IPv4 address | omit it; over IPv4, datagrams without a checksum are always accepted',
+  ],
   [
     'an address without prefix length',
     { interface: { addresses: ['10.0.2.1'] } },
@@ -261,6 +309,8 @@ const SLIPS: readonly (readonly [written: string, meant: string])[] = [
   ['bind_device', 'bindDevice'],
   ['FwMark', 'fwmark'],
   ['mark', 'fwmark'],
+  ['tos', 'dscp'],
+  ['noencap-csum6', 'zeroChecksum6'],
   ['peer', 'remote'],
   ['endpoint', 'remote'],
   ['remot', 'remote'],

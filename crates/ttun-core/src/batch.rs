@@ -1,4 +1,4 @@
-//! A batch of packets for one send: all of the same length, except that the last may be shorter.
+//! A batch of packets for one send: all of the same length, except that the last may be shorter, and in datagrams with the same TOS octet.
 
 use std::io::IoSlice;
 use std::ops::Range;
@@ -37,6 +37,8 @@ pub(crate) struct Batch {
     bytes: usize,
     /// Length of each packet but the last.
     segment_len: usize,
+    /// The TOS octet of the outer headers.
+    tos: u8,
     /// A shorter packet was added, so nothing may follow it.
     full: bool,
 }
@@ -51,6 +53,7 @@ impl Batch {
             packets: 0,
             bytes: 0,
             segment_len: 0,
+            tos: 0,
             full: false,
         }
     }
@@ -68,6 +71,11 @@ impl Batch {
         self.segment_len
     }
 
+    /// The TOS octet of the outer headers.
+    pub(crate) fn tos(&self) -> u8 {
+        self.tos
+    }
+
     /// The lowest place in the read buffer that still waits to be sent. Reads are in the order in which
     /// they came, so it is where the first of them begins.
     pub(crate) fn first_byte(&self) -> Option<usize> {
@@ -77,12 +85,13 @@ impl Batch {
         })
     }
 
-    /// Whether a packet of `len` bytes may join, where one send carries `most` packets.
-    pub(crate) fn fits(&self, len: usize, most: usize) -> bool {
+    /// Whether a packet of `len` bytes may join, in a datagram with `tos`, where one send carries `most` packets.
+    pub(crate) fn fits(&self, len: usize, tos: u8, most: usize) -> bool {
         self.packets == 0
             || !self.full
                 && self.packets < most.min(MAX_PACKETS)
                 && len <= self.segment_len
+                && tos == self.tos
                 && self.bytes + len <= MAX_BYTES
     }
 
@@ -91,11 +100,12 @@ impl Batch {
         self.headers.get_mut(self.headers_len..self.headers_len + header_len).unwrap_or(&mut [])
     }
 
-    /// Adds a packet of `len` bytes, for which [`Self::fits`] must have returned true: the first `header_len` bytes of
-    /// [`Self::header_room`], then `read` of the read buffer.
-    pub(crate) fn push(&mut self, len: usize, read: Range<usize>, header_len: usize) {
+    /// Adds a packet of `len` bytes, for which [`Self::fits`] must have returned true with the same `tos`: the first `header_len`
+    /// bytes of [`Self::header_room`], then `read` of the read buffer.
+    pub(crate) fn push(&mut self, len: usize, tos: u8, read: Range<usize>, header_len: usize) {
         if self.packets == 0 {
             self.segment_len = len;
+            self.tos = tos;
         }
         self.full = len < self.segment_len;
         self.packets += 1;
@@ -186,6 +196,7 @@ impl Batch {
         self.packets = 0;
         self.bytes = 0;
         self.segment_len = 0;
+        self.tos = 0;
         self.full = false;
     }
 
@@ -201,7 +212,7 @@ mod tests {
     #[test]
     fn a_packet_that_is_not_in_the_read_buffer_is_not_sent_in_part() {
         let mut batch = Batch::new();
-        batch.push(20, 90..110, 0);
+        batch.push(20, 0, 90..110, 0);
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
         assert!(batch.gather(&[0; 100], &mut slices).is_none());
         assert!(batch.gather_one(0, &[0; 100], &mut slices).is_none());

@@ -13,12 +13,17 @@ use crate::message::IntOption;
 use crate::options::Endpoint;
 use crate::shared::Endpoints;
 
-/// The socket settings that determine the route to a peer.
+/// The socket settings that determine the route to a peer, and what is accepted from it.
+#[derive(Clone)]
 pub(crate) struct Place {
     /// As configured: the address may be left to the routing table.
     pub(crate) local: Endpoint,
     pub(crate) bind_device: Option<String>,
     pub(crate) fwmark: Option<u32>,
+    /// The TOS octet, or traffic class, of datagrams that are sent without another one.
+    pub(crate) tos: u8,
+    /// Whether UDP over IPv6 without a checksum is accepted.
+    pub(crate) zero_checksum6: bool,
 }
 
 impl Place {
@@ -36,6 +41,12 @@ impl Place {
         if let Some(mark) = self.fwmark {
             socket.set_mark(mark).map_err(|cause| mark_refused(mark, &cause))?;
         }
+        self.set_tos(&socket, local)?;
+        if self.zero_checksum6 && local.is_ipv6() {
+            IntOption::UDP_NO_CHECK6_RX.set(socket.as_fd(), 1).map_err(|cause| {
+                Error::system("setsockopt", &cause, "accepting UDP over IPv6 without a checksum")
+            })?;
+        }
         // Needs no privilege on a socket that is not bound to an interface yet (since Linux 5.7, `sock_bindtoindex_locked`).
         if let Some(name) = &self.bind_device {
             socket.bind_device(Some(name.as_bytes())).map_err(|cause| device_refused(name, &cause))?;
@@ -48,6 +59,16 @@ impl Place {
 }
 
 impl Place {
+    fn set_tos(&self, socket: &Socket, local: SocketAddr) -> Result<(), Error> {
+        if self.tos == 0 {
+            return Ok(());
+        }
+        let option = if local.is_ipv4() { IntOption::IPV4_TOS } else { IntOption::IPV6_TRAFFIC_CLASS };
+        option
+            .set(socket.as_fd(), self.tos.into())
+            .map_err(|cause| Error::system("setsockopt", &cause, "setting the DSCP of the socket"))
+    }
+
     /// Whether a socket keeps its source although the kernel would choose `another` for a new socket. The peer may accept only the
     /// current source, so it is not given up for one that is no better.
     pub(crate) fn keeps_source(&self, now: Endpoints, another: IpAddr) -> bool {
@@ -91,7 +112,8 @@ impl Place {
         };
         let oif = self.bind_device.clone().or_else(bound).map(|name| format!(" oif {name}"));
         let mark = self.fwmark.map(|mark| format!(" mark {mark}"));
-        format!("ip route get {}{}{}", remote.ip(), oif.unwrap_or_default(), mark.unwrap_or_default())
+        let tos = if self.tos == 0 { String::new() } else { format!(" tos {:#x}", self.tos) };
+        format!("ip route get {}{}{}{tos}", remote.ip(), oif.unwrap_or_default(), mark.unwrap_or_default())
     }
 
     /// Whether the route to `remote` is of a type that stands for this error (`fib_props` in net/ipv4/fib_semantics.c,
@@ -346,12 +368,16 @@ mod tests {
             local: SocketAddr::from(([0, 0, 0, 0], 8000)).into(),
             bind_device: bind_device.map(str::to_owned),
             fwmark,
+            tos: 0,
+            zero_checksum6: false,
         };
         assert_eq!(place(None, None).route_command(peer), "ip route get 192.0.2.2");
         assert_eq!(
             place(Some("eth0"), Some(5)).route_command(peer),
             "ip route get 192.0.2.2 oif eth0 mark 5"
         );
+        let tos = Place { tos: 0xB8, ..place(None, None) };
+        assert_eq!(tos.route_command(peer), "ip route get 192.0.2.2 tos 0xb8");
         let neighbour: SocketAddr = "[fe80::b%1]:8000".parse().unwrap();
         assert_eq!(place(None, None).route_command(neighbour), "ip route get fe80::b oif lo");
     }

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use ttun_packet::{CoalesceOptions, Invalid, IpPacket, Run, VirtioNetHeader};
+use ttun_packet::{CoalesceOptions, EcnArrival, Invalid, IpPacket, Run, VirtioNetHeader, receive_ecn};
 
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, PacketDevice};
@@ -83,7 +83,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
         let received = &mut self.buffer[..datagrams.len];
         let mut left = received.chunks_mut(datagrams.stride.max(1));
         context.decap.received.add(left.len());
-        let mut inspector = Inspector { context, mss_clamp: &mut self.mss_clamp };
+        let mut inspector = Inspector { context, mss_clamp: &mut self.mss_clamp, outer_tos: datagrams.tos };
         let writer = Writer { context, device: self.device };
         let mut run = Run::new(self.coalesce);
         while let Some(datagram) = left.next() {
@@ -140,6 +140,8 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
 struct Inspector<'c, 't, D, S> {
     context: &'t Context,
     mss_clamp: &'c mut MssClamp<'t, D, S>,
+    /// The TOS octet of the datagrams.
+    outer_tos: u8,
 }
 
 impl<D: PacketDevice, S: DatagramSocket> Inspector<'_, '_, D, S> {
@@ -152,6 +154,11 @@ impl<D: PacketDevice, S: DatagramSocket> Inspector<'_, '_, D, S> {
         let allowed_sources = self.context.allowed_sources.as_ref();
         if allowed_sources.is_some_and(|sources| !sources.allows(&packet)) {
             return Err(DecapDrop::SourceNotAllowed);
+        }
+        match receive_ecn(&mut packet, self.outer_tos) {
+            EcnArrival::Quiet => {}
+            EcnArrival::Marked => self.context.decap.congestion_marks.add(1),
+            EcnArrival::Illegal => return Err(DecapDrop::EcnIllegal),
         }
         self.mss_clamp.apply(&mut packet);
         Ok(packet.into_shared())

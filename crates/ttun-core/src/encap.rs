@@ -112,9 +112,10 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         }
         let tapped = context.taps.admit(Direction::Outbound, count, &context.clock);
         let header_len = segments.header_len();
+        let tos = context.outer_tos.of(packet.tos());
         for index in 0..count {
             let len = segments.packet_len(index);
-            if !self.sender.fits(len) {
+            if !self.sender.fits(len, tos) {
                 self.sender.flush(&self.buffer).await;
             }
             let (batch, packet) = (self.sender.batch(), &self.buffer[place.clone()]);
@@ -133,7 +134,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
                 context.taps.copy(tapped, index, header, payload);
             }
             let payload = segments.payload(index);
-            batch.push(len, start + payload.start..start + payload.end, header_len);
+            batch.push(len, tos, start + payload.start..start + payload.end, header_len);
         }
         self.read_at = place.end;
     }

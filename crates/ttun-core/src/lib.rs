@@ -64,5 +64,6 @@ pub use stats::{
     SocketStats, Stat, TunnelState, TunnelStats, Value, table,
 };
 pub use tap::{Direction, PacketTap, TapOptions, Tapped, TappedPacket};
+pub use ttun_packet::Dscp;
 pub use tunnel::Tunnel;
 pub use watcher::{NetworkWatch, watch_network};

@@ -122,6 +122,12 @@ impl IntOption {
     pub(crate) const UDP_SEGMENT: Self = Self(libc::SOL_UDP, libc::UDP_SEGMENT);
     /// Whether a receive may bring several datagrams (udp(7)).
     pub(crate) const UDP_GRO: Self = Self(libc::SOL_UDP, libc::UDP_GRO);
+    /// The TOS octet of IPv4 headers (ip(7)).
+    pub(crate) const IPV4_TOS: Self = Self(libc::IPPROTO_IP, libc::IP_TOS);
+    /// The traffic class octet of IPv6 headers (ipv6(7)).
+    pub(crate) const IPV6_TRAFFIC_CLASS: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_TCLASS);
+    /// Whether UDP over IPv6 without a checksum is received (linux/udp.h, kernel 3.16).
+    pub(crate) const UDP_NO_CHECK6_RX: Self = Self(libc::SOL_UDP, UDP_NO_CHECK6_RX);
     /// Whether a receive reports the TOS octet of IPv4 headers (ip(7)).
     pub(crate) const RECEIVE_TOS: Self = Self(libc::IPPROTO_IP, libc::IP_RECVTOS);
     /// Whether a receive reports the traffic class octet of IPv6 headers (ipv6(7)).
@@ -161,6 +167,9 @@ impl IntOption {
 
 /// Of asm-generic/socket.h; libc has it for some C libraries only.
 const SO_BINDTOIFINDEX: c_int = 62;
+
+/// Of linux/udp.h.
+const UDP_NO_CHECK6_RX: c_int = 102;
 
 /// The sockets are already non-blocking; this also covers a shared descriptor.
 const FLAGS: c_int = libc::MSG_DONTWAIT;

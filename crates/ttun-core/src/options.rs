@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
+use ttun_packet::{Dscp, OuterTos};
+
 use crate::error::{Error, ErrorKind};
 
 /// The options of a [`Tunnel`](crate::Tunnel).
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each named")]
 pub struct TunnelOptions {
     /// Name of an existing TUN device, 1 to 15 bytes.
     pub device: String,
@@ -24,6 +27,12 @@ pub struct TunnelOptions {
     pub bind_device: Option<String>,
     /// Mark of the socket's datagrams, for policy routing and firewalls (`SO_MARK`).
     pub fwmark: Option<u32>,
+    /// Whether datagrams get the ECN field of the packet inside (RFC 6040, normal mode); otherwise they do not support ECN.
+    pub ecn: bool,
+    /// The DSCP of the datagrams.
+    pub dscp: Dscp,
+    /// Whether to accept UDP over IPv6 without a checksum (RFC 6935, RFC 6936).
+    pub zero_checksum6: bool,
     /// Whether to wait for a deleted device to reappear rather than to end.
     pub reattach: bool,
     /// Settings of the device; `None` uses it as it is.
@@ -43,9 +52,17 @@ impl TunnelOptions {
             offload: Offload::ALL,
             bind_device: None,
             fwmark: None,
+            ecn: false,
+            dscp: Dscp::Fixed(0),
+            zero_checksum6: false,
             reattach: false,
             interface: None,
         }
+    }
+
+    /// The TOS octet of the datagrams.
+    pub(crate) fn outer_tos(&self) -> OuterTos {
+        OuterTos::new(self.dscp, self.ecn)
     }
 }
 

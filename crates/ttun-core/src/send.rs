@@ -51,6 +51,8 @@ pub(crate) struct Sender<'t, S> {
     segment_again_at: Option<u64>,
     /// The longest packet that fits the route to the peer as one unfragmented datagram, as last queried.
     unfragmented_len: Cell<usize>,
+    /// Datagrams were sent for which the kernel did not use, and so not refresh, the route that the socket remembers.
+    route_is_stale: Cell<bool>,
     /// When to query it again, ms of uptime.
     learn_path_mtu_at: Cell<u64>,
     trials: Trials,
@@ -73,6 +75,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             segments_per_send: granted_segments,
             segment_again_at: None,
             unfragmented_len: Cell::new(0),
+            route_is_stale: Cell::new(false),
             learn_path_mtu_at: Cell::new(0),
             trials: Trials::new(context.clock.now()),
             recover_at: Cell::new(0),
@@ -87,12 +90,12 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         &mut self.batch
     }
 
-    /// Whether a packet of `len` bytes may be added to the batch. Segments are never fragmented, so a packet that is too long for
-    /// the route goes alone.
-    pub(crate) fn fits(&self, len: usize) -> bool {
+    /// Whether a packet of `len` bytes, in a datagram with `tos`, may be added to the batch. Segments are never fragmented, so a
+    /// packet that is too long for the route goes alone.
+    pub(crate) fn fits(&self, len: usize, tos: u8) -> bool {
         let longest = len.max(self.batch.segment_len());
         let most = if longest > self.unfragmented_len.get() { 1 } else { self.segments_per_send };
-        self.batch.fits(len, most)
+        self.batch.fits(len, tos, most)
     }
 
     /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that supports segmentation
@@ -136,7 +139,12 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     fn learn_path_mtu(&self) {
         self.context.path_mtu_reported.store(false, Ordering::Relaxed);
         self.learn_path_mtu_at.set(self.context.clock.now() + LEARN_PATH_MTU_EVERY_MS);
-        let path_mtu = self.socket.path_mtu();
+        let refreshed = if self.route_is_stale.take() {
+            self.socket.fresh_path_mtu(&self.context.endpoints)
+        } else {
+            None
+        };
+        let path_mtu = refreshed.or_else(|| self.socket.path_mtu());
         self.context.path_mtu_learned.store(path_mtu.unwrap_or(0), Ordering::Relaxed);
         self.unfragmented_len.set(match path_mtu {
             Some(mtu) => self.context.inner_mtu(mtu),
@@ -169,7 +177,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         }
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
         let Some(pieces) = self.batch.gather_one(0, read, &mut slices) else { return };
-        match self.socket.try_send_unfragmented(pieces, None) {
+        match self.socket.try_send_unfragmented(pieces, self.outer(None).tos) {
             Ok(()) => self.context.encap.trials.add(1),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             // Usually an answer to an earlier datagram, which the next send would have reported.
@@ -180,7 +188,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
 
     /// Sends all packets by one call. `false` where each has to be sent on its own.
     async fn send_together(&mut self, read: &[u8]) -> bool {
-        let outer = Outer { segment_len: Some(self.batch.segment_len() as u16), ..Outer::default() };
+        let outer = self.outer(Some(self.batch.segment_len() as u16));
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
         let Some(pieces) = self.batch.gather(read, &mut slices) else { return false };
         match self.send(pieces, outer).await {
@@ -203,6 +211,16 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         true
     }
 
+    /// How the datagrams of the batch leave. The socket itself has the most frequent TOS octet. Another one makes the kernel look up
+    /// the route for this send, without keeping it.
+    fn outer(&self, segment_len: Option<u16>) -> Outer {
+        let tos = Some(self.batch.tos()).filter(|&tos| tos != self.context.outer_tos.base());
+        if tos.is_some() {
+            self.route_is_stale.set(true);
+        }
+        Outer { segment_len, tos, ..Outer::default() }
+    }
+
     async fn send_singly(&self, read: &[u8]) {
         let packets = self.batch.packets();
         for index in 0..packets {
@@ -212,7 +230,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 self.context.encap.drop(EncapDrop::Malformed, 1);
                 continue;
             };
-            match self.send(pieces, Outer::default()).await {
+            match self.send(pieces, self.outer(None)).await {
                 Ok(()) => {
                     self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len.get()));
                     self.sent(1, len);

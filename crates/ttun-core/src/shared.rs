@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-use ttun_packet::SourceFilter;
+use ttun_packet::{OuterTos, SourceFilter};
 
 use crate::clock::Clock;
 use crate::diagnosis::explains_silence;
@@ -24,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) outer_overhead: AtomicUsize,
     pub(crate) allowed_sources: Option<SourceFilter>,
     pub(crate) clamp_mss: bool,
+    /// The TOS octet of the tunnel's datagrams.
+    pub(crate) outer_tos: OuterTos,
     pub(crate) encap: EncapStats<Counter>,
     pub(crate) decap: DecapStats<Counter>,
     pub(crate) errors: ErrnoCounters,

@@ -62,8 +62,9 @@ pub(crate) struct Granted {
 
 /// Binds to the local address and connects to the remote one, so that the kernel drops datagrams from anywhere else.
 pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), Error> {
-    let TunnelOptions { offload, fwmark, .. } = *options;
-    let place = Place { local: options.local.clone(), bind_device: options.bind_device.clone(), fwmark };
+    let TunnelOptions { offload, fwmark, zero_checksum6, .. } = *options;
+    let (local, bind_device) = (options.local.clone(), options.bind_device.clone());
+    let place = Place { local, bind_device, fwmark, tos: options.outer_tos().base(), zero_checksum6 };
     open_at(place, &options.remote, offload)
 }
 
@@ -187,11 +188,10 @@ impl PeerSocket {
 
     /// A socket of the other family with the same settings, connected to `remote`.
     pub(crate) fn of_the_other_family(&self, remote: &Endpoint) -> Result<(Self, Endpoints), Error> {
-        let Place { local, bind_device, fwmark } = &self.place;
         let any =
             if remote.ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let local = Endpoint { ip: any, ..local.clone() };
-        open_at(Place { local, bind_device: bind_device.clone(), fwmark: *fwmark }, remote, self.allowed)
+        let local = Endpoint { ip: any, ..self.place.local.clone() };
+        open_at(Place { local, ..self.place.clone() }, remote, self.allowed)
     }
 
     /// Exists for as long as the socket is open.

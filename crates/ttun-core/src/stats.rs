@@ -92,6 +92,8 @@ direction! {
         receives: "calls", metric: "ttun_syscalls_total{call=\"receive\"}";
         /// System calls that wrote to the device.
         writes: "calls", metric: "ttun_syscalls_total{call=\"write\"}";
+        /// Packets that now carry a congestion mark (ECN's CE) because a router on the way put one on their datagram.
+        congestion_marks: "packets", label: "marked by a congested router (ECN)", metric: "ttun_congestion_marks_total";
     }
     /// Datagrams not written; the sum of `drops`.
     dropped;
@@ -105,6 +107,8 @@ direction! {
         Truncated: "truncated", "larger than the buffer";
         /// Its inner source address is not among `allowedSources`.
         SourceNotAllowed: "source-not-allowed", "not in allowedSources";
+        /// A router put a congestion mark on its datagram, but its sender does not support ECN and would miss the mark (RFC 6040).
+        EcnIllegal: "ecn-illegal", "congestion mark on a packet without ECN";
         /// The device was down, or deleted (with `reattach`).
         DeviceDown: "device-down", "the device was down";
         /// The device refused it in another way.

@@ -21,5 +21,6 @@ mod reconnect;
 mod site;
 mod socket_faults;
 mod tap;
+mod tos;
 
 pub(crate) use site::context;

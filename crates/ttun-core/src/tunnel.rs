@@ -89,6 +89,7 @@ impl Tunnel {
             outer_overhead: AtomicUsize::new(outer_overhead(&endpoints.remote)),
             allowed_sources,
             clamp_mss: options.clamp_mss,
+            outer_tos: options.outer_tos(),
             encap: EncapStats::default(),
             decap: DecapStats::default(),
             errors: ErrnoCounters::default(),

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use napi_derive::napi;
-use ttun_core::{Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
+use ttun_core::{Dscp, Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
 
 use crate::process::{group_id, user_id};
 
 /// The options of a tunnel.
 #[napi(object, object_to_js = false, use_nullable = true)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each named")]
 pub struct BindingTunnelOptions {
     /// Name of the TUN device.
     pub device: String,
@@ -26,6 +27,12 @@ pub struct BindingTunnelOptions {
     pub bind_device: Option<String>,
     /// Mark of the socket's datagrams.
     pub fwmark: Option<u32>,
+    /// Whether datagrams get the ECN field of the packet inside.
+    pub ecn: bool,
+    /// DSCP of the datagrams; null: that of the packet inside.
+    pub dscp: Option<u8>,
+    /// Whether to accept UDP over IPv6 without a checksum.
+    pub zero_checksum6: bool,
     /// Whether to wait for a deleted device to reappear.
     pub reattach: bool,
     /// Settings of the device; null uses it as it is.
@@ -112,6 +119,9 @@ impl TryFrom<BindingTunnelOptions> for TunnelOptions {
             offload: Offload { virtio_header, checksum, tso, uso, segment, receive },
             bind_device: options.bind_device,
             fwmark: options.fwmark,
+            ecn: options.ecn,
+            dscp: options.dscp.map_or(Dscp::Inherit, Dscp::Fixed),
+            zero_checksum6: options.zero_checksum6,
             reattach: options.reattach,
             interface: options.interface.map(TryInto::try_into).transpose()?,
         })

@@ -60,6 +60,11 @@ pub(crate) fn finish_udp(sum: u64) -> u16 {
     }
 }
 
+/// `checksum` after the word `old` was replaced by `new`: HC' = ~(~HC + ~m + m') (RFC 1624 section 3).
+pub(crate) fn adjusted(checksum: u16, [old, new]: [u16; 2]) -> u16 {
+    finish(u64::from(!checksum) + u64::from(!old) + u64::from(new))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

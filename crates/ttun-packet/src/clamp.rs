@@ -91,11 +91,10 @@ fn lower_mss_options(packet: &mut IpPacket<&mut [u8]>, mss: u16) -> Option<bool>
     Some(changed)
 }
 
-/// Adjusts the TCP checksum to a changed word: HC' = ~(~HC + ~m + m') (RFC 1624 section 3).
-fn adjust_checksum(header: &mut [u8; TCP_HEADER_LEN], [old, new]: [u16; 2]) {
+/// Adjusts the TCP checksum to a changed word.
+fn adjust_checksum(header: &mut [u8; TCP_HEADER_LEN], words: [u16; 2]) {
     let checksum = u16::from_be_bytes([header[16], header[17]]);
-    let sum = u64::from(!checksum) + u64::from(!old) + u64::from(new);
-    [header[16], header[17]] = checksum::finish(sum).to_be_bytes();
+    [header[16], header[17]] = checksum::adjusted(checksum, words).to_be_bytes();
 }
 
 #[cfg(test)]

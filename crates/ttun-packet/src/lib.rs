@@ -17,6 +17,7 @@ mod filter;
 mod loop_guard;
 mod packet;
 mod segment;
+mod tos;
 mod virtio;
 
 pub use clamp::{OUTER_OVERHEAD_IPV4, OUTER_OVERHEAD_IPV6, clamp_mss, outer_overhead};
@@ -25,4 +26,5 @@ pub use filter::{ImpossiblePrefix, SourceFilter};
 pub use loop_guard::{LoopGuard, Verdict};
 pub use packet::{Fragment, Invalid, IpPacket, Transport, Version};
 pub use segment::{MAX_SEGMENT_HEADER_LEN, Segments};
+pub use tos::{Dscp, EcnArrival, OuterTos, receive_ecn};
 pub use virtio::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};

@@ -93,6 +93,20 @@ pub(super) fn tcp_super_packet(payload_len: usize, segment_len: usize) -> (Read,
     ((virtio, whole), packets.collect())
 }
 
+/// `packet` with another TOS octet, or traffic class.
+pub(super) fn with_tos(packet: &[u8], tos: u8) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    if packet[0] >> 4 == 6 {
+        packet[..2].copy_from_slice(&[0x60 | tos >> 4, tos << 4]);
+    } else {
+        packet[1] = tos;
+        packet[10..12].fill(0);
+        let checksum = !fold(sum(&packet[..20]));
+        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+    }
+    packet
+}
+
 /// A TCP SYN over IPv4 with an MSS option.
 pub(super) fn syn(mss: u16) -> Vec<u8> {
     let [high, low] = mss.to_be_bytes();

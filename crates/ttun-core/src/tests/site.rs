@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use ttun_packet::CoalesceOptions;
+use ttun_packet::{CoalesceOptions, Dscp, OuterTos};
 
 use super::fake::{FakeDevice, FakeSocket, Lane};
 use crate::clock::Clock;
@@ -172,6 +172,7 @@ pub(crate) fn context() -> Context {
         outer_overhead: AtomicUsize::new(28),
         allowed_sources: None,
         clamp_mss: true,
+        outer_tos: OuterTos::new(Dscp::Fixed(0), false),
         encap: EncapStats::default(),
         decap: DecapStats::default(),
         errors: ErrnoCounters::default(),

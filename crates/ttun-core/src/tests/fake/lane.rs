@@ -8,7 +8,8 @@ use super::gate::Gate;
 /// Datagrams on their way from one socket to the other.
 #[derive(Default)]
 pub(in crate::tests) struct Lane {
-    datagrams: RefCell<VecDeque<Vec<u8>>>,
+    /// With the TOS octet of each.
+    datagrams: RefCell<VecDeque<(u8, Vec<u8>)>>,
     /// How many it holds before a sender must wait; `None` for any number.
     room: Cell<Option<usize>>,
     pub(super) reader: Gate,
@@ -16,19 +17,20 @@ pub(in crate::tests) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn push(&self, datagrams: impl IntoIterator<Item = Vec<u8>>) {
-        self.datagrams.borrow_mut().extend(datagrams);
+    pub(super) fn push(&self, tos: u8, datagrams: impl IntoIterator<Item = Vec<u8>>) {
+        self.datagrams.borrow_mut().extend(datagrams.into_iter().map(|datagram| (tos, datagram)));
         self.reader.changed();
     }
 
-    pub(super) fn pop(&self) -> Option<Vec<u8>> {
+    pub(super) fn pop(&self) -> Option<(u8, Vec<u8>)> {
         let datagram = self.datagrams.borrow_mut().pop_front();
         self.writer.changed();
         datagram
     }
 
-    pub(super) fn front_len(&self) -> Option<usize> {
-        self.datagrams.borrow().front().map(Vec::len)
+    /// TOS octet and length of the next datagram.
+    pub(super) fn front(&self) -> Option<(u8, usize)> {
+        self.datagrams.borrow().front().map(|(tos, datagram)| (*tos, datagram.len()))
     }
 
     pub(super) fn len(&self) -> usize {

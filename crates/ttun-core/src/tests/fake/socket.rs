@@ -80,7 +80,12 @@ impl FakeSocket {
 
     /// Datagrams come from the peer.
     pub(in crate::tests) fn arrive(&self, datagrams: &[Vec<u8>]) {
-        self.0.incoming.push(datagrams.iter().cloned());
+        self.arrive_with(0, datagrams);
+    }
+
+    /// The same, in datagrams with the TOS octet `tos`.
+    pub(in crate::tests) fn arrive_with(&self, tos: u8, datagrams: &[Vec<u8>]) {
+        self.0.incoming.push(tos, datagrams.iter().cloned());
     }
 
     /// Datagrams received from now on were sent from `address`.
@@ -95,6 +100,11 @@ impl FakeSocket {
 
     /// Takes what was sent off the wire.
     pub(in crate::tests) fn sent(&self) -> Vec<Vec<u8>> {
+        self.sent_with_tos().into_iter().map(|(_, datagram)| datagram).collect()
+    }
+
+    /// The same, with the TOS octet of each datagram; 0 where that was left to the socket.
+    pub(in crate::tests) fn sent_with_tos(&self) -> Vec<(u8, Vec<u8>)> {
         std::iter::from_fn(|| self.0.outgoing.pop()).collect()
     }
 
@@ -256,7 +266,8 @@ impl DatagramSocket for FakeSocket {
         let route_takes = self.0.path_mtu.get().map_or(usize::MAX, |mtu| mtu - OVERHEAD);
         if outer.fragmentation == Fragmentation::Never {
             self.0.unfragmented.borrow_mut().extend(datagrams.iter().cloned());
-            self.0.outgoing.push(datagrams.into_iter().filter(|datagram| datagram.len() <= route_takes));
+            let fitting = datagrams.into_iter().filter(|datagram| datagram.len() <= route_takes);
+            self.0.outgoing.push(outer.tos.unwrap_or(0), fitting);
             return Ok(());
         }
         let fragmented = datagrams.iter().filter(|datagram| datagram.len() > route_takes).count();
@@ -265,23 +276,23 @@ impl DatagramSocket for FakeSocket {
         let since_last = self.0.received.get() - self.0.received_at_last_send.replace(self.0.received.get());
         self.0.longest_without_send.set(self.0.longest_without_send.get().max(since_last));
         self.0.sends.borrow_mut().push(datagrams.len());
-        self.0.outgoing.push(datagrams);
+        self.0.outgoing.push(outer.tos.unwrap_or(0), datagrams);
         Ok(())
     }
 
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
         self.0.receive_faults.strike()?;
-        let Some(first) = self.0.incoming.pop() else { return Err(io::ErrorKind::WouldBlock.into()) };
+        let Some((tos, first)) = self.0.incoming.pop() else { return Err(io::ErrorKind::WouldBlock.into()) };
         let stride = first.len();
         let mut count = 1;
         let mut bytes = first;
         // As the kernel joins them: equal ones, the last may be shorter (udp_gro_receive_segment).
         while self.0.joins.get() && count < MOST_SEGMENTS && bytes.len() == count * stride {
-            let Some(next) = self.0.incoming.front_len() else { break };
+            let Some((_, next)) = self.0.incoming.front().filter(|(other, _)| *other == tos) else { break };
             if next == 0 || next > stride || bytes.len() + next > LONGEST_DATAGRAM {
                 break;
             }
-            bytes.extend(self.0.incoming.pop().unwrap_or_default());
+            bytes.extend(self.0.incoming.pop().unwrap_or_default().1);
             count += 1;
         }
         self.0.receives.set(self.0.receives.get() + 1);
@@ -290,7 +301,7 @@ impl DatagramSocket for FakeSocket {
         buffer[..len].copy_from_slice(&bytes[..len]);
         let truncated = len < bytes.len();
         let overflow = self.0.overflow.get();
-        Ok(Datagrams { len, stride: stride.min(len), truncated, overflow, tos: 0, reassembled: false })
+        Ok(Datagrams { len, stride: stride.min(len), truncated, overflow, tos, reassembled: false })
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
