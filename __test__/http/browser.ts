@@ -26,13 +26,38 @@ export interface Visit {
   readonly server: HttpServer;
 }
 
-/** Serves the page, opens it, waits until it shows values, and checks at the end that the browser had no complaints. */
+/**
+ * Serves the page, opens it, waits until it shows values, and checks at the end that the browser had no complaints. Of tests that run
+ * at the same time, a few do so, and the others wait for their turn.
+ */
 export async function visit(
   t: ExecutionContext,
   browser: Browser,
   host: TunnelHost,
   look: (visit: Visit) => Promise<void>,
   options: BrowserContextOptions = {},
+): Promise<void> {
+  if (visits < MOST_VISITS) visits += 1;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  try {
+    await visitNow(t, browser, host, look, options);
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) visits -= 1;
+    else next();
+  }
+}
+
+const MOST_VISITS = 4;
+let visits = 0;
+const waiting: (() => void)[] = [];
+
+async function visitNow(
+  t: ExecutionContext,
+  browser: Browser,
+  host: TunnelHost,
+  look: (visit: Visit) => Promise<void>,
+  options: BrowserContextOptions,
 ): Promise<void> {
   const server = await startHttpServer('127.0.0.1:0', host);
   const context = await browser.newContext(options);
