@@ -1,9 +1,10 @@
 /** The machine of the measurements. */
-import { readFile } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { runToEnd } from '../testbed/exec.ts';
 
 export interface Machine {
+  /** Of the start, `2026-11-26`. */
+  readonly date: string;
   readonly processor: string;
   readonly cores: number;
   readonly memoryBytes: number;
@@ -11,23 +12,20 @@ export interface Machine {
   readonly node: string;
   /** Processes that were ready to run before the bench began, mean over a minute; anything but 0 distorts the results. */
   readonly load: number;
-  /** The default of TCP, which new namespaces inherit. It shapes every TCP figure. */
-  readonly congestionControl: string;
   /** Commit of this checkout, with `+` when files differ from it; `null` outside of git. */
   readonly commit: string | null;
 }
 
 export async function describeMachine(): Promise<Machine> {
   const processors = cpus();
-  const congestionControl = await readFile('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8');
   return {
+    date: new Date().toISOString().slice(0, 10),
     processor: processors[0]?.model ?? 'unknown',
     cores: processors.length,
     memoryBytes: totalmem(),
     kernel: release(),
     node: process.version,
     load: loadavg()[0] ?? 0,
-    congestionControl: congestionControl.trim(),
     commit: await currentCommit(),
   };
 }

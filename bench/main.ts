@@ -7,9 +7,11 @@ import { reportStatsCost } from './figures/stats-cost.ts';
 import { describeMachine } from './machine.ts';
 import { HELP, OptionError, parseOptions } from './options.ts';
 import type { Options } from './options.ts';
-import { report } from './report.ts';
-import { measureAll } from './rounds.ts';
+import { report } from './report/report.ts';
+import type { Results } from './report/report.ts';
+import { planTurns, take } from './rounds.ts';
 import type { Sample } from './rounds.ts';
+import { turnSeconds } from './turn.ts';
 
 // A normal exit lets the test bed remove its namespaces.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
@@ -39,28 +41,34 @@ async function bench(chosen: Options): Promise<number> {
     process.stdout.write(`${await reportStatsCost(chosen)}\n`);
     return 0;
   }
-  const { contenders, absent } = await chooseContenders(chosen);
-  if (absent.length > 0) say(`not installed, so omitted: ${absent.join(', ')}`);
+  const field = await chooseContenders(chosen);
+  if (field.absent.length > 0) say(`not installed, so omitted: ${field.absent.join(', ')}`);
+  const turns = planTurns(field.contenders, chosen);
+  if (turns.length === 0) throw new OptionError('none of these contenders takes part on these links');
+  const expected = turns.reduce((sum, { link }) => sum + turnSeconds(link, chosen), 0);
+  say(`${turns.length} turns, about ${Math.ceil(expected / 60)} min`);
   const samples: Sample[] = [];
-  const total = chosen.links.length * chosen.rounds * contenders.length;
-  for await (const sample of measureAll(contenders, chosen)) {
+  for (const turn of turns) {
+    const sample = await take(turn, chosen);
     samples.push(sample);
-    say(`[${samples.length}/${total}] ${describe(sample)}`);
+    say(`[${samples.length}/${turns.length}] ${describe(sample)}`);
   }
-  const startUp = measureStartUp();
-  process.stdout.write(`${report(samples, contenders, machine, chosen, startUp)}\n`);
+  const results: Results = { machine, options: chosen, samples, startUp: measureStartUp() };
+  process.stdout.write(`${report(field, results)}\n`);
   await mkdir(dirname(chosen.json), { recursive: true });
-  await writeFile(
-    chosen.json,
-    `${JSON.stringify({ machine, options: chosen, samples, startUp }, null, 2)}\n`,
-  );
+  await writeFile(chosen.json, `${JSON.stringify(results, null, 2)}\n`);
   say(`single results: ${chosen.json}`);
   return samples.some(({ error }) => error !== null) ? 1 : 0;
 }
 
 function describe({ link, round, contender, figures, error }: Sample): string {
-  const outcome = figures === null ? `failed: ${error}` : `${(figures.tcp / 1e9).toFixed(2)} Gbit/s`;
-  return `${link}, round ${round}: ${contender} ${outcome}`;
+  return `${link}, round ${round}: ${contender} ${figures === null ? `failed: ${error}` : outcome(figures)}`;
+}
+
+function outcome({ tcp, pingBeside1, pingBeside8 }: NonNullable<Sample['figures']>): string {
+  if (typeof tcp === 'number') return `${(tcp / 1e9).toFixed(2)} Gbit/s`;
+  const [one, eight] = [pingBeside1, pingBeside8].map((ms) => ms?.toFixed(1) ?? '–');
+  return `ping ${one} ms beside 1 TCP stream, ${eight} ms beside 8`;
 }
 
 /** Progress goes to standard error, the tables to standard output. */

@@ -1,25 +1,30 @@
 /** The command line of the bench. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { LINK_NAMES } from './links.ts';
+import type { Link } from './links.ts';
+
+/** What nearly every Linux host runs. */
+export const DEFAULT_CONGESTION = 'cubic';
 
 export const HELP = `Usage: npm run bench -- [options]
 
 Compares ttun with other tunnels between two network namespaces on this machine.
 
-  --link veth|wire     only this kind of link (repeatable)
+  --link NAME          only this link (repeatable): ${LINK_NAMES.slice(0, 3).join(', ')},
+                       ${LINK_NAMES.slice(3).join(', ')}
   --only NAME          only this contender (repeatable, or separated by commas)
   --rounds N           number of rounds; every contender runs once in each (default 3)
-  --seconds N          length of a TCP run; a UDP run takes two thirds of it (default 3)
-  --congestion NAME    TCP congestion control (default: the machine's)
+  --seconds N          length of a TCP run on a fast link; a UDP run takes two
+                       thirds of it, a run on a slow link three times as long
+                       and 2 s (default 3)
+  --congestion NAME    TCP congestion control (default ${DEFAULT_CONGESTION})
   --quick              one round of one second, without contenders that have no target
-  --ttun LABEL=DIR     another ttun, from a checkout that is built (repeatable)
+  --ttun LABEL=DIR     another ttun, from a checkout that is built (repeatable);
+                       the label "before" adds targets relative to it
   --stats              instead, measure the cost of reading the statistics of a tunnel
   --json FILE          file for the results of each round (default bench/results/<time>.json)
 `;
-
-export type Link = 'veth' | 'wire';
-
-export const LINKS: readonly Link[] = ['veth', 'wire'];
 
 export interface Checkout {
   readonly label: string;
@@ -32,8 +37,7 @@ export interface Options {
   readonly only: readonly string[];
   readonly rounds: number;
   readonly seconds: number;
-  /** `null` for that of the machine. */
-  readonly congestion: string | null;
+  readonly congestion: string;
   readonly quick: boolean;
   readonly checkouts: readonly Checkout[];
   /** The subject of the measurement. */
@@ -55,7 +59,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     only: values.only.flatMap((names) => names.split(',')),
     rounds: positive('--rounds', values.rounds, usual),
     seconds: positive('--seconds', values.seconds, usual),
-    congestion: values.congestion ?? null,
+    congestion: values.congestion,
     quick: values.quick,
     checkouts: values.ttun.map(parseCheckout),
     subject: values.stats ? 'stats' : 'contenders',
@@ -68,11 +72,11 @@ function readValues(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        link: { type: 'string', multiple: true, default: [...LINKS] },
+        link: { type: 'string', multiple: true, default: [...LINK_NAMES] },
         only: { type: 'string', multiple: true, default: [] },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
-        congestion: { type: 'string' },
+        congestion: { type: 'string', default: DEFAULT_CONGESTION },
         quick: { type: 'boolean', default: false },
         ttun: { type: 'string', multiple: true, default: [] },
         stats: { type: 'boolean', default: false },
@@ -86,8 +90,8 @@ function readValues(args: readonly string[]) {
 }
 
 function parseLink(link: string): Link {
-  const known = LINKS.find((candidate) => candidate === link);
-  if (known === undefined) throw new OptionError(`--link ${link}: must be one of ${LINKS.join(', ')}`);
+  const known = LINK_NAMES.find((candidate) => candidate === link);
+  if (known === undefined) throw new OptionError(`--link ${link}: must be one of ${LINK_NAMES.join(', ')}`);
   return known;
 }
 

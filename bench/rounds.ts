@@ -1,16 +1,24 @@
 /** The order of the measurements, and their results one by one. */
 import type { Contender } from './contenders/contender.ts';
-import { measure } from './measure.ts';
-import type { Figures } from './measure.ts';
-import type { Link, Options } from './options.ts';
+import type { Link } from './links.ts';
+import type { Options } from './options.ts';
+import { measure } from './turn.ts';
+import type { Figure } from './turn.ts';
+
+export interface Turn {
+  readonly link: Link;
+  /** From 1. */
+  readonly round: number;
+  readonly contender: Contender;
+}
 
 export interface Sample {
   readonly link: Link;
   /** From 1. */
   readonly round: number;
   readonly contender: string;
-  /** `null` when it failed. */
-  readonly figures: Figures | null;
+  /** Those that are measured on this kind of link; `null` when it failed. */
+  readonly figures: Readonly<Partial<Record<Figure, number | null>>> | null;
   readonly error: string | null;
 }
 
@@ -18,27 +26,26 @@ export interface Sample {
  * In each round every contender has its turn, so that a temporary disturbance of the machine affects neighbours equally
  * and ratios within a round remain valid. Each round begins with another contender, so that none always follows the same one.
  */
-export async function* measureAll(
+export function planTurns(
   contenders: readonly Contender[],
-  options: Options,
-): AsyncGenerator<Sample> {
-  for (const link of options.links) {
-    for (let round = 1; round <= options.rounds; round += 1) {
-      for (const contender of rotate(contenders, round - 1)) {
-        yield { link, round, contender: contender.name, ...(await attempt(contender, link, options)) };
-      }
-    }
-  }
+  { links, rounds }: Pick<Options, 'links' | 'rounds'>,
+): Turn[] {
+  const numbers = Array.from({ length: rounds }, (_, index) => index + 1);
+  return links.flatMap((link) => {
+    const there = contenders.filter((contender) => contender.links?.includes(link) ?? true);
+    return numbers.flatMap((round) =>
+      rotate(there, round - 1).map((contender) => ({ link, round, contender })),
+    );
+  });
 }
 
-type Outcome = Pick<Sample, 'figures' | 'error'>;
-
 /** One contender's failure does not affect the others. */
-async function attempt(contender: Contender, link: Link, options: Options): Promise<Outcome> {
+export async function take({ link, round, contender }: Turn, options: Options): Promise<Sample> {
+  const turn = { link, round, contender: contender.name };
   try {
-    return { figures: await measure(contender, link, options), error: null };
+    return { ...turn, figures: { ...(await measure(contender, link, options)) }, error: null };
   } catch (error) {
-    return { figures: null, error: error instanceof Error ? error.message : String(error) };
+    return { ...turn, figures: null, error: error instanceof Error ? error.message : String(error) };
   }
 }
 

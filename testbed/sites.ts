@@ -15,8 +15,11 @@ import { waitFor } from './wait.ts';
 import { sendLikeNetworkCard } from './wire.ts';
 
 export interface SitesOptions {
-  /** `veth`: super-packets cross the link whole. `wire`: packets of the link's MTU, as network cards send them. Default `veth`. */
-  readonly link?: 'veth' | 'wire';
+  /**
+   * `veth`: super-packets cross the link whole. `wire`: packets of the link's MTU, as network cards send them.
+   * `wire-checksum`: the same, with checksum offload. Default `veth`.
+   */
+  readonly link?: 'veth' | 'wire' | 'wire-checksum';
   /** Default 1500. Under 1280 the underlay has no IPv6. */
   readonly underlayMtu?: number;
   /** Default 1452, which fits an underlay of 1500 over either family. Under 1280 the inside has no IPv6. */
@@ -125,7 +128,10 @@ export async function silence(site: Site): Promise<void> {
 async function join(sites: Sites, options: SitesOptions): Promise<void> {
   const { a, b, router } = sites;
   const mtu = options.underlayMtu ?? 1500;
-  const prepare = options.link === 'wire' ? sendLikeNetworkCard : () => Promise.resolve();
+  const prepare = async (site: Site, device: string): Promise<void> => {
+    if (options.link === 'wire') await sendLikeNetworkCard(site, device, 'kernel');
+    if (options.link === 'wire-checksum') await sendLikeNetworkCard(site, device, 'device');
+  };
   if (router === null) {
     await run(vethPair(mtu, a, a.veth, b, b.veth));
     await Promise.all([a, b].map((site) => prepare(site, site.veth)));

@@ -6,7 +6,6 @@ import type { Site } from './site.ts';
  * `tx-udp_tnl-segmentation` is VXLAN's.
  */
 const FEATURES = {
-  tx: 'off',
   tso: 'off',
   gso: 'off',
   'tx-udp-segmentation': 'off',
@@ -22,12 +21,16 @@ const REPORTED_AS: Readonly<Record<string, string>> = {
   gro: 'generic-receive-offload',
 };
 
-/** Packets leave the device at MTU size with their checksums done, and are merged on receiving by GRO. */
-export async function sendLikeNetworkCard(site: Site, device: string): Promise<void> {
-  await site.run(['ethtool', '-K', device, ...Object.entries(FEATURES).flat()]);
+/** Who computes the checksums of what is sent: the kernel's protocols, or the device, as most network cards can. */
+export type Checksums = 'kernel' | 'device';
+
+/** Packets leave the device at MTU size and are merged on receiving by GRO. */
+export async function sendLikeNetworkCard(site: Site, device: string, checksums: Checksums): Promise<void> {
+  const features = { tx: checksums === 'device' ? 'on' : 'off', ...FEATURES };
+  await site.run(['ethtool', '-K', device, ...Object.entries(features).flat()]);
   // ethtool does not report a feature that the device cannot turn off.
   const { stdout } = await site.run(['ethtool', '-k', device]);
-  for (const [feature, wanted] of Object.entries(FEATURES)) {
+  for (const [feature, wanted] of Object.entries(features)) {
     const name = REPORTED_AS[feature] ?? feature;
     const state = new RegExp(`^\\s*${name}: (on|off)`, 'm').exec(stdout)?.[1];
     if (state !== wanted) throw new Error(`${device}: ${name} is ${state ?? 'unknown'} instead of ${wanted}`);

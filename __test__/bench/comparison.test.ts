@@ -1,28 +1,31 @@
 import test from 'ava';
-import { absolute, relative } from '../../bench/comparison.ts';
-import type { Figures } from '../../bench/measure.ts';
+import { bare } from '../../bench/contenders/bare.ts';
+import { socat } from '../../bench/contenders/socat.ts';
+import { vxlan } from '../../bench/contenders/vxlan.ts';
+import { LINK_NAMES } from '../../bench/links.ts';
+import { absolute, relative } from '../../bench/report/comparison.ts';
+import { figuresTable, ratiosTable } from '../../bench/report/tables.ts';
+import { targetsTable } from '../../bench/report/targets.ts';
+import { planTurns } from '../../bench/rounds.ts';
 import type { Sample } from '../../bench/rounds.ts';
 import { median, quantile } from '../../bench/statistics.ts';
-import { targetsTable } from '../../bench/targets.ts';
 
-const NOTHING: Figures = {
-  tcpThere: 0,
-  tcpBack: 0,
-  tcp: 0,
-  tcpFourStreams: 0,
-  processorPerGigabyte: null,
-  udpSmall: 0,
-  udpLoss: 0,
-  roundTrip: 0,
-  roundTripTail: 0,
-  memory: null,
-  firstPacketMs: null,
-  retransmits: 0,
-};
+function sample(
+  contender: string,
+  round: number,
+  figures: Sample['figures'],
+  link: Sample['link'] = 'wire',
+): Sample {
+  return { link, round, contender, figures, error: figures === null ? 'failed' : null };
+}
 
-function sample(contender: string, round: number, figures: Partial<Figures> | null): Sample {
-  const measured = figures === null ? null : { ...NOTHING, ...figures };
-  return { link: 'wire', round, contender, figures: measured, error: figures === null ? 'failed' : null };
+/** The cells of the first row that contains a text. */
+function cellsOf(table: string, text: string): string[] {
+  const row = table.split('\n').find((line) => line.includes(text)) ?? '';
+  return row
+    .split('|')
+    .slice(1, -1)
+    .map((cell) => cell.trim());
 }
 
 test('the median of an even number of values lies between the two in the middle', (t) => {
@@ -60,23 +63,67 @@ test('a round in which either side failed has no ratio', (t) => {
 });
 
 test('a value that a contender does not have is omitted, not counted as zero', (t) => {
-  const samples = [sample('vxlan', 1, { tcp: 10 })];
+  const samples = [sample('vxlan', 1, { tcp: 10, memory: null })];
   t.is(absolute(samples, 'wire', 'vxlan', 'memory'), null);
+  t.is(absolute(samples, 'wire', 'vxlan', 'firstPacketMs'), null);
   t.deepEqual(absolute(samples, 'wire', 'vxlan', 'tcp'), { median: 10, min: 10, max: 10 });
+});
+
+test('the tables of a slow link have the columns of latency under load, those of a fast one do not', (t) => {
+  const samples = [
+    sample('bare', 1, { pingBeside1: 48, pingBeside1Lost: 0.25, goodput1: 19.2e6 }, 'slow-20'),
+    sample('ttun-1472', 1, { pingBeside1: 6, pingBeside1Lost: 0, goodput1: 18.72e6 }, 'slow-20'),
+    sample('bare', 1, { tcp: 1 }),
+  ];
+  const slow = figuresTable(samples, 'slow-20');
+  t.deepEqual(cellsOf(slow, 'ping').slice(1, 5), ['1 TCP: ping ms', 'p99 ms', 'lost %', 'goodput Mbit/s']);
+  t.deepEqual(cellsOf(slow, 'bare').slice(1, 5), ['48.0', '–', '25.0', '19.2']);
+  t.deepEqual(cellsOf(ratiosTable(samples, 'slow-20', 'bare'), 'ttun').slice(1, 4), ['1/8.0', '–', '0.975']);
+  t.notRegex(figuresTable(samples, 'wire'), /goodput/);
+  t.notRegex(figuresTable(samples, 'wire'), /ttun-1472/);
 });
 
 test('a target is judged in the direction in which its value is better', (t) => {
   const samples = [
     sample('vxlan', 1, { tcp: 10, udpSmall: 100 }),
-    sample('ttun-1472', 1, { tcp: 12, udpSmall: 80, memory: 60e6, firstPacketMs: 119 }),
+    sample('ttun-1472', 1, { tcp: 12, udpSmall: 50, memory: 55e6, firstPacketMs: 99 }),
   ];
-  const rows = targetsTable(samples, ['ttun-1472']).split('\n');
-  const verdict = (title: string): string | undefined => {
-    const row = rows.find((line) => line.includes(title));
-    return /(\w+) *\|$/.exec(row ?? '')?.[1];
-  };
+  const verdict = (title: string) =>
+    cellsOf(targetsTable(samples, ['ttun-1472']), title)[4]
+      ?.split(' ')
+      .at(-1);
   t.is(verdict('TCP, one stream × vxlan'), 'aim');
-  t.is(verdict('UDP 64 B delivered × vxlan'), 'short');
+  t.is(verdict('UDP 64 B at full speed, delivered × vxlan'), 'short');
   t.is(verdict('memory'), 'pass');
   t.is(verdict('first packet'), 'aim');
+});
+
+test('targets relative to an earlier build compare the same variant of it', (t) => {
+  const samples = [
+    sample('before-1472', 1, { tcp: 1 }),
+    sample('before-1500', 1, { tcp: 2 }),
+    sample('ttun-1472', 1, { tcp: 0.99 }),
+    sample('ttun-1500', 1, { tcp: 1 }),
+  ];
+  const table = targetsTable(samples, ['ttun-1472', 'ttun-1500']);
+  t.deepEqual(cellsOf(table, 'TCP, one stream × before').slice(4), ['0.990 pass', '0.500 short']);
+});
+
+test('a latency under load is judged against the bare link of the same round', (t) => {
+  const samples = [
+    sample('bare', 1, { pingBeside1: 48, pingBeside8: 430 }, 'slow-20'),
+    sample('ttun-1472', 1, { pingBeside1: 467, pingBeside8: 5 }, 'slow-20'),
+  ];
+  const table = targetsTable(samples, ['ttun-1472']);
+  t.deepEqual(cellsOf(table, 'beside 1 TCP').slice(2), ['≤ 0.250', '≤ 1/8.0', '9.73 short']);
+  t.deepEqual(cellsOf(table, 'beside 8 TCP').slice(2), ['≤ 1/20.0', '≤ 1/80.0', '1/86.0 aim']);
+});
+
+test('each round of each link begins with another contender, and only those for the link take part', (t) => {
+  const turns = planTurns([bare, vxlan, socat], { links: LINK_NAMES, rounds: 2 });
+  const on = (link: string, round: number): string[] =>
+    turns.filter((turn) => turn.link === link && turn.round === round).map(({ contender }) => contender.name);
+  t.deepEqual(on('slow-20', 1), ['bare', 'vxlan', 'socat']);
+  t.deepEqual(on('slow-20', 2), ['vxlan', 'socat', 'bare']);
+  t.deepEqual(on('far-20', 1), ['bare', 'vxlan']);
 });

@@ -2,6 +2,7 @@
 import type { BackgroundProcess } from '../../testbed/exec.ts';
 import type { Addresses, Site } from '../../testbed/site.ts';
 import type { Sites } from '../../testbed/sites.ts';
+import type { Link } from '../links.ts';
 
 /** A program or kernel feature that carries packets between the sites. */
 export interface Contender {
@@ -12,6 +13,8 @@ export interface Contender {
   readonly programs: readonly string[];
   /** MTU of the TUN devices of the sites. */
   readonly tunMtu: number;
+  /** The links on which it takes part. Default: all. */
+  readonly links?: readonly Link[];
   /** Prepares what is needed once before the ends start: devices, keys. */
   readonly prepare?: (sites: Sites) => Promise<void>;
   /** Starts one end. Absent where the kernel does everything. */

@@ -1,6 +1,7 @@
 /** fastd with its `null` method: a handshake with keys, then packets as they are behind one byte. */
 import { run } from '../../testbed/exec.ts';
 import type { Site } from '../../testbed/site.ts';
+import { NEAR_LINKS } from '../links.ts';
 import { innerAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
 
@@ -19,6 +20,7 @@ export const fastd: Contender = {
   description: `fastd, method null, MTU ${FASTD_MTU}`,
   programs: ['fastd'],
   tunMtu: FASTD_MTU,
+  links: NEAR_LINKS,
   async prepare({ a, b }) {
     keys.set(a, await generateKeys());
     keys.set(b, await generateKeys());

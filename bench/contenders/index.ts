@@ -9,7 +9,7 @@ import type { Contender } from './contender.ts';
 import { fastd } from './fastd.ts';
 import { openvpn } from './openvpn.ts';
 import { socat } from './socat.ts';
-import { ttun, TTUN_MTUS } from './ttun.ts';
+import { ttun, VARIANTS } from './ttun.ts';
 import { vxlan } from './vxlan.ts';
 import { wireguardGo } from './wireguard-go.ts';
 
@@ -23,10 +23,10 @@ export interface Field {
 
 export async function chooseContenders({ only, quick, checkouts }: Options): Promise<Field> {
   const others = checkouts.flatMap(({ label, directory }) =>
-    TTUN_MTUS.map((mtu) => ttun(label, directory, mtu)),
+    VARIANTS.filter(({ options }) => options.length === 0).map((variant) => ttun(label, directory, variant)),
   );
   const extras = quick && only.length === 0 ? [] : [wireguardGo, openvpn, fastd];
-  const ours = TTUN_MTUS.map((mtu) => ttun('ttun', THIS_CHECKOUT, mtu));
+  const ours = VARIANTS.map((variant) => ttun('ttun', THIS_CHECKOUT, variant));
   const known = [bare, vxlan, ...ours, ...others, socat, ...extras];
   const unknown = only.find((name) => known.every((contender) => contender.name !== name));
   if (unknown !== undefined) {

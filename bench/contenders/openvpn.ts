@@ -1,4 +1,5 @@
 /** OpenVPN, point to point without TLS and so without encryption and authentication: the nearest to a plain tunnel. */
+import { NEAR_LINKS } from '../links.ts';
 import { FITTING_MTU, innerAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
 
@@ -7,6 +8,7 @@ export const openvpn: Contender = {
   description: `OpenVPN without encryption, MTU ${FITTING_MTU}`,
   programs: ['openvpn'],
   tunMtu: FITTING_MTU,
+  links: NEAR_LINKS,
   start(near, far) {
     const device = ['--dev', near.tun, '--dev-type', 'tun', '--tun-mtu', `${FITTING_MTU}`];
     // The device has its addresses already.

@@ -1,4 +1,5 @@
 /** socat between the TUN device and a UDP socket: one packet a system call, the same packets on the wire as ttun's. */
+import { NEAR_LINKS } from '../links.ts';
 import { FITTING_MTU, innerAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
 
@@ -7,6 +8,7 @@ export const socat: Contender = {
   description: `socat between TUN and UDP, MTU ${FITTING_MTU}`,
   programs: ['socat'],
   tunMtu: FITTING_MTU,
+  links: NEAR_LINKS,
   start: (near, far) =>
     near.start([
       'socat',

@@ -1,26 +1,44 @@
 /** The program of this repository, or of another checkout of it. */
 import { join } from 'node:path';
+import type { Link } from '../links.ts';
 import { FITTING_MTU, innerAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
+
+/** One way to run it. A new one is a line in `VARIANTS`. */
+export interface Variant {
+  /** Follows the label of the checkout in the contender's name. */
+  readonly name: string;
+  readonly tunMtu: number;
+  /** Besides `-q`. Older checkouts may not know them, so other checkouts take part only in variants without options. */
+  readonly options: readonly string[];
+  /** The links on which it differs from the others. Default: all. */
+  readonly links?: readonly Link[];
+}
 
 /** The default MTU of `ip tuntap add`, and so of the README's steps. */
 const UNTOUCHED_MTU = 1500;
 
-export const TTUN_MTUS = [FITTING_MTU, UNTOUCHED_MTU] as const;
+export const VARIANTS: readonly Variant[] = [
+  { name: '1472', tunMtu: FITTING_MTU, options: [] },
+  { name: '1500', tunMtu: UNTOUCHED_MTU, options: [] },
+];
 
-export type TtunMtu = (typeof TTUN_MTUS)[number];
+/** The variants that targets are for. */
+export const JUDGED = ['ttun-1472', 'ttun-1500'];
 
 /** As the README starts it, but silent. `checkout` is a directory with a finished build. */
-export function ttun(label: string, checkout: string, tunMtu: TtunMtu): Contender {
+export function ttun(label: string, checkout: string, { name, tunMtu, options, links }: Variant): Contender {
+  const details = [label === 'ttun' ? 'this checkout' : checkout, `device MTU ${tunMtu}`, ...options];
   return {
-    name: `${label}-${tunMtu}`,
-    description: `${label === 'ttun' ? 'this checkout' : checkout}, device MTU ${tunMtu}`,
+    name: `${label}-${name}`,
+    description: details.join(', '),
     programs: [],
     tunMtu,
+    ...(links === undefined ? {} : { links }),
     start(near, far) {
       const [local, remote] = [near.outer.ipv4, far.outer.ipv4];
-      const program = [process.execPath, join(checkout, 'dist', 'bin.js')];
-      return near.start([...program, '-q', near.tun, local, `${PORT}`, remote, `${PORT}`]);
+      const program = [process.execPath, join(checkout, 'dist', 'bin.js'), '-q', ...options];
+      return near.start([...program, near.tun, local, `${PORT}`, remote, `${PORT}`]);
     },
     addresses: innerAddresses,
   };

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Site } from '../../testbed/site.ts';
 import { waitFor } from '../../testbed/wait.ts';
+import { NEAR_LINKS } from '../links.ts';
 import { PORT } from './contender.ts';
 import type { Addresses } from '../../testbed/site.ts';
 import type { Contender } from './contender.ts';
@@ -26,6 +27,7 @@ export const wireguardGo: Contender = {
   description: `wireguard-go (encrypts), MTU ${WIREGUARD_MTU}`,
   programs: ['wireguard-go'],
   tunMtu: WIREGUARD_MTU,
+  links: NEAR_LINKS,
   prepare({ a, b }) {
     for (const site of [a, b]) keys.set(site, generateKeyPairSync('x25519'));
     return Promise.resolve();

@@ -36,33 +36,33 @@ export class Iperf {
   readonly #client: Site;
   readonly #server: BackgroundProcess;
   readonly #address: string;
-  readonly #congestion: readonly string[];
+  readonly #congestion: string;
 
-  private constructor(client: Site, server: BackgroundProcess, address: string, congestion: string | null) {
+  private constructor(client: Site, server: BackgroundProcess, address: string, congestion: string) {
     this.#client = client;
     this.#server = server;
     this.#address = address;
-    this.#congestion = congestion === null ? [] : ['--congestion', congestion];
+    this.#congestion = congestion;
   }
 
-  /** `congestion`: the congestion control of TCP; `null` for the machine's own. */
-  static async start(
-    client: Site,
-    serverSite: Site,
-    address: string,
-    congestion: string | null = null,
-  ): Promise<Iperf> {
+  /** `congestion`: the congestion control of TCP. */
+  static async start(client: Site, serverSite: Site, address: string, congestion: string): Promise<Iperf> {
     const server = serverSite.start(['iperf3', '--server', '--bind', address, '--forceflush']);
     await server.waitForLine(LISTENING);
     return new Iperf(client, server, address, congestion);
   }
 
-  /** `reverse`: from the server to the client. */
-  async tcp(options: { seconds: number; streams?: number; reverse?: boolean }): Promise<TcpRun> {
-    const { seconds, streams = 1, reverse = false } = options;
+  /** `reverse`: from the server to the client. `omitSeconds`: these come first and do not count. */
+  async tcp(options: {
+    seconds: number;
+    omitSeconds?: number;
+    streams?: number;
+    reverse?: boolean;
+  }): Promise<TcpRun> {
+    const { seconds, omitSeconds = 0, streams = 1, reverse = false } = options;
     const direction = reverse ? ['--reverse'] : [];
-    const load = ['--parallel', `${streams}`, ...direction, ...this.#congestion];
-    const { end } = await this.#run(seconds, load);
+    const load = ['--parallel', `${streams}`, ...direction, '--congestion', this.#congestion];
+    const { end } = await this.#run(seconds, [...load, '--omit', `${omitSeconds}`], omitSeconds);
     const { bits_per_second: bitsPerSecond, bytes } = end.sum_received;
     return { bitsPerSecond, bytes, retransmits: end.sum_sent.retransmits ?? 0 };
   }
@@ -76,10 +76,12 @@ export class Iperf {
     return { deliveredPerSecond: (packets - lost) / took, loss: packets === 0 ? 1 : lost / packets };
   }
 
-  async #run(seconds: number, load: readonly string[]): Promise<Report> {
+  async #run(seconds: number, load: readonly string[], omitSeconds = 0): Promise<Report> {
     const printed = this.#server.lines.length;
     const client = ['iperf3', '--client', this.#address, '--json', '--time', `${seconds}`, ...load];
-    const { stdout } = await this.#client.run(client, { timeoutMs: seconds * 1000 + MARGIN_MS });
+    const { stdout } = await this.#client.run(client, {
+      timeoutMs: (omitSeconds + seconds) * 1000 + MARGIN_MS,
+    });
     // It serves one client after the other; a second one that connects too early is refused.
     await this.#server.waitForLine(LISTENING, { from: printed });
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Report` is the part of iperf3's output used here.

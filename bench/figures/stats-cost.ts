@@ -4,9 +4,10 @@ import type { Site } from '../../testbed/site.ts';
 import { createSites } from '../../testbed/sites.ts';
 import { socketAddress } from '../../testbed/tunnel.ts';
 import { FITTING_MTU, PORT } from '../contenders/contender.ts';
+import { LINKS } from '../links.ts';
 import type { Options } from '../options.ts';
 import { summarize } from '../statistics.ts';
-import { table } from '../tables.ts';
+import { table } from '../report/tables.ts';
 import { Iperf } from './iperf.ts';
 import type { ReadingCosts, StatsCostAgent } from './stats-cost-agent.ts';
 
@@ -20,7 +21,7 @@ const CALLS: Readonly<Record<keyof ReadingCosts, string>> = {
 /** Resolves to tables. Both ends of the tunnel are read, each by its own process. */
 export async function reportStatsCost({ links, rounds, seconds, congestion }: Options): Promise<string> {
   const [link = 'veth'] = links;
-  await using sites = await createSites({ link, tunMtu: FITTING_MTU });
+  await using sites = await createSites({ link: LINKS[link].underlay, tunMtu: FITTING_MTU });
   const ends = await Promise.all([openEnd(sites.a, sites.b), openEnd(sites.b, sites.a)]);
   const iperf = await Iperf.start(sites.a, sites.b, sites.b.inner.ipv4, congestion);
   const idle = await ends[0].call('costs', undefined);

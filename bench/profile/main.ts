@@ -10,15 +10,16 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { start } from '../../testbed/exec.ts';
 import { createSites } from '../../testbed/sites.ts';
-import { ttun, TTUN_MTUS } from '../contenders/ttun.ts';
-import { bringUp } from '../ends.ts';
+import { ttun, VARIANTS } from '../contenders/ttun.ts';
 import { Iperf } from '../figures/iperf.ts';
-import { LINKS } from '../options.ts';
-import { table } from '../tables.ts';
+import { FAST_LINKS, LINKS } from '../links.ts';
+import { DEFAULT_CONGESTION } from '../options.ts';
+import { table } from '../report/tables.ts';
+import { bringUp } from '../turn.ts';
 import { readSamples } from './samples.ts';
 import type { Sample } from './samples.ts';
 
-const HELP = `Usage: profile [--link veth|wire] [--load tcp|udp] [--mtu 1472|1500] [--seconds N]
+const HELP = `Usage: profile [--link veth|wire|wire-checksum] [--load tcp|udp] [--mtu 1472|1500] [--seconds N]
 
 Joins two sites with ttun, puts the tunnel under load and prints where each end spends its time.
 `;
@@ -45,18 +46,26 @@ if (values.help) process.stdout.write(HELP);
 else await profile();
 
 async function profile(): Promise<void> {
-  const link = oneOf('--link', values.link, LINKS);
+  const link = oneOf('--link', values.link, FAST_LINKS);
   const load = oneOf('--load', values.load, ['tcp', 'udp'] as const);
-  const mtu = oneOf('--mtu', Number(values.mtu), TTUN_MTUS);
+  const mtu = oneOf(
+    '--mtu',
+    Number(values.mtu),
+    VARIANTS.map(({ tunMtu }) => tunMtu),
+  );
   const seconds = Number(values.seconds);
 
-  await using sites = await createSites({ link, tunMtu: mtu });
-  const contender = ttun('ttun', fileURLToPath(new URL('../..', import.meta.url)), mtu);
+  await using sites = await createSites({ link: LINKS[link].underlay, tunMtu: mtu });
+  const contender = ttun('ttun', fileURLToPath(new URL('../..', import.meta.url)), {
+    name: `${mtu}`,
+    tunMtu: mtu,
+    options: [],
+  });
   const ends = await bringUp(contender, sites);
   if (ends === null) throw new TypeError('ttun has no process');
 
   const recording = join(await mkdtemp(join(tmpdir(), 'ttun-profile-')), 'perf.data');
-  const iperf = await Iperf.start(sites.a, sites.b, contender.addresses(sites.b).ipv4);
+  const iperf = await Iperf.start(sites.a, sites.b, contender.addresses(sites.b).ipv4, DEFAULT_CONGESTION);
   const whole = seconds + 2 * MARGIN_SECONDS;
   const [result] = await Promise.all([
     load === 'tcp'

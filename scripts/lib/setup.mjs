@@ -64,7 +64,7 @@ function isThere(name) {
 }
 
 /** Whether a program is on the PATH. Commands of npm packages do not count: some have the same names (nft, for one). */
-function hasTool(name) {
+export function hasTool(name) {
   const folders = process.env.PATH.split(delimiter).filter((folder) => !folder.includes('node_modules'));
   return folders.some((folder) => {
     try {

@@ -10,7 +10,12 @@ export interface PingOptions {
   readonly intervalMs?: number;
   /** Send as fast as the answers come back; then the single round-trip times are not known. Default false. */
   readonly flood?: boolean;
-  /** Stop after this time, even if answers are missing, in ms. Default 10,000. */
+  /**
+   * `answered`: requests are sent until `count` answers have arrived. `sent`: exactly `count` requests are sent, and the last
+   * answers are waited for twice as long as the slowest took. Default `answered`.
+   */
+  readonly end?: 'answered' | 'sent';
+  /** Stop after this time, even if answers are missing, in ms. With `end: 'sent'`, taking longer is an error. Default 10,000. */
   readonly timeoutMs?: number;
 }
 
@@ -23,9 +28,17 @@ export interface PingResult {
 
 /** Sends ICMP echo requests from a site. Losses are a result, not an error. */
 export async function ping(site: Site, address: string, options: PingOptions = {}): Promise<PingResult> {
-  const { count = 1, size = 56, intervalMs = 10, flood = false, timeoutMs = 10_000 } = options;
+  const {
+    count = 1,
+    size = 56,
+    intervalMs = 10,
+    flood = false,
+    end = 'answered',
+    timeoutMs = 10_000,
+  } = options;
   const pace = flood ? ['-f', '-q'] : ['-i', `${intervalMs / 1000}`];
-  const bounds = ['-c', `${count}`, '-s', `${size}`, '-w', `${Math.ceil(timeoutMs / 1000)}`];
+  const deadline = end === 'sent' ? [] : ['-w', `${Math.ceil(timeoutMs / 1000)}`];
+  const bounds = ['-c', `${count}`, '-s', `${size}`, ...deadline];
   const { stdout, stderr } = await site.runToEnd(['ping', '-n', ...pace, ...bounds, address], {
     timeoutMs: timeoutMs + 5000,
     env: { LC_ALL: 'C' },

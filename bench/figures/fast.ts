@@ -1,24 +1,24 @@
-/** One contender's turn in one round: all figures, in namespaces of their own. */
-import { createSites } from '../testbed/sites.ts';
-import { ping } from '../testbed/traffic/ping.ts';
-import type { Contender } from './contenders/contender.ts';
-import { bringUp } from './ends.ts';
-import { Iperf } from './figures/iperf.ts';
-import { processorSeconds, residentBytes } from './figures/processor-time.ts';
-import type { Link, Options } from './options.ts';
-import { median, quantile } from './statistics.ts';
+/** The figures of links without a bottleneck: throughput, its cost, and an idle tunnel's round trip. */
+import type { Site } from '../../testbed/site.ts';
+import { ping } from '../../testbed/traffic/ping.ts';
+import { median, quantile } from '../statistics.ts';
+import type { Iperf } from './iperf.ts';
+import { highestRateWithoutLoss } from './no-loss.ts';
+import { processorSeconds, residentBytes } from './processor-time.ts';
 
 const SMALL_PAYLOAD = 64;
 const LARGE_PAYLOAD = 1400;
 const OFFERED_BITS_PER_SECOND = 1e9;
+const BITS = 8;
 const STREAMS = 4;
 const PING = { count: 300, intervalMs: 10 };
 /** `ping` prints milliseconds. */
 const MICROSECONDS = 1000;
 const GIGABYTE = 1e9;
+const TRIAL_SECONDS = 1;
 
 /** `null`: not applicable to this contender, as there is no process to measure in the kernel. */
-export interface Figures {
+export interface FastFigures {
   /** One stream from site A to site B, bits a second. */
   readonly tcpThere: number;
   /** One stream from site B to site A, bits a second. */
@@ -31,6 +31,8 @@ export interface Figures {
   readonly processorPerGigabyte: number | null;
   /** Datagrams of 64 bytes that arrived, a second, the sender going as fast as it can. */
   readonly udpSmall: number;
+  /** The same at the highest rate with under 0.5 % loss; `null` if every rate that was tried lost more. */
+  readonly udpSmallWithoutLoss: number | null;
   /** Share of 1,400-byte datagrams lost at 1 Gbit/s, 0 to 1. */
   readonly udpLoss: number;
   /** Microseconds. */
@@ -45,43 +47,66 @@ export interface Figures {
   readonly retransmits: number;
 }
 
-export async function measure(
-  contender: Contender,
-  link: Link,
-  { seconds, congestion }: Options,
-): Promise<Figures> {
-  await using sites = await createSites({ link, tunMtu: contender.tunMtu });
-  await contender.prepare?.(sites);
-  const ends = await bringUp(contender, sites);
-  const pids = ends === null ? [] : [ends.a.pid, ends.b.pid];
-  const { a, b } = sites;
-  const address = contender.addresses(b).ipv4;
-  const iperf = await Iperf.start(a, b, address, congestion);
-  const udpSeconds = Math.ceil((seconds * 2) / 3);
+export interface FastScene {
+  readonly sender: Site;
+  /** Of the receiver, through the contender. */
+  readonly address: string;
+  readonly iperf: Iperf;
+  /** Length of a TCP run. */
+  readonly seconds: number;
+  /** Number of trials in the search for the rate without loss. */
+  readonly trials: number;
+  /** The processes of the tunnel, A's first; none where the kernel does everything. */
+  readonly pids: readonly number[];
+  readonly firstPacketMs: number | null;
+}
+
+export async function measureFast(scene: FastScene): Promise<FastFigures> {
+  const { sender, address, iperf, seconds, trials, pids, firstPacketMs } = scene;
+  const udpSeconds = lengthOfUdp(seconds);
   const before = await processorSeconds(pids);
   const there = await iperf.tcp({ seconds });
   const back = await iperf.tcp({ seconds, reverse: true });
   const spent = (await processorSeconds(pids)) - before;
   const four = await iperf.tcp({ seconds, streams: STREAMS });
   const small = await iperf.udp({ seconds: udpSeconds, payload: SMALL_PAYLOAD, bitsPerSecond: 0 });
+  const withoutLoss = await highestRateWithoutLoss(small, trials, (datagramsPerSecond) =>
+    iperf.udp({
+      seconds: TRIAL_SECONDS,
+      payload: SMALL_PAYLOAD,
+      bitsPerSecond: Math.round(datagramsPerSecond * SMALL_PAYLOAD * BITS),
+    }),
+  );
   const large = await iperf.udp({
     seconds: udpSeconds,
     payload: LARGE_PAYLOAD,
     bitsPerSecond: OFFERED_BITS_PER_SECOND,
   });
-  const { roundTripsMs } = await ping(a, address, PING);
+  const { roundTripsMs } = await ping(sender, address, PING);
+  const [own] = pids;
   return {
     tcpThere: there.bitsPerSecond,
     tcpBack: back.bitsPerSecond,
     tcp: (there.bitsPerSecond + back.bitsPerSecond) / 2,
     tcpFourStreams: four.bitsPerSecond,
-    processorPerGigabyte: ends === null ? null : spent / ((there.bytes + back.bytes) / GIGABYTE),
+    processorPerGigabyte: own === undefined ? null : spent / ((there.bytes + back.bytes) / GIGABYTE),
     udpSmall: small.deliveredPerSecond,
+    udpSmallWithoutLoss: withoutLoss,
     udpLoss: large.loss,
     roundTrip: median(roundTripsMs) * MICROSECONDS,
     roundTripTail: quantile(roundTripsMs, 0.99) * MICROSECONDS,
-    memory: ends === null ? null : await residentBytes(ends.a.pid),
-    firstPacketMs: ends?.firstPacketMs ?? null,
+    memory: own === undefined ? null : await residentBytes(own),
+    firstPacketMs,
     retransmits: there.retransmits + back.retransmits,
   };
+}
+
+/** The length of all runs together, in seconds, with `seconds` and `trials` as in `FastScene`. */
+export function fastSeconds(seconds: number, trials: number): number {
+  const pings = (PING.count * PING.intervalMs) / 1000;
+  return 3 * seconds + 2 * lengthOfUdp(seconds) + trials * TRIAL_SECONDS + pings;
+}
+
+function lengthOfUdp(seconds: number): number {
+  return Math.ceil((seconds * 2) / 3);
 }

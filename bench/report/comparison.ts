@@ -1,11 +1,9 @@
 /** Sums up the samples of one contender, alone or against another. */
-import type { Figures } from './measure.ts';
-import type { Link } from './options.ts';
-import type { Sample } from './rounds.ts';
-import { summarize } from './statistics.ts';
-import type { Summary } from './statistics.ts';
-
-export type Figure = keyof Figures;
+import type { Link } from '../links.ts';
+import type { Sample } from '../rounds.ts';
+import { summarize } from '../statistics.ts';
+import type { Summary } from '../statistics.ts';
+import type { Figure } from '../turn.ts';
 
 /** A figure over all rounds; `null` where it was not measured. */
 export function absolute(
