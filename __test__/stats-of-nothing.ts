@@ -14,8 +14,9 @@ function statsOfNothing(): TunnelStats {
   const description = {
     device: { name: 'tun0', offload: { checksum: true, tso: true, uso: true } },
     socket: { local: '10.0.1.1:9000', remote: '10.0.1.2:9000', gro: true },
+    probe: { address: null, source: null },
   };
-  const { device, socket, decap, ...stats } = toStats(zero, zero, description, {});
+  const { device, socket, decap, probe, ...stats } = toStats(zero, zero, description, {});
   return {
     ...stats,
     openedAt: -12_345,
@@ -24,6 +25,14 @@ function statsOfNothing(): TunnelStats {
     device: { ...device, index: 7, mtu: 1500 },
     socket: { ...socket, pathMtu: 1500, segmentsPerSend: 64 },
     decap: { ...decap, lastAt: null },
+    probe: {
+      ...probe,
+      intervalMs: null,
+      lastAt: null,
+      loss: null,
+      jitterMs: null,
+      rttMs: { last: null, min: null, mean: null, p50: null, p99: null, max: null },
+    },
   };
 }
 

@@ -303,6 +303,7 @@ function toBindingOptions(options: ResolvedOptions, peer: IpAddress): BindingTun
     remote: toBindingEndpoint({ ...remote, address: peer }),
     allowedSources: allowedSources?.map(toBindingNetwork) ?? null,
     dscp: dscp === 'inherit' ? null : dscp,
+    probe: null,
     interface: device === null ? null : toBindingInterface(device),
   };
 }

@@ -88,4 +88,11 @@ function bufferFor({ table, states, length }: BindingStatsLayout): StatsBuffer {
   return { numbers, integers: new BigUint64Array(numbers.buffer), errorsFrom };
 }
 
-const IN_BUFFER: ReadonlySet<string> = new Set(['counter', 'drop', 'gauge', 'gauge-if-known', 'state']);
+const IN_BUFFER: ReadonlySet<string> = new Set([
+  'counter',
+  'drop',
+  'bucket',
+  'gauge',
+  'gauge-if-known',
+  'state',
+]);

@@ -24,6 +24,10 @@ const SHOWN_TOGETHER = new Set([
   'decap.receives',
   'decap.writes',
   'decap.dropped',
+  'probe.sent',
+  'probe.received',
+  'probe.lost',
+  'probe.rttSum',
 ]);
 
 const COUNTERS = STATS.filter(({ kind }) => kind === 'counter' || kind === 'drop');
@@ -70,8 +74,8 @@ test('every counter and drop reason is exported as a metric', (t) => {
   }
   t.deepEqual(
     COUNTERS.filter(({ metric }) => metric === '-').map(({ path }) => path),
-    ['encap.dropped', 'decap.dropped'],
-    'the sums of the reasons',
+    ['encap.dropped', 'decap.dropped', 'probe.rttSum'],
+    'the sums of the reasons, and what is exported with others',
   );
 });
 

@@ -64,6 +64,31 @@ export const STATS: TunnelStats = {
     },
     lastAt: 1_700_000_099_250,
   },
+  probe: {
+    address: '10.0.2.2',
+    source: '10.0.2.1',
+    intervalMs: 1000,
+    sent: 63,
+    received: 61,
+    lost: 20,
+    late: 21,
+    measurements: 22,
+    lastAt: 1_700_000_098_750,
+    loss: 0.03,
+    jitterMs: 0.7,
+    rttMs: { last: 12.5, min: 11.5, mean: 13.5, p50: 12.75, p99: 31.5, max: 32.5 },
+    rttSum: 823_500,
+    buckets: {
+      ...STATS_OF_NOTHING.probe.buckets,
+      '20ms': 55,
+      '50ms': 61,
+      '100ms': 61,
+      '200ms': 61,
+      '500ms': 61,
+      '1s': 61,
+      '2s': 61,
+    },
+  },
 };
 
 export const OPEN = reportOf({

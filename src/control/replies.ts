@@ -146,9 +146,11 @@ function completed(stats: unknown): unknown {
 const ABSENT: Readonly<Partial<Record<Stat['kind'], unknown>>> = {
   counter: 0,
   drop: 0,
+  bucket: 0,
   gauge: 0,
   'gauge-if-known': null,
   text: '',
+  'text-if-known': null,
   flag: false,
   errors: {},
 };
@@ -173,11 +175,12 @@ function hasValue(stats: unknown, { path, kind }: Stat): boolean {
   );
   switch (kind) {
     case 'section':
-      return isObject(value) && (!path.endsWith('.drops') || hasNumbersOnly(value));
+      return isObject(value) && (!/\.(drops|buckets)$/.test(path) || hasNumbersOnly(value));
     case 'errors':
       return isObject(value) && hasNumbersOnly(value);
     case 'drop':
-      // Other versions may have other reasons.
+    case 'bucket':
+      // Other versions may have others.
       return true;
     case 'counter':
     case 'gauge':
@@ -188,6 +191,8 @@ function hasValue(stats: unknown, { path, kind }: Stat): boolean {
       return STATES.some((state) => state === value);
     case 'text':
       return typeof value === 'string';
+    case 'text-if-known':
+      return typeof value === 'string' || value === null;
     default:
       return typeof value === 'boolean';
   }

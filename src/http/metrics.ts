@@ -183,11 +183,19 @@ function statsMetrics(): Metric<TunnelReport>[] {
   });
 }
 
+/** Buckets are not exported yet. */
+const NOT_EXPORTED: ReadonlySet<Stat['kind']> = new Set([
+  'section',
+  'bucket',
+  'text',
+  'text-if-known',
+  'flag',
+]);
+
 /** The metric of a value: as the table says, or else named after its section, field and unit. None for texts and flags. */
 function memberOf(stat: Stat): Member[] {
   const [section = '', field = '', reason] = stat.path.split('.');
-  if (stat.metric === '-' || stat.kind === 'section' || stat.kind === 'text' || stat.kind === 'flag')
-    return [];
+  if (stat.metric === '-' || NOT_EXPORTED.has(stat.kind)) return [];
   if (stat.metric !== '') {
     const [name = ''] = stat.metric.split('{');
     const labels = [...stat.metric.matchAll(/(?<label>\w+)="(?<value>[^"]*)"/g)];

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::stats::TunnelState;
 
-/// A peer from which nothing was received for this long is silent.
+/// A peer from which nothing was received for this long is silent, unless a probe runs.
 pub(crate) const SILENCE_MS: u64 = 30_000;
 
 /// How long an idle peer has to answer when packets are sent to it again.
@@ -16,6 +16,8 @@ pub(crate) struct Clock {
     start: Instant,
     /// The same instant, in ms since the epoch.
     opened_at: f64,
+    /// Milliseconds.
+    silence: AtomicU64,
     /// Milliseconds.
     sent: AtomicU64,
     /// The first time since something was received, in milliseconds.
@@ -41,6 +43,7 @@ impl Clock {
         Self {
             start,
             opened_at,
+            silence: AtomicU64::new(SILENCE_MS),
             sent: never(),
             unanswered: never(),
             received: never(),
@@ -68,6 +71,21 @@ impl Clock {
     #[cfg(test)]
     pub(crate) fn advance(&self, ms: u64) {
         self.test_time.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// From now on a peer counts as silent when nothing was received from it for this long, ms.
+    pub(crate) fn set_silence(&self, ms: u64) {
+        self.silence.store(ms, Ordering::Relaxed);
+    }
+
+    /// How long nothing was received from a silent peer, ms.
+    pub(crate) fn silence(&self) -> u64 {
+        self.silence.load(Ordering::Relaxed)
+    }
+
+    /// How long a peer has to answer after a pause, ms; with a probe that runs, there is no longer pause than between two probes.
+    pub(crate) fn answer_time(&self, usual: u64) -> u64 {
+        usual.min(self.silence() / 3 * 2)
     }
 
     pub(crate) fn mark_sent(&self) {
@@ -105,8 +123,9 @@ impl Clock {
             return TunnelState::Closed;
         }
         let now = self.now();
-        let recent = |at: Option<u64>| at.is_some_and(|at| now.saturating_sub(at) < SILENCE_MS);
-        let is_unanswered = || self.unanswered().is_some_and(|at| now.saturating_sub(at) >= ANSWER_MS);
+        let recent = |at: Option<u64>| at.is_some_and(|at| now.saturating_sub(at) < self.silence());
+        let answer_ms = self.answer_time(ANSWER_MS);
+        let is_unanswered = || self.unanswered().is_some_and(|at| now.saturating_sub(at) >= answer_ms);
         match self.last_received(peer) {
             None => TunnelState::Waiting,
             received if recent(received) => TunnelState::Up,

@@ -10,6 +10,7 @@ use ttun_packet::{CoalesceOptions, EcnArrival, Invalid, IpPacket, Run, VirtioNet
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, PacketDevice};
 use crate::mss::MssClamp;
+use crate::probe::Arrival;
 use crate::pump::{Drained, Pump, Refused, RetryDelay, is_gone, when_possible};
 use crate::shared::Context;
 use crate::stats::DecapDrop;
@@ -69,12 +70,19 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
     }
 
     /// Writes the good packets of one receive to the device.
-    async fn take(&mut self, datagrams: &Datagrams) -> Result<(), Error> {
+    async fn take(&mut self, mut datagrams: Datagrams) -> Result<(), Error> {
         let context = self.context;
-        context.decap.receives.add(1);
         if let Some(overflow) = datagrams.overflow {
             context.receive_overflow.store(overflow, Ordering::Relaxed);
         }
+        if context.probes.are_active() {
+            let received = datagrams.len;
+            self.remove_replies(&mut datagrams);
+            if received > 0 && datagrams.len == 0 {
+                return Ok(());
+            }
+        }
+        context.decap.receives.add(1);
         if datagrams.len == 0 {
             context.decap.received.add(1);
             context.decap.drop(DecapDrop::Empty, 1);
@@ -102,6 +110,25 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
         }
         writer.flush(&mut run).await
     }
+
+    /// Takes replies to probes out of what was received. They are only in the statistics of the probe.
+    #[cold]
+    fn remove_replies(&mut self, datagrams: &mut Datagrams) {
+        let arrival = Arrival { tos: datagrams.tos, is_reassembled: datagrams.reassembled };
+        let stride = datagrams.stride.max(1);
+        let mut at = 0;
+        while at < datagrams.len {
+            let end = (at + stride).min(datagrams.len);
+            let is_cut = datagrams.truncated && end == datagrams.len;
+            let packet = IpPacket::parse(&self.buffer[at..end]).ok().filter(|_| !is_cut);
+            if packet.is_some_and(|packet| self.context.probes.take(&packet, arrival)) {
+                self.buffer.copy_within(end..datagrams.len, at);
+                datagrams.len -= end - at;
+            } else {
+                at = end;
+            }
+        }
+    }
 }
 
 impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
@@ -111,7 +138,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
             match self.receive() {
                 Ok(datagrams) => {
                     self.retry.succeeded();
-                    self.take(&datagrams).await?;
+                    self.take(datagrams).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::All),
                 Err(error) => {

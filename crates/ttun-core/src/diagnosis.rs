@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::history::span;
+use crate::probe::Probes;
 
 /// What a tunnel knows about a peer that does not answer.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +78,20 @@ impl Silence {
             }
         }
     }
+}
+
+/// So many lost probes in a row are no accident.
+const LOST_FOR_A_REASON: usize = 3;
+
+/// The probable reason why a peer that is heard does not answer the probe.
+pub(crate) fn unanswered_probe(probes: &Probes) -> Option<String> {
+    let (destination, source) = (probes.destination()?, probes.source()?);
+    (probes.lost_in_a_row() >= LOST_FOR_A_REASON).then(|| {
+        format!(
+            "the probe of {destination} is not answered: is that an address of the peer's tunnel device, does its firewall accept \
+             ping, and does it route {source} into the tunnel?"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::clock::SILENCE_MS;
 use crate::diagnosis::Silence;
 use crate::history::{Change, ChangeKind, Level, span};
 use crate::shared::{Context, Endpoints};
@@ -67,8 +66,9 @@ impl Heard {
         }
         let quiet = now.saturating_sub(self.at.unwrap_or(self.since));
         let is_waiting = context.clock.state(peer) == TunnelState::Waiting && self.was_sent_to(context);
-        let has_had_time = self.is_unanswered_for(UNANSWERED_MS, context);
-        if self.silent || !is_waiting || quiet < SILENCE_MS || !has_had_time {
+        let has_had_time = self.is_unanswered_for(context.clock.answer_time(UNANSWERED_MS), context);
+        let silence = context.clock.silence().max(SUSPICIOUS_MS);
+        if self.silent || !is_waiting || quiet < silence || !has_had_time {
             return None;
         }
         self.silent = true;
@@ -97,8 +97,8 @@ impl Heard {
             Some(failed) >= at.max(Some(self.since)) && sent.is_none_or(|sent| failed + SUSPICIOUS_MS >= sent)
         });
         let is_silent = self.was_sent_to(context)
-            && self.is_unanswered_for(SUSPICIOUS_MS, context)
-            && sent.is_some_and(|sent| now.saturating_sub(sent) < SILENCE_MS);
+            && self.is_unanswered_for(context.clock.answer_time(SUSPICIOUS_MS), context)
+            && sent.is_some_and(|sent| now.saturating_sub(sent) < context.clock.silence());
         (is_silent || failure.is_some()).then(|| Silence {
             local,
             remote,

@@ -35,6 +35,8 @@ mod message;
 mod monitor;
 mod mss;
 mod options;
+mod probe;
+mod prober;
 mod pump;
 mod reattach;
 mod report;
@@ -56,12 +58,13 @@ pub use bind::{UdpOffload, probe_udp_offload};
 pub use error::{Error, ErrorKind};
 pub use history::{Change, ChangeKind, Level};
 pub use listen::{Arrival, arrivals};
-pub use options::{Endpoint, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
+pub use options::{Endpoint, InterfaceOptions, MtuChoice, Offload, ProbeOptions, TunnelOptions};
+pub use probe::{Echo, EchoAnswer, EchoDatagram, EchoOutcome};
 pub use report::{Advice, grouped};
 pub use running::End;
 pub use stats::{
     DecapDrop, DecapStats, DeviceStats, ERROR_NUMBERS, EncapDrop, EncapStats, Kind, OffloadStats,
-    SocketStats, Stat, TunnelState, TunnelStats, Value, table,
+    PROBE_BOUNDS_NS, ProbeStats, RttStats, SocketStats, Stat, TunnelState, TunnelStats, Value, table,
 };
 pub use tap::{Direction, PacketTap, TapOptions, Tapped, TappedPacket};
 pub use ttun_packet::Dscp;

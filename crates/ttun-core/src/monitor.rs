@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ttun_link::Place;
 
+use crate::diagnosis::unanswered_probe;
 use crate::error::{Error, ErrorKind};
 use crate::heard::{Heard, SUSPICIOUS_MS};
 use crate::history::{Change, ChangeKind, span};
@@ -112,7 +113,8 @@ impl Monitor {
 
     /// The probable reason why the peer does not answer, with what to check; `None` if it answers, or nothing was sent.
     pub(crate) fn diagnosis(&self, context: &Context) -> Option<String> {
-        self.state().heard.silence(context).map(|silence| silence.explain())
+        let silence = self.state().heard.silence(context);
+        silence.map(|silence| silence.explain()).or_else(|| unanswered_probe(&context.probes))
     }
 
     /// Records a change of the peer's address. The search for a peer that does not answer may go on for

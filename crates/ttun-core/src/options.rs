@@ -1,6 +1,9 @@
 //! The options of a tunnel, as values: parsing and defaults belong to the layers above.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::time::Duration;
+
+use ttun_packet::EchoRequest;
 
 use ttun_packet::{Dscp, OuterTos};
 
@@ -35,6 +38,8 @@ pub struct TunnelOptions {
     pub zero_checksum6: bool,
     /// Whether to wait for a deleted device to reappear rather than to end.
     pub reattach: bool,
+    /// The probe; `None` sends none.
+    pub probe: Option<ProbeOptions>,
     /// Settings of the device; `None` uses it as it is.
     pub interface: Option<InterfaceOptions>,
 }
@@ -56,6 +61,7 @@ impl TunnelOptions {
             dscp: Dscp::Fixed(0),
             zero_checksum6: false,
             reattach: false,
+            probe: None,
             interface: None,
         }
     }
@@ -64,6 +70,51 @@ impl TunnelOptions {
     pub(crate) fn outer_tos(&self) -> OuterTos {
         OuterTos::new(self.dscp, self.ecn)
     }
+}
+
+/// A probe: echo requests to an address in the tunnel, at equal intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeOptions {
+    /// The address, unicast and not of this host.
+    pub address: IpAddr,
+    /// Time between two requests; at least 10 ms.
+    pub interval: Duration,
+    /// Length of the inner packet, bytes: from 44 (IPv4) or 64 (IPv6) to 65535; `None`: as those of ping(8), 84 or 104.
+    pub len: Option<usize>,
+}
+
+impl ProbeOptions {
+    /// The least time between two requests.
+    pub const LEAST_INTERVAL: Duration = Duration::from_millis(10);
+
+    /// The longest inner packet, bytes.
+    pub const LONGEST: usize = 65_535;
+
+    /// Whether the values are possible, for a device that is set up with `interface`.
+    pub(crate) fn check(&self, interface: Option<&InterfaceOptions>) -> Result<(), Error> {
+        let Self { address, interval, len } = self;
+        let shortest = EchoRequest::min_len(address);
+        let (problem, hint) = if address.is_unspecified() || address.is_multicast() || is_broadcast(address) {
+            (
+                format!("{address} is not the address of one host"),
+                "give the peer's address in the tunnel".to_owned(),
+            )
+        } else if interface.is_some_and(|interface| interface.addresses.iter().any(|(own, _)| own == address))
+        {
+            (format!("{address} is an address of this device itself"), "give the peer's address".to_owned())
+        } else if *interval < Self::LEAST_INTERVAL {
+            (format!("{interval:?} is too short an interval"), "give at least 10 ms".to_owned())
+        } else if len.is_some_and(|len| len < shortest || len > Self::LONGEST) {
+            ("the size is impossible".to_owned(), format!("give from {shortest} to {} bytes", Self::LONGEST))
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::InvalidOptions, format!("probe: {problem}")).with_hint(hint))
+    }
+}
+
+fn is_broadcast(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.is_broadcast())
 }
 
 /// An address and port. The interface of a link-local address is known by name, which outlives its index.

@@ -1,5 +1,6 @@
 //! Pumps: the code that both directions share. Each drains a descriptor, yields to the other, and waits.
 
+use std::future::Future;
 use std::io;
 use std::time::Duration;
 
@@ -23,17 +24,22 @@ pub(crate) trait Pump {
     async fn ready(&self) -> Result<(), Error>;
 }
 
-/// Runs both pumps on this thread until the tunnel is closed (`Ok`) or one of them fails (`Err`).
+/// Runs both pumps, and beside them the `prober`, on this thread until the tunnel is closed (`Ok`) or one of them fails (`Err`).
 ///
 /// One thread for both directions: two were measured, both always and only under load, and were slower in most measurements on two
 /// processors (docs/performance.md).
-pub(crate) async fn run_both(
+pub(crate) async fn run_all(
     context: &Context,
     encap: &mut impl Pump,
     decap: &mut impl Pump,
+    prober: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let (out, back) = tokio::join!(run(context, encap), run(context, decap));
-    out.and(back)
+    let pumps = async { tokio::join!(run(context, encap), run(context, decap)) };
+    tokio::select! {
+        biased;
+        (out, back) = pumps => out.and(back),
+        () = prober => Ok(()),
+    }
 }
 
 /// Runs one pump until the tunnel is closed (`Ok`) or it fails (`Err`), which stops the other pump.

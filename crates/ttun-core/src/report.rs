@@ -118,7 +118,7 @@ fn listed(offload: &[(&str, bool)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{DecapStats, EncapStats, OffloadStats, SocketStats, TunnelState};
+    use crate::stats::{DecapStats, EncapStats, OffloadStats, ProbeStats, SocketStats, TunnelState};
 
     fn stats() -> TunnelStats {
         TunnelStats {
@@ -146,6 +146,7 @@ mod tests {
             },
             encap: EncapStats::default(),
             decap: DecapStats::default(),
+            probe: ProbeStats::default(),
             last_at: None,
         }
     }

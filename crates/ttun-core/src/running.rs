@@ -1,6 +1,6 @@
 //! A running tunnel, shared by its own thread, the watcher and its users.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
@@ -9,11 +9,12 @@ use std::time::SystemTime;
 use crate::clock::epoch_ms;
 use crate::connection::SharedSocket;
 use crate::device;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::lock::lock;
 use crate::monitor::Monitor;
+use crate::probe::{self, Source};
 use crate::reattach::Attaching;
-use crate::shared::{Context, Endpoints};
+use crate::shared::{Context, Endpoints, Trouble};
 use crate::socket::Granted;
 use crate::stats::{DeviceStats, SocketStats, TunnelState, TunnelStats};
 use crate::watcher::Watched;
@@ -61,6 +62,7 @@ impl Watched for Shared {
         self.context.network_changed.store(true, Ordering::Relaxed);
         self.context.path_mtu_reported.store(true, Ordering::Relaxed);
         self.attaching.review(&self.context, &self.socket);
+        self.review_probe();
     }
 
     fn tick(&self) {
@@ -103,6 +105,23 @@ impl Shared {
         }
     }
 
+    /// Looks up the source of the probe. While the device is gone, down or elsewhere, it stays: the probe then still keeps the way to the
+    /// peer open, and its replies never need the device.
+    pub(crate) fn review_probe(&self) {
+        let Self { context, .. } = self;
+        let Some(destination) = context.probes.destination() else { return };
+        let Some((index, _)) = context.device_facts.get() else { return };
+        let name = context.device_facts.name();
+        let Ok(found) = probe::find_source(&name, index, destination) else { return };
+        match found {
+            Source::Address(_) => context.problems.clear(Trouble::Probe),
+            none => context.problems.set(Trouble::Probe, no_source(none, &name, destination)),
+        }
+        if context.probes.set_source(found.address()) {
+            context.shutdown.wake();
+        }
+    }
+
     pub(crate) fn stats(&self) -> TunnelStats {
         let context = &self.context;
         let (name, Facts { granted, device_mtu, path_mtu }) = self.name_and_facts();
@@ -129,6 +148,7 @@ impl Shared {
             },
             encap: context.encap.snapshot(),
             decap: context.decap.snapshot(),
+            probe: context.probes.stats(timestamp),
             last_at: context.clock.received_at(timestamp, peer),
         }
     }
@@ -165,6 +185,7 @@ impl Shared {
 
     pub(crate) fn end(&self, end: &End) {
         self.context.clock.mark_ended();
+        self.context.probes.end();
         self.context.history.end();
         let before = std::mem::replace(&mut *self.ending(), Ending::Ended(end.clone()));
         self.ended.notify_all();
@@ -178,4 +199,16 @@ impl Shared {
     pub(crate) fn ending(&self) -> MutexGuard<'_, Ending> {
         lock(&self.ending)
     }
+}
+
+fn no_source(found: Source, device: &str, destination: IpAddr) -> Error {
+    let (family, example) =
+        if destination.is_ipv4() { ("IPv4", "10.0.2.1/24") } else { ("IPv6", "fd00:2::1/64") };
+    if found == Source::Own {
+        let message = format!("{destination}, which is to be probed, is an address of this host");
+        return Error::new(ErrorKind::InvalidOptions, message).with_hint("probe an address of the peer");
+    }
+    let message = format!("{destination} cannot be probed: the device {device} has no {family} address");
+    let hint = format!("probes start when it has one: ip addr add {example} dev {device}");
+    Error::new(ErrorKind::AddressNotLocal, message).with_hint(hint)
 }

@@ -56,8 +56,7 @@ pub(crate) struct Sender<'t, S> {
     /// When to query it again, ms of uptime.
     learn_path_mtu_at: Cell<u64>,
     trials: Trials,
-    /// When the socket may be recovered (again), ms of uptime.
-    recover_at: Cell<u64>,
+    recovery: Recovery,
     /// Until when there is assumed to be no route to the peer, ms of uptime.
     no_route_until: Cell<u64>,
 }
@@ -78,7 +77,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             route_is_stale: Cell::new(false),
             learn_path_mtu_at: Cell::new(0),
             trials: Trials::new(context.clock.now()),
-            recover_at: Cell::new(0),
+            recovery: Recovery::default(),
             no_route_until: Cell::new(0),
         };
         sender.learn_path_mtu();
@@ -259,7 +258,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             if matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) {
                 self.learn_path_mtu();
             }
-            self.recover_socket(&error);
+            self.recovery.after(&error, self.socket, self.context);
             if self.is_answer(&error, pieces, outer.segment_len) {
                 answers += 1;
             } else {
@@ -331,22 +330,31 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         };
         self.context.encap.drop(reason, packets);
     }
+}
 
+/// The recovery of a socket that has lost its interface or its peer.
+#[derive(Default)]
+pub(crate) struct Recovery {
+    /// When it may be tried (again), ms of uptime.
+    at: Cell<u64>,
+}
+
+impl Recovery {
     /// A socket that is bound to an interface stays bound to it when that is deleted, and does not reach another of the same name
     /// (ENODEV in IPv4, ENETUNREACH in IPv6); one whose change of peer failed half-way has none (EDESTADDRREQ). After such errors
     /// it is reconnected, if that is the reason, at most once a second.
-    fn recover_socket(&self, error: &io::Error) {
-        let now = self.context.clock.now();
+    pub(crate) fn after(&self, error: &io::Error, socket: &impl DatagramSocket, context: &Context) {
+        let now = context.clock.now();
         if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH | libc::EDESTADDRREQ))
-            || now < self.recover_at.get()
+            || now < self.at.get()
         {
             return;
         }
-        self.recover_at.set(now + RECOVER_EVERY_MS);
+        self.at.set(now + RECOVER_EVERY_MS);
         // If it fails, it is retried after another error.
-        let _ = self.context.endpoints.try_change(|endpoints| {
-            let recovered = self.socket.recover(endpoints)?;
-            self.context.reconnects.add(usize::from(recovered.is_some()));
+        let _ = context.endpoints.try_change(|endpoints| {
+            let recovered = socket.recover(endpoints)?;
+            context.reconnects.add(usize::from(recovered.is_some()));
             Ok::<_, Error>(recovered.unwrap_or(endpoints))
         });
     }

@@ -13,6 +13,7 @@ use crate::diagnosis::explains_silence;
 use crate::error::{Error, ErrorKind};
 use crate::history::History;
 use crate::lock::lock;
+use crate::probe::Probes;
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, OffloadStats};
 use crate::tap::Taps;
 
@@ -41,6 +42,7 @@ pub(crate) struct Context {
     /// The MTU of that route as the packet path saw it last, bytes; 0 if it is not known.
     pub(crate) path_mtu_learned: AtomicUsize,
     pub(crate) clock: Clock,
+    pub(crate) probes: Probes,
     pub(crate) problems: Problems,
     /// For rare changes; nothing is recorded for packets.
     pub(crate) history: History,
@@ -228,11 +230,13 @@ pub(crate) enum Trouble {
     Settings,
     /// The MTU of the device could not be adapted to the route.
     Mtu,
+    /// The probe cannot be sent.
+    Probe,
 }
 
 /// The present problems of a running tunnel, at most one of each kind.
 #[derive(Default)]
-pub(crate) struct Problems(Mutex<[Option<Error>; 5]>);
+pub(crate) struct Problems(Mutex<[Option<Error>; 6]>);
 
 impl Problems {
     /// The most important one.

@@ -5,12 +5,14 @@
 //! and the code that counts; so does a drop reason.
 
 mod counters;
+mod probe;
 mod table;
 
 use std::net::SocketAddr;
 
 pub use counters::ERROR_NUMBERS;
 pub(crate) use counters::{Counter, ErrnoCounters};
+pub use probe::{PROBE_BOUNDS_NS, ProbeStats, RttStats};
 pub use table::{Kind, Stat, Value};
 use table::{direction, values};
 
@@ -25,6 +27,9 @@ pub fn table() -> impl Iterator<Item = &'static Stat> {
         SocketStats::TABLE,
         DeviceStats::TABLE,
         OffloadStats::TABLE,
+        ProbeStats::TABLE,
+        RttStats::TABLE,
+        probe::BUCKETS,
         TunnelStats::TABLE,
     ];
     sections.into_iter().flatten()
@@ -127,7 +132,8 @@ values! {
         opened_at: f64 => Gauge(|stats| stats.opened_at), unit: "ms since the epoch", metric: "-";
         /// How long the tunnel has been open, in monotonic time; stops when the tunnel ends.
         uptime_ms: f64 => Gauge(|stats| stats.uptime_ms), unit: "ms", metric: "ttun_uptime_seconds";
-        /// Whether datagrams arrive from the peer: `up` if any did in the last 30 s; `waiting` before the first one, if packets were
+        /// Whether datagrams arrive from the peer: `up` if any did in the last 30 s, or in
+        /// the last three intervals of the probe; `waiting` before the first one, if packets were
         /// sent in the last 30 s and nothing came back, and while the device is deleted (with `reattach`); `idle` if nothing arrived
         /// and nothing was sent in the last 30 s (`decap.lastAt` says when the peer was last heard); `closed` once the tunnel has ended.
         state: TunnelState => State(|stats| stats.state), metric: "-";
@@ -139,6 +145,8 @@ values! {
         encap: EncapStats => Section;
         /// From the network to the device.
         decap: DecapStats => Section;
+        /// The probe.
+        probe: ProbeStats => Section;
         /// When the last datagram was received from the peer; absent before the first.
         last_at: Option<f64> => GaugeIfKnown(|stats| stats.last_at), path: "decap.last_at", unit: "ms since the epoch",
             metric: "ttun_last_received_timestamp_seconds";
@@ -260,7 +268,7 @@ mod tests {
     fn every_counter_and_reason_has_a_unit_and_every_section_its_values() {
         for Stat { path, kind, unit, label, .. } in table() {
             match kind {
-                Count(_) | Errors => assert!(!unit.is_empty(), "{path}"),
+                Count(_) | Kind::Bucket(_) | Errors => assert!(!unit.is_empty(), "{path}"),
                 Kind::Drop(_) => assert!(!label.is_empty(), "{path}"),
                 Section => {
                     let inside = |other: &str| other.strip_prefix(path).is_some_and(|rest| !rest.is_empty());

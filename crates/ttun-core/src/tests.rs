@@ -14,6 +14,7 @@ mod options;
 mod packet;
 mod path_mtu;
 mod peer_change;
+mod probing;
 mod random_faults;
 mod read_buffer;
 mod readiness;

@@ -20,7 +20,7 @@ use crate::history::{Change, History};
 use crate::interface::Interface;
 use crate::monitor::Monitor;
 use crate::options::{Endpoint, TunnelOptions};
-use crate::pump;
+use crate::probe::{Echo, EchoOutcome, Probes};
 use crate::reattach::{Attaching, Attachment};
 use crate::running::{End, Ending, Shared};
 use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown};
@@ -29,6 +29,7 @@ use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, TunnelState, 
 use crate::tap::{PacketTap, TapOptions};
 use crate::upkeep::Upkeep;
 use crate::watcher::{self, Watched};
+use crate::{prober, pump};
 
 /// A running tunnel. Dropping it closes it.
 pub struct Tunnel {
@@ -56,6 +57,9 @@ impl Tunnel {
                 format!("the tunnel's datagrams cannot be sent through its own device {name}"),
             )
             .with_hint("give the interface that leads to the peer: ip -brief link"));
+        }
+        if let Some(probe) = options.probe {
+            probe.check(options.interface.as_ref())?;
         }
         let interface = options.interface.as_ref().map(Interface::new).transpose()?;
         let (plan, upkeep) = (DevicePlan::new(options)?, Upkeep::default());
@@ -100,6 +104,7 @@ impl Tunnel {
             reconnects: Counter::default(),
             path_mtu_learned: AtomicUsize::new(0),
             clock: Clock::start(),
+            probes: Probes::new(options.probe),
             problems: Problems::default(),
             history: History::default(),
             taps: Arc::default(),
@@ -114,6 +119,7 @@ impl Tunnel {
             ending: Mutex::new(Ending::Running(Vec::new())),
             ended: Condvar::new(),
         });
+        shared.review_probe();
         let tunnel = Arc::clone(&shared);
         let subject: Arc<dyn Watched> = Arc::clone(&shared) as _;
         thread::Builder::new()
@@ -212,6 +218,18 @@ impl Tunnel {
         self.shared.monitor.diagnosis(&self.shared.context)
     }
 
+    /// Sends an echo request to an address in the tunnel, and waits for the reply, which does not reach the device. Several may be under
+    /// way at once, from several threads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`] when the tunnel ends meanwhile.
+    pub fn echo(&self, echo: Echo) -> Result<EchoOutcome, Error> {
+        let outcome = self.shared.context.probes.ask(echo);
+        self.shared.context.shutdown.wake();
+        let closed = |_| Error::new(ErrorKind::Closed, "the tunnel has ended");
+        outcome.blocking_recv().map_err(closed)
+    }
+
     /// The history: the last 50 changes, the oldest first. Also available after the end.
     #[must_use]
     pub fn history(&self) -> Vec<Change> {
@@ -283,7 +301,7 @@ fn carry(runtime: &Runtime, device: TunDevice, shared: &Shared) -> Result<(), Er
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let mut encap = Encap::new(&device, &socket, context);
         let mut decap = Decap::new(&device, &socket, device.coalesce(), context);
-        runtime.block_on(pump::run_both(context, &mut encap, &mut decap))
+        runtime.block_on(pump::run_all(context, &mut encap, &mut decap, prober::run(context, &socket)))
     }));
     let _ = shared.last_facts.set(shared.name_and_facts().1);
     ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))

@@ -1,9 +1,12 @@
 //! The options of a tunnel, as JavaScript passes them: parsed and checked by the TypeScript layer, converted once.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use napi_derive::napi;
-use ttun_core::{Dscp, Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, TunnelOptions};
+use ttun_core::{
+    Dscp, Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, ProbeOptions, TunnelOptions,
+};
 
 use crate::process::{group_id, user_id};
 
@@ -35,6 +38,8 @@ pub struct BindingTunnelOptions {
     pub zero_checksum6: bool,
     /// Whether to wait for a deleted device to reappear.
     pub reattach: bool,
+    /// The probe; null sends none.
+    pub probe: Option<BindingProbeOptions>,
     /// Settings of the device; null uses it as it is.
     pub interface: Option<BindingInterfaceOptions>,
 }
@@ -57,6 +62,17 @@ pub struct BindingNetwork {
     pub ip: Vec<u8>,
     /// The bits of the prefix.
     pub prefix_length: u8,
+}
+
+/// The probe.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct BindingProbeOptions {
+    /// The bytes of the address to be probed, in network order.
+    pub address: Vec<u8>,
+    /// Time between two probes, ms.
+    pub interval_ms: f64,
+    /// Length of the inner packet, bytes; null: as that of ping(8).
+    pub size: Option<u32>,
 }
 
 /// Settings of the device.
@@ -123,7 +139,24 @@ impl TryFrom<BindingTunnelOptions> for TunnelOptions {
             dscp: options.dscp.map_or(Dscp::Inherit, Dscp::Fixed),
             zero_checksum6: options.zero_checksum6,
             reattach: options.reattach,
+            probe: options.probe.map(TryInto::try_into).transpose()?,
             interface: options.interface.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<BindingProbeOptions> for ProbeOptions {
+    type Error = Error;
+
+    fn try_from(
+        BindingProbeOptions { address, interval_ms, size }: BindingProbeOptions,
+    ) -> Result<Self, Error> {
+        let interval = Duration::try_from_secs_f64(interval_ms / 1e3);
+        Ok(Self {
+            address: ip_address(&address)?,
+            interval: interval
+                .map_err(|_| Error::new(ErrorKind::InvalidOptions, "the interval is impossible"))?,
+            len: size.map(|bytes| bytes as usize),
         })
     }
 }

@@ -8,9 +8,9 @@ use ttun_core::{ERROR_NUMBERS, Kind, OffloadStats, Stat, TunnelState, TunnelStat
 pub struct BindingStat {
     /// Where it is in `TunnelStats`.
     pub path: String,
-    /// Only `counter`, `drop`, `gauge`, `gauge-if-known` and `state` are numbers, and thus in the buffer.
+    /// Only `counter`, `drop`, `bucket`, `gauge`, `gauge-if-known` and `state` are numbers, and thus in the buffer.
     #[napi(
-        ts_type = "'counter' | 'drop' | 'gauge' | 'gauge-if-known' | 'state' | 'text' | 'flag' | 'errors' | 'section'"
+        ts_type = "'counter' | 'drop' | 'bucket' | 'gauge' | 'gauge-if-known' | 'state' | 'text' | 'text-if-known' | 'flag' | 'errors' | 'section'"
     )]
     pub kind: &'static str,
     /// Its unit.
@@ -49,10 +49,12 @@ impl From<&Stat> for BindingStat {
         let kind = match kind {
             Kind::Counter(_) => "counter",
             Kind::Drop(_) => "drop",
+            Kind::Bucket(_) => "bucket",
             Kind::Gauge(_) => "gauge",
             Kind::GaugeIfKnown(_) => "gauge-if-known",
             Kind::State(_) => "state",
             Kind::Text => "text",
+            Kind::TextIfKnown => "text-if-known",
             Kind::Flag => "flag",
             Kind::Errors => "errors",
             Kind::Section => "section",
@@ -107,12 +109,14 @@ pub(crate) fn number(count: u64) -> f64 {
 }
 
 /// The statistics that are not in the buffer. They rarely change, so they are passed only when they did.
-#[napi(object, object_from_js = false)]
+#[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingDescription {
     /// The TUN device.
     pub device: BindingDeviceDescription,
     /// The UDP socket.
     pub socket: BindingSocketDescription,
+    /// The probe.
+    pub probe: BindingProbeDescription,
 }
 
 /// The TUN device.
@@ -146,8 +150,17 @@ pub struct BindingSocketDescription {
     pub gro: bool,
 }
 
+/// The probe.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct BindingProbeDescription {
+    /// The address that is probed.
+    pub address: Option<String>,
+    /// The source of the probes.
+    pub source: Option<String>,
+}
+
 impl From<&TunnelStats> for BindingDescription {
-    fn from(TunnelStats { device, socket, .. }: &TunnelStats) -> Self {
+    fn from(TunnelStats { device, socket, probe, .. }: &TunnelStats) -> Self {
         let OffloadStats { checksum, tso, uso } = device.offload;
         Self {
             device: BindingDeviceDescription {
@@ -159,11 +172,15 @@ impl From<&TunnelStats> for BindingDescription {
                 remote: socket.remote.to_string(),
                 gro: socket.gro,
             },
+            probe: BindingProbeDescription {
+                address: probe.address.map(|ip| ip.to_string()),
+                source: probe.source.map(|ip| ip.to_string()),
+            },
         }
     }
 }
 
 /// The values in the description, to detect changes.
-pub(crate) fn described(TunnelStats { device, socket, .. }: &TunnelStats) -> impl PartialEq {
-    (&device.name, device.offload, socket.local, socket.remote, socket.gro)
+pub(crate) fn described(TunnelStats { device, socket, probe, .. }: &TunnelStats) -> impl PartialEq {
+    (&device.name, device.offload, socket.local, socket.remote, socket.gro, probe.address, probe.source)
 }

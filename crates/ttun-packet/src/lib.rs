@@ -13,6 +13,7 @@
 mod checksum;
 mod clamp;
 mod coalesce;
+mod echo;
 mod filter;
 mod loop_guard;
 mod packet;
@@ -22,6 +23,7 @@ mod virtio;
 
 pub use clamp::{OUTER_OVERHEAD_IPV4, OUTER_OVERHEAD_IPV6, clamp_mss, outer_overhead};
 pub use coalesce::{CoalesceOptions, Run};
+pub use echo::{ECHO_COOKIE_LEN, EchoReply, EchoRequest, IcmpFragments};
 pub use filter::{ImpossiblePrefix, SourceFilter};
 pub use loop_guard::{LoopGuard, Verdict};
 pub use packet::{Fragment, Invalid, IpPacket, Transport, Version};

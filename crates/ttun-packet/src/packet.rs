@@ -153,6 +153,13 @@ impl<Bytes: Deref<Target = [u8]>> IpPacket<Bytes> {
         self.transport
     }
 
+    /// Length of the packet, bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Source and destination port of TCP and UDP, if both are in this packet.
     #[must_use]
     pub fn ports(&self) -> Option<(u16, u16)> {

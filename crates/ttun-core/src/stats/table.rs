@@ -27,6 +27,8 @@ pub enum Kind {
     Counter(fn(&TunnelStats) -> u64),
     /// Counts packets that were dropped for one reason.
     Drop(fn(&TunnelStats) -> u64),
+    /// Counts the values of a distribution that are up to a bound.
+    Bucket(fn(&TunnelStats) -> u64),
     /// A current value.
     Gauge(fn(&TunnelStats) -> f64),
     /// A current value that is sometimes unknown.
@@ -35,6 +37,8 @@ pub enum Kind {
     State(fn(&TunnelStats) -> TunnelState),
     /// Text that seldom changes.
     Text,
+    /// Such text that is sometimes unknown.
+    TextIfKnown,
     /// On or off; seldom changes.
     Flag,
     /// Counts by error number.
@@ -57,11 +61,11 @@ impl Kind {
     #[must_use]
     pub fn read(self, stats: &TunnelStats) -> Option<Value> {
         match self {
-            Self::Counter(read) | Self::Drop(read) => Some(Value::Count(read(stats))),
+            Self::Counter(read) | Self::Drop(read) | Self::Bucket(read) => Some(Value::Count(read(stats))),
             Self::Gauge(read) => Some(Value::Measure(read(stats))),
             Self::GaugeIfKnown(read) => Some(Value::Measure(read(stats).unwrap_or(f64::NAN))),
             Self::State(read) => Some(Value::Measure(f64::from(read(stats) as u8))),
-            Self::Text | Self::Flag | Self::Errors | Self::Section => None,
+            Self::Text | Self::TextIfKnown | Self::Flag | Self::Errors | Self::Section => None,
         }
     }
 }
@@ -94,7 +98,7 @@ macro_rules! values {
         }
 
         impl $name {
-            const TABLE: &[Stat] = &[$(Stat {
+            pub(in crate::stats) const TABLE: &[Stat] = &[$(Stat {
                 $($detail: $value,)*
                 ..Stat::new(concat!($prefix, stringify!($field)), $kind, concat!($($help),+))
             },)+];
