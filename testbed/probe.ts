@@ -21,17 +21,21 @@ export interface UdpSend {
   readonly segmentSize?: number;
 }
 
-/** Sends datagrams with any content from any local address and port, each `10.0.1.1:9000` or `[fd00:1::1]:9000`. */
+/**
+ * Sends datagrams with any content from any local address and port, each `10.0.1.1:9000` or `[fd00:1::1]:9000`; over IPv6 also
+ * without checksums.
+ */
 export async function sendDatagrams(
   site: Site,
   local: string,
   remote: string,
   sends: readonly UdpSend[],
+  { checksums = true }: { readonly checksums?: boolean } = {},
 ): Promise<void> {
   const lines = sends.map(({ bytes, segmentSize }) => {
     return `${segmentSize === undefined ? '' : `${segmentSize} `}${hex(bytes)}\n`;
   });
-  await site.run([probe(), 'send', local, remote], { input: lines.join('') });
+  await site.run([probe(), checksums ? 'send' : 'send-unchecked', local, remote], { input: lines.join('') });
 }
 
 /** Leaves virtio-net headers of that many bytes, and all offloads, set on a TUN device to which no program is attached. */

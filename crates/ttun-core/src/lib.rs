@@ -24,6 +24,7 @@ mod device;
 mod diagnosis;
 mod encap;
 mod error;
+mod flow_label;
 mod fragmentation;
 mod heard;
 mod history;

@@ -3,7 +3,7 @@
 
 use std::ffi::c_int;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use socket2::{SockAddr, SockAddrStorage};
@@ -96,6 +96,51 @@ fn receive_message(
     Ok(result)
 }
 
+/// Reserves `flow_label` for `socket`, with which others may share it; `peer` is any unicast address. Without that, the kernel could
+/// refuse to send with it (`fl6_sock_lookup` in net/ipv6/ip6_flowlabel.c).
+pub(crate) fn lease_flow_label(socket: BorrowedFd<'_>, peer: Ipv6Addr, flow_label: u32) -> io::Result<()> {
+    let request = FlowLabelRequest {
+        destination: peer.octets(),
+        label: flow_label.to_be(),
+        action: IPV6_FL_A_GET,
+        share: IPV6_FL_S_ANY,
+        flags: IPV6_FL_F_CREATE,
+        ..FlowLabelRequest::default()
+    };
+    let len = size_of::<FlowLabelRequest>() as libc::socklen_t;
+    // SAFETY: the kernel reads `len` bytes, the size of `request`, which outlives the call; it writes only a label of 0 back.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IPV6,
+            libc::IPV6_FLOWLABEL_MGR,
+            (&raw const request).cast(),
+            len,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `struct in6_flowlabel_req` of linux/in6.h.
+#[repr(C)]
+#[derive(Default)]
+struct FlowLabelRequest {
+    destination: [u8; 16],
+    /// In network order.
+    label: u32,
+    action: u8,
+    share: u8,
+    flags: u16,
+    expires: u16,
+    linger: u16,
+    padding: u32,
+}
+
+/// Of linux/in6.h.
+const IPV6_FL_A_GET: u8 = 0;
+const IPV6_FL_F_CREATE: u16 = 1;
+const IPV6_FL_S_ANY: u8 = 255;
+
 /// Dissolves the association of a connected socket (connect(2): an address of family `AF_UNSPEC`).
 pub(crate) fn dissolve(socket: BorrowedFd<'_>) -> io::Result<()> {
     let unspecified = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
@@ -126,6 +171,10 @@ impl IntOption {
     pub(crate) const IPV4_TOS: Self = Self(libc::IPPROTO_IP, libc::IP_TOS);
     /// The traffic class octet of IPv6 headers (ipv6(7)).
     pub(crate) const IPV6_TRAFFIC_CLASS: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_TCLASS);
+    /// Whether the kernel chooses a flow label for IPv6 datagrams (linux/in6.h, kernel 3.17).
+    pub(crate) const AUTO_FLOW_LABEL: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_AUTOFLOWLABEL);
+    /// Whether connecting sets a flow label for IPv6 datagrams (linux/in6.h).
+    pub(crate) const SEND_FLOW_LABEL: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_FLOWINFO_SEND);
     /// Whether UDP over IPv6 without a checksum is received (linux/udp.h, kernel 3.16).
     pub(crate) const UDP_NO_CHECK6_RX: Self = Self(libc::SOL_UDP, UDP_NO_CHECK6_RX);
     /// Whether a receive reports the TOS octet of IPv4 headers (ip(7)).

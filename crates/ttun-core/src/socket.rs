@@ -14,6 +14,7 @@ use crate::bind::{
     enable_gro,
 };
 use crate::error::Error;
+use crate::flow_label::FlowLabel;
 use crate::fragmentation::FragmentationSetting;
 use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
 use crate::lock::lock;
@@ -36,6 +37,7 @@ const LEAST_IPV4_PATH_MTU: usize = 576;
 pub(crate) struct PeerSocket {
     inner: UdpSocket,
     version: Version,
+    label: FlowLabel,
     place: Place,
     /// The zone of the peer's address, as it was given.
     remote_zone: Mutex<Option<String>>,
@@ -73,7 +75,8 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
     let (local, remote) = (place.local.resolve()?, remote.resolve()?);
     check_addresses(local, remote)?;
     let socket = place.bound(local, remote)?;
-    socket.connect(&remote.into()).map_err(|cause| place.connect_refused(remote, &cause))?;
+    let label = FlowLabel::choose(socket.as_fd(), local.port(), remote);
+    socket.connect(&label.to(remote).into()).map_err(|cause| place.connect_refused(remote, &cause))?;
     // A connected socket accepts only datagrams of the peer, which costs less than the filter.
     let _ = socket.detach_filter();
     socket
@@ -106,6 +109,7 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
     let socket = PeerSocket {
         inner,
         version: version_of(local),
+        label,
         place,
         remote_zone,
         allowed,
@@ -166,11 +170,15 @@ impl PeerSocket {
 
     /// Looks up the route to the peer again, as the next send would. Connecting to the same peer changes nothing else.
     fn look_up_route(&self, now: Endpoints) -> Result<Endpoints, Option<Error>> {
-        match self.inner.connect(now.remote) {
+        match self.connect(now.remote) {
             Ok(()) => Ok(now),
             Err(_) if self.is_lost(now) => self.reconnect(now, &self.remote(now)).map_err(Some),
             Err(_no_route) => Err(None),
         }
+    }
+
+    fn connect(&self, remote: SocketAddr) -> io::Result<()> {
+        self.inner.connect(self.label.to(remote))
     }
 
     /// The largest packet that fits the route to the peer unfragmented, bytes.
@@ -221,7 +229,7 @@ impl PeerSocket {
         admit_only(&socket, remote)
             .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the new peer"))?;
         let moved = if source == now.local && !self.is_lost(now) {
-            self.inner.connect(remote)
+            self.connect(remote)
         } else {
             self.dissolve_and_connect(local, remote)
         };
@@ -229,7 +237,7 @@ impl PeerSocket {
             // A connect that fails may leave an IPv6 socket without a peer (__ip6_datagram_connect). If it cannot be connected to
             // the old one either, the next send reports it.
             let _ = admit_only(&socket, now.remote);
-            let _ = self.inner.connect(now.remote);
+            let _ = self.connect(now.remote);
             return Err(self.place.connect_refused(remote, &cause));
         }
         *self.remote_zone() = zone;
@@ -323,7 +331,7 @@ impl PeerSocket {
         if socket.local_addr()?.as_socket().is_some_and(|address| address.port() == 0) {
             socket.bind(&local.into())?;
         }
-        self.inner.connect(remote)
+        self.connect(remote)
     }
 }
 

@@ -4,6 +4,7 @@
 //! ttun-probe inject INTERFACE           sends each line of input as a packet through the interface
 //! ttun-probe capture INTERFACE          prints each packet that passes the interface, both ways
 //! ttun-probe send LOCAL REMOTE          each line of input is one UDP send: HEX, or SIZE HEX to segment it into datagrams
+//! ttun-probe send-unchecked LOCAL REMOTE  the same over IPv6, without checksums
 //! ttun-probe receive LOCAL              prints each UDP datagram that arrives
 //! ttun-probe leave-device TUN SIZE      leaves a TUN device with virtio-net headers of SIZE bytes and all offloads on
 //! ttun-probe hold-device TUN            stays attached to a TUN device, with one of its queues if it has several
@@ -43,6 +44,9 @@ fn run(arguments: &[&str]) -> io::Result<()> {
         ["inject", interface] => packets::inject(interface, io::stdin().lock()),
         ["capture", interface] => packets::capture(interface, &mut io::stdout().lock()),
         ["send", local, remote] => udp::send(address(local)?, address(remote)?, io::stdin().lock()),
+        ["send-unchecked", local, remote] => {
+            udp::send_unchecked(address(local)?, address(remote)?, io::stdin().lock())
+        }
         ["receive", local] => udp::receive(address(local)?, &mut io::stdout().lock()),
         ["leave-device", tun, size] => leave_device(tun, number(size)?),
         ["hold-device", tun] => hold_device(tun),

@@ -7,19 +7,33 @@ use std::os::fd::AsRawFd;
 
 use crate::number;
 
+/// Of linux/udp.h.
+const UDP_NO_CHECK6_TX: c_int = 101;
+
 /// Sends each line of `input` from `local` to `remote`: `HEX` is one datagram, `SIZE HEX` is segmented into datagrams of SIZE
 /// bytes, the last of which may be shorter, in one send (`UDP_SEGMENT` in udp(7)).
 ///
 /// The socket is not connected, so that an ICMP answer to an earlier datagram does not fail a later one.
 pub(crate) fn send(local: SocketAddr, remote: SocketAddr, input: impl BufRead) -> io::Result<()> {
+    send_by(&UdpSocket::bind(local)?, remote, input)
+}
+
+/// The same over IPv6, without checksums, as some tunnels of the kernel send (RFC 6935).
+pub(crate) fn send_unchecked(local: SocketAddr, remote: SocketAddr, input: impl BufRead) -> io::Result<()> {
     let socket = UdpSocket::bind(local)?;
+    set(&socket, UDP_NO_CHECK6_TX, 1)?;
+    send_by(&socket, remote, input)
+}
+
+fn send_by(socket: &UdpSocket, remote: SocketAddr, input: impl BufRead) -> io::Result<()> {
     for (index, line) in input.lines().enumerate() {
         let line = line?;
         let (size, bytes) = match line.split_once(' ') {
             Some((size, bytes)) => (number(size)?, decode_hex(bytes)?),
-            None => (0, decode_hex(&line)?),
+            None => (0_u16, decode_hex(&line)?),
         };
-        set_segment_size(&socket, size)?;
+        // Later sends are segmented into datagrams of so many bytes; 0 leaves them whole.
+        set(socket, libc::UDP_SEGMENT, size.into())?;
         socket
             .send_to(&bytes, remote)
             .map_err(|error| io::Error::new(error.kind(), format!("send {index}: {error}")))?;
@@ -27,13 +41,12 @@ pub(crate) fn send(local: SocketAddr, remote: SocketAddr, input: impl BufRead) -
     Ok(())
 }
 
-/// Sets the size in bytes of the datagrams into which later sends are segmented; 0 leaves them whole.
-fn set_segment_size(socket: &UdpSocket, size: u16) -> io::Result<()> {
-    let value = c_int::from(size);
+/// Sets an option of UDP.
+fn set(socket: &UdpSocket, option: c_int, value: c_int) -> io::Result<()> {
     let len = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the kernel reads `len` bytes, the size of `value`, which outlives the call.
     let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, (&raw const value).cast(), len)
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, option, (&raw const value).cast(), len)
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
