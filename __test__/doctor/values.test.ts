@@ -6,6 +6,7 @@ import { CATALOGUE } from '../../src/doctor/finding.ts';
 import { parseRelease } from '../../src/doctor/gather-host.ts';
 import { checkKernel } from '../../src/doctor/host-checks.ts';
 import { checkRpFilter } from '../../src/doctor/network-checks.ts';
+import { checkCounters } from '../../src/doctor/peer-checks.ts';
 
 function host(release: string, udp = { segment: true, receive: true }): HostFacts {
   return {
@@ -40,6 +41,17 @@ test('a kernel is judged by its version', (t) => {
 test('a kernel is judged by the features of its sockets', (t) => {
   const found = codes(host('4.14.1', { segment: false, receive: false }));
   t.deepEqual(found, ['segment-missing', 'gro-missing', 'uso-missing']);
+});
+
+const adviceOn = (...names: readonly string[]): unknown =>
+  checkCounters({ ...host('6.18.0'), counters: new Map(names.map((name) => [name, 3])) })[0]?.advice;
+
+test('lost checksums point to peers that send none over IPv6, where IPv6 is concerned', (t) => {
+  t.regex(String(adviceOn('UdpInCsumErrors')), /nstat -az UdpInCsumErrors$/);
+  t.regex(
+    String(adviceOn('UdpInCsumErrors', 'Udp6InCsumErrors')),
+    /Udp6InCsumErrors\. .*noencap-csum6.* zeroChecksum6 = true$/,
+  );
 });
 
 test('each reason fits on one line', (t) => {

@@ -91,7 +91,7 @@ export const CATALOGUE = {
   },
   'udp-checksums': {
     severity: 'note',
-    why: 'They were damaged in transit, or a network card verifies checksums incorrectly; the kernel drops them before the tunnel sees them.',
+    why: 'They were damaged, a network card verifies checksums incorrectly, or a peer sends none over IPv6; the kernel drops them before the tunnel.',
   },
   'fragments-lost': {
     severity: 'note',

@@ -90,7 +90,7 @@ const COUNTERS = [
   {
     names: ['UdpInCsumErrors', 'Udp6InCsumErrors'],
     code: 'udp-checksums',
-    what: 'UDP datagrams arrived with a wrong checksum',
+    what: 'UDP datagrams arrived with a wrong checksum, or over IPv6 without one',
   },
   {
     names: ['IpReasmFails', 'Ip6ReasmFails'],
@@ -99,12 +99,18 @@ const COUNTERS = [
   },
 ] as const;
 
+/** FOU and GUE devices of the kernel can do without checksums over IPv6. */
+const ACCEPT_UNCHECKED =
+  'If the peer sends UDP over IPv6 without checksums (noencap-csum6), set zeroChecksum6 = true';
+
 export function checkCounters({ counters }: HostFacts): Finding[] {
   return COUNTERS.flatMap(({ names, code, what }) => {
     const counted = names.filter((name) => (counters.get(name) ?? 0) > 0);
     const sum = counted.reduce((total, name) => total + (counters.get(name) ?? 0), 0);
     if (sum === 0) return [];
-    return [finding(code, `${sum} ${what} since this machine booted`, { advice: watch(counted) })];
+    const unchecked = counted.some((name) => name === 'Udp6InCsumErrors') ? `. ${ACCEPT_UNCHECKED}` : '';
+    const advice = `${watch(counted)}${unchecked}`;
+    return [finding(code, `${sum} ${what} since this machine booted`, { advice })];
   });
 }
 
