@@ -1,7 +1,4 @@
-/**
- * Charts of both directions over the last five minutes: a large one with a legend and a cursor for pointer and arrow keys, and a
- * sparkline.
- */
+/** Charts of the last five minutes: large ones with a legend and a cursor for pointer and arrow keys, and a sparkline. */
 import { html, setAttributes, setText, svg } from './dom.js';
 import { formatDuration, UNKNOWN } from './format.js';
 import { WINDOW_MS } from './history.js';
@@ -9,12 +6,19 @@ import { WINDOW_MS } from './history.js';
 /** @import { History, Point, Rates, Series } from './history.js' */
 
 /**
+ * @typedef {object} Line
+ * @property {Series} series
+ * @property {string} name in the legend
+ * @property {'received' | 'sent' | 'round-trip' | 'lost'} look
+ * @property {(value: number | null) => string} format
+ * @property {number} [top] value at the upper edge, if it is not that of the scale
+ */
+
+/**
  * @typedef {object} ChartOptions
  * @property {string} title
- * @property {Series} received
- * @property {Series} sent
+ * @property {readonly [Line, Line]} lines the scale shows values of the first one
  * @property {number} least smallest value at the top of the scale, so that a few packets do not fill the chart
- * @property {(value: number | null) => string} format
  */
 
 /** How far an arrow key moves the cursor. */
@@ -26,13 +30,14 @@ export class Chart {
   /** @type {HTMLElement} */
   element;
   /** @type {ChartOptions} */
-  #options;
+  options;
   /** @type {History} */
   #history;
   #time = html('span', { class: 'chart-time' });
-  #received = new Legend('received', 'Received');
-  #sent = new Legend('sent', 'Sent');
-  #curves = new Curves();
+  /** @type {readonly Legend[]} */
+  #legends;
+  /** @type {Curves} */
+  #curves;
   #half = html('span', { class: 'scale half' });
   #top = html('span', { class: 'scale top' });
   #marker = html('span', { class: 'marker', hidden: '' });
@@ -49,7 +54,9 @@ export class Chart {
    */
   constructor(history, options) {
     this.#history = history;
-    this.#options = options;
+    this.options = options;
+    this.#legends = options.lines.map(({ look, name }) => new Legend(look, name));
+    this.#curves = new Curves(options.lines);
     count += 1;
     const [titleId, legendId] = [`chart-${count}`, `legend-${count}`];
     this.#plot = html(
@@ -72,7 +79,7 @@ export class Chart {
       'section',
       { class: 'chart' },
       html('header', {}, html('h3', { id: titleId }, options.title), this.#time),
-      html('div', { class: 'legend', id: legendId }, this.#received.element, this.#sent.element),
+      html('div', { class: 'legend', id: legendId }, ...this.#legends.map(({ element }) => element)),
       this.#plot,
       html(
         'div',
@@ -85,30 +92,32 @@ export class Chart {
 
   /** @param {number} now ms of the browser's monotonic clock */
   update(now) {
-    const { received, sent, least, format } = this.#options;
+    const { lines, least } = this.options;
     this.#now = now;
-    const peaks = [this.#history.peak(received), this.#history.peak(sent)];
-    this.#scale = roundTop(Math.max(...peaks.map((peak) => peak ?? 0)), this.#scale, least);
-    this.#curves.update(this.#history.points, received, sent, now, this.#scale);
+    const peaks = lines.map(({ series }) => this.#history.peak(series));
+    const onScale = peaks.filter((_, index) => lines[index]?.top === undefined);
+    this.#scale = roundTop(Math.max(...onScale.map((peak) => peak ?? 0)), this.#scale, least);
+    this.#curves.update(this.#history.points, now, this.#scale);
+    const [{ format }] = lines;
     setText(this.#top, format(this.#scale));
     setText(this.#half, format(this.#scale / 2));
-    this.#received.setPeak(format(peaks[0] ?? null));
-    this.#sent.setPeak(format(peaks[1] ?? null));
+    for (const [index, line] of lines.entries())
+      this.#legends[index]?.setPeak(line.format(peaks[index] ?? null));
     this.#showCursor();
   }
 
-  /** Shows the rates at the cursor, or the current ones. */
+  /** Shows the values at the cursor, or the current ones. */
   #showCursor() {
-    const { received, sent, format } = this.#options;
+    const { lines } = this.options;
     const rates = this.#ratesAtCursor();
     const time = this.#cursor === null ? 'now' : `${formatDuration(this.#cursor)} ago`;
-    const texts = [format(rates?.[received] ?? null), format(rates?.[sent] ?? null)];
+    const texts = lines.map(({ series, format }) => format(rates?.[series] ?? null));
     setText(this.#time, time);
-    this.#received.setValue(texts[0] ?? UNKNOWN);
-    this.#sent.setValue(texts[1] ?? UNKNOWN);
+    for (const [index, text] of texts.entries()) this.#legends[index]?.setValue(text);
+    const inWords = lines.map(({ name }, index) => `${name.toLowerCase()} ${texts[index]}`).join(', ');
     setAttributes(this.#plot, {
       'aria-valuenow': String(-Math.round((this.#cursor ?? 0) / 1000)),
-      'aria-valuetext': `${time}: ${rates === null ? 'unknown' : `received ${texts[0]}, sent ${texts[1]}`}`,
+      'aria-valuetext': `${time}: ${rates === null ? 'unknown' : inWords}`,
     });
     this.#marker.hidden = this.#cursor === null;
     if (this.#cursor !== null) this.#marker.style.left = `${100 * (1 - this.#cursor / WINDOW_MS)}%`;
@@ -183,18 +192,18 @@ export class Chart {
   }
 }
 
-/** One direction in the legend: its key, name, current value and peak. */
+/** One line in the legend: its key, name, current value and peak. */
 class Legend {
   #value = html('span', { class: 'value' }, UNKNOWN);
   #peak = html('span', { class: 'peak' });
   element;
 
   /**
-   * @param {'received' | 'sent'} direction
+   * @param {Line['look']} look
    * @param {string} name
    */
-  constructor(direction, name) {
-    const key = html('span', { class: `key ${direction}`, 'aria-hidden': 'true' });
+  constructor(look, name) {
+    const key = html('span', { class: `key ${look}`, 'aria-hidden': 'true' });
     this.element = html(
       'p',
       {},
@@ -220,7 +229,10 @@ class Legend {
 
 /** Throughput of both directions at a glance. The numbers next to it say the same to screen readers. */
 export class Sparkline {
-  #curves = new Curves();
+  #curves = new Curves([
+    { series: 'receivedBits', look: 'received' },
+    { series: 'sentBits', look: 'sent' },
+  ]);
   element = this.#curves.draw('spark', [SIDE]);
 
   /**
@@ -229,18 +241,25 @@ export class Sparkline {
    */
   update(history, now) {
     const top = Math.max(history.peak('receivedBits') ?? 0, history.peak('sentBits') ?? 0, LEAST_BITS);
-    this.#curves.update(history.points, 'receivedBits', 'sentBits', now, top);
+    this.#curves.update(history.points, now, top);
   }
 }
 
 /** In bit/s: a ping alone stays near the bottom of a sparkline. */
 const LEAST_BITS = 10_000;
 
-/** The received direction as an area with a line, the sent one as a line. */
+/** Lines, each with an area below it, which is visible for some of the looks. */
 class Curves {
-  #area = svg('path', { class: 'area received' });
-  #received = svg('path', { class: 'line received' });
-  #sent = svg('path', { class: 'line sent' });
+  #curves;
+
+  /** @param {readonly Pick<Line, 'series' | 'look' | 'top'>[]} lines */
+  constructor(lines) {
+    this.#curves = lines.map((line) => ({
+      ...line,
+      area: svg('path', { class: `area ${line.look}` }),
+      line: svg('path', { class: `line ${line.look}` }),
+    }));
+  }
 
   /**
    * @param {string} name class of the image
@@ -251,24 +270,21 @@ class Curves {
       'svg',
       { class: name, viewBox: `0 0 ${SIDE} ${SIDE}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
       ...grid.map((y) => svg('path', { class: 'grid', d: `M0 ${y}H${SIDE}` })),
-      this.#area,
-      this.#received,
-      this.#sent,
+      ...this.#curves.flatMap(({ area, line }) => [area, line]),
     );
   }
 
   /**
    * @param {readonly Point[]} points
-   * @param {Series} received
-   * @param {Series} sent
    * @param {number} now ms of the browser's monotonic clock
-   * @param {number} top value at the upper edge
+   * @param {number} scale value at the upper edge
    */
-  update(points, received, sent, now, top) {
-    const { line, area } = curveOf(points, received, now, top);
-    setAttributes(this.#area, { d: area });
-    setAttributes(this.#received, { d: line });
-    setAttributes(this.#sent, { d: curveOf(points, sent, now, top).line });
+  update(points, now, scale) {
+    for (const { series, top, area, line } of this.#curves) {
+      const curve = curveOf(points, series, now, top ?? scale);
+      setAttributes(area, { d: curve.area });
+      setAttributes(line, { d: curve.line });
+    }
   }
 }
 
@@ -276,7 +292,7 @@ class Curves {
 const SIDE = 1000;
 
 /**
- * SVG paths of the line through the points, and of the area below it.
+ * SVG paths of the line through the points, and of the area below it. Both are interrupted where the value is unknown.
  *
  * @param {readonly Point[]} points
  * @param {Series} series
@@ -287,21 +303,23 @@ const SIDE = 1000;
 export function curveOf(points, series, now, top) {
   let line = '';
   let area = '';
+  /** Where the present piece begins; empty between two pieces. */
   let begin = '';
+  const end = () => {
+    if (begin !== '') area += `V${SIDE}H${begin}Z`;
+    begin = '';
+  };
   for (const { at, rates, joined } of points) {
+    const value = rates[series];
+    if (value === null || !joined) end();
+    if (value === null) continue;
     const x = (SIDE * (1 - (now - at) / WINDOW_MS)).toFixed(1);
-    const y = (SIDE * (1 - Math.min(1, rates[series] / top))).toFixed(1);
-    if (joined && begin !== '') {
-      line += `L${x} ${y}`;
-      area += `L${x} ${y}`;
-    } else {
-      if (begin !== '') area += `V${SIDE}H${begin}Z`;
-      begin = x;
-      line += `M${x} ${y}`;
-      area += `M${x} ${SIDE}V${y}`;
-    }
+    const y = (SIDE * (1 - Math.min(1, value / top))).toFixed(1);
+    line += `${begin === '' ? 'M' : 'L'}${x} ${y}`;
+    area += begin === '' ? `M${x} ${SIDE}V${y}` : `L${x} ${y}`;
+    if (begin === '') begin = x;
   }
-  if (begin !== '') area += `V${SIDE}H${begin}Z`;
+  end();
   return { line, area };
 }
 

@@ -8,13 +8,16 @@ import {
   formatCount,
   formatDate,
   formatDuration,
+  formatMilliseconds,
   formatRate,
+  formatShare,
   formatThroughput,
   UNKNOWN,
 } from './format.js';
 
 /** @import { ShownValue, TunnelReport } from '../src/tunnel-host.ts' */
 /** @import { TunnelStats } from '../src/stats.ts' */
+/** @import { ChartOptions } from './chart.js' */
 /** @import { History } from './history.js' */
 
 const TERMS = /** @type {const} */ ([
@@ -23,11 +26,44 @@ const TERMS = /** @type {const} */ ([
   'Received',
   'Sent',
   'Packets per system call',
+  'Round trip',
+  'Probes lost',
   'Device MTU',
   'Route MTU',
   'Offloads',
   'Buffers',
 ]);
+
+/** @type {ChartOptions} */
+const ROUND_TRIPS = {
+  title: 'Round trip',
+  lines: [
+    { series: 'roundTrip', name: 'Time', look: 'round-trip', format: formatMilliseconds },
+    { series: 'lost', name: 'Lost', look: 'lost', format: formatShare, top: 1 },
+  ],
+  least: 1,
+};
+
+/** @type {readonly ChartOptions[]} */
+const CHARTS = [
+  {
+    title: 'Throughput',
+    lines: [
+      { series: 'receivedBits', name: 'Received', look: 'received', format: formatThroughput },
+      { series: 'sentBits', name: 'Sent', look: 'sent', format: formatThroughput },
+    ],
+    least: 10_000,
+  },
+  ROUND_TRIPS,
+  {
+    title: 'Packets',
+    lines: [
+      { series: 'receivedPackets', name: 'Received', look: 'received', format: formatRate },
+      { series: 'sentPackets', name: 'Sent', look: 'sent', format: formatRate },
+    ],
+    least: 10,
+  },
+];
 
 export class Details {
   /** @type {HTMLElement} */
@@ -54,22 +90,7 @@ export class Details {
       ...TERMS,
       ...this.#shown.map(({ label }) => capitalized(label)),
     ]);
-    this.#charts = [
-      new Chart(history, {
-        title: 'Throughput',
-        received: 'receivedBits',
-        sent: 'sentBits',
-        least: 10_000,
-        format: formatThroughput,
-      }),
-      new Chart(history, {
-        title: 'Packets',
-        received: 'receivedPackets',
-        sent: 'sentPackets',
-        least: 10,
-        format: formatRate,
-      }),
-    ];
+    this.#charts = CHARTS.map((options) => new Chart(history, options));
     this.#drops = [
       new DropsTable(history, 'Dropped when sending', values, 'encap'),
       new DropsTable(history, 'Dropped when receiving', values, 'decap'),
@@ -98,7 +119,10 @@ export class Details {
     this.#content.hidden = stats === null;
     this.#none.hidden = stats !== null;
     if (stats === null) return;
-    for (const chart of this.#charts) chart.update(now);
+    for (const chart of this.#charts) {
+      chart.element.hidden = chart.options === ROUND_TRIPS && stats.probe.address === null;
+      chart.update(now);
+    }
     for (const table of this.#drops) table.update(stats);
     this.#values.update({ ...valuesOf(stats), ...shownOf(stats, this.#shown) });
     this.#advice.hidden = advice === null;
@@ -142,7 +166,7 @@ function formatMoment(at) {
  * @param {TunnelStats} stats
  * @returns {Record<(typeof TERMS)[number], string>}
  */
-function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap }) {
+function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap, probe }) {
   const granted = {
     checksum: device.offload.checksum,
     TSO: device.offload.tso,
@@ -158,10 +182,27 @@ function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap }) {
     Received: `${formatCount(decap.packets)} packets, ${formatBytes(decap.bytes)}`,
     Sent: `${formatCount(encap.packets)} packets, ${formatBytes(encap.bytes)}`,
     'Packets per system call': `${perCall[0]} received, ${perCall[1]} sent`,
+    ...probed(probe),
     'Device MTU': deviceMtu(device),
     'Route MTU': socket.pathMtu === null ? 'no route to the peer' : `${socket.pathMtu} bytes`,
     Offloads: offloads.join(', ') || 'none',
     Buffers: `receive ${formatBytes(socket.receiveBuffer)}, send ${formatBytes(socket.sendBuffer)}`,
+  };
+}
+
+/**
+ * @param {TunnelStats['probe']} probe
+ * @returns {Record<'Round trip' | 'Probes lost', string>}
+ */
+function probed({ address, rttMs, jitterMs, loss, lost, sent }) {
+  if (address === null) return { 'Round trip': 'not measured: no probe', 'Probes lost': UNKNOWN };
+  const jitter = jitterMs === null ? '' : `, jitter ${formatMilliseconds(jitterMs)}`;
+  return {
+    'Round trip':
+      rttMs.p50 === null
+        ? `no answer from ${address}`
+        : `median ${formatMilliseconds(rttMs.p50)}, 99 % in ${formatMilliseconds(rttMs.p99)}${jitter}`,
+    'Probes lost': `${formatShare(loss)} lately, ${formatCount(lost)} of ${formatCount(sent)} in all`,
   };
 }
 

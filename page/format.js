@@ -35,6 +35,17 @@ export function formatRate(perSecond) {
   return `${slow < 10 ? slow : scaled(Math.round(perSecond)).trim()}/s`;
 }
 
+/**
+ * Three significant digits: `0.25 ms`, `12.3 ms`, `1.20 s`.
+ *
+ * @param {number | null} ms
+ */
+export function formatMilliseconds(ms) {
+  if (ms === null) return UNKNOWN;
+  if (ms >= 999.5) return `${(ms / 1000).toFixed(2)} s`;
+  return `${ms.toFixed(ms >= 99.95 ? 0 : ms >= 9.995 ? 1 : 2)} ms`;
+}
+
 /** @param {number} bytes */
 export function formatBytes(bytes) {
   return `${scaled(bytes)}B`;
@@ -59,6 +70,11 @@ export function formatCount(count) {
 /** @param {number} share 1 is 100 % */
 export function formatPercent(share) {
   return `${share < 0.0995 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
+}
+
+/** @param {number | null} share 1 is 100 % */
+export function formatShare(share) {
+  return share === null ? UNKNOWN : share === 0 ? '0 %' : formatPercent(share);
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Rates of one tunnel over the last five minutes, from its counters. */
+/** Rates and round-trip times of one tunnel over the last five minutes, from its statistics. */
 
 /** @import { TunnelReport } from '../src/tunnel-host.ts' */
 /** @import { TunnelStats } from '../src/stats.ts' */
@@ -11,13 +11,15 @@ const GAP_MS = 4000;
 const DROP_WINDOW_MS = 10_000;
 
 /**
- * Per second, since the previous reading.
+ * Per second, since the previous reading; and what the probe has measured since.
  *
  * @typedef {object} Rates
  * @property {number} receivedBits
  * @property {number} sentBits
  * @property {number} receivedPackets
  * @property {number} sentPackets
+ * @property {number | null} roundTrip mean round-trip time, in ms, or that of the last answer; `null` while none comes, and without a probe
+ * @property {number | null} lost part of the probes that were lost, from 0 to 1; `null` without a probe
  */
 
 /**
@@ -55,7 +57,7 @@ export class History {
     if (previous !== undefined && stats.uptimeMs <= previous.uptimeMs) return;
     this.#recent.push(stats);
     if (previous !== undefined) {
-      this.now = ratesBetween(previous, stats);
+      this.now = ratesBetween(previous, stats, this.now);
       const joined = at - this.#lastAt <= GAP_MS && this.points.at(-1)?.at === this.#lastAt;
       this.points.push({ at, rates: this.now, joined });
     }
@@ -71,16 +73,16 @@ export class History {
   }
 
   /**
-   * The highest rate of the last five minutes.
+   * The highest value of the last five minutes.
    *
    * @param {Series} series
    * @returns {number | null}
    */
   peak(series) {
-    return this.points.reduce(
-      (/** @type {number | null} */ peak, { rates }) => Math.max(peak ?? 0, rates[series]),
-      null,
-    );
+    return this.points.reduce((/** @type {number | null} */ peak, { rates }) => {
+      const value = rates[series];
+      return value === null ? peak : Math.max(peak ?? 0, value);
+    }, null);
   }
 
   /**
@@ -99,16 +101,34 @@ export class History {
 /**
  * @param {TunnelStats} before
  * @param {TunnelStats} after
+ * @param {Rates | null} previous
  * @returns {Rates}
  */
-function ratesBetween(before, after) {
+function ratesBetween(before, after, previous) {
   const seconds = (after.uptimeMs - before.uptimeMs) / 1000;
   return {
     receivedBits: ((after.decap.bytes - before.decap.bytes) * 8) / seconds,
     sentBits: ((after.encap.bytes - before.encap.bytes) * 8) / seconds,
     receivedPackets: (after.decap.packets - before.decap.packets) / seconds,
     sentPackets: (after.encap.packets - before.encap.packets) / seconds,
+    ...probed(before.probe, after.probe, previous),
   };
+}
+
+/**
+ * @param {TunnelStats['probe']} before
+ * @param {TunnelStats['probe']} after
+ * @param {Rates | null} previous
+ * @returns {Pick<Rates, 'roundTrip' | 'lost'>}
+ */
+function probed(before, after, previous) {
+  if (after.address === null) return { roundTrip: null, lost: null };
+  const [answers, lost] = [after.received - before.received, after.lost - before.lost];
+  if (answers > 0)
+    return { roundTrip: (after.rttSum - before.rttSum) / 1000 / answers, lost: lost / (answers + lost) };
+  if (lost > 0) return { roundTrip: null, lost: 1 };
+  // Not every reading has a new answer.
+  return { roundTrip: previous === null ? after.rttMs.last : previous.roundTrip, lost: 0 };
 }
 
 /**

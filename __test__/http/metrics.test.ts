@@ -58,6 +58,14 @@ test('each value of a tunnel is exported under its name, in base units', (t) => 
     'ttun_socket_errors_total{tunnel="office",errno="ECONNREFUSED"}': '3',
     'ttun_receive_overflow_total{tunnel="office"}': '9',
     'ttun_last_received_timestamp_seconds{tunnel="office"}': '1700000099.25',
+    'ttun_probe_interval_seconds{tunnel="office"}': '1',
+    'ttun_probe_sent_total{tunnel="office"}': '63',
+    'ttun_probe_lost_total{tunnel="office"}': '20',
+    'ttun_probe_loss_ratio{tunnel="office"}': '0.03',
+    'ttun_probe_jitter_seconds{tunnel="office"}': '0.0007',
+    'ttun_probe_window_rtt_seconds{tunnel="office",statistic="p50"}': '0.01275',
+    'ttun_probe_window_rtt_seconds{tunnel="office",statistic="max"}': '0.0325',
+    'ttun_probe_last_answer_timestamp_seconds{tunnel="office"}': '1700000098.75',
     'ttun_device_mtu_bytes{tunnel="office"}': '1472',
     'ttun_path_mtu_bytes{tunnel="office"}': '1500',
     'ttun_receive_buffer_bytes{tunnel="office"}': '8388608',
@@ -77,6 +85,38 @@ test('each value of a tunnel is exported under its name, in base units', (t) => 
       t.is(samples.get(sample), String(count), sample);
     }
   }
+});
+
+test('round-trip times are a histogram, whose buckets are cumulative', async (t) => {
+  const samples = samplesOf(OPEN);
+  const buckets = [...samples].filter(([name]) => name.startsWith('ttun_probe_rtt_seconds_bucket{'));
+  t.deepEqual(
+    buckets.map(([name]) => /le="(?<bound>[^"]*)"/.exec(name)?.groups?.['bound']),
+    [
+      '0.0001',
+      '0.0002',
+      '0.0005',
+      '0.001',
+      '0.002',
+      '0.005',
+      '0.01',
+      '0.02',
+      '0.05',
+      '0.1',
+      '0.2',
+      '0.5',
+      '1',
+      '2',
+      '+Inf',
+    ],
+  );
+  t.is(samples.get('ttun_probe_rtt_seconds_bucket{tunnel="office",le="0.02"}'), '55');
+  t.is(samples.get('ttun_probe_rtt_seconds_bucket{tunnel="office",le="+Inf"}'), '61');
+  t.is(samples.get('ttun_probe_rtt_seconds_sum{tunnel="office"}'), '0.8235');
+  t.is(samples.get('ttun_probe_rtt_seconds_count{tunnel="office"}'), '61');
+
+  const without = { ...OPEN, stats: { ...STATS, probe: { ...STATS.probe, address: null } } };
+  t.false([...samplesOf(without).keys()].some((name) => name.startsWith('ttun_probe_rtt_seconds')));
 });
 
 test('the process metrics have the names that all exporters use', (t) => {
@@ -156,7 +196,9 @@ test('all samples of a metric follow its only description', (t) => {
   const lines = formatMetrics([OPEN, RETRYING, { ...OPEN, name: 'third' }], PROCESS)
     .trimEnd()
     .split('\n');
-  const names = lines.map((line) => /^(?:# (?:HELP|TYPE) )?(?<name>\w+)/.exec(line)?.groups?.['name']);
+  const names = lines.map(
+    (line) => /^(?:# (?:HELP|TYPE) )?(?<name>\w+?)(?:_(?:bucket|sum|count))?\b/.exec(line)?.groups?.['name'],
+  );
   const runs = names.filter((name, index) => name !== names[index - 1]);
   t.deepEqual(
     runs,

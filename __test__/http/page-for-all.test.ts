@@ -20,6 +20,7 @@ function busy(): Actor {
   office.traffic = { out: { packets: 1000, bytes: 125_000 }, in: { packets: 20_000, bytes: 25_000_000 } };
   office.drops = { ...office.drops, decap: { ...office.drops.decap, 'device-down': 123_456_789 } };
   office.device = { mtu: 1500 };
+  office.probe = { rttMs: 12.3, lost: 2 };
   return office;
 }
 
@@ -121,6 +122,11 @@ test.serial('everything can be reached and used by keyboard, in order, with a vi
     t.is(await chart.getAttribute('aria-valuenow'), '-5');
     await page.keyboard.press('Escape');
     t.regex((await chart.getAttribute('aria-valuetext')) ?? '', /^now: received /);
+
+    await page.keyboard.press('Tab');
+    const roundTrips = page.getByRole('slider', { name: 'Round trip' });
+    t.true(await roundTrips.evaluate((element) => element === document.activeElement));
+    t.regex((await roundTrips.getAttribute('aria-valuetext')) ?? '', /^now: time 12\.3 ms, lost /);
 
     await page.keyboard.press('Tab');
     for (const name of [/^a-name/, /^branch$/, /^closed$/, /^stats as JSON$/, /^metrics for Prometheus$/]) {

@@ -5,9 +5,11 @@ import {
   formatAgo,
   formatBytes,
   formatDuration,
+  formatMilliseconds,
   formatPercent,
   formatRate,
   formatRoughly,
+  formatShare,
   formatThroughput,
 } from '../../page/format.js';
 import { History } from '../../page/history.js';
@@ -17,12 +19,22 @@ import { OPEN, STATS } from './reports.ts';
 
 const dropped = ({ encap }: TunnelStats): number => encap.dropped;
 
+const NO_RATES = {
+  receivedBits: 0,
+  sentBits: 0,
+  receivedPackets: 0,
+  sentPackets: 0,
+  roundTrip: null,
+  lost: null,
+};
+
 /** A reading after so many seconds of uptime. */
 function reading(seconds: number, bytes: number, lost = 0, openedAt = STATS.openedAt): TunnelReport {
   const stats: TunnelStats = {
     ...STATS,
     openedAt,
     uptimeMs: seconds * 1000,
+    probe: { ...STATS.probe, address: null },
     encap: { ...STATS.encap, received: bytes / 100 + lost, packets: bytes / 100, bytes, dropped: lost },
     decap: { ...STATS.decap, received: 0, packets: 0, bytes: 0, dropped: 0 },
   };
@@ -54,6 +66,17 @@ test('quantities have three digits and a suitable unit', (t) => {
   t.deepEqual([0, 1472, 8_388_608].map(formatBytes), ['0 B', '1.47 kB', '8.39 MB']);
   t.deepEqual([0, 9999, 1_204_551].map(formatRoughly), ['0', '9,999', '1.20 M']);
   t.deepEqual([0, 0.0123, 0.5, 1.75].map(formatPercent), ['0.0 %', '1.2 %', '50 %', '175 %']);
+  t.deepEqual([0.0842, 4.31, 12.34, 99.96, 432, 999.6, 2500].map(formatMilliseconds), [
+    '0.08 ms',
+    '4.31 ms',
+    '12.3 ms',
+    '100 ms',
+    '432 ms',
+    '1.00 s',
+    '2.50 s',
+  ]);
+  t.deepEqual([0, 0.016, 1, null].map(formatShare), ['0 %', '1.6 %', '100 %', '–']);
+  t.is(formatMilliseconds(null), '–');
   t.is(formatThroughput(null), '–');
   t.is(formatRate(null), '–');
 });
@@ -73,8 +96,49 @@ test('rates are computed from the uptime of the tunnel, not from the time of the
   history.add(0, reading(10, 0));
   t.is(history.now, null, 'one reading is no rate');
   history.add(5000, reading(12, 1000));
-  t.deepEqual(history.now, { receivedBits: 0, sentBits: 4000, receivedPackets: 0, sentPackets: 5 });
+  t.like(history.now, { receivedBits: 0, sentBits: 4000, receivedPackets: 0, sentPackets: 5 });
   t.is(history.peak('sentBits'), 4000);
+});
+
+test('round-trip times are means of the answers since the previous reading; losses interrupt them', (t) => {
+  const history = new History();
+  const { probe } = STATS;
+  /** Answers, lost probes, and the sum of all round-trip times in ms, so far. */
+  const probed = (second: number, received: number, lost: number, sum: number): void => {
+    const { stats } = reading(second, 0);
+    const now = { ...probe, received, lost, rttSum: sum * 1000, rttMs: { ...probe.rttMs, last: 7 } };
+    history.add(second * 1000, { ...OPEN, stats: stats && { ...stats, probe: now } });
+  };
+  probed(1, 10, 0, 50);
+  probed(2, 10, 0, 50);
+  probed(3, 12, 0, 56);
+  probed(4, 12, 0, 56);
+  probed(5, 12, 1, 56);
+  probed(6, 12, 1, 56);
+  probed(7, 13, 2, 66);
+  t.deepEqual(
+    history.points.map(({ rates }) => [rates.roundTrip, rates.lost]),
+    [
+      // The last answer, before the first reading.
+      [7, 0],
+      [3, 0],
+      // No news.
+      [3, 0],
+      [null, 1],
+      [null, 0],
+      [10, 0.5],
+    ],
+  );
+  t.is(history.peak('roundTrip'), 10);
+  const { line, area } = curveOf(history.points, 'roundTrip', 7000, 10);
+  t.is(line.match(/M/g)?.length, 2, line);
+  t.is(area.match(/Z/g)?.length, 2, area);
+
+  const without = new History();
+  without.add(0, reading(1, 0));
+  without.add(1000, reading(2, 0));
+  t.like(without.now, { roundTrip: null, lost: null });
+  t.is(without.peak('lost'), null);
 });
 
 test('points older than five minutes are dropped', (t) => {
@@ -134,7 +198,7 @@ test('growth is averaged over the last ten seconds', (t) => {
 });
 
 test('a curve runs from left to right, and its area ends at the bottom', (t) => {
-  const rates = { receivedBits: 50, sentBits: 0, receivedPackets: 0, sentPackets: 0 };
+  const rates = { ...NO_RATES, receivedBits: 50 };
   const points = [
     { at: 0, rates, joined: false },
     { at: 150_000, rates, joined: true },

@@ -32,7 +32,7 @@ test('a tunnel shows its name, ends, state, and its throughput in bits and packe
   await visit(t, browser, new Stage(office), async ({ page }) => {
     await shows(page, '.rates', /Received2\d\d Mbit\/s.*Sent(?:9\d\d k|1\.\d\d M)bit\/s/);
     await shows(page, '#summary', /Up1 of 1.*Received2\d\d Mbit\/s/);
-    await shows(page, '.chart >> nth=1', /Received (?:19|2\d)(?:\.\d)? k\/s peak/);
+    await shows(page, '.chart:has-text("Packets")', /Received (?:19|2\d)(?:\.\d)? k\/s peak/);
     t.regex(
       (await page.locator('.ends').textContent()) ?? '',
       /192\.0\.2\.1:8000 to gateway\.example:8000 \(192\.0\.2\.2:8000\)/,
@@ -49,17 +49,36 @@ test('a tunnel shows its name, ends, state, and its throughput in bits and packe
   });
 });
 
+test('a tunnel with a probe has a chart of round trips and losses, others do not', async (t) => {
+  const [office, branch] = [new Actor({}), new Actor({ name: 'branch' })];
+  office.probe = { rttMs: 12.3, lost: 0 };
+  await visit(t, browser, new Stage(office, branch), async ({ page }) => {
+    const chart = tunnel(page, 'office').locator('.chart', { hasText: 'Round trip' });
+    await chart.filter({ hasText: /Time 12\.3 ms peak 12\.3 ms/ }).waitFor({ timeout: 20_000 });
+    t.regex((await chart.textContent()) ?? '', /Lost 0 % peak 0 %/);
+    await shows(page, '.details-list', /Round tripmedian 12\.3 ms, 99 % in 12\.3 ms, jitter 0\.70 ms/);
+    office.probe = { rttMs: 12.3, lost: 3 };
+    await chart.filter({ hasText: /Lost .*peak (?!0)[\d.]+ %/ }).waitFor({ timeout: 20_000 });
+    t.not(await chart.locator('.area.lost').getAttribute('d'), '');
+    await shows(page, '.details-list', /Probes lost3\.0 % lately, 3 of \d+ in all/);
+    const other = tunnel(page, 'branch');
+    t.is(await other.locator('.chart:visible').count(), 2);
+    await other.locator('.details-list', { hasText: 'Round tripnot measured: no probe' }).waitFor();
+  });
+});
+
 test('drops are shown by reason, and highlighted while they grow', async (t) => {
   const office = new Actor({});
   office.drops = { ...office.drops, decap: { ...office.drops.decap, 'source-not-allowed': 7 } };
   await visit(t, browser, new Stage(office), async ({ page }) => {
     const rows = page.locator('.drops tbody tr');
-    t.is(await rows.count(), 14);
+    const reasons = SHOWN_VALUES.filter(({ path }) => path.includes('.drops.')).length;
+    t.is(await rows.count(), reasons);
     await shows(page, '.drops tr', /^source-not-allowed.*0\/s7$/);
     office.drops = { ...office.drops, encap: { ...office.drops.encap, 'peer-unreachable': 40 } };
     await shows(page, '.drops tr.growing', /^peer-unreachableno route to the peer, or refused[\d.]+\/s40$/);
     await shows(page, '.rates', /Dropped47 \+[\d.]+\/s/);
-    t.is(await rows.count(), 14);
+    t.is(await rows.count(), reasons);
   });
 });
 

@@ -1,7 +1,7 @@
 /** A host with simulated tunnels. */
 import type { TunnelHost, TunnelReport } from '../../src/tunnel-host.ts';
 import type { DecapStats, EncapStats, TunnelStats } from '../../src/stats.ts';
-import { reportOf } from '../stats-of-nothing.ts';
+import { reportOf, STATS_OF_NOTHING } from '../stats-of-nothing.ts';
 import { OPEN, STATS } from './reports.ts';
 
 /** Per second. */
@@ -28,6 +28,8 @@ export class Actor {
   drops: { encap: EncapStats['drops']; decap: DecapStats['drops'] } = NO_DROPS;
   /** Values that differ from the usual ones. */
   device: Partial<TunnelStats['device']> = {};
+  /** Once a second; `null`: no probe. */
+  probe: { readonly rttMs: number; lost: number } | null = null;
   socket: Partial<TunnelStats['socket']> = {};
   #openedAt = performance.now();
 
@@ -68,6 +70,7 @@ export class Actor {
       state: this.state,
       device: { ...STATS.device, ...this.device },
       socket: { ...STATS.socket, errors: {}, receiveOverflow: 0, ...this.socket },
+      probe: this.#probed(uptimeMs),
       encap: {
         ...STATS.encap,
         ...passed(this.traffic.out, sum(this.drops.encap)),
@@ -82,6 +85,20 @@ export class Actor {
         drops: this.drops.decap,
         lastAt: { up: Date.now(), idle: Date.now() - IDLE_MS, waiting: null, closed: null }[this.state],
       },
+    };
+  }
+
+  #probed(uptimeMs: number): TunnelStats['probe'] {
+    if (this.probe === null) return STATS_OF_NOTHING.probe;
+    const { rttMs, lost } = this.probe;
+    const received = Math.floor(uptimeMs / 1000) - lost;
+    return {
+      ...STATS.probe,
+      sent: received + lost,
+      received,
+      lost,
+      rttSum: received * rttMs * 1000,
+      rttMs: { last: rttMs, min: rttMs, mean: rttMs, p50: rttMs, p99: rttMs, max: rttMs },
     };
   }
 }

@@ -27,9 +27,13 @@ function formatFamily<Subject>(metric: Metric<Subject>, subjects: readonly Subje
   );
 }
 
-function formatSample({ name, labels }: Metric<never>, { labels: values, value }: Sample): string {
+function formatSample(
+  { name, labels }: Metric<never>,
+  { labels: values, value, suffix, bound }: Sample,
+): string {
   const pairs = labels.map((label, index) => `${label}="${escapeLabel(values[index] ?? '')}"`);
-  return `${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}\n`;
+  if (bound !== undefined) pairs.push(`le="${bound}"`);
+  return `${name}${suffix ?? ''}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}\n`;
 }
 
 function escapeHelp(text: string): string {
@@ -44,7 +48,7 @@ function escapeLabel(text: string): string {
 export interface Metric<Subject> {
   /** Ends in its unit, and in `_total` if it counts (https://prometheus.io/docs/practices/naming/). */
   readonly name: string;
-  readonly type: 'counter' | 'gauge';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   /** Of one sample; `null` for a bare 0 or 1. */
   readonly unit: string | null;
   /** One sentence without line breaks. */
@@ -58,6 +62,10 @@ export interface Metric<Subject> {
 export interface Sample {
   readonly labels: readonly string[];
   readonly value: number;
+  /** Of the samples of a histogram. */
+  readonly suffix?: '_bucket' | '_sum' | '_count';
+  /** Of a bucket: the greatest value that it counts. */
+  readonly bound?: string;
 }
 
 // Metrics of the process, with the names that all exporters use.
@@ -164,6 +172,11 @@ const HELP: Readonly<Record<string, string>> = {
   ttun_socket_errors_total:
     'Errors that the socket reported, including ICMP errors for datagrams that had been sent successfully. An errno appears with its first error.',
   ttun_device_mtu_bytes: 'MTU of the device. Absent while it is deleted.',
+  ttun_probe_late_replies_total: 'Replies to probes that came after more than 3 s, or more than once.',
+  ttun_probe_loss_ratio:
+    'Part of the probes that were lost, from 0 to 1, of the last 60 s, or of the last 20 probes if these are more.',
+  ttun_probe_window_rtt_seconds:
+    'Round-trip times of the probes of the last 60 s, or of the last 20 probes if these are more: min, mean, p50, p99 and max; last is the last one.',
 };
 
 /** One value of the statistics as a member of a metric. */
@@ -183,7 +196,7 @@ function statsMetrics(): Metric<TunnelReport>[] {
   });
 }
 
-/** Buckets are not exported yet. */
+/** No numbers, or the buckets of the histogram below. */
 const NOT_EXPORTED: ReadonlySet<Stat['kind']> = new Set([
   'section',
   'bucket',
@@ -235,8 +248,42 @@ function samplesOf(report: TunnelReport, { stat, name, labels }: Member): Sample
   return [of(report, stat.unit.startsWith('ms') ? value / 1000 : value, ...values)];
 }
 
+/** Round-trip times of all probes. Without a probe there are none. */
+const ROUND_TRIPS: Metric<TunnelReport> = {
+  name: 'ttun_probe_rtt_seconds',
+  type: 'histogram',
+  unit: 'seconds',
+  help: 'Round-trip times of the probes that were answered.',
+  labels: ['tunnel'],
+  samples: (report) => {
+    const { stats } = report;
+    if (stats === null || stats.probe.address === null) return [];
+    const { received, rttSum } = stats.probe;
+    const bucket = (bound: string, count: number): Sample => ({
+      ...of(report, count),
+      suffix: '_bucket',
+      bound,
+    });
+    return [
+      ...BUCKETS.map(({ path, bound }) => bucket(bound, Number(valueAt(stats, path)))),
+      bucket('+Inf', received),
+      { ...of(report, rttSum / 1e6), suffix: '_sum' },
+      { ...of(report, received), suffix: '_count' },
+    ];
+  },
+};
+
+const BUCKETS = STATS.filter(({ kind }) => kind === 'bucket').map(({ path, metric }) => ({
+  path,
+  bound: /le="(?<bound>[^"]*)"/.exec(metric)?.groups?.['bound'] ?? '',
+}));
+
 /** In the order in which they are written. */
-export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [...STATE_METRICS, ...statsMetrics()];
+export const TUNNEL_METRICS: readonly Metric<TunnelReport>[] = [
+  ...STATE_METRICS,
+  ...statsMetrics(),
+  ROUND_TRIPS,
+];
 
 function of({ name }: TunnelReport, value: number, ...labels: readonly string[]): Sample {
   return { labels: [name, ...labels], value };
