@@ -296,12 +296,13 @@ function toTunnelEnd({ error }: BindingEnd): TunnelEnd {
 
 /** `peer` is the address of the remote end, given or looked up. */
 function toBindingOptions(options: ResolvedOptions, peer: IpAddress): BindingTunnelOptions {
-  const { local, remote, allowedSources, dscp, interface: device } = options;
+  const { local, remote, allowedSources, pathMtu, dscp, interface: device } = options;
   return {
     ...options,
     local: toBindingEndpoint({ ...local, address: local.address ?? ANY_ADDRESS[peer.family] }),
     remote: toBindingEndpoint({ ...remote, address: peer }),
     allowedSources: allowedSources?.map(toBindingNetwork) ?? null,
+    discoverPathMtu: pathMtu === 'discover',
     dscp: dscp === 'inherit' ? null : dscp,
     probe: null,
     interface: device === null ? null : toBindingInterface(device),

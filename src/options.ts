@@ -40,6 +40,13 @@ export interface TunnelOptions {
   /** Mark of the tunnel's datagrams, for policy routing and firewalls (`SO_MARK`): 1 to 4294967295. */
   readonly fwmark?: number;
   /**
+   * What happens to packets that do not fit the path to the peer. `fragment`: they are sent in fragments; over IPv4,
+   * datagrams have no DF bit, so routers may fragment them too. `discover`: datagrams have the DF bit, and the sender of
+   * a packet that does not fit is told the MTU by ICMP, as a router does (RFC 1191, RFC 8201); only packets that may be
+   * fragmented still are.
+   */
+  readonly pathMtu?: 'fragment' | 'discover';
+  /**
    * Copy the ECN field of each packet to its datagram, so that routers on the way can mark congestion instead of
    * dropping (RFC 6040). The peer must copy the marks to the packets, as ttun, FOU and GUE do: with one that does not,
    * they are lost. Marks of received datagrams are always copied. Default `false`.
@@ -140,6 +147,7 @@ export const TUNNEL_DEFAULTS: Omit<ResolvedOptions, 'device' | 'local' | 'remote
   clampMss: true,
   bindDevice: null,
   fwmark: null,
+  pathMtu: 'fragment',
   ecn: false,
   dscp: 0,
   zeroChecksum6: false,

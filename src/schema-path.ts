@@ -49,6 +49,17 @@ function parseDscp(given: string): number | 'inherit' {
 }
 
 export const PATH_OPTIONS = {
+  pathMtu: v.optional(
+    v.pipe(
+      v.union([v.literal('fragment'), v.literal('discover')]),
+      v.metadata({
+        description:
+          'What happens to packets that do not fit the path to the peer. `fragment`: they are sent in fragments; over IPv4, datagrams have no DF bit, so routers may fragment them too. `discover`: datagrams have the DF bit, and the sender of a packet that does not fit is told the MTU by ICMP, as a router does (RFC 1191, RFC 8201); only packets that may be fragmented still are.',
+        examples: ['discover', 'fragment'],
+      }),
+    ),
+    'fragment',
+  ),
   ecn: flag(
     'Copy the ECN field of each packet to its datagram, so that routers on the way can mark congestion instead of dropping (RFC 6040). The peer must copy the marks to the packets, as ttun, FOU and GUE do: with one that does not, they are lost. Marks of received datagrams are always copied.',
     false,

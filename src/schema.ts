@@ -25,6 +25,7 @@ export interface ResolvedOptions {
   readonly clampMss: boolean;
   readonly bindDevice: string | null;
   readonly fwmark: number | null;
+  readonly pathMtu: 'fragment' | 'discover';
   readonly ecn: boolean;
   /** 0 to 63, or that of the packet inside. */
   readonly dscp: number | 'inherit';

@@ -28,6 +28,7 @@ test('three options are enough, and all offloads are used', (t) => {
     clampMss: true,
     bindDevice: null,
     fwmark: null,
+    pathMtu: 'fragment',
     ecn: false,
     dscp: 0,
     zeroChecksum6: false,
@@ -206,7 +207,7 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
     'an unknown option',
     { ...GOOD, colour: 'red' },
     'colour: unknown option',
-    'the options are device, local, remote, allowedSources, clampMss, bindDevice, fwmark, ecn, dscp, zeroChecksum6, reattach, interface, offload',
+    'the options are device, local, remote, allowedSources, clampMss, bindDevice, fwmark, pathMtu, ecn, dscp, zeroChecksum6, reattach, interface, offload',
   ],
   [
     'an unknown offload',

@@ -28,7 +28,7 @@ const RIGHT: readonly object[] = [
   { tunnels: { a: { ...TUNNEL, interface: { create: true, owner: 1000, group: 'netdev', mtu: 1400 } } } },
   { tunnels: { a: { ...TUNNEL, interface: { routes: ['10.9.0.0/16', '10.8.0.1'], up: false } } } },
   { tunnels: { a: { ...TUNNEL, offload: { tso: false }, reattach: false } } },
-  { tunnels: { a: { ...TUNNEL, ecn: true, dscp: 'inherit', zeroChecksum6: true } } },
+  { tunnels: { a: { ...TUNNEL, ecn: true, dscp: 'inherit', zeroChecksum6: true, pathMtu: 'discover' } } },
   { tunnels: { a: { ...TUNNEL, dscp: 'EF' }, b: { ...TUNNEL, device: 'tun1', local: ':8001', dscp: 63 } } },
 ];
 
@@ -43,6 +43,7 @@ const WRONG: readonly object[] = [
   { tunnels: { a: { ...TUNNEL, local: '192.0.2.1' } } },
   { tunnels: { a: { ...TUNNEL, fwmark: 0 } } },
   { tunnels: { a: { ...TUNNEL, fwmark: 1.5 } } },
+  { tunnels: { a: { ...TUNNEL, pathMtu: 1400 } } },
   { tunnels: { a: { ...TUNNEL, dscp: 64 } } },
   { tunnels: { a: { ...TUNNEL, dscp: 'ef' } } },
   { tunnels: { a: { ...TUNNEL, clampMss: 'no' } } },

@@ -194,6 +194,16 @@ const WRONG: readonly (readonly [what: string, options: object, refusal: string]
     { dscp: true },
     "dscp: true is not a number or a string | give 'inherit' or 'AF41' or 46",
   ],
+  [
+    'a way to treat packets that do not fit in another spelling',
+    { pathMtu: 'Discover' },
+    `pathMtu: "Discover" is not 'fragment' or 'discover' | give 'discover' or 'fragment'`,
+  ],
+  [
+    'an MTU of the path',
+    { pathMtu: 1400 },
+    "pathMtu: 1400 is not 'fragment' or 'discover' | give 'discover' or 'fragment'",
+  ],
   ['ECN as text', { ecn: 'inherit' }, 'ecn: "inherit" is not a boolean | give true or false'],
   [
     'UDP over IPv6 without a checksum between IPv4 addresses',
@@ -309,6 +319,7 @@ const SLIPS: readonly (readonly [written: string, meant: string])[] = [
   ['bind_device', 'bindDevice'],
   ['FwMark', 'fwmark'],
   ['mark', 'fwmark'],
+  ['pmtudisc', 'pathMtu'],
   ['tos', 'dscp'],
   ['noencap-csum6', 'zeroChecksum6'],
   ['peer', 'remote'],

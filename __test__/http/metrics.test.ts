@@ -51,6 +51,7 @@ test('each value of a tunnel is exported under its name, in base units', (t) => 
     'ttun_device_read_errors_total{tunnel="office"}': '8',
     'ttun_fragmented_packets_total{tunnel="office"}': '5',
     'ttun_mtu_trials_total{tunnel="office"}': '2',
+    'ttun_too_big_answers_total{tunnel="office"}': '3',
     'ttun_syscalls_total{tunnel="office",call="read"}': '101',
     'ttun_syscalls_total{tunnel="office",call="send"}': '102',
     'ttun_syscalls_total{tunnel="office",call="receive"}': '103',

@@ -32,6 +32,7 @@ export const STATS: TunnelStats = {
     sends: 102,
     fragmented: 5,
     trials: 2,
+    tooBigAnswers: 3,
     dropped: 28,
     drops: {
       ...STATS_OF_NOTHING.encap.drops,

@@ -77,6 +77,7 @@ export class Actor {
         readErrors: 0,
         fragmented: 0,
         trials: 0,
+        tooBigAnswers: 0,
         drops: this.drops.encap,
       },
       decap: {

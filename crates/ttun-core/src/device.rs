@@ -2,7 +2,7 @@
 //! tun-rs does not have (drivers/net/tun.c).
 
 use std::ffi::{c_int, c_uint};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
@@ -136,8 +136,15 @@ pub(crate) fn name(tun: BorrowedFd<'_>) -> io::Result<String> {
     Ok(name_in(&request))
 }
 
+/// The current name of `device` if it is in this thread's network namespace.
+pub(crate) fn name_here(device: &TunDevice) -> Option<String> {
+    let here = fs::metadata("/proc/thread-self/ns/net").ok()?;
+    let is_here = namespace(device.as_fd()).ok()? == (here.dev(), here.ino());
+    is_here.then(|| name(device.as_fd()).ok()).flatten()
+}
+
 /// Device and inode of the network namespace of the attached device (kernel 5.2; needs `CAP_NET_ADMIN` in it).
-pub(crate) fn namespace(tun: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+fn namespace(tun: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     // SAFETY: TUNGETDEVNETNS takes no argument; the descriptor is open for the call.
     let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETDEVNETNS) };
     checked(result)?;

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use ttun_packet::{IpPacket, LoopGuard, Segments, Verdict};
+use ttun_packet::{IpPacket, LoopGuard, Segments, Verdict, must_not_be_fragmented};
 
+use crate::answer::Answers;
 use crate::error::Error;
 use crate::io::{DatagramSocket, DeviceRead, PacketDevice};
 use crate::mss::MssClamp;
@@ -37,6 +38,7 @@ pub(crate) struct Encap<'t, D, S> {
     sender: Sender<'t, S>,
     loop_guard: LoopGuard,
     mss_clamp: MssClamp<'t, D, S>,
+    answers: Answers<'t>,
     /// The version of the endpoints that the guard knows.
     peer: u32,
 }
@@ -48,7 +50,18 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let (peer, endpoints) = context.endpoints.versioned();
         let loop_guard = LoopGuard::new(endpoints.local, endpoints.remote);
         let mss_clamp = MssClamp::new(device, socket, context);
-        Self { device, context, buffer, read_at: 0, retry, sender, loop_guard, mss_clamp, peer }
+        Self {
+            device,
+            context,
+            buffer,
+            read_at: 0,
+            retry,
+            sender,
+            loop_guard,
+            mss_clamp,
+            answers: Answers::new(context),
+            peer,
+        }
     }
 
     /// Notices a change of the peer, or of the local address.
@@ -105,6 +118,14 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         let verdict = self.loop_guard.examine(&packet, segments.header_len() > 0);
         if verdict == Verdict::Loops {
             counters.drop(EncapDrop::RoutingLoop, count);
+            return;
+        }
+        let longest = segments.packet_len(0);
+        if let Some(mtu) = self.sender.path_mtu().exceeded_by(longest)
+            && must_not_be_fragmented(&packet, longest)
+        {
+            counters.drop(EncapDrop::TooBig, count);
+            self.answers.send(self.device, &segments, &self.buffer[place], mtu);
             return;
         }
         if segments.header_len() == 0 {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use ttun_packet::VirtioNetHeader;
+use ttun_packet::{TooBig, VirtioNetHeader};
 
 use crate::error::Error;
 use crate::shared::{Endpoints, SharedEndpoints};
@@ -34,6 +34,9 @@ pub(crate) trait PacketDevice {
 
     /// Writes one packet or super-packet: `pieces[0]` begins with a virtio-net header. All or nothing.
     fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()>;
+
+    /// Sends `message` to the sender of a packet that was read. All or nothing.
+    fn try_answer(&self, message: &TooBig<'_>) -> io::Result<()>;
 
     /// MTU of the device, bytes; `None` while it is not known.
     fn mtu(&self) -> Option<usize>;

@@ -14,6 +14,7 @@
 //!
 //! [`Tunnel`] owns the thread that runs the pumps; [`TunnelStats`] counts every packet, sent or dropped.
 
+mod answer;
 mod attach;
 mod batch;
 mod bind;
@@ -36,6 +37,7 @@ mod message;
 mod monitor;
 mod mss;
 mod options;
+mod path_mtu;
 mod probe;
 mod prober;
 mod pump;
@@ -59,7 +61,9 @@ pub use bind::{UdpOffload, probe_udp_offload};
 pub use error::{Error, ErrorKind};
 pub use history::{Change, ChangeKind, Level};
 pub use listen::{Arrival, arrivals};
-pub use options::{Endpoint, InterfaceOptions, MtuChoice, Offload, ProbeOptions, TunnelOptions};
+pub use options::{
+    Endpoint, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions, TunnelOptions,
+};
 pub use probe::{Echo, EchoAnswer, EchoDatagram, EchoOutcome};
 pub use report::{Advice, grouped};
 pub use running::End;

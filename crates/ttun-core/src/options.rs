@@ -24,6 +24,8 @@ pub struct TunnelOptions {
     pub allowed_sources: Option<Vec<(IpAddr, u8)>>,
     /// Whether to lower the MSS option of TCP SYNs that pass, so that full segments fit the route to the peer.
     pub clamp_mss: bool,
+    /// What becomes of packets that do not fit the path.
+    pub path_mtu: PathMtuChoice,
     /// The kernel offloads that may be used.
     pub offload: Offload,
     /// Interface by which the socket's datagrams leave and arrive, regardless of the routing table (`SO_BINDTODEVICE`).
@@ -54,6 +56,7 @@ impl TunnelOptions {
             remote,
             allowed_sources: None,
             clamp_mss: true,
+            path_mtu: PathMtuChoice::Fragment,
             offload: Offload::ALL,
             bind_device: None,
             fwmark: None,
@@ -218,6 +221,16 @@ pub enum MtuChoice {
     Auto,
     /// This many bytes.
     Bytes(u32),
+}
+
+/// What becomes of packets that do not fit the path to the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathMtuChoice {
+    /// They are fragmented, by this host or by a router: datagrams over IPv4 have no DF bit.
+    #[default]
+    Fragment,
+    /// Their senders are told the MTU that fits, by ICMP (RFC 1191, RFC 8201): datagrams have the DF bit. Packets that may be fragmented still are.
+    Discover,
 }
 
 /// The kernel offloads that may be used. Those that the kernel lacks are never used.

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::clock::SILENCE_MS;
 use crate::io::{DatagramSocket, Fragmentation, Outer};
+use crate::path_mtu::fragmentation;
 use crate::probe::{EchoDatagram, Request};
 use crate::pump::{Refused, when_possible};
 use crate::send::Recovery;
@@ -97,7 +98,7 @@ impl<S: DatagramSocket> Prober<'_, S> {
     async fn send_packet(&self, request: &Request) -> Result<(), i32> {
         let pieces = [IoSlice::new(&self.packet)];
         let fragmentation = match request.datagram {
-            EchoDatagram::AsData => Fragmentation::default(),
+            EchoDatagram::AsData => fragmentation(self.context, request.len),
             EchoDatagram::Whole => Fragmentation::Never,
         };
         let tos = request.outer_tos.unwrap_or_else(|| self.context.outer_tos.of(request.packet.tos));

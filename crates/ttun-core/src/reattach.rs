@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use ttun_link::Notices;
-use ttun_packet::CoalesceOptions;
+use ttun_packet::{CoalesceOptions, MAX_TOO_BIG_LEN, TooBig, VirtioNetHeader};
 
+use crate::answer::OwnPackets;
 use crate::attach::DevicePlan;
 use crate::connection::SharedSocket;
 use crate::device::{self, TunDevice};
@@ -86,6 +87,7 @@ pub(crate) struct Attachment<'t> {
     context: &'t Context,
     device: RefCell<Option<Rc<Readiness<Arc<TunDevice>>>>>,
     since: Cell<Instant>,
+    own_packets: OwnPackets,
 }
 
 impl<'t> Attachment<'t> {
@@ -97,7 +99,14 @@ impl<'t> Attachment<'t> {
         context: &'t Context,
     ) -> Result<Self, Error> {
         let since = Cell::new(Instant::now());
-        let attachment = Self { attaching, socket, context, device: RefCell::default(), since };
+        let attachment = Self {
+            attaching,
+            socket,
+            context,
+            device: RefCell::default(),
+            since,
+            own_packets: OwnPackets::default(),
+        };
         attachment.hold(device)?;
         Ok(attachment)
     }
@@ -165,6 +174,18 @@ impl<'t> Attachment<'t> {
         *self.device.borrow_mut() = None;
     }
 
+    /// Sends `message` from an address of the device; `None` if that is not possible.
+    fn answer_from_own_address(
+        &self,
+        message: &TooBig<'_>,
+        buffer: &mut [u8; MAX_TOO_BIG_LEN],
+    ) -> Option<()> {
+        let device = self.device.borrow();
+        let device = device.as_ref()?.get();
+        let packet = message.write(self.own_packets.source(device, message.sender())?, buffer)?;
+        self.own_packets.send(packet, message.sender(), device.index()).ok()
+    }
+
     /// Resolves when there is a device again.
     async fn reattached(&self) {
         let gone = self.context.problems.get();
@@ -217,6 +238,17 @@ impl PacketDevice for Attachment<'_> {
         // The error of a device that is down.
         let down = || io::Error::from_raw_os_error(libc::EIO);
         self.with_device(down, "writev", |readiness| readiness.get().write(pieces))
+    }
+
+    fn try_answer(&self, message: &TooBig<'_>) -> io::Result<()> {
+        let mut buffer = [0; MAX_TOO_BIG_LEN];
+        if self.answer_from_own_address(message, &mut buffer).is_some() {
+            return Ok(());
+        }
+        // As if a router behind the peer had sent it, or the destination itself (`iptunnel_pmtud_build_icmp` in
+        // net/ipv4/ip_tunnel_core.c).
+        let packet = message.write(message.destination(), &mut buffer).ok_or(io::ErrorKind::InvalidInput)?;
+        self.try_send(&[IoSlice::new(&VirtioNetHeader::NONE.encode()), IoSlice::new(packet)])
     }
 
     fn mtu(&self) -> Option<usize> {

@@ -9,14 +9,11 @@ use ttun_packet::OUTER_OVERHEAD_IPV4;
 use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
 use crate::error::Error;
 use crate::io::{DatagramSocket, Outer};
+use crate::path_mtu::{PathMtu, fragmentation};
 use crate::pump::{Refused, when_possible};
 use crate::shared::Context;
 use crate::stats::EncapDrop;
 use crate::trial::Trials;
-
-/// How long the MTU of the route is assumed to be unchanged, ms, unless an error reports a change: the kernel does not report that
-/// it has become larger, or that a route has changed.
-const LEARN_PATH_MTU_EVERY_MS: u64 = 1000;
 
 /// Attempts at a send: after one error unrelated to the packets, such as a lack of memory, the next may succeed.
 const ATTEMPTS: usize = 2;
@@ -49,12 +46,7 @@ pub(crate) struct Sender<'t, S> {
     segments_per_send: usize,
     /// When segmentation is tried again, ms of uptime; `None` while it works, or is being tried.
     segment_again_at: Option<u64>,
-    /// The longest packet that fits the route to the peer as one unfragmented datagram, as last queried.
-    unfragmented_len: Cell<usize>,
-    /// Datagrams were sent for which the kernel did not use, and so not refresh, the route that the socket remembers.
-    route_is_stale: Cell<bool>,
-    /// When to query it again, ms of uptime.
-    learn_path_mtu_at: Cell<u64>,
+    path_mtu: PathMtu<'t, S>,
     trials: Trials,
     recovery: Recovery,
     /// Until when there is assumed to be no route to the peer, ms of uptime.
@@ -65,7 +57,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     pub(crate) fn new(socket: &'t S, context: &'t Context) -> Self {
         let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
         let (peer, _) = context.endpoints.versioned();
-        let sender = Self {
+        Self {
             socket,
             context,
             batch: Batch::new(),
@@ -73,15 +65,16 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             granted_segments,
             segments_per_send: granted_segments,
             segment_again_at: None,
-            unfragmented_len: Cell::new(0),
-            route_is_stale: Cell::new(false),
-            learn_path_mtu_at: Cell::new(0),
+            path_mtu: PathMtu::new(socket, context),
             trials: Trials::new(context.clock.now()),
             recovery: Recovery::default(),
             no_route_until: Cell::new(0),
-        };
-        sender.learn_path_mtu();
-        sender
+        }
+    }
+
+    /// What is known of the path to the peer.
+    pub(crate) fn path_mtu(&self) -> &PathMtu<'t, S> {
+        &self.path_mtu
     }
 
     /// The batch that is being collected.
@@ -93,7 +86,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     /// packet that is too long for the route goes alone.
     pub(crate) fn fits(&self, len: usize, tos: u8) -> bool {
         let longest = len.max(self.batch.segment_len());
-        let most = if longest > self.unfragmented_len.get() { 1 } else { self.segments_per_send };
+        let most = if self.path_mtu.fits(longest) { self.segments_per_send } else { 1 };
         self.batch.fits(len, tos, most)
     }
 
@@ -106,7 +99,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             self.segments_per_send = self.granted_segments;
             self.segment_again_at = None;
             self.context.segments_per_send.store(self.granted_segments, Ordering::Relaxed);
-            self.learn_path_mtu();
+            self.path_mtu.learn();
             self.trials.route_changed(self.context.clock.now());
         }
     }
@@ -114,10 +107,9 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     /// Notices a change of the route to the same peer: when an error or the watcher has reported it, or after a while.
     pub(crate) fn follow_route(&mut self) {
         let now = self.context.clock.now();
-        if self.context.path_mtu_reported.load(Ordering::Relaxed) || now >= self.learn_path_mtu_at.get() {
-            let before = self.unfragmented_len.get();
-            self.learn_path_mtu();
-            if self.unfragmented_len.get() != before {
+        let before = self.path_mtu.longest();
+        if self.path_mtu.follow(now) {
+            if self.path_mtu.longest() != before {
                 self.trials.route_changed(now);
             }
             self.segment_again(now);
@@ -132,24 +124,6 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             self.segment_again_at = None;
             self.segments_per_send = self.granted_segments;
         }
-    }
-
-    /// Queries how long a packet may be so that the kernel need not fragment its datagram.
-    fn learn_path_mtu(&self) {
-        self.context.path_mtu_reported.store(false, Ordering::Relaxed);
-        self.learn_path_mtu_at.set(self.context.clock.now() + LEARN_PATH_MTU_EVERY_MS);
-        let refreshed = if self.route_is_stale.take() {
-            self.socket.fresh_path_mtu(&self.context.endpoints)
-        } else {
-            None
-        };
-        let path_mtu = refreshed.or_else(|| self.socket.path_mtu());
-        self.context.path_mtu_learned.store(path_mtu.unwrap_or(0), Ordering::Relaxed);
-        self.unfragmented_len.set(match path_mtu {
-            Some(mtu) => self.context.inner_mtu(mtu),
-            // Without a route nothing will be sent; the send itself finds out.
-            None => usize::MAX,
-        });
     }
 
     /// Sends the batch, or counts it as dropped, and empties it; `read` is the buffer that the device was read into.
@@ -170,8 +144,11 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     /// report each packet that does not fit.
     fn try_path(&mut self, read: &[u8]) {
         let len = self.batch.packet_len(0);
+        if self.context.discovers_path_mtu {
+            return;
+        }
         let is_ipv4 = self.context.outer_overhead.load(Ordering::Relaxed) == OUTER_OVERHEAD_IPV4;
-        if !is_ipv4 || len > self.unfragmented_len.get() || !self.trials.suits(len, self.batch.start(read)) {
+        if !is_ipv4 || !self.path_mtu.fits(len) || !self.trials.suits(len, self.batch.start(read)) {
             return;
         }
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
@@ -215,7 +192,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     fn outer(&self, segment_len: Option<u16>) -> Outer {
         let tos = Some(self.batch.tos()).filter(|&tos| tos != self.context.outer_tos.base());
         if tos.is_some() {
-            self.route_is_stale.set(true);
+            self.path_mtu.route_was_not_used();
         }
         Outer { segment_len, tos, ..Outer::default() }
     }
@@ -231,7 +208,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             };
             match self.send(pieces, self.outer(None)).await {
                 Ok(()) => {
-                    self.context.encap.fragmented.add(usize::from(len > self.unfragmented_len.get()));
+                    self.context.encap.fragmented.add(usize::from(!self.path_mtu.fits(len)));
                     self.sent(1, len);
                 }
                 Err(Refused::By(error)) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
@@ -248,15 +225,18 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     /// Errors of a connected UDP socket are asynchronous: an ICMP error for an earlier datagram is returned by the next call, which
     /// then has sent nothing (`sock_error` in include/net/sock.h).
     async fn send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> Result<(), Refused> {
+        let len = outer.segment_len.map_or_else(|| len_of(pieces), usize::from);
         let (mut answers, mut refusals) = (0, 0);
         loop {
+            // An error may report that the packets do not fit after all.
+            let outer = Outer { fragmentation: fragmentation(self.context, len), ..outer };
             let error = match self.send_when_possible(pieces, outer).await {
                 Err(Refused::By(error)) => error,
                 done => return done,
             };
             self.context.socket_failed(&error);
             if matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) {
-                self.learn_path_mtu();
+                self.path_mtu.learn();
             }
             self.recovery.after(&error, self.socket, self.context);
             if self.is_answer(&error, pieces, outer.segment_len) {
@@ -290,8 +270,8 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EACCES) => self.has_route(),
             // A single datagram of any length is fragmented where necessary; a segment is not.
             Some(libc::EMSGSIZE) => match segment_len {
-                Some(len) => usize::from(len) <= self.unfragmented_len.get(),
-                None => pieces.iter().map(|piece| piece.len()).sum::<usize>() <= MAX_BYTES,
+                Some(len) => self.path_mtu.fits(len.into()),
+                None => len_of(pieces) <= MAX_BYTES,
             },
             _ => false,
         }
@@ -358,6 +338,10 @@ impl Recovery {
             Ok::<_, Error>(recovered.unwrap_or(endpoints))
         });
     }
+}
+
+fn len_of(pieces: &[IoSlice<'_>]) -> usize {
+    pieces.iter().map(|piece| piece.len()).sum()
 }
 
 /// Whether a segmented send failed because it was segmented: a segment is longer than the route's MTU (EMSGSIZE; EINVAL before

@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) clamp_mss: bool,
     /// The TOS octet of the tunnel's datagrams.
     pub(crate) outer_tos: OuterTos,
+    /// Whether datagrams have the DF bit, and packets that do not fit are answered.
+    pub(crate) discovers_path_mtu: bool,
     pub(crate) encap: EncapStats<Counter>,
     pub(crate) decap: DecapStats<Counter>,
     pub(crate) errors: ErrnoCounters,

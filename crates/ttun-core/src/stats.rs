@@ -62,6 +62,9 @@ direction! {
         /// Full TCP packets sent once more with the DF bit, so that a router that cannot forward them reports the path MTU; not
         /// counted in `packets`.
         trials: "packets", label: "sent twice to learn the path MTU", metric: "ttun_mtu_trials_total";
+        /// ICMP messages "fragmentation needed" and "packet too big", sent to the senders of packets that did not fit the path
+        /// (`pathMtu = "discover"`). Fewer than packets dropped as `too-big` if these came too fast.
+        too_big_answers: "messages", label: "ICMP messages about packets too big for the path", metric: "ttun_too_big_answers_total";
     }
     /// Packets not sent; the sum of `drops`.
     dropped;
@@ -69,8 +72,8 @@ direction! {
     drops: EncapDrop {
         /// The kernel had no route to the peer, or the network or the peer refused (`ECONNREFUSED`, `EHOSTUNREACH`, `ENETUNREACH`, …).
         PeerUnreachable: "peer-unreachable", "no route to the peer, or refused";
-        /// Too large for a datagram to the peer.
-        TooBig: "too-big", "too large for a datagram";
+        /// Too large for a datagram to the peer, or for the path to it (`pathMtu = "discover"`), which its sender was told.
+        TooBig: "too-big", "too large for a datagram or the path";
         /// The kernel had no memory for it, or no room in a queue (`ENOBUFS`, `ENOMEM`).
         NoBufferSpace: "no-buffer-space", "no memory in the kernel";
         /// The send failed in another way; `socket.errors` has the error: `EPERM` means a firewall of this host.

@@ -22,6 +22,7 @@ mod reconnect;
 mod site;
 mod socket_faults;
 mod tap;
+mod too_big;
 mod tos;
 
 pub(crate) use site::context;

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::history::{Change, History};
 use crate::interface::Interface;
 use crate::monitor::Monitor;
-use crate::options::{Endpoint, TunnelOptions};
+use crate::options::{Endpoint, PathMtuChoice, TunnelOptions};
 use crate::probe::{Echo, EchoOutcome, Probes};
 use crate::reattach::{Attaching, Attachment};
 use crate::running::{End, Ending, Shared};
@@ -94,6 +94,7 @@ impl Tunnel {
             allowed_sources,
             clamp_mss: options.clamp_mss,
             outer_tos: options.outer_tos(),
+            discovers_path_mtu: options.path_mtu == PathMtuChoice::Discover,
             encap: EncapStats::default(),
             decap: DecapStats::default(),
             errors: ErrnoCounters::default(),

@@ -2,10 +2,7 @@
 //! rename or a move to another network namespace is noticed.
 
 use std::fmt::Write;
-use std::fs;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -143,7 +140,7 @@ impl Upkeep {
             |name: &str| device::interface(socket.as_fd(), index).is_ok_and(|(found, _)| found == name);
         // It may be renamed between the two queries.
         let is_here = named(&name) || device::name(device.as_fd()).is_ok_and(|name| named(&name));
-        let index = if is_here { Some(index) } else { index_here(&device, &name) };
+        let index = if is_here { Some(index) } else { index_here(&device) };
         drop(device);
         drop(attached);
         if let Some(previous) = facts.rename(&name) {
@@ -242,13 +239,9 @@ fn fresh_inner_mtu(socket: &PeerSocket, context: &Context) -> Option<usize> {
 }
 
 /// The index of the device in this thread's network namespace, if it is there.
-fn index_here(device: &TunDevice, name: &str) -> Option<u32> {
-    let namespace = fs::metadata(Path::new("/proc/thread-self/ns/net")).ok()?;
-    let of_device = device::namespace(device.as_fd()).ok()?;
-    if of_device != (namespace.dev(), namespace.ino()) {
-        return None;
-    }
-    ttun_link::find(name).ok().flatten().map(|link| link.index)
+fn index_here(device: &TunDevice) -> Option<u32> {
+    let name = device::name_here(device)?;
+    ttun_link::find(&name).ok().flatten().map(|link| link.index)
 }
 
 fn report(context: &Context, trouble: Trouble, problem: Option<Error>) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use napi_derive::napi;
 use ttun_core::{
-    Dscp, Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, ProbeOptions, TunnelOptions,
+    Dscp, Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions,
+    TunnelOptions,
 };
 
 use crate::process::{group_id, user_id};
@@ -24,6 +25,8 @@ pub struct BindingTunnelOptions {
     pub allowed_sources: Option<Vec<BindingNetwork>>,
     /// Whether to lower the MSS of passing TCP SYNs to what fits the route.
     pub clamp_mss: bool,
+    /// Whether senders of packets that do not fit the path are told so, rather than the packets fragmented.
+    pub discover_path_mtu: bool,
     /// The kernel offloads that may be used.
     pub offload: BindingOffload,
     /// Interface that the socket is bound to.
@@ -132,6 +135,11 @@ impl TryFrom<BindingTunnelOptions> for TunnelOptions {
             remote: options.remote.try_into()?,
             allowed_sources: options.allowed_sources.as_deref().map(networks).transpose()?,
             clamp_mss: options.clamp_mss,
+            path_mtu: if options.discover_path_mtu {
+                PathMtuChoice::Discover
+            } else {
+                PathMtuChoice::Fragment
+            },
             offload: Offload { virtio_header, checksum, tso, uso, segment, receive },
             bind_device: options.bind_device,
             fwmark: options.fwmark,

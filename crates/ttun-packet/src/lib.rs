@@ -18,6 +18,7 @@ mod filter;
 mod loop_guard;
 mod packet;
 mod segment;
+mod too_big;
 mod tos;
 mod virtio;
 
@@ -28,5 +29,6 @@ pub use filter::{ImpossiblePrefix, SourceFilter};
 pub use loop_guard::{LoopGuard, Verdict};
 pub use packet::{Fragment, Invalid, IpPacket, Transport, Version};
 pub use segment::{MAX_SEGMENT_HEADER_LEN, Segments};
+pub use too_big::{MAX_TOO_BIG_LEN, TooBig, must_not_be_fragmented};
 pub use tos::{Dscp, EcnArrival, OuterTos, receive_ecn};
 pub use virtio::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};

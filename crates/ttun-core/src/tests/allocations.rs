@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use tokio::runtime::Builder;
-use ttun_packet::{CoalesceOptions, VirtioNetHeader};
+use ttun_packet::{CoalesceOptions, TooBig, VirtioNetHeader};
 
 use super::packet::{Read, tcp_super_packet, udp};
 use super::site::context;
@@ -91,6 +91,10 @@ impl PacketDevice for Treadmill {
 
     fn try_send(&self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
         self.take(pieces);
+        Ok(())
+    }
+
+    fn try_answer(&self, _message: &TooBig<'_>) -> io::Result<()> {
         Ok(())
     }
 

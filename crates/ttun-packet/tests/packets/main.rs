@@ -12,4 +12,5 @@ mod packet;
 mod round_trip;
 mod segment;
 mod strategy;
+mod too_big;
 mod zero_checksum;

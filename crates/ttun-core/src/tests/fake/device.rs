@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::rc::Rc;
 
-use ttun_packet::{IpPacket, Segments, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
+use ttun_packet::{IpPacket, MAX_TOO_BIG_LEN, Segments, TooBig, VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 
 use super::{faults::Faults, gate::Gate};
 use crate::io::{DeviceRead, PacketDevice};
@@ -27,6 +28,7 @@ struct State {
     writes: RefCell<Vec<Vec<Vec<u8>>>>,
     refuses_super_packets: Cell<bool>,
     mtu: Cell<Option<usize>>,
+    answers: RefCell<Vec<Vec<u8>>>,
     read_faults: Faults,
     write_faults: Faults,
     reader: Gate,
@@ -68,6 +70,11 @@ impl FakeDevice {
     /// The number of packets of each write.
     pub(in crate::tests) fn writes(&self) -> Vec<usize> {
         self.0.writes.borrow().iter().map(Vec::len).collect()
+    }
+
+    /// Messages to senders of packets, from 192.0.2.9 or 2001:db8::9.
+    pub(in crate::tests) fn answers(&self) -> Vec<Vec<u8>> {
+        self.0.answers.borrow().clone()
     }
 
     pub(in crate::tests) fn set_mtu(&self, mtu: usize) {
@@ -133,6 +140,15 @@ impl PacketDevice for FakeDevice {
         let since_last = self.0.read.get() - self.0.read_at_last_write.replace(self.0.read.get());
         self.0.longest_without_write.set(self.0.longest_without_write.get().max(since_last));
         self.0.writes.borrow_mut().push(packets);
+        Ok(())
+    }
+
+    fn try_answer(&self, message: &TooBig<'_>) -> io::Result<()> {
+        let source: IpAddr =
+            if message.sender().is_ipv4() { [192, 0, 2, 9].into() } else { "2001:db8::9".parse().unwrap() };
+        let mut buffer = [0; MAX_TOO_BIG_LEN];
+        let packet = message.write(source, &mut buffer).unwrap();
+        self.0.answers.borrow_mut().push(packet.to_vec());
         Ok(())
     }
 

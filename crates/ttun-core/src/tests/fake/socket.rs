@@ -266,9 +266,6 @@ impl DatagramSocket for FakeSocket {
         let route_takes = self.0.path_mtu.get().map_or(usize::MAX, |mtu| mtu - OVERHEAD);
         if outer.fragmentation == Fragmentation::Never {
             self.0.unfragmented.borrow_mut().extend(datagrams.iter().cloned());
-            let fitting = datagrams.into_iter().filter(|datagram| datagram.len() <= route_takes);
-            self.0.outgoing.push(outer.tos.unwrap_or(0), fitting);
-            return Ok(());
         }
         let fragmented = datagrams.iter().filter(|datagram| datagram.len() > route_takes).count();
         self.0.fragmented.set(self.0.fragmented.get() + fragmented);
