@@ -14,7 +14,7 @@ export async function pageText(): Promise<string> {
   let page = await readFile(PAGE_FILE, 'utf8');
   page = withRows(page, '[http]', rowsOf(property(describe(FILE), 'http')));
   page = withRows(page, '[tunnels.NAME]', rowsOf(inFile, inProgram));
-  for (const key of ['interface', 'offload']) {
+  for (const key of ['probe', 'interface', 'offload']) {
     page = withRows(page, `[tunnels.NAME.${key}]`, rowsOf(property(inFile, key), property(inProgram, key)));
   }
   return page;

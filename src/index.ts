@@ -32,7 +32,7 @@ export type {
   TunnelEnd,
   TunnelEvents,
 } from './tunnel.ts';
-export type { InterfaceOptions, OffloadOptions, TunnelOptions } from './options.ts';
+export type { InterfaceOptions, OffloadOptions, ProbeOptions, TunnelOptions } from './options.ts';
 export type {
   DecapDropReason,
   DecapRates,

@@ -296,7 +296,7 @@ function toTunnelEnd({ error }: BindingEnd): TunnelEnd {
 
 /** `peer` is the address of the remote end, given or looked up. */
 function toBindingOptions(options: ResolvedOptions, peer: IpAddress): BindingTunnelOptions {
-  const { local, remote, allowedSources, pathMtu, dscp, interface: device } = options;
+  const { local, remote, allowedSources, pathMtu, dscp, probe, interface: device } = options;
   return {
     ...options,
     local: toBindingEndpoint({ ...local, address: local.address ?? ANY_ADDRESS[peer.family] }),
@@ -304,7 +304,7 @@ function toBindingOptions(options: ResolvedOptions, peer: IpAddress): BindingTun
     allowedSources: allowedSources?.map(toBindingNetwork) ?? null,
     discoverPathMtu: pathMtu === 'discover',
     dscp: dscp === 'inherit' ? null : dscp,
-    probe: null,
+    probe: probe && { ...probe, address: ipBytes(probe.address.text) },
     interface: device === null ? null : toBindingInterface(device),
   };
 }

@@ -65,6 +65,12 @@ export interface TunnelOptions {
   /** Wait for a deleted device to reappear instead of failing. Default `false`, in `ttun up` `true`. */
   readonly reattach?: boolean;
   /**
+   * Send echo requests (ping) to an address inside the tunnel at equal intervals, and measure the path by the replies:
+   * round-trip time, jitter and loss. The replies do not reach the device. It also keeps entries of NAT and firewalls
+   * alive, and shows within three intervals that the peer no longer answers. Absent: no probes.
+   */
+  readonly probe?: ProbeOptions;
+  /**
    * Settings of the device; they require root (CAP_NET_ADMIN). Only settings given here are changed, and they are
    * restored when the tunnel closes. Absent: the device is used as it is.
    */
@@ -74,6 +80,29 @@ export interface TunnelOptions {
    * fault.
    */
   readonly offload?: OffloadOptions;
+}
+
+/**
+ * Send echo requests (ping) to an address inside the tunnel at equal intervals, and measure the path by the replies:
+ * round-trip time, jitter and loss. The replies do not reach the device. It also keeps entries of NAT and firewalls
+ * alive, and shows within three intervals that the peer no longer answers. Absent: no probes.
+ */
+export interface ProbeOptions {
+  /**
+   * The address to probe, inside the tunnel: that of the peer's tunnel device, or of another host behind the peer. It
+   * must answer ping. Example: `10.0.2.2`.
+   */
+  readonly address: string;
+  /**
+   * Time between two probes, from `10ms` to `1h`: a number with the unit `ms`, `s`, `m` or `h`, or a number of
+   * milliseconds. Absent: one second.
+   */
+  readonly interval?: string | number;
+  /**
+   * Length of a probe in bytes, from its inner IP header on: at least 44 for IPv4 and 64 for IPv6. Absent: as ping sends
+   * them, 84 for IPv4 and 104 for IPv6.
+   */
+  readonly size?: number;
 }
 
 /**
@@ -152,6 +181,7 @@ export const TUNNEL_DEFAULTS: Omit<ResolvedOptions, 'device' | 'local' | 'remote
   dscp: 0,
   zeroChecksum6: false,
   reattach: false,
+  probe: null,
   interface: null,
   offload: { checksum: true, tso: true, uso: true, segment: true, receive: true, virtioHeader: true },
 };

@@ -9,9 +9,11 @@ import type { LocalEndpoint, RemoteEndpoint } from './address.ts';
 import { parseListen } from './listen.ts';
 import { parseDeviceName, parseInterfaceName, parseNetwork } from './network.ts';
 import type { IpNetwork } from './network.ts';
+import type { ResolvedProbe } from './probe-options.ts';
 import { INTERFACE } from './schema-interface.ts';
 import type { ResolvedInterface } from './schema-interface.ts';
 import { checkZeroChecksum6, PATH_OPTIONS } from './schema-path.ts';
+import { checkProbe, PROBE } from './schema-probe.ts';
 import { checkedBetween, checkedBy, filled, flag, integer, text } from './schema-tools.ts';
 
 // The output of the schema: checked values, with the defaults filled in. `null` means an absent option.
@@ -31,6 +33,7 @@ export interface ResolvedOptions {
   readonly dscp: number | 'inherit';
   readonly zeroChecksum6: boolean;
   readonly reattach: boolean;
+  readonly probe: ResolvedProbe | null;
   readonly interface: ResolvedInterface | null;
   readonly offload: ResolvedOffload;
 }
@@ -163,6 +166,7 @@ const TUNNEL_OPTIONS = {
   ),
   ...PATH_OPTIONS,
   reattach: flag('Wait for a deleted device to reappear instead of failing.', false),
+  probe: v.optional(PROBE),
   interface: v.optional(INTERFACE),
   offload: v.optional(OFFLOAD, {}),
 };
@@ -192,6 +196,9 @@ function tunnelSchema(defaults: Partial<typeof TUNNEL_OPTIONS>): v.GenericSchema
       ['zeroChecksum6', 'local', 'remote'],
       ({ zeroChecksum6, local, remote }) => checkZeroChecksum6(zeroChecksum6, local, remote),
     ),
+    checkedBetween<TunnelTable, 'probe' | 'interface'>(['probe', 'interface'], (parts) => {
+      if (parts.probe && parts.interface) checkProbe(parts.probe.address, parts.interface.addresses);
+    }),
     filled<TunnelTable>(entries),
   );
 }

@@ -33,6 +33,7 @@ test('three options are enough, and all offloads are used', (t) => {
     dscp: 0,
     zeroChecksum6: false,
     reattach: false,
+    probe: null,
     interface: null,
     offload: { checksum: true, tso: true, uso: true, segment: true, receive: true, virtioHeader: true },
   });
@@ -207,7 +208,7 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
     'an unknown option',
     { ...GOOD, colour: 'red' },
     'colour: unknown option',
-    'the options are device, local, remote, allowedSources, clampMss, bindDevice, fwmark, pathMtu, ecn, dscp, zeroChecksum6, reattach, interface, offload',
+    'the options are device, local, remote, allowedSources, clampMss, bindDevice, fwmark, pathMtu, ecn, dscp, zeroChecksum6, reattach, probe, interface, offload',
   ],
   [
     'an unknown offload',

@@ -29,6 +29,9 @@ const RIGHT: readonly object[] = [
   { tunnels: { a: { ...TUNNEL, interface: { routes: ['10.9.0.0/16', '10.8.0.1'], up: false } } } },
   { tunnels: { a: { ...TUNNEL, offload: { tso: false }, reattach: false } } },
   { tunnels: { a: { ...TUNNEL, ecn: true, dscp: 'inherit', zeroChecksum6: true, pathMtu: 'discover' } } },
+  { tunnels: { a: { ...TUNNEL, probe: { address: '10.0.2.2' } } } },
+  { tunnels: { a: { ...TUNNEL, probe: { address: 'fd00:2::2', interval: '1.5 s', size: 64 } } } },
+  { tunnels: { a: { ...TUNNEL, probe: { address: '10.0.2.2', interval: 200, size: 65_507 } } } },
   { tunnels: { a: { ...TUNNEL, dscp: 'EF' }, b: { ...TUNNEL, device: 'tun1', local: ':8001', dscp: 63 } } },
 ];
 
@@ -44,6 +47,11 @@ const WRONG: readonly object[] = [
   { tunnels: { a: { ...TUNNEL, fwmark: 0 } } },
   { tunnels: { a: { ...TUNNEL, fwmark: 1.5 } } },
   { tunnels: { a: { ...TUNNEL, pathMtu: 1400 } } },
+  { tunnels: { a: { ...TUNNEL, probe: '10.0.2.2' } } },
+  { tunnels: { a: { ...TUNNEL, probe: { interval: '1s' } } } },
+  { tunnels: { a: { ...TUNNEL, probe: { address: 'peer.example' } } } },
+  { tunnels: { a: { ...TUNNEL, probe: { address: '10.0.2.2', interval: '1' } } } },
+  { tunnels: { a: { ...TUNNEL, probe: { address: '10.0.2.2', size: 43 } } } },
   { tunnels: { a: { ...TUNNEL, dscp: 64 } } },
   { tunnels: { a: { ...TUNNEL, dscp: 'ef' } } },
   { tunnels: { a: { ...TUNNEL, clampMss: 'no' } } },

@@ -10,8 +10,11 @@ import {
 } from '../address.ts';
 import type { Endpoint } from '../address.ts';
 import type { ResolvedOptions } from '../schema.ts';
+import { parseDuration } from '../duration.ts';
 import { parseDeviceName } from '../network.ts';
 import { TUNNEL_DEFAULTS } from '../options.ts';
+import { checkInterval, checkProbeSize, DEFAULT_INTERVAL_MS, parseProbeAddress } from '../probe-options.ts';
+import type { ResolvedProbe } from '../probe-options.ts';
 import { extraArgument, missingArguments, parseOptions, UsageError } from './args.ts';
 import type { CommandSpec, Values } from './args.ts';
 
@@ -48,6 +51,19 @@ export const PROGRAM = {
     json: {
       description:
         'print events instead of packets, as lines of JSON: attached, each change, then closed or failed, with the stats',
+    },
+    probe: {
+      value: '<address>',
+      description:
+        'send echo requests to an address of the peer inside the tunnel, measure round-trip time, jitter and loss, and keep entries of NAT and firewalls alive; the device needs an address',
+    },
+    'probe-interval': {
+      value: '<time>',
+      description: 'time between two of them, such as 200ms, 1s or 1m; by default 1s',
+    },
+    'probe-size': {
+      value: '<bytes>',
+      description: 'length of each, from its inner IP header on; by default that of ping, 84 or 104 bytes',
     },
     http: {
       value: '<listen>',
@@ -97,7 +113,8 @@ export function parseCommandLine(args: readonly string[]): VersionCommand | Tunn
   const { values, operands } = parseOptions(PROGRAM, args);
   if (values.version === true) return { name: 'version', form: values.json === true ? 'json' : 'text' };
   const output = chooseOutput(values);
-  return { name: 'tunnel', options: parseOperands(operands), output, http: values.http ?? null };
+  const options = { ...parseOperands(operands), probe: parseProbe(values) };
+  return { name: 'tunnel', options, output, http: values.http ?? null };
 }
 
 function chooseOutput(values: Values<typeof PROGRAM>): Output {
@@ -113,6 +130,26 @@ const OUTPUT_OPTIONS = [
   ['verbose', 'all-packets'],
   ['json', 'json'],
 ] as const;
+
+function parseProbe({
+  probe,
+  'probe-interval': interval,
+  'probe-size': size,
+}: Values<typeof PROGRAM>): ResolvedProbe | null {
+  if (probe === undefined) {
+    if (interval === undefined && size === undefined) return null;
+    const given = interval === undefined ? '--probe-size' : '--probe-interval';
+    throw new UsageError(`${given} needs --probe <address>`);
+  }
+  const address = named('--probe', () => parseProbeAddress(probe));
+  const intervalMs =
+    interval === undefined
+      ? DEFAULT_INTERVAL_MS
+      : named('--probe-interval', () => checkInterval(parseDuration(interval)));
+  const bytes = size === undefined ? null : Number(size);
+  if (bytes !== null) named('--probe-size', () => checkProbeSize(bytes, address));
+  return { address, intervalMs, size: bytes };
+}
 
 /** Resolves the options without the schema, which takes longer to load than everything else. */
 function parseOperands(operands: readonly string[]): ResolvedOptions {

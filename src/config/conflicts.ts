@@ -1,7 +1,7 @@
 /** Problems between tunnels that are valid on their own, and options that are valid but probably mistaken. */
 import { formatIpAddress } from '../address.ts';
 import type { LocalEndpoint } from '../address.ts';
-import { formatNetwork, isNetworkItself, rangeOf } from '../network.ts';
+import { formatNetwork, isNetworkItself, overlap, rangeOf } from '../network.ts';
 import type { IpNetwork } from '../network.ts';
 import type { KeyPath } from './document.ts';
 import { findLoops } from './loops.ts';
@@ -18,7 +18,7 @@ export function findConflicts(tunnels: readonly NamedTunnel[], refer: Reference)
 /** Settings that work, but are probably mistakes. */
 export function findWarnings(tunnels: readonly NamedTunnel[], refer: Reference): Finding[] {
   return [
-    ...tunnels.flatMap((tunnel) => [...addressesOfNetworks(tunnel)]),
+    ...tunnels.flatMap((tunnel) => [...addressesOfNetworks(tunnel), ...probesOutside(tunnel)]),
     ...findLoops(tunnels),
     ...sharedNetworks(tunnels, refer),
     ...sharedRoutes(tunnels, refer),
@@ -107,6 +107,33 @@ function* addressesOfNetworks({ name, options }: NamedTunnel): Generator<Finding
     };
   }
 }
+
+/** If the file does not say what the device has, it may have been given a route elsewhere. */
+function* probesOutside({ name, options }: NamedTunnel): Generator<Finding> {
+  const { probe, interface: device } = options;
+  if (!probe || !device) return;
+  const { text, family } = probe.address;
+  const path = ['tunnels', name, 'probe', 'address'];
+  if (device.create && !device.addresses.some((address) => address.family === family)) {
+    yield {
+      path,
+      message: `${text} cannot be probed while the device has no IPv${family} address`,
+      hint: `add one to interface.addresses, such as ${family === 4 ? '10.0.2.1/24' : 'fd00:2::1/64'}`,
+    };
+    return;
+  }
+  const networks = [...device.addresses, ...device.routes];
+  const host = { family, address: text, prefixLength: family === 4 ? 32 : 128 };
+  if (networks.length === 0 || LINK_LOCAL.test(text) || networks.some((network) => overlap(network, host)))
+    return;
+  yield {
+    path,
+    message: `${text} is in no network of interface.addresses or interface.routes`,
+    hint: 'probe an address that is reached through this tunnel',
+  };
+}
+
+const LINK_LOCAL = /^fe[89ab]/;
 
 /**
  * Goes through the networks in order, to avoid comparing every pair. Of any two, one contains the other or

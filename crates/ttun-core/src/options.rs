@@ -82,7 +82,7 @@ pub struct ProbeOptions {
     pub address: IpAddr,
     /// Time between two requests; at least 10 ms.
     pub interval: Duration,
-    /// Length of the inner packet, bytes: from 44 (IPv4) or 64 (IPv6) to 65535; `None`: as those of ping(8), 84 or 104.
+    /// Length of the inner packet, bytes: from 44 (IPv4) or 64 (IPv6) to 65507; `None`: as those of ping(8), 84 or 104.
     pub len: Option<usize>,
 }
 
@@ -91,7 +91,7 @@ impl ProbeOptions {
     pub const LEAST_INTERVAL: Duration = Duration::from_millis(10);
 
     /// The longest inner packet, bytes.
-    pub const LONGEST: usize = 65_535;
+    pub const LONGEST: usize = 65_507;
 
     /// Whether the values are possible, for a device that is set up with `interface`.
     pub(crate) fn check(&self, interface: Option<&InterfaceOptions>) -> Result<(), Error> {
