@@ -94,6 +94,36 @@ test('drops and errors are shown if there are any', (t) => {
   ]);
 });
 
+test('what the probe measures is shown, once there is an answer', (t) => {
+  const probe = {
+    ...STATS.probe,
+    address: '10.0.2.2',
+    source: '10.0.2.1',
+    intervalMs: 1000,
+    sent: 1234,
+    lost: 12,
+    lastAt: STATS.timestamp - 300,
+    loss: 0.0167,
+    jitterMs: 0.25,
+    rttMs: { last: 12, min: 11.5, mean: 13, p50: 12.25, p99: 131.4, max: 1500 },
+    late: 1,
+  };
+  const shown = (change: Partial<typeof STATS.probe>): string[] =>
+    textOf({ ...REPORT, stats: { ...STATS, probe: { ...probe, ...change } } });
+  t.deepEqual(shown({}).slice(6, 9), [
+    '  probe: 10.0.2.2 from 10.0.2.1 every 1 s, last answer now',
+    '  round trip: median 12.3 ms, 99 % in 131 ms, 11.5 ms to 1.50 s, jitter 0.25 ms',
+    '  probes lost: 1.7 % lately, 12 of 1,234 in all',
+  ]);
+  t.true(shown({}).includes('  late or duplicate probe replies: 1 reply'));
+  const rttMs = { last: null, min: null, mean: null, p50: null, p99: null, max: null };
+  const unanswered = { source: null, intervalMs: 200, lastAt: null, loss: null, jitterMs: null, rttMs };
+  t.deepEqual(shown(unanswered).slice(6, 8), [
+    '  probe: 10.0.2.2 every 200 ms, never answered',
+    '  transfer: 1.30 GB received, 357 MB sent',
+  ]);
+});
+
 test('a device that was deleted has no MTU', (t) => {
   const problem = { code: 'ERR_TTUN_DEVICE_GONE', message: 'the device tun0 was deleted', hint: null };
   const stats = { ...STATS, device: { ...STATS.device, index: 0, mtu: 0 } };

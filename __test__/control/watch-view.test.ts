@@ -70,6 +70,29 @@ test('rates need two samples in succession', (t) => {
   t.is(history.rates?.decap.bytes, 1000);
 });
 
+test('round-trip time and loss have columns if a tunnel is probed', (t) => {
+  const probe = {
+    ...STATS.probe,
+    address: '10.0.2.2',
+    loss: 0.25,
+    rttMs: { ...STATS.probe.rttMs, p50: 12.25 },
+  };
+  const history = new History();
+  const without = { label: 'a', report: REPORT, history, isSilent: false };
+  const probed = {
+    label: 'b',
+    report: { ...REPORT, stats: { ...STATS, probe } },
+    history,
+    isSilent: false,
+  };
+  t.false(textOf(drawTable([without], 200, 0).header).includes('RTT'));
+  const { header, rows } = drawTable([without, probed], 200, 0);
+  const columns = /RTT +LOSS/.exec(textOf(header));
+  const place = columns?.index ?? 0;
+  const cells = rows.map((row) => textOf(row).slice(place - 4, place + (columns?.[0].length ?? 0)));
+  t.deepEqual(cells, ['      –      –', '12.3 ms   25 %']);
+});
+
 test('no row is wider than the terminal', (t) => {
   const problem = { code: 'ERR_TTUN_SYSTEM', message: 'a long message '.repeat(20), hint: null };
   const tunnels = [

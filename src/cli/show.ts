@@ -13,6 +13,7 @@ import { parseArguments, UsageError } from './args.ts';
 import type { CommandSpec } from './args.ts';
 import { toDocuments, withNames } from './running.ts';
 import type { RunningTunnel } from './running.ts';
+import { describeProbe } from './probe-text.ts';
 import {
   countsByName,
   describeError,
@@ -181,6 +182,7 @@ function describeStats(report: TunnelReport, stats: TunnelStats): Rows {
     ['local', withConfigured(socket.local, report.local)],
     ['remote', withConfigured(socket.remote, report.remote)],
     ['last heard', decap.lastAt === null ? 'never' : formatAgo(stats.timestamp - decap.lastAt)],
+    ...describeProbe(stats.probe, stats.timestamp),
     ['transfer', `${formatBytes(decap.bytes)} received, ${formatBytes(encap.bytes)} sent`],
     ['packets', `${grouped(decap.packets)} received, ${grouped(encap.packets)} sent`],
     ...described('dropped when receiving', countsByName(decap.drops)),
@@ -209,12 +211,12 @@ function described(label: string, value: string): Rows {
   return value === '' ? [] : [[label, value]];
 }
 
-/** A counter with its own line, once it has counted something. */
-/** `1,234 times`, `1 time` */
+/** `1,234 times`, `1 time`, `1 reply` */
 function quantity(count: number, unit: string): string {
-  return `${grouped(count)} ${count === 1 ? unit.replace(/s$/, '') : unit}`;
+  return `${grouped(count)} ${count === 1 ? unit.replace(/ies$/, 'y').replace(/s$/, '') : unit}`;
 }
 
+/** A counter with its own line, once it has counted something. */
 function describeCounter(stats: TunnelStats, { path, kind, label, unit }: Stat): Rows {
   if (label === '' || (kind !== 'counter' && kind !== 'errors')) return [];
   const value = valueAt(stats, path);

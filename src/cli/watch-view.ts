@@ -1,10 +1,11 @@
 /** The screen of `ttun show --watch`: a title, a table of tunnels with their rates, and the keys. */
 import type { Survey } from '../control/client.ts';
-import type { TunnelRates } from '../stats.ts';
+import type { TunnelRates, TunnelStats } from '../stats.ts';
 import { lengthOf, shorten } from './screen.ts';
 import type { Line, Piece } from './screen.ts';
 import { formatAgoShort } from '../text.ts';
 import { STATE_TEXTS } from '../tunnel-host.ts';
+import { formatMilliseconds, formatShare } from './probe-text.ts';
 import { formatBitRate, grouped, STATE_STYLES } from './text.ts';
 import type { Watched } from './watched.ts';
 
@@ -131,6 +132,8 @@ function columnsFor(tunnels: readonly Watched[], width: number): Column[] {
     textColumn('TUNNEL', 'TUNNEL'.length, tunnels, ({ label }) => ({ text: label })),
     textColumn('STATE', 'no answer'.length, tunnels, stateOf),
     ...COLUMNS,
+    ...(tunnels.some(({ report }) => isProbed(report.stats)) ? PROBE_COLUMNS : []),
+    HEARD,
   ];
   const total = (chosen: readonly Column[]): number =>
     chosen.reduce((sum, column) => sum + column.width + GAP.length, 0);
@@ -171,10 +174,48 @@ const COLUMNS: readonly Column[] = [
       return { text: perSecond(drops), ...(drops > 0 && { style: 'red' }) };
     },
   },
-  { title: 'HEARD', width: 6, align: 'right', cell: heardOf },
 ];
 
-const OMITTED_FIRST = ['HEARD', 'SENT PKT/S', 'RECV PKT/S', 'DROPS/S', 'STATE', 'SENT', 'RECEIVED'];
+/** Shown if there is a tunnel with a probe: the median round-trip time, and the share of probes that were lost. */
+const PROBE_COLUMNS: readonly Column[] = [
+  {
+    title: 'RTT',
+    width: 7,
+    align: 'right',
+    cell: ({ report: { stats } }) => {
+      const median = stats?.probe.rttMs.p50 ?? null;
+      return { text: median === null ? NOTHING : formatMilliseconds(median) };
+    },
+  },
+  {
+    title: 'LOSS',
+    width: 5,
+    align: 'right',
+    cell: ({ report: { stats } }) => {
+      const loss = stats?.probe.loss ?? null;
+      if (loss === null) return { text: NOTHING };
+      return { text: formatShare(loss), ...(loss > 0 && { style: 'red' }) };
+    },
+  },
+];
+
+function isProbed(stats: TunnelStats | null): boolean {
+  return stats !== null && stats.probe.address !== null;
+}
+
+const HEARD: Column = { title: 'HEARD', width: 6, align: 'right', cell: heardOf };
+
+const OMITTED_FIRST = [
+  'HEARD',
+  'SENT PKT/S',
+  'RECV PKT/S',
+  'DROPS/S',
+  'LOSS',
+  'RTT',
+  'STATE',
+  'SENT',
+  'RECEIVED',
+];
 
 const NOTHING = '–';
 

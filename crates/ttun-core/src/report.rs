@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use ttun_link::IPV6_MIN_MTU;
 use ttun_packet::outer_overhead;
 
-use crate::stats::{DecapDrop, DeviceStats, EncapDrop, Kind, TunnelStats, table};
+use crate::stats::{DecapDrop, DeviceStats, EncapDrop, Kind, ProbeStats, TunnelStats, table};
 
 /// Advice about a setting that makes the tunnel slower than necessary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ impl TunnelStats {
             format!("sent: {}", direction(encap.packets, encap.bytes, encap.dropped(), sent)),
             format!("received: {}", direction(decap.packets, decap.bytes, decap.dropped(), received)),
         ];
+        lines.extend(self.probed());
         for stat in table().filter(|stat| !stat.label.is_empty()) {
             let value = match stat.kind {
                 Kind::Counter(read) if read(self) > 0 => quantity(read(self), stat.unit),
@@ -75,6 +76,37 @@ impl TunnelStats {
         }
         lines
     }
+}
+
+impl TunnelStats {
+    /// What the probe has measured; the times are those of its window.
+    fn probed(&self) -> Option<String> {
+        let ProbeStats { address, sent, received, lost, rtt_ms, .. } = &self.probe;
+        let address = (*address)?;
+        let counts =
+            format!("{} sent, {} answered, {} lost", grouped(*sent), grouped(*received), grouped(*lost));
+        let times =
+            [rtt_ms.min, rtt_ms.mean, rtt_ms.p50, rtt_ms.p99, rtt_ms.max].map(|time| time.map(digits));
+        let round_trip = match times {
+            [Some(min), Some(mean), Some(median), Some(p99), Some(max)] => {
+                format!("; round trip min/mean/median/99 %/max {min}/{mean}/{median}/{p99}/{max} ms")
+            }
+            _ => String::new(),
+        };
+        Some(format!("probe of {address}: {counts}{round_trip}"))
+    }
+}
+
+/// Three significant digits: `0.251`, `12.3`, `1500`.
+fn digits(ms: f64) -> String {
+    let decimals = if ms >= 99.95 {
+        0
+    } else if ms >= 9.995 {
+        1
+    } else {
+        3
+    };
+    format!("{ms:.decimals$}")
 }
 
 fn direction<'r>(
@@ -92,8 +124,11 @@ fn direction<'r>(
 
 /// `1,234 packets`, `1 packet`
 fn quantity(count: u64, unit: &str) -> String {
-    let unit = if count == 1 { unit.trim_end_matches('s') } else { unit };
-    format!("{} {unit}", grouped(count))
+    match (count, unit.strip_suffix("ies"), unit.strip_suffix('s')) {
+        (1, Some(start), _) => format!("1 {start}y"),
+        (1, None, Some(singular)) => format!("1 {singular}"),
+        _ => format!("{} {unit}", grouped(count)),
+    }
 }
 
 /// `2 malformed, 1 empty`
@@ -118,7 +153,7 @@ fn listed(offload: &[(&str, bool)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{DecapStats, EncapStats, OffloadStats, ProbeStats, SocketStats, TunnelState};
+    use crate::stats::{DecapStats, EncapStats, OffloadStats, RttStats, SocketStats, TunnelState};
 
     fn stats() -> TunnelStats {
         TunnelStats {
@@ -240,6 +275,25 @@ mod tests {
                 "socket errors: 1 EPERM, 2 ECONNREFUSED",
             ]
         );
+    }
+
+    #[test]
+    fn the_summary_has_what_the_probe_measured() {
+        let mut stats = stats();
+        stats.probe = ProbeStats {
+            address: Some("10.0.2.2".parse().unwrap()),
+            sent: 1234,
+            received: 1230,
+            lost: 3,
+            late: 1,
+            ..ProbeStats::default()
+        };
+        let counts = "probe of 10.0.2.2: 1,234 sent, 1,230 answered, 3 lost";
+        assert_eq!(stats.summary()[3..], [counts, "late or duplicate probe replies: 1 reply"]);
+        let [min, mean, p50, p99, max] = [0.2514, 9.999, 12.25, 150.4, 1500.0].map(Some);
+        stats.probe.rtt_ms = RttStats { last: min, min, mean, p50, p99, max };
+        let round_trip = "; round trip min/mean/median/99 %/max 0.251/10.0/12.2/150/1500 ms";
+        assert_eq!(stats.summary()[3], format!("{counts}{round_trip}"));
     }
 
     #[test]
