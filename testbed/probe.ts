@@ -133,6 +133,37 @@ export class Receiver implements AsyncDisposable {
   }
 }
 
+/** A long path: forwards datagrams between two peers, each after a delay. */
+export class Relay implements AsyncDisposable {
+  readonly #process: BackgroundProcess;
+
+  private constructor(started: BackgroundProcess) {
+    this.#process = started;
+  }
+
+  /** @param sides the relay's address on each side, and the peer there */
+  static async start(
+    site: Site,
+    sides: readonly [local: string, remote: string][],
+    delayMs: number,
+  ): Promise<Relay> {
+    const started = site.start([probe(), 'relay', ...sides.flat(), `${delayMs}`]);
+    await started.waitForLine('ready');
+    return new Relay(started);
+  }
+
+  /** From now on all datagrams are lost, or none. */
+  async lose(all: boolean): Promise<void> {
+    const count = this.#process.lines.length;
+    this.#process.child.stdin?.write(all ? 'lose\n' : 'pass\n');
+    await waitFor('the relay to answer', () => this.#process.lines.length > count);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+  }
+}
+
 /** A service manager's end of sd_notify(3): the messages of a program, in order. */
 export class NotifySocket implements AsyncDisposable {
   readonly #process: BackgroundProcess;

@@ -6,15 +6,17 @@
 //! ttun-probe send LOCAL REMOTE          each line of input is one UDP send: HEX, or SIZE HEX to segment it into datagrams
 //! ttun-probe send-unchecked LOCAL REMOTE  the same over IPv6, without checksums
 //! ttun-probe receive LOCAL              prints each UDP datagram that arrives
+//! ttun-probe relay LOCAL REMOTE LOCAL REMOTE MS  forwards datagrams between two peers after a delay; input: lose, pass
 //! ttun-probe leave-device TUN SIZE      leaves a TUN device with virtio-net headers of SIZE bytes and all offloads on
 //! ttun-probe hold-device TUN            stays attached to a TUN device, with one of its queues if it has several
 //! ttun-probe notify-socket ADDRESS      prints messages to the service manager (sd_notify(3))
 //! ```
 //!
-//! `capture`, `receive`, `hold-device` and `notify-socket` print `ready` once they are listening, and run
+//! `capture`, `receive`, `relay`, `hold-device` and `notify-socket` print `ready` once they are listening, and run
 //! until they are killed. The others end with their input. Errors go to standard error, with exit status 1.
 
 mod packets;
+mod relay;
 mod udp;
 
 use std::ffi::{c_int, c_uint, c_ulong};
@@ -25,6 +27,7 @@ use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::process::ExitCode;
+use std::time::Duration;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,6 +51,12 @@ fn run(arguments: &[&str]) -> io::Result<()> {
             udp::send_unchecked(address(local)?, address(remote)?, io::stdin().lock())
         }
         ["receive", local] => udp::receive(address(local)?, &mut io::stdout().lock()),
+        ["relay", near, near_remote, far, far_remote, delay] => relay::relay(
+            [(address(near)?, address(near_remote)?), (address(far)?, address(far_remote)?)],
+            Duration::from_millis(number(delay)?),
+            io::stdin().lock(),
+            &mut io::stdout().lock(),
+        ),
         ["leave-device", tun, size] => leave_device(tun, number(size)?),
         ["hold-device", tun] => hold_device(tun),
         ["notify-socket", address] => notify_socket(address, &mut io::stdout().lock()),
