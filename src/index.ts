@@ -26,6 +26,7 @@ export async function createTunnel(
 export type {
   ChangeLevel,
   CreateTunnelSettings,
+  MeasurePathOptions,
   Tunnel,
   TunnelChange,
   TunnelChangeKind,
@@ -33,6 +34,7 @@ export type {
   TunnelEvents,
 } from './tunnel.ts';
 export type { InterfaceOptions, OffloadOptions, ProbeOptions, TunnelOptions } from './options.ts';
+export type { EcnTreatment, LargestPacket, LongerPackets, PathMeasurement, PathRtt } from './path.ts';
 export type {
   DecapDropReason,
   DecapRates,

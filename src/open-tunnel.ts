@@ -20,12 +20,14 @@ import { TtunError } from './errors.ts';
 import type { TtunErrorCode } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
 import type { IpNetwork } from './network.ts';
+import type { EchoingTunnel } from './measure-path.ts';
+import type { EchoRequest, EchoResults, EchoTimes, PathMeasurement } from './path.ts';
 import type { Observation, SearchingTunnel } from './peer-search.ts';
 import { takeSamples } from './rates.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import { StatsReader } from './stats-reader.ts';
 import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
-import type { CreateTunnelSettings, Tunnel, TunnelChange, TunnelEnd } from './tunnel.ts';
+import type { CreateTunnelSettings, MeasurePathOptions, Tunnel, TunnelChange, TunnelEnd } from './tunnel.ts';
 import { KeepAlive, TunnelEmitter } from './tunnel-emitter.ts';
 
 /** As `createTunnel`, for options that are resolved. */
@@ -119,13 +121,15 @@ async function openTo(
 /** An open tunnel continues to run when nothing refers to it; the binding would close a tunnel that is garbage-collected. */
 const openTunnels = new Set<OpenTunnel>();
 
-export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel {
+export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel, EchoingTunnel {
   readonly closed: Promise<TunnelEnd>;
   readonly #binding: BindingTunnel;
   readonly #keepAlive: KeepAlive;
   readonly #reader: StatsReader;
   readonly #ended = new AbortController();
   #peerProblem: TtunError | null = null;
+  /** The last measurement, done or under way. */
+  #measured: Promise<unknown> = Promise.resolve();
 
   constructor(
     binding: BindingTunnel,
@@ -197,6 +201,26 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel
 
   samples(options: SamplesOptions = {}): AsyncGenerator<TunnelSample, void, void> {
     return takeSamples(() => this.stats(), this.#ended.signal, options);
+  }
+
+  measurePath({ address }: MeasurePathOptions = {}): Promise<PathMeasurement> {
+    const measured = this.#measured.then(async () => {
+      const { measureTunnel } = await import('./measure-path.ts');
+      return measureTunnel(this, address);
+    });
+    // One that fails does not affect the next.
+    this.#measured = measured.catch(() => {});
+    return measured;
+  }
+
+  async sendEchoes(
+    address: string,
+    requests: readonly EchoRequest[],
+    times: EchoTimes,
+  ): Promise<EchoResults> {
+    const { error, results } = await this.#binding.sendEchoes(ipBytes(address), [...requests], times);
+    if (error !== null) throw toTtunError(error);
+    return results;
   }
 
   async close(): Promise<void> {

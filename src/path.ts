@@ -22,8 +22,8 @@ export interface PathMeasurement {
   readonly largestReceived: LargestPacket | null;
   /** The MTU of the peer's device, at most 7 bytes too small, if its replies show it: longer ones arrived as several packets. */
   readonly peerMtu: number | null;
-  /** Packets that had to be fragmented to reach the peer; `null` if none had to be. */
-  readonly fragments: PathFragments | null;
+  /** Packets longer than `largestSent`, sent like any other packet; `null` if that is not a limit. */
+  readonly longer: LongerPackets | null;
   /** What happens to congestion marks on the way to the peer. */
   readonly ecnSent: EcnTreatment;
   /** The same on the way from the peer. */
@@ -48,8 +48,8 @@ export interface LargestPacket {
   readonly isLimit: boolean;
 }
 
-/** Packets that were sent as fragments. */
-export interface PathFragments {
+/** Packets that are too long to reach the peer unfragmented. */
+export interface LongerPackets {
   /** Length of each packet, in bytes. */
   readonly bytes: number;
   /** How many were sent. */
@@ -95,11 +95,14 @@ export interface EchoAnswer {
 /** The result of each request, in their order; `null` for one without an answer, or that this host could not send. */
 export type EchoResults = readonly (EchoAnswer | null)[];
 
-/** Sends requests at this distance, and waits for the answers of the last ones for `timeoutMs`. */
-export type SendEchoes = (
-  requests: readonly EchoRequest[],
-  times: { readonly distanceMs: number; readonly timeoutMs: number },
-) => Promise<EchoResults>;
+export interface EchoTimes {
+  /** Between two requests, in whole ms. */
+  readonly distanceMs: number;
+  /** How long each answer may take, in whole ms. */
+  readonly timeoutMs: number;
+}
+
+export type SendEchoes = (requests: readonly EchoRequest[], times: EchoTimes) => Promise<EchoResults>;
 
 /** The path to measure. */
 export interface MeasuredPath {
@@ -126,7 +129,7 @@ const SMALL_DISTANCE_MS = 25;
 const FIRST_TIMEOUT_MS = 3000;
 /** Requests of each length, as some may be lost by chance. */
 const COPIES = 3;
-const FRAGMENTED_REQUESTS = 10;
+const LONGER_REQUESTS = 10;
 const ECN_REQUESTS = 8;
 /** Between requests, ms: 1.2 Mbit/s with packets of 1,500 bytes. */
 const DISTANCE_MS = 10;
@@ -140,7 +143,10 @@ export async function measurePath(path: MeasuredPath, send: SendEchoes): Promise
   const rtt = summarise(small.flatMap((answer) => answer?.rttMs ?? []));
   const basic = { address: path.address, requests: small.length, answers: answersIn(small).length, rtt };
   if (rtt === null) return { ...basic, ...UNKNOWN };
-  const times = { distanceMs: DISTANCE_MS, timeoutMs: Math.min(FIRST_TIMEOUT_MS, 4 * rtt.max + 300) };
+  const times = {
+    distanceMs: DISTANCE_MS,
+    timeoutMs: Math.min(FIRST_TIMEOUT_MS, Math.ceil(4 * rtt.max) + 300),
+  };
   const ask: Ask = (requests) => send(requests, times);
   return { ...basic, ...(await findLargest(path, ask)), ...(await observeEcn(ask)) };
 }
@@ -151,7 +157,7 @@ const UNKNOWN = {
   largestSent: null,
   largestReceived: null,
   peerMtu: null,
-  fragments: null,
+  longer: null,
   ecnSent: 'unknown',
   ecnReceived: 'unknown',
 } as const;
@@ -172,12 +178,12 @@ function answersIn(results: EchoResults): EchoAnswer[] {
   return results.filter((answer) => answer !== null);
 }
 
-// The largest packets, and fragments.
+// The largest packets, and longer ones.
 
 async function findLargest(
   { overhead, most }: MeasuredPath,
   ask: Ask,
-): Promise<Pick<PathMeasurement, 'largestSent' | 'largestReceived' | 'peerMtu' | 'fragments'>> {
+): Promise<Pick<PathMeasurement, 'largestSent' | 'largestReceived' | 'peerMtu' | 'longer'>> {
   const seen: EchoAnswer[] = [];
   let peerMtu: number | null = null;
   const askAndSee: Ask = async (requests) => {
@@ -197,8 +203,8 @@ async function findLargest(
     request: (bytes) => ({ ...SMALL, bytes, isWhole: true }),
     passes: (_bytes, answers) => answers.length > 0,
   });
-  // Longer packets must be fragmented to reach the peer; its replies may still arrive whole.
-  const fragments = highOf(sent) === null ? null : await sendFragments(most, askAndSee);
+  // Replies to longer packets, which reach the peer in fragments, may still arrive whole.
+  const longer = highOf(sent) === null ? null : await sendLonger(most, askAndSee);
   const received = await search(
     {
       low: Math.max(SMALL.bytes, ...seen.filter((answer) => !answer.isReassembled).map(({ bytes }) => bytes)),
@@ -216,7 +222,7 @@ async function findLargest(
       },
     },
   );
-  return { largestSent: toLargest(sent), largestReceived: toLargest(received), peerMtu, fragments };
+  return { largestSent: toLargest(sent), largestReceived: toLargest(received), peerMtu, longer };
 }
 
 /** MTUs of common networks and tunnels, in bytes: with them, most searches take two rounds. */
@@ -284,8 +290,8 @@ function toLargest(known: Search): LargestPacket {
   return { bytes: known.low, isLimit: highOf(known) !== null };
 }
 
-async function sendFragments(bytes: number, ask: Ask): Promise<PathFragments> {
-  const results = await ask(repeated({ ...SMALL, bytes }, FRAGMENTED_REQUESTS));
+async function sendLonger(bytes: number, ask: Ask): Promise<LongerPackets> {
+  const results = await ask(repeated({ ...SMALL, bytes }, LONGER_REQUESTS));
   return { bytes, requests: results.length, answers: answersIn(results).length };
 }
 

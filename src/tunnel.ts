@@ -1,6 +1,7 @@
 /** The tunnel as users of the package see it. */
 import type { EventEmitter } from 'node:events';
 import type { TtunError } from './errors.ts';
+import type { PathMeasurement } from './path.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import type { StatsOptions, TunnelState, TunnelStats } from './stats.ts';
 
@@ -159,6 +160,19 @@ export interface Tunnel extends EventEmitter<TunnelEvents>, AsyncDisposable {
    */
   samples(options?: SamplesOptions): AsyncGenerator<TunnelSample, void, void>;
 
+  /**
+   * Measures the path to the peer with echo requests, which pass through the tunnel but not through its device: round-trip time,
+   * loss, the largest packets that pass in each direction, fragments, and congestion marks. It takes 2 to 20 seconds; `ttun doctor
+   * --path` explains the results. One measurement of a tunnel runs at a time; others wait for it.
+   *
+   * The peer's host has to answer pings. Without an address, the one of the probe is asked, or otherwise those that the peer
+   * probably has, judging by the addresses and routes of the device.
+   *
+   * @throws TtunError with code `ERR_TTUN_INVALID_OPTIONS` if the address is invalid, or none is given or known;
+   *   `ERR_TTUN_CLOSED` if the tunnel has ended
+   */
+  measurePath(options?: MeasurePathOptions): Promise<PathMeasurement>;
+
   /** Closes the tunnel. Resolves once device and socket are released. May be called again, and after a failure. */
   close(): Promise<void>;
 
@@ -167,6 +181,12 @@ export interface Tunnel extends EventEmitter<TunnelEvents>, AsyncDisposable {
 
   /** Lets the process end although the tunnel is open. */
   unref(): this;
+}
+
+/** Options of `measurePath`. */
+export interface MeasurePathOptions {
+  /** A numeric address of the peer inside the tunnel. */
+  readonly address?: string;
 }
 
 /** How a tunnel ended. */

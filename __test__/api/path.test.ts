@@ -8,7 +8,7 @@ interface Path {
   /** MTU of the path to the peer, and of this host's interface. */
   readonly mtu: number;
   readonly interfaceMtu: number;
-  /** The way back, on which the peer's host fragments. */
+  /** The way back, on which the peer's host longer. */
   readonly mtuBack: number;
   readonly peerDeviceMtu: number;
   readonly overhead: number;
@@ -91,7 +91,7 @@ test('a clean path', async (t) => {
     largestSent: { bytes: 1472, isLimit: false },
     largestReceived: { bytes: 1472, isLimit: false },
     peerMtu: null,
-    fragments: null,
+    longer: null,
     ecnSent: 'kept',
     ecnReceived: 'unknown',
   });
@@ -107,14 +107,14 @@ test('a peer that does not answer', async (t) => {
 test('the limit of every path is found exactly, in a few rounds', async (t) => {
   for (const overhead of [28, 48]) {
     for (let mtu = 1280; mtu < 1500; mtu += 1) {
-      const { largestSent, largestReceived, fragments, batches } = await measure({
+      const { largestSent, largestReceived, longer, batches } = await measure({
         mtu,
         overhead,
         most: 1500 - overhead,
       });
       t.deepEqual(largestSent, { bytes: mtu - overhead, isLimit: true }, `${mtu}`);
       t.deepEqual(largestReceived, { bytes: 1500 - overhead, isLimit: false }, `${mtu}`);
-      t.deepEqual(fragments, { bytes: 1500 - overhead, requests: 10, answers: 10 });
+      t.deepEqual(longer, { bytes: 1500 - overhead, requests: 10, answers: 10 });
       t.true(batches <= 6, `${mtu}: ${batches}`);
     }
   }
@@ -132,10 +132,10 @@ test('the limit of the way back is found from reassembled replies', async (t) =>
 });
 
 test('where fragments are dropped, nothing is claimed about longer replies', async (t) => {
-  const { largestSent, largestReceived, fragments } = await measure({ mtu: 1400, dropsFragments: true });
+  const { largestSent, largestReceived, longer } = await measure({ mtu: 1400, dropsFragments: true });
   t.deepEqual(largestSent, { bytes: 1372, isLimit: true });
   t.deepEqual(largestReceived, { bytes: 1372, isLimit: false });
-  t.deepEqual(fragments, { bytes: 1472, requests: 10, answers: 0 });
+  t.deepEqual(longer, { bytes: 1472, requests: 10, answers: 0 });
 });
 
 test('a way back that drops fragments looks like a limit of both ways', async (t) => {
@@ -144,7 +144,7 @@ test('a way back that drops fragments looks like a limit of both ways', async (t
   t.deepEqual(largestReceived, { bytes: 1372, isLimit: false });
 });
 
-test('a peer whose device has a smaller MTU fragments its replies inside the tunnel', async (t) => {
+test('a peer whose device has a smaller MTU longer its replies inside the tunnel', async (t) => {
   const { largestSent, largestReceived, peerMtu } = await measure({ peerDeviceMtu: 1400 });
   t.deepEqual(largestSent, { bytes: 1472, isLimit: false });
   t.deepEqual(largestReceived, { bytes: 1396, isLimit: false });
@@ -166,9 +166,9 @@ test('losses by chance do not change the limits', async (t) => {
   }
 });
 
-test('a fifth of the fragments is lost', async (t) => {
-  const { fragments } = await measure({ mtu: 1400, isLost: (number) => number % 5 === 0 });
-  t.deepEqual(fragments, { bytes: 1472, requests: 10, answers: 8 });
+test('a fifth of the longer packets is lost', async (t) => {
+  const { longer } = await measure({ mtu: 1400, isLost: (number) => number % 5 === 0 });
+  t.deepEqual(longer, { bytes: 1472, requests: 10, answers: 8 });
 });
 
 test('jumbo frames', async (t) => {

@@ -4,6 +4,7 @@ import test from 'ava';
 import { startControlServer } from '../../src/control/server.ts';
 import type { ControlServer } from '../../src/control/server.ts';
 import { TtunError } from '../../src/errors.ts';
+import type { OpenTunnel } from '../../src/open-tunnel.ts';
 import type { TunnelHost } from '../../src/tunnel-host.ts';
 import { waitFor } from '../../testbed/wait.ts';
 import { hostOf, REPORT } from './host.ts';
@@ -103,10 +104,23 @@ const WRONG: readonly (readonly [what: string, line: string, code: string, messa
   ['half a packet', capture('"count":0.5'), 'invalid-request', /"count"/],
   ['a third direction', capture('"direction":"up"'), 'invalid-request', /"in" or "out"/],
   ['a misspelt parameter', capture('"snaplen":96'), 'invalid-request', /"snaplen"/],
+  ['no tunnel to measure', '{"protocol":1,"request":"measure-path"}', 'invalid-request', /"tunnel"/],
+  [
+    'an address that is a number',
+    measure('"address":10'),
+    'invalid-request',
+    /"address" must be an IP address/,
+  ],
+  ['a parameter that is not for measuring', measure('"count":1'), 'invalid-request', /"count"/],
+  ['a closed tunnel to measure', measure('"address":"10.0.2.2"'), 'tunnel-not-open', /not open/],
 ];
 
 function capture(parameter: string): string {
   return `{"protocol":1,"request":"capture","tunnel":"office",${parameter}}`;
+}
+
+function measure(parameter: string): string {
+  return `{"protocol":1,"request":"measure-path","tunnel":"office",${parameter}}`;
 }
 
 for (const [what, line, code, message] of WRONG) {
@@ -196,6 +210,27 @@ test.serial('reload reports the changes, or the problems', async (t) => {
     isBroken = true;
     const error = { code: 'ERR_TTUN_INVALID_OPTIONS', message: 'line 3: no', hint: 'mend it' };
     t.deepEqual(await ask(path, reload), [{ protocol: 1, error }]);
+  });
+});
+
+test.serial('the tunnel measures its path, and says why it cannot', async (t) => {
+  const path = { address: '10.0.2.2', requests: 20, answers: 20 };
+  const asked: unknown[] = [];
+  const tunnel = {
+    stats: () => ({ state: 'up' }),
+    measurePath: (options: { readonly address?: string }) => {
+      asked.push(options);
+      if (options.address !== undefined) return Promise.resolve(path);
+      return Promise.reject(new TtunError('ERR_TTUN_INVALID_OPTIONS', 'which?', { hint: 'say it' }));
+    },
+  };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the part of a tunnel that the request needs
+  const host: TunnelHost = { ...hostOf(REPORT), find: () => tunnel as unknown as OpenTunnel };
+  await withServer(host, async ({ path: socket }) => {
+    t.deepEqual(await ask(socket, measure('"address":"10.0.2.2"')), [{ protocol: 1, path }]);
+    const error = { code: 'ERR_TTUN_INVALID_OPTIONS', message: 'which?', hint: 'say it' };
+    t.deepEqual(await ask(socket, measure('"address":null')), [{ protocol: 1, error }]);
+    t.deepEqual(asked, [{ address: '10.0.2.2' }, {}]);
   });
 });
 

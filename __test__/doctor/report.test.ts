@@ -12,7 +12,14 @@ const DIAGNOSIS = {
   sections: [
     { subject: null, findings: [ok('all is well')] },
     {
-      subject: { title: 'office (tun0)', device: 'tun0', options: null, running: null, silence: null },
+      subject: {
+        title: 'office (tun0)',
+        device: 'tun0',
+        options: null,
+        running: null,
+        socket: null,
+        silence: null,
+      },
       findings: [
         finding('device-down', 'tun0 is down', { commands: ['ip link set dev tun0 up'] }),
         finding('forwarding-off', 'not passed on', { advice: 'or leave it' }),
@@ -69,6 +76,22 @@ for (const [what, args, line] of [
     ['-c', 'ttun.toml', 'tun0'],
     /^ttun: --config examines all tunnels of the file; omit 'tun0' or --config /,
   ],
+  [
+    'an address without --path',
+    ['tun0', '10.0.2.2'],
+    /^ttun: 10\.0\.2\.2 is for the measurement of a path: ttun doctor --path tun0 10\.0\.2\.2 /,
+  ],
+  [
+    'a name to measure',
+    ['--path', 'tun0', 'b.example'],
+    /^ttun: \[address\]: 'b\.example' is not a numeric IP address/,
+  ],
+  [
+    'a multicast address to measure',
+    ['--path', '224.0.0.1'],
+    /^ttun: \[address\]: 224\.0\.0\.1 is a multicast address/,
+  ],
+  ['the value of a switch', ['--path=10.0.2.2'], /^ttun: --path takes no value/],
   ['an unknown option', ['--fast'], /^ttun: there is no option --fast /],
 ] as const) {
   test(`${what} is a usage error`, async (t) => {

@@ -5,8 +5,9 @@ import type { HostFacts } from '../../src/doctor/facts.ts';
 import { CATALOGUE } from '../../src/doctor/finding.ts';
 import { parseRelease } from '../../src/doctor/gather-host.ts';
 import { checkKernel } from '../../src/doctor/host-checks.ts';
-import { checkRpFilter } from '../../src/doctor/network-checks.ts';
+import { checkNat, checkRpFilter } from '../../src/doctor/network-checks.ts';
 import { checkCounters } from '../../src/doctor/peer-checks.ts';
+import { factsOf } from './facts-of.ts';
 
 function host(release: string, udp = { segment: true, receive: true }): HostFacts {
   return {
@@ -66,8 +67,39 @@ test('a setting of an interface with a dot in its name is written with slashes',
 });
 
 test('without a known path the reverse path filter is not reported', (t) => {
-  const subject = { title: 'tun0', device: 'tun0', options: null, running: null, silence: null };
-  const nothing = { networks: [], attached: [], returnRoutes: [], arrivals: null };
+  const subject = {
+    title: 'tun0',
+    device: 'tun0',
+    options: null,
+    running: null,
+    socket: null,
+    silence: null,
+  };
+  const nothing = { networks: [], attached: [], returnRoutes: [], measured: null, arrivals: null };
   const facts = { subject, device: null, path: null, ...nothing };
   t.deepEqual(checkRpFilter(facts, host('6.18.0')), []);
+});
+
+function saidOfNat(source: string, peer: string): unknown[] {
+  return checkNat(factsOf({ route: { source }, peer })).map(({ advice }) => advice);
+}
+
+test('a NAT is likely between a private and a public address', (t) => {
+  const learn =
+    'on the other host, set remote = "learn", which follows the address that the NAT gives this host';
+  for (const source of ['10.1.2.3', '172.31.0.1', '192.168.1.5', '100.64.0.1']) {
+    t.deepEqual(
+      saidOfNat(source, '198.51.100.7'),
+      [`${learn}; here, set a probe, which keeps it open`],
+      source,
+    );
+  }
+  for (const [source, peer] of [
+    ['10.0.1.1', '10.0.3.1'],
+    ['192.168.1.5', '172.16.0.1'],
+    ['198.51.100.1', '198.51.100.7'],
+    ['172.32.0.1', '198.51.100.7'],
+  ] as const) {
+    t.deepEqual(saidOfNat(source, peer), [], source);
+  }
 });

@@ -1,9 +1,10 @@
 /** A client of control sockets: queries the processes that run tunnels. */
 import type { Socket } from 'node:net';
+import type { PathMeasurement } from '../path.ts';
 import type { ReloadReport } from '../tunnel-host.ts';
 import { ControlError, LineReader, LineTooLong, PROTOCOL } from './protocol.ts';
-import type { CaptureRequest, Request, ShowReply } from './protocol.ts';
-import { checkCaptureReply, toReloadReport, toShowReply } from './replies.ts';
+import type { CaptureRequest, MeasureRequest, Request, ShowReply } from './protocol.ts';
+import { checkCaptureReply, toPathMeasurement, toReloadReport, toShowReply } from './replies.ts';
 import { connectTo, findSocketFiles } from './socket-file.ts';
 
 /** The replies of all running processes. */
@@ -77,6 +78,12 @@ export class Connection implements AsyncDisposable {
     return toReloadReport(await this.#ask({ request: 'reload' }, RELOAD_LIMIT_MS), this.#path);
   }
 
+  /** @throws ControlError, also if the process is of a version that cannot measure */
+  async measurePath(request: MeasureRequest): Promise<PathMeasurement> {
+    const line = await this.#ask({ request: 'measure-path', ...request }, MEASURE_LIMIT_MS);
+    return toPathMeasurement(line, this.#path);
+  }
+
   /**
    * Packets of a tunnel as a pcapng file, in pieces. It ends after the requested number of packets, when the tunnel ends, or after
    * `finish`; the last block holds the statistics. While the caller does not read, the process buffers packets in its ring, and
@@ -120,3 +127,5 @@ const LONGEST_REPLY = 32 * 1024 * 1024;
 const REPLY_LIMIT_MS = 2000;
 /** A reload may resolve names and set up devices. */
 const RELOAD_LIMIT_MS = 60_000;
+/** Another client's measurement may come first. */
+const MEASURE_LIMIT_MS = 120_000;

@@ -1,5 +1,6 @@
 /** Requests and replies of the control socket, each one line of JSON: docs/control-socket.md describes them. */
 import type { Socket } from 'node:net';
+import type { PathMeasurement } from '../path.ts';
 import type { HttpReport, ReloadReport, ShownValue, TunnelReport } from '../tunnel-host.ts';
 
 /** The only version of the protocol. */
@@ -17,7 +18,14 @@ export const WHOLE_PACKET = 65_535;
 export type Request =
   | { readonly request: 'show' }
   | { readonly request: 'reload' }
+  | ({ readonly request: 'measure-path' } & MeasureRequest)
   | ({ readonly request: 'capture' } & CaptureRequest);
+
+export interface MeasureRequest {
+  readonly tunnel: string;
+  /** Of the peer inside the tunnel; `null` leaves the choice to the process. */
+  readonly address: string | null;
+}
 
 export interface CaptureRequest {
   readonly tunnel: string;
@@ -29,7 +37,7 @@ export interface CaptureRequest {
   readonly direction: 'in' | 'out' | null;
 }
 
-export type Reply = ShowReply | ReloadReply | CaptureReply | ErrorReply;
+export type Reply = ShowReply | ReloadReply | MeasureReply | CaptureReply | ErrorReply;
 
 export interface ShowReply {
   readonly protocol: typeof PROTOCOL;
@@ -65,6 +73,11 @@ export interface NetworkNamespace {
 export interface ReloadReply {
   readonly protocol: typeof PROTOCOL;
   readonly reload: ReloadReport;
+}
+
+export interface MeasureReply {
+  readonly protocol: typeof PROTOCOL;
+  readonly path: PathMeasurement;
 }
 
 /** A pcapng file follows, up to the end of the connection. */
@@ -141,13 +154,15 @@ export function parseRequest(line: string): Request {
     case 'reload':
       refuseParameters(request, parameters);
       return { request };
+    case 'measure-path':
+      return { request, ...parseMeasureRequest(parameters) };
     case 'capture':
       return { request, ...parseCaptureRequest(parameters) };
     default:
       throw new ControlError(
         'unknown-request',
         request === undefined ? 'the request has no name' : `there is no request ${JSON.stringify(request)}`,
-        'the requests are show, reload and capture',
+        'the requests are show, reload, measure-path and capture',
       );
   }
 }
@@ -165,6 +180,14 @@ function parseObject(line: string): Record<string, unknown> {
     'the line is not a JSON object',
     `send {"protocol":${PROTOCOL},"request":"show"} and a newline`,
   );
+}
+
+function parseMeasureRequest(parameters: Readonly<Record<string, unknown>>): MeasureRequest {
+  const { tunnel, address = null, ...others } = parameters;
+  refuseParameters('measure-path', others);
+  if (typeof tunnel !== 'string') throw invalid('"tunnel" must be the name of a tunnel');
+  if (address !== null && typeof address !== 'string') throw invalid('"address" must be an IP address');
+  return { tunnel, address };
 }
 
 function parseCaptureRequest(parameters: Readonly<Record<string, unknown>>): CaptureRequest {

@@ -7,6 +7,7 @@ import type { Stat, TunnelStats } from '../stats-table.ts';
 import { REPORT_STATES } from '../tunnel-host.ts';
 import type { ReloadReport } from '../tunnel-host.ts';
 import type { TunnelChange } from '../tunnel.ts';
+import type { PathMeasurement } from '../path.ts';
 import { ControlError, PROTOCOL } from './protocol.ts';
 import type { ShowReply } from './protocol.ts';
 
@@ -23,6 +24,13 @@ export function toReloadReport(line: string, path: string): ReloadReport {
   const reply = parse(line);
   const checked = v.safeParse(RELOAD_REPLY, reply);
   if (checked.success) return checked.output.reload;
+  throw toError(reply, path);
+}
+
+export function toPathMeasurement(line: string, path: string): PathMeasurement {
+  const reply = parse(line);
+  const checked = v.safeParse(MEASURE_REPLY, reply);
+  if (checked.success) return checked.output.path;
   throw toError(reply, path);
 }
 
@@ -77,6 +85,26 @@ const RELOAD_REPLY = v.looseObject({
     unchanged: v.array(v.string()),
     // Absent in older versions.
     restored: v.optional(v.record(v.string(), v.array(v.string())), {}),
+  }),
+});
+
+const LARGEST = v.nullable(v.looseObject({ bytes: v.number(), isLimit: v.boolean() }));
+
+const ECN_TREATMENT = v.picklist(['kept', 'cleared', 'marked', 'dropped', 'unknown']);
+
+const MEASURE_REPLY = v.looseObject({
+  protocol: v.literal(PROTOCOL),
+  path: v.looseObject({
+    address: v.string(),
+    requests: v.number(),
+    answers: v.number(),
+    rtt: v.nullable(v.looseObject({ min: v.number(), median: v.number(), max: v.number() })),
+    largestSent: LARGEST,
+    largestReceived: LARGEST,
+    peerMtu: v.nullable(v.number()),
+    longer: v.nullable(v.looseObject({ bytes: v.number(), requests: v.number(), answers: v.number() })),
+    ecnSent: ECN_TREATMENT,
+    ecnReceived: ECN_TREATMENT,
   }),
 });
 

@@ -183,6 +183,11 @@ async function toReply(request: Request, { host, about }: Served): Promise<Reply
     case 'reload':
       if (host.reload === undefined) throw noConfiguration();
       return { protocol: PROTOCOL, reload: await host.reload() };
+    case 'measure-path': {
+      const { tunnel, address } = request;
+      const path = await findTunnel(tunnel, host).measurePath(address === null ? {} : { address });
+      return { protocol: PROTOCOL, path };
+    }
     default:
       return { protocol: PROTOCOL, capture: { tunnel: request.tunnel, format: 'pcapng' } };
   }

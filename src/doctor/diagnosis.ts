@@ -5,7 +5,9 @@ import { formatProblem } from '../config/parse.ts';
 import { resolveOptions } from '../config/resolve.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { survey } from '../control/client.ts';
+import { ipBytes } from '../address.ts';
 import { TtunError } from '../errors.ts';
+import { loadBinding } from '../native.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
 import { checkAttached, checkDevice, checkDeviceState, checkMtu } from './device-checks.ts';
 import {
@@ -20,6 +22,7 @@ import {
   checkReturnRoutes,
   checkForwarding,
   checkLocalEnd,
+  checkNat,
   checkPeer,
   checkRpFilter,
 } from './network-checks.ts';
@@ -36,6 +39,8 @@ import {
 } from './peer-checks.ts';
 import { gatherHost } from './gather-host.ts';
 import { gatherProcesses, gatherSubject, listener } from './gather-subject.ts';
+import type { Measuring } from './gather-measurement.ts';
+import { checkMeasuredPath } from './path-checks.ts';
 
 export interface Diagnosis {
   readonly sections: readonly Section[];
@@ -56,10 +61,15 @@ export interface Choice {
   readonly findings?: readonly Finding[];
 }
 
-export async function diagnose(choose: (host: HostFacts) => Choice | Promise<Choice>): Promise<Diagnosis> {
+/** @param measuring whether to measure the paths, which takes some seconds */
+export async function diagnose(
+  choose: (host: HostFacts) => Choice | Promise<Choice>,
+  measuring: Measuring | null = null,
+): Promise<Diagnosis> {
   const host = await gatherHost();
   const { subjects, findings = [] } = await choose(host);
-  const sections: Section[] = [{ subject: null, findings: [...checkHost(host), ...findings] }];
+  const none = measuring !== null && subjects.length === 0 ? [nothingToMeasure()] : [];
+  const sections: Section[] = [{ subject: null, findings: [...checkHost(host), ...findings, ...none] }];
   const unchecked = listUnchecked(host, subjects);
   // Without the native part nothing is known about devices and routes.
   if (host.native === null) {
@@ -71,13 +81,29 @@ export async function diagnose(choose: (host: HostFacts) => Choice | Promise<Cho
     ];
     // At once, as the doctor listens for a moment where a peer does not answer.
     const surroundings = { processes, tunnels: allTunnels, listen: listener() };
-    const gathered = subjects.map((subject) => gatherSubject(subject, host, surroundings));
+    const isMeasured = measuring === null ? () => false : measuredAmong(subjects);
+    const gathered = subjects.map((subject) =>
+      gatherSubject(subject, host, { ...surroundings, measuring: isMeasured(subject) ? measuring : null }),
+    );
     for (const facts of await Promise.all(gathered)) {
       sections.push({ subject: facts.subject, findings: checkSubject(facts, host) });
       unchecked.push(...listUnlistened(facts));
     }
   }
   return { sections, unchecked };
+}
+
+function nothingToMeasure(): Finding {
+  return finding('path-not-measured', 'no tunnel is running', { advice: 'start the tunnel first' });
+}
+
+/** Not the devices without a tunnel, unless there is nothing else. */
+function measuredAmong(subjects: readonly Subject[]): (subject: Subject) => boolean {
+  return subjects.some(hasTunnel) ? hasTunnel : () => true;
+}
+
+function hasTunnel({ options, socket }: Subject): boolean {
+  return options !== null || socket !== null;
 }
 
 /** In the order in which a person would check. */
@@ -99,7 +125,9 @@ const SUBJECT_CHECKS: readonly ((subject: SubjectFacts, host: HostFacts) => Find
   checkPeer,
   checkPeerAnswers,
   checkStrayDatagrams,
+  checkNat,
   checkMtu,
+  checkMeasuredPath,
   checkDeviceQueue,
   checkRpFilter,
   checkFirewall,
@@ -130,7 +158,7 @@ export async function subjectsOfFile(path: string): Promise<Choice> {
     const twin = running.find(
       (subject) => subject.running?.name === name && subject.configured === options.device,
     );
-    return toSubject(name, twin?.device ?? options.device, options, twin?.running);
+    return toSubject(name, twin?.device ?? options.device, options, twin);
   });
   return { subjects, findings };
 }
@@ -155,6 +183,20 @@ export async function subjectsOfHost({ interfaces }: HostFacts): Promise<Choice>
   return { subjects: [...running, ...idle] };
 }
 
+/** Only those to which packets for `address` are routed; all if that is none of them. */
+export function onRouteTo(
+  address: string | null,
+  { subjects, ...rest }: Choice,
+  { native }: HostFacts,
+): Choice {
+  if (address === null || native !== null) return { subjects, ...rest };
+  const route = loadBinding().inspectRoute({ ...PLAIN, remote: ipBytes(address) });
+  const onRoute = subjects.filter(({ device }) => device === route?.device);
+  return { subjects: onRoute.length > 0 ? onRoute : subjects, ...rest };
+}
+
+const PLAIN = { local: null, bindDevice: null, fwmark: null };
+
 async function runningSubjects(): Promise<RunningSubject[]> {
   return (await surveyHere()).running;
 }
@@ -170,16 +212,21 @@ async function surveyHere(): Promise<SurveyHere> {
   const namespace = (await stat('/proc/self/ns/net')).ino;
   const { replies, silent } = await survey();
   const here = replies.filter(({ reply }) => reply.process.networkNamespace.inode === namespace);
-  const subjects = here.map(({ reply }) =>
-    Promise.all(reply.tunnels.map((report) => runningSubject(report, reply.process.config))),
+  const subjects = here.map(({ path, reply }) =>
+    Promise.all(reply.tunnels.map((report) => runningSubject(report, reply.process.config, path))),
   );
   return { running: (await Promise.all(subjects)).flat(), silence: silent[0]?.error.message ?? null };
 }
 
-async function runningSubject(report: TunnelReport, config: string | null): Promise<RunningSubject> {
+async function runningSubject(
+  report: TunnelReport,
+  config: string | null,
+  socket: string,
+): Promise<RunningSubject> {
   const inFile = config === null ? null : await optionsInFile(config, report.name);
   const configured = inFile?.device ?? report.device;
-  return { ...toSubject(report.name, report.device, inFile ?? reportedOptions(report), report), configured };
+  const options = inFile ?? reportedOptions(report);
+  return { ...toSubject(report.name, report.device, options, { running: report, socket }), configured };
 }
 
 interface RunningSubject extends Subject {
@@ -212,20 +259,21 @@ function toSubject(
   name: string,
   device: string,
   options: ResolvedOptions | null,
-  running: TunnelReport | null = null,
+  { running, socket }: Pick<Subject, 'running' | 'socket'> = { running: null, socket: null },
 ): Subject {
   return {
     title: titleOf(name, device),
     device,
     options: options === null ? null : { ...options, device },
     running,
+    socket,
     silence: null,
   };
 }
 
 /** A device on which no tunnel is known to run. */
 function idleSubject(device: string, silence: string | null): Subject {
-  return { title: device, device, options: null, running: null, silence };
+  return { title: device, device, options: null, running: null, socket: null, silence };
 }
 
 function titleOf(name: string, device: string): string {

@@ -1,6 +1,7 @@
 /** The facts that checks examine, gathered beforehand, so that each check is a function of values. */
 import type { BindingArrival, BindingInterface, BindingRoute } from '../../binding.cjs';
 import type { IpAddress } from '../address.ts';
+import type { PathMeasurement } from '../path.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
 import type { Ruleset } from './firewall.ts';
@@ -55,6 +56,8 @@ export interface Subject {
   readonly options: ResolvedOptions | null;
   /** What the process of the running tunnel reports; `null` if none runs. */
   readonly running: TunnelReport | null;
+  /** Path of the control socket of its process; `null` if none runs. */
+  readonly socket: string | null;
   /** The process that does not answer, which may run a tunnel on this device; `null` if it is known that none does. */
   readonly silence: string | null;
 }
@@ -71,9 +74,15 @@ export interface SubjectFacts {
   readonly path: PathFacts | null;
   /** Routes back to the networks that packets are accepted from. */
   readonly returnRoutes: readonly ReturnRoute[];
+  /** The path as the running tunnel has measured it; `null` if it was not asked to. */
+  readonly measured: MeasuredPath | null;
   /** Datagrams that arrived while the doctor listened; `null` if it did not, or may not. */
   readonly arrivals: readonly Arrival[] | null;
 }
+
+export type MeasuredPath =
+  | { readonly measurement: PathMeasurement }
+  | { readonly measurement: null; readonly problem: string; readonly hint: string | null };
 
 /** Datagrams that arrived, by sender and local port. */
 export interface Arrival extends BindingArrival {

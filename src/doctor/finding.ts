@@ -191,6 +191,10 @@ export const CATALOGUE = {
     severity: 'note',
     why: 'They may come from a peer that sends to another port, or from an address other than the configured one (UdpNoPorts).',
   },
+  'behind-nat': {
+    severity: 'note',
+    why: 'A NAT lets nothing in before this host has sent something, and forgets that when nothing passes for a minute or so.',
+  },
   'mtu-too-large': {
     severity: 'warning',
     why: 'Packets that do not fit the path to the peer are fragmented, which is slower, and some firewalls drop fragments.',
@@ -210,6 +214,51 @@ export const CATALOGUE = {
   'firewall-output': {
     severity: 'problem',
     why: 'Sending fails with EPERM: packets are dropped as send-error.',
+  },
+  // The measured path (--path)
+  'path-not-measured': {
+    severity: 'problem',
+    why: 'The path is measured by the running tunnel, with echo requests to an address of the peer inside it.',
+  },
+  'path-unanswered': {
+    severity: 'problem',
+    why: 'Without answers nothing is known about the path. Firewalls and hosts that are off do not answer echo requests.',
+  },
+  'path-loss': {
+    severity: 'warning',
+    why: 'Each lost packet slows TCP connections in the tunnel down, and is missing in everything else.',
+  },
+  'path-mtu-unreported': {
+    severity: 'warning',
+    why: 'Larger packets are fragmented on the way, or lost, and no router reports it, because it sends no ICMP, or ICMP is blocked.',
+  },
+  'path-mtu-back': {
+    severity: 'warning',
+    why: 'Fragmentation is slower, one lost fragment loses the packet, and some firewalls drop fragments.',
+  },
+  'longer-lost': {
+    severity: 'problem',
+    why: 'Longer packets are lost: their fragments are dropped on the path, or, over IPv6, no router reports that they are too long.',
+  },
+  'mtu-differs': {
+    severity: 'note',
+    why: 'Packets that fit the device with the larger MTU do not fit the other one; TCP adapts, other protocols may not.',
+  },
+  'ecn-unused': {
+    severity: 'note',
+    why: 'With ecn = true, routers can mark packets of flows that use ECN instead of dropping them.',
+  },
+  'ecn-cleared': {
+    severity: 'warning',
+    why: 'Flows in the tunnel do not learn of congestion: the path clears the marks, or the other end ignores them (RFC 6040).',
+  },
+  'ecn-marked': {
+    severity: 'warning',
+    why: 'Flows that use ECN slow down as if the path were always congested; a router on it sets the wrong bits.',
+  },
+  'ecn-dropped': {
+    severity: 'problem',
+    why: 'A firewall on the path drops datagrams with ECN, so flows that use ECN lose all their packets.',
   },
   // What goes through the tunnel
   'source-not-routed': {

@@ -21,6 +21,8 @@ import type {
   PathFacts,
 } from './facts.ts';
 import { tryBinding } from './gather-host.ts';
+import { measure, reportAgain } from './gather-measurement.ts';
+import type { Measuring } from './gather-measurement.ts';
 import { endsOf, isUnanswered } from './peer-checks.ts';
 
 /** What the examination of several subjects shares. */
@@ -30,13 +32,18 @@ export interface Surroundings {
   readonly tunnels: () => Promise<readonly Subject[]>;
   /** Datagrams that arrive at this host while it listens; `null` if this user may not listen. */
   readonly listen: (family: 4 | 6) => Promise<readonly BindingArrival[] | null>;
+  /** Whether to measure the path. */
+  readonly measuring: Measuring | null;
 }
 
 export async function gatherSubject(
-  subject: Subject,
+  chosen: Subject,
   { interfaces }: HostFacts,
-  { processes, tunnels, listen }: Surroundings,
+  { processes, tunnels, listen, measuring }: Surroundings,
 ): Promise<SubjectFacts> {
+  // First, as the kernel may learn the MTU of the path from it, and the tunnel that its peer answers.
+  const measured = measuring === null ? null : await measure(chosen, measuring);
+  const subject = measured === null ? chosen : { ...chosen, running: await reportAgain(chosen) };
   const { device, options } = subject;
   const attached = processes
     .filter(({ devices }) => devices.includes(device))
@@ -50,6 +57,7 @@ export async function gatherSubject(
     attached,
     path: options === null ? null : await gatherPath(options, interfaces, processes, tunnels),
     returnRoutes: gatherReturnRoutes(options),
+    measured,
     arrivals: await gatherArrivals(subject, listen),
   };
 }

@@ -33,6 +33,7 @@ mod interface;
 mod io;
 mod listen;
 mod lock;
+mod measure;
 mod message;
 mod monitor;
 mod mss;
@@ -61,6 +62,7 @@ pub use bind::{UdpOffload, probe_udp_offload};
 pub use error::{Error, ErrorKind};
 pub use history::{Change, ChangeKind, Level};
 pub use listen::{Arrival, arrivals};
+pub use measure::SeriesEcho;
 pub use options::{
     Endpoint, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions, TunnelOptions,
 };

@@ -201,7 +201,7 @@ impl Shared {
     }
 }
 
-fn no_source(found: Source, device: &str, destination: IpAddr) -> Error {
+pub(crate) fn no_source(found: Source, device: &str, destination: IpAddr) -> Error {
     let (family, example) =
         if destination.is_ipv4() { ("IPv4", "10.0.2.1/24") } else { ("IPv6", "fd00:2::1/64") };
     if found == Source::Own {

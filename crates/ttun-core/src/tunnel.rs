@@ -20,7 +20,7 @@ use crate::history::{Change, History};
 use crate::interface::Interface;
 use crate::monitor::Monitor;
 use crate::options::{Endpoint, PathMtuChoice, TunnelOptions};
-use crate::probe::{Echo, EchoOutcome, Probes};
+use crate::probe::Probes;
 use crate::reattach::{Attaching, Attachment};
 use crate::running::{End, Ending, Shared};
 use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown};
@@ -33,7 +33,7 @@ use crate::{prober, pump};
 
 /// A running tunnel. Dropping it closes it.
 pub struct Tunnel {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Tunnel {
@@ -217,18 +217,6 @@ impl Tunnel {
     #[must_use]
     pub fn diagnosis(&self) -> Option<String> {
         self.shared.monitor.diagnosis(&self.shared.context)
-    }
-
-    /// Sends an echo request to an address in the tunnel, and waits for the reply, which does not reach the device. Several may be under
-    /// way at once, from several threads.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Closed`] when the tunnel ends meanwhile.
-    pub fn echo(&self, echo: Echo) -> Result<EchoOutcome, Error> {
-        let outcome = self.shared.context.probes.ask(echo);
-        self.shared.context.shutdown.wake();
-        let closed = |_| Error::new(ErrorKind::Closed, "the tunnel has ended");
-        outcome.blocking_recv().map_err(closed)
     }
 
     /// The history: the last 50 changes, the oldest first. Also available after the end.

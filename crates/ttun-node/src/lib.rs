@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(dead_code, reason = "napi exports nothing to JavaScript in unit tests"))]
 
 mod changes;
+mod echo;
 mod inspect;
 mod options;
 mod process;

@@ -18,7 +18,7 @@ use crate::{BindingEnd, BindingError, Registry};
 /// A running tunnel. Garbage collection closes it.
 #[napi]
 pub struct BindingTunnel {
-    tunnel: Arc<Tunnel>,
+    pub(crate) tunnel: Arc<Tunnel>,
     /// As they were read last.
     stats: TunnelStats,
 }

@@ -1,0 +1,88 @@
+/** Measures the path of a tunnel: chooses the address to ask and the lengths to try. */
+import { InvalidValue, ipBytes, parseEndpoint } from './address.ts';
+import { TtunError } from './errors.ts';
+import { guessPeers, parseInnerPeer } from './inner-peer.ts';
+import { loadBinding } from './native.ts';
+import { OUTER_OVERHEAD } from './network.ts';
+import { measurePath } from './path.ts';
+import type { EchoRequest, EchoResults, EchoTimes, PathMeasurement } from './path.ts';
+import type { TunnelStats } from './stats.ts';
+
+/** A tunnel that sends echo requests. */
+export interface EchoingTunnel {
+  stats(): TunnelStats;
+  /** Sends echo requests to an address inside the tunnel. */
+  sendEchoes(address: string, requests: readonly EchoRequest[], times: EchoTimes): Promise<EchoResults>;
+}
+
+/**
+ * @param given an address of the peer inside the tunnel
+ * @throws TtunError if no such address is given or known, or the tunnel ends meanwhile
+ */
+export async function measureTunnel(
+  tunnel: EchoingTunnel,
+  given: string | undefined,
+): Promise<PathMeasurement> {
+  const address = given === undefined ? await findPeer(tunnel) : checked(given);
+  const { family } = parseEndpoint(tunnel.stats().socket.remote).address;
+  const path = { address, overhead: OUTER_OVERHEAD[family], most: mostOf(tunnel, family) };
+  return measurePath(path, (requests, times) => tunnel.sendEchoes(address, requests, times));
+}
+
+function checked(given: string): string {
+  try {
+    const address = parseInnerPeer(given);
+    const isOwn = loadBinding().inspectRoute({ ...PLAIN, remote: ipBytes(address) })?.local === true;
+    if (!isOwn) return address;
+    throw new InvalidValue(`${address} is an address of this host`, 'give one of the other host');
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error;
+    throw new TtunError('ERR_TTUN_INVALID_OPTIONS', `address: ${error.message}`, { hint: error.hint });
+  }
+}
+
+const PLAIN = { local: null, bindDevice: null, fwmark: null };
+
+/** The address of the probe; otherwise the first likely one that answers, or the likeliest one. */
+async function findPeer(tunnel: EchoingTunnel): Promise<string> {
+  const { device, probe } = tunnel.stats();
+  if (probe.address !== null) return probe.address;
+  const binding = loadBinding();
+  const { addresses = [] } = binding.inspectDevice(device.name) ?? {};
+  const guesses = guessPeers(addresses, binding.inspectNetworks(device.index));
+  const [likeliest] = guesses;
+  if (likeliest === undefined) {
+    throw new TtunError(
+      'ERR_TTUN_INVALID_OPTIONS',
+      'address: no address of the peer inside the tunnel is known',
+      {
+        hint: `give one that answers pings: ttun doctor --path ${device.name} 10.0.2.2, or measurePath({ address: '10.0.2.2' })`,
+      },
+    );
+  }
+  if (guesses.length === 1) return likeliest;
+  const isAnswering = guesses.map(async (address) => {
+    const results = await tunnel.sendEchoes(address, KNOCKS, KNOCK_TIMES);
+    return results.some((answer) => answer !== null);
+  });
+  const answering = await Promise.all(isAnswering);
+  return guesses.find((_, index) => answering[index] === true) ?? likeliest;
+}
+
+const KNOCK: EchoRequest = { bytes: 84, tos: 0, outerTos: 0, isWhole: false };
+const KNOCKS = [KNOCK, KNOCK];
+const KNOCK_TIMES: EchoTimes = { distanceMs: 100, timeoutMs: 1000 };
+
+/** The largest packet of interest: of the device, or one that the interface to the peer could carry. */
+function mostOf(tunnel: EchoingTunnel, family: 4 | 6): number {
+  const { device, socket } = tunnel.stats();
+  const { address } = parseEndpoint(socket.remote);
+  const binding = loadBinding();
+  const route = binding.inspectRoute({ ...PLAIN, remote: ipBytes(address.text) });
+  const link = binding.inspectDevices().find(({ index }) => index === route?.index);
+  const fits = Math.min(link?.mtu ?? 0, LARGEST_MTU) - OUTER_OVERHEAD[family];
+  return Math.max(device.mtu, fits);
+}
+
+/** Of Ethernet; the MTU of the loopback interface is beyond any path. */
+const LARGEST_MTU = 9000;
