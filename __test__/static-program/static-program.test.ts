@@ -96,6 +96,13 @@ for (const [what, args, said] of [
   ['the peer is itself', ['tun0', '10.0.1.1', '9', '10.0.1.1', '9'], /cannot be the peer; give/],
   ['a name is too long', ['a-name-too-long-for-it', '10.0.1.1', '9', '10.0.1.2', '9'], /use 1 to 15 bytes/],
   ['there is no such option', ['--fast'], /there is no option --fast/],
+  ['an address to probe is missing', ['--probe'], /--probe needs a value: --probe <address>/],
+  ['an address to probe is none', ['--probe=host'], /--probe: 'host' is not an IP address; write/],
+  [
+    'an address to probe is no host',
+    ['--probe', '0.0.0.0', ...AT_A],
+    /0\.0\.0\.0 is not the address of one host/,
+  ],
 ] as const) {
   test.serial(`where ${what}, it reports that in one line, with exit code 2`, async (t) => {
     const { status, stdout, stderr } = await sites.a.runToEnd([PROGRAM, ...args]);
@@ -110,7 +117,7 @@ test.serial(
   'it prints packets as they pass, at most a few per second, with a count of the rest',
   async (t) => {
     await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
-    await using here = await started(sites.a.start([PROGRAM, ...AT_A]));
+    await using here = await started(sites.a.start([PROGRAM, '--probe', '10.0.2.2', ...AT_A]));
     await ping(sites.a, sites.b.inner.ipv4, { count: 500, flood: true });
     await ping(sites.a, sites.b.inner.ipv6);
     for (const program of [here, there]) await program.stop('SIGINT');
@@ -118,6 +125,10 @@ test.serial(
     t.true(printed.includes('Out IP 10.0.2.1 > 10.0.2.2: protocol 1, length 84'), here.stdout);
     for (const line of printed) t.regex(line, /^(?:Out|In ) IP6? \S+ > \S+: protocol \d+, length \d+$/);
     t.regex(here.stderr, /^ttun: [\d,]+ more packets$/m);
+    t.regex(
+      here.stderr,
+      /^ttun: probe of 10\.0\.2\.2: [1-9]\d* sent, [1-9]\d* answered, 0 lost; round trip /m,
+    );
     t.true(printed.length < 500);
   },
 );
@@ -153,5 +164,8 @@ test('--version says that it needs no Node, and --help shows the usage', async (
     (await sites.a.run([PROGRAM, '--version'])).stdout,
     /^ttun \d+\.\d+\.\d+, without Node, \w+-unknown-linux-\w+\n$/,
   );
-  t.regex((await sites.a.run([PROGRAM, '--help'])).stdout, /^Usage: ttun \[-q\] <tun> <local-ip>/);
+  t.regex(
+    (await sites.a.run([PROGRAM, '--help'])).stdout,
+    /^Usage: ttun \[-q\] \[--probe <address>\] <tun> <local-ip>/,
+  );
 });

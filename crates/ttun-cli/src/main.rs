@@ -7,12 +7,13 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use ttun_core::{
-    Direction, End, Endpoint, Error, ErrorKind, Level, PacketTap, TapOptions, TappedPacket, Tunnel,
-    TunnelOptions, grouped,
+    Direction, End, Endpoint, Error, ErrorKind, Level, PacketTap, ProbeOptions, TapOptions, TappedPacket,
+    Tunnel, TunnelOptions, grouped,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -93,10 +94,11 @@ fn is_journal() -> bool {
     metadata.is_ok_and(|file| stream == format!("{}:{}", file.dev(), file.ino()))
 }
 
-const HELP: &str = "Usage: ttun [-q] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
+const HELP: &str = "Usage: ttun [-q] [--probe <address>] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
 
 Joins a TUN device to a UDP socket: each IP packet travels as one datagram. Two of them make a tunnel.
-Prints packets as they pass, at most ten a second; -q prints none. Ctrl-C ends it with a summary.";
+Prints packets as they pass, at most ten a second; -q prints none. --probe pings an address of the peer inside the tunnel every second,
+which keeps entries of NAT and firewalls alive. Ctrl-C ends it with a summary.";
 
 const VERSION: &str =
     concat!("ttun ", env!("CARGO_PKG_VERSION"), ", without Node, ", env!("TTUN_BUILD_TARGET"));
@@ -108,21 +110,35 @@ enum Request {
 }
 
 fn parse(arguments: Vec<String>) -> Result<Request, String> {
-    let (switches, rest): (Vec<_>, Vec<_>) = arguments.into_iter().partition(|text| text.starts_with('-'));
-    let mut quiet = false;
-    for switch in &switches {
-        match switch.as_str() {
-            "-h" | "--help" => return Ok(Request::Print(HELP)),
-            "-V" | "--version" => return Ok(Request::Print(VERSION)),
-            "-q" | "--quiet" => quiet = true,
-            unknown => return Err(format!("there is no option {unknown}")),
+    let (mut quiet, mut probe, mut rest) = (false, None, Vec::new());
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument.split_once('=').map_or((argument.as_str(), None), |(name, value)| (name, Some(value)))
+        {
+            ("-h" | "--help", None) => return Ok(Request::Print(HELP)),
+            ("-V" | "--version", None) => return Ok(Request::Print(VERSION)),
+            ("-q" | "--quiet", None) => quiet = true,
+            ("--probe", value) => {
+                let address = value.map(str::to_owned).or_else(|| arguments.next());
+                probe = Some(probe_of(&address.ok_or("--probe needs a value: --probe <address>")?)?);
+            }
+            _ if argument.starts_with('-') => return Err(format!("there is no option {argument}")),
+            _ => rest.push(argument),
         }
     }
     let [device, local_ip, local_port, remote_ip, remote_port]: [String; 5] =
         rest.try_into().map_err(|given: Vec<_>| format!("expected five arguments, not {}", given.len()))?;
     let local = endpoint("local", &local_ip, &local_port)?;
     let remote = endpoint("remote", &remote_ip, &remote_port)?;
-    Ok(Request::Run { options: Box::new(TunnelOptions::plain(device, local, remote)), quiet })
+    let options = TunnelOptions { probe, ..TunnelOptions::plain(device, local, remote) };
+    Ok(Request::Run { options: Box::new(options), quiet })
+}
+
+fn probe_of(address: &str) -> Result<ProbeOptions, String> {
+    let address = address.parse().map_err(|_| {
+        format!("--probe: '{address}' is not an IP address; write it as 192.0.2.1 or 2001:db8::1")
+    })?;
+    Ok(ProbeOptions { address, interval: Duration::from_secs(1), len: None })
 }
 
 /// A link-local address includes its interface: `fe80::1%eth0`.
