@@ -1,19 +1,6 @@
-/** Addresses of the peer inside the tunnel: given, or guessed from those of this end and its routes. */
-import { checkRemoteAddress, parseInnerAddress } from './address.ts';
+/** Addresses that the peer may have inside the tunnel, guessed from those of this end and its routes. */
 import { addressOf, parseNetwork, rangeOf } from './network.ts';
 import type { IpNetwork } from './network.ts';
-
-/**
- * Parses an address to send echo requests to.
- *
- * @returns it in canonical spelling
- * @throws InvalidValue
- */
-export function parseInnerPeer(text: string): string {
-  const address = parseInnerAddress(text);
-  checkRemoteAddress({ ...address, zone: null });
-  return address.text;
-}
 
 /**
  * The likely ones first, of both families: single addresses that are routed into the tunnel, the other end of a link for two, and the

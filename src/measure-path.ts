@@ -1,10 +1,11 @@
 /** Measures the path of a tunnel: chooses the address to ask and the lengths to try. */
 import { InvalidValue, ipBytes, parseEndpoint } from './address.ts';
 import { TtunError } from './errors.ts';
-import { guessPeers, parseInnerPeer } from './inner-peer.ts';
+import { guessPeers } from './inner-peer.ts';
 import { loadBinding } from './native.ts';
 import { OUTER_OVERHEAD } from './network.ts';
 import { measurePath } from './path.ts';
+import { parseProbeAddress } from './probe-options.ts';
 import type { EchoRequest, EchoResults, EchoTimes, PathMeasurement } from './path.ts';
 import type { TunnelStats } from './stats.ts';
 
@@ -31,7 +32,7 @@ export async function measureTunnel(
 
 function checked(given: string): string {
   try {
-    const address = parseInnerPeer(given);
+    const address = parseProbeAddress(given).text;
     const isOwn = loadBinding().inspectRoute({ ...PLAIN, remote: ipBytes(address) })?.local === true;
     if (!isOwn) return address;
     throw new InvalidValue(`${address} is an address of this host`, 'give one of the other host');

@@ -1,4 +1,4 @@
-/** "Did you mean …?" for commands, options and configuration keys; quoting for shells; times that have passed. */
+/** "Did you mean …?" for commands, options and configuration keys; quoting for shells; times and shares. */
 
 /** `; did you mean show?`; empty when no candidate is similar. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
@@ -65,4 +65,17 @@ export function formatAgoShort(ms: number): string {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** Three significant digits: `0.25 ms`, `12.3 ms`, `1.20 s`. */
+export function formatMilliseconds(ms: number): string {
+  if (ms >= 999.5) return `${(ms / 1000).toFixed(2)} s`;
+  if (ms >= 99.95) return `${ms.toFixed(0)} ms`;
+  return `${ms.toFixed(ms >= 9.995 ? 1 : 2)} ms`;
+}
+
+/** `0 %`, `1.7 %`, `25 %` */
+export function formatShare(share: number): string {
+  if (share === 0) return '0 %';
+  return `${share < 0.0995 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
 }

@@ -1,8 +1,9 @@
 /** Facts about a tunnel that has no faults, for checks that are functions of them. */
 import type { BindingInterface, BindingRoute } from '../../binding.cjs';
 import { resolveOptions } from '../../src/config/resolve.ts';
-import type { MeasuredPath, SubjectFacts } from '../../src/doctor/facts.ts';
+import type { MeasuredPath, ProbeFacts, SubjectFacts } from '../../src/doctor/facts.ts';
 import type { TunnelOptions } from '../../src/options.ts';
+import type { TunnelReport } from '../../src/tunnel-host.ts';
 
 const DEVICE: BindingInterface = {
   index: 7,
@@ -33,6 +34,8 @@ const OPTIONS = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:80
 /** What differs from the usual. */
 export interface Around {
   readonly measured?: MeasuredPath;
+  readonly probe?: ProbeFacts;
+  readonly running?: TunnelReport;
   readonly device?: Partial<BindingInterface>;
   readonly options?: Partial<TunnelOptions>;
   readonly route?: Partial<BindingRoute>;
@@ -40,7 +43,7 @@ export interface Around {
   readonly peer?: string;
 }
 
-export function factsOf({ measured, device, options, route, peer }: Around): SubjectFacts {
+export function factsOf({ measured, device, options, route, peer, probe, running }: Around): SubjectFacts {
   const facts = {
     address: { family: 4, text: peer ?? '192.0.2.2', zone: null },
     route: { ...ROUTE, ...route },
@@ -53,7 +56,7 @@ export function factsOf({ measured, device, options, route, peer }: Around): Sub
       title: 'tun0',
       device: 'tun0',
       options: resolveOptions({ ...OPTIONS, ...options }),
-      running: null,
+      running: running ?? null,
       socket: null,
       silence: null,
     },
@@ -62,6 +65,7 @@ export function factsOf({ measured, device, options, route, peer }: Around): Sub
     attached: [],
     path: { binding: 'taken', portHolders: [], bindDeviceExists: true, peer: facts },
     returnRoutes: [],
+    probe: probe ?? null,
     measured: measured ?? null,
     arrivals: null,
   };

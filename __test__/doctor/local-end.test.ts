@@ -61,8 +61,16 @@ test.serial('a firewall that drops by default gets a rule for the peer', async (
     nft 'add chain inet filter input { type filter hook input priority 0; policy drop; }'
     nft add rule inet filter input ct state established,related accept
     nft add rule inet filter input udp dport '{ 53, 8000-8999 }' accept`);
-  const { severity } = await assertFixed(t, at.patient, 'firewall-input', await at.file());
+  const probing = (interval: string): Promise<string[]> =>
+    at.file({}, `[tunnels.office.probe]\naddress = "10.0.2.2"\ninterval = "${interval}"`);
+  const open = await at.patient.examine(await probing('10s'));
+  t.is(find(open, 'firewall-input'), undefined);
+  t.true(open.findings.some(({ what }) => what.endsWith('port 9000, but the probe keeps it open')));
+  const rarely = find(await at.patient.examine(await probing('10m')), 'firewall-input');
+  t.regex(rarely?.advice ?? '', /shorten the interval of the probe from 10 min to less than \d+ s/);
+  const { severity, advice } = await assertFixed(t, at.patient, 'firewall-input', await at.file());
   t.is(severity, 'note');
+  t.regex(advice ?? '', /or set a probe, which keeps it open/);
   const inRange = await at.file({ local: '10.0.1.1:8500' });
   t.is(find(await at.patient.examine(inRange), 'firewall-input'), undefined);
 });

@@ -5,9 +5,12 @@ import type { HostFacts } from '../../src/doctor/facts.ts';
 import { CATALOGUE } from '../../src/doctor/finding.ts';
 import { parseRelease } from '../../src/doctor/gather-host.ts';
 import { checkKernel } from '../../src/doctor/host-checks.ts';
-import { checkNat, checkRpFilter } from '../../src/doctor/network-checks.ts';
+import { checkRpFilter } from '../../src/doctor/network-checks.ts';
 import { checkCounters } from '../../src/doctor/peer-checks.ts';
+import { checkNat, checkProbe } from '../../src/doctor/probe-checks.ts';
+import { reportOf, STATS_OF_NOTHING } from '../stats-of-nothing.ts';
 import { factsOf } from './facts-of.ts';
+import type { Around } from './facts-of.ts';
 
 function host(release: string, udp = { segment: true, receive: true }): HostFacts {
   return {
@@ -75,13 +78,20 @@ test('without a known path the reverse path filter is not reported', (t) => {
     socket: null,
     silence: null,
   };
-  const nothing = { networks: [], attached: [], returnRoutes: [], measured: null, arrivals: null };
+  const nothing = {
+    networks: [],
+    attached: [],
+    returnRoutes: [],
+    probe: null,
+    measured: null,
+    arrivals: null,
+  };
   const facts = { subject, device: null, path: null, ...nothing };
   t.deepEqual(checkRpFilter(facts, host('6.18.0')), []);
 });
 
-function saidOfNat(source: string, peer: string): unknown[] {
-  return checkNat(factsOf({ route: { source }, peer })).map(({ advice }) => advice);
+function saidOfNat(source: string, peer: string, more: Around = {}): unknown[] {
+  return checkNat(factsOf({ route: { source }, peer, ...more })).map(({ advice }) => advice);
 }
 
 test('a NAT is likely between a private and a public address', (t) => {
@@ -94,6 +104,8 @@ test('a NAT is likely between a private and a public address', (t) => {
       source,
     );
   }
+  const probe = { address: '10.0.2.2', intervalMs: 1000, route: null };
+  t.deepEqual(saidOfNat('192.168.1.5', '198.51.100.7', { probe }), [learn]);
   for (const [source, peer] of [
     ['10.0.1.1', '10.0.3.1'],
     ['192.168.1.5', '172.16.0.1'],
@@ -102,4 +114,41 @@ test('a NAT is likely between a private and a public address', (t) => {
   ] as const) {
     t.deepEqual(saidOfNat(source, peer), [], source);
   }
+});
+
+/** A running tunnel with a probe. */
+function probing(
+  loss: number,
+  p50: number | null,
+  device = 'tun0',
+  options: Around['options'] = {},
+): string[] {
+  const probe = { ...STATS_OF_NOTHING.probe, address: '10.0.2.2', intervalMs: 1000, loss };
+  const stats = {
+    ...STATS_OF_NOTHING,
+    state: 'up',
+    probe: { ...probe, rttMs: { ...probe.rttMs, p50 } },
+  } as const;
+  const ends = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
+  const running = reportOf({ name: 'tun0', ...ends, phase: 'open', problem: null, stats });
+  const route = { index: 1, device, local: false, gateway: null, source: null, mtu: 1500 };
+  const facts = factsOf({ running, options, probe: { address: '10.0.2.2', intervalMs: 1000, route } });
+  return checkProbe(facts).map(({ code, what, commands }) => [code ?? 'ok', what, ...commands].join(': '));
+}
+
+test('what the probe shows', (t) => {
+  t.deepEqual(probing(0, 1.234), ['ok: 10.0.2.2 answers the probe in 1.23 ms']);
+  t.deepEqual(probing(0.25, 40), [
+    'ok: 10.0.2.2 answers the probe in 40.0 ms',
+    'path-loss: 25 % of the last probes of 10.0.2.2 were lost',
+  ]);
+  t.deepEqual(probing(1, null), ['probe-unanswered: the peer sends, but 10.0.2.2 does not answer the probe']);
+});
+
+test('packets to the probed address should take the tunnel, too', (t) => {
+  t.deepEqual(probing(0, 1, 'eth0').slice(0, 1), [
+    'probe-not-routed: the probe asks 10.0.2.2 through tun0, but packets to it leave through eth0: ip route add 10.0.2.2 dev tun0',
+  ]);
+  const planned = { interface: { addresses: ['10.0.2.1/24'] } };
+  t.is(probing(0, 1, 'eth0', planned).length, 1);
 });

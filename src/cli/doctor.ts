@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { InvalidValue } from '../address.ts';
-import { parseInnerPeer } from '../inner-peer.ts';
 import { parseDeviceName } from '../network.ts';
+import { parseProbeAddress } from '../probe-options.ts';
 import { isUnicode, say, styleFor } from '../terminal.ts';
 import { extraArgument, parseArguments, UsageError } from './args.ts';
 import type { CommandSpec } from './args.ts';
@@ -95,7 +95,7 @@ function parseOperands(operands: readonly string[], isPath: boolean): Operands {
     const form = ['ttun doctor --path', ...operands].join(' ');
     throw new UsageError(`${address} is for the measurement of a path: ${form}`);
   }
-  return { device, address: checkOperand('[address]', () => parseInnerPeer(address)) };
+  return { device, address: checkOperand('[address]', () => parseProbeAddress(address).text) };
 }
 
 function isAddress(text: string): boolean {

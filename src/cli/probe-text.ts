@@ -1,6 +1,7 @@
 /** What the probe measures, as people read it. */
 import { formatInterval } from '../duration.ts';
 import type { ProbeStats } from '../stats.ts';
+import { formatMilliseconds, formatShare } from '../text.ts';
 import { formatAgo, grouped } from './text.ts';
 
 /** Rows for `ttun show`; none without a probe. */
@@ -22,17 +23,4 @@ export function describeProbe(probe: ProbeStats, now: number): [label: string, v
     rows.push(['probes lost', `${formatShare(loss)} lately, ${grouped(lost)} of ${grouped(sent)} in all`]);
   }
   return rows;
-}
-
-/** Three significant digits: `0.25 ms`, `12.3 ms`, `1.20 s`. */
-export function formatMilliseconds(ms: number): string {
-  if (ms >= 999.5) return `${(ms / 1000).toFixed(2)} s`;
-  if (ms >= 99.95) return `${ms.toFixed(0)} ms`;
-  return `${ms.toFixed(ms >= 9.995 ? 1 : 2)} ms`;
-}
-
-/** `0 %`, `1.7 %`, `25 %` */
-export function formatShare(share: number): string {
-  if (share === 0) return '0 %';
-  return `${share < 0.0995 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
 }

@@ -22,7 +22,6 @@ import {
   checkReturnRoutes,
   checkForwarding,
   checkLocalEnd,
-  checkNat,
   checkPeer,
   checkRpFilter,
 } from './network-checks.ts';
@@ -41,6 +40,7 @@ import { gatherHost } from './gather-host.ts';
 import { gatherProcesses, gatherSubject, listener } from './gather-subject.ts';
 import type { Measuring } from './gather-measurement.ts';
 import { checkMeasuredPath } from './path-checks.ts';
+import { checkNat, checkProbe } from './probe-checks.ts';
 
 export interface Diagnosis {
   readonly sections: readonly Section[];
@@ -127,6 +127,7 @@ const SUBJECT_CHECKS: readonly ((subject: SubjectFacts, host: HostFacts) => Find
   checkStrayDatagrams,
   checkNat,
   checkMtu,
+  checkProbe,
   checkMeasuredPath,
   checkDeviceQueue,
   checkRpFilter,

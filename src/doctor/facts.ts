@@ -74,10 +74,19 @@ export interface SubjectFacts {
   readonly path: PathFacts | null;
   /** Routes back to the networks that packets are accepted from. */
   readonly returnRoutes: readonly ReturnRoute[];
+  /** `null` without one. */
+  readonly probe: ProbeFacts | null;
   /** The path as the running tunnel has measured it; `null` if it was not asked to. */
   readonly measured: MeasuredPath | null;
   /** Datagrams that arrived while the doctor listened; `null` if it did not, or may not. */
   readonly arrivals: readonly Arrival[] | null;
+}
+
+export interface ProbeFacts {
+  readonly address: string;
+  readonly intervalMs: number;
+  /** The route of other packets to that address; `null` when there is none. */
+  readonly route: BindingRoute | null;
 }
 
 export type MeasuredPath =

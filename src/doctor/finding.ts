@@ -191,6 +191,14 @@ export const CATALOGUE = {
     severity: 'note',
     why: 'They may come from a peer that sends to another port, or from an address other than the configured one (UdpNoPorts).',
   },
+  'probe-not-routed': {
+    severity: 'warning',
+    why: 'The probe shows that the tunnel carries packets to that address, but those of this host take another way.',
+  },
+  'probe-unanswered': {
+    severity: 'warning',
+    why: 'The probe can measure nothing, and its losses are not those of the path.',
+  },
   'behind-nat': {
     severity: 'note',
     why: 'A NAT lets nothing in before this host has sent something, and forgets that when nothing passes for a minute or so.',

@@ -1,8 +1,9 @@
 /** Checks of the firewall of this host: whether it lets the datagrams of a tunnel pass. */
 import type { IpAddress } from '../address.ts';
 import type { HostFacts, PathFacts, SubjectFacts } from './facts.ts';
-import { finding } from './finding.ts';
+import { finding, ok } from './finding.ts';
 import type { Finding } from './finding.ts';
+import { adviseProbe, keepsOpen } from './probe-checks.ts';
 import { chainsThatDrop } from './firewall.ts';
 import type { BaseChain, Datagram, Ruleset } from './firewall.ts';
 
@@ -26,12 +27,15 @@ export function checkFirewall(facts: SubjectFacts, { firewall, settings }: HostF
         advice: whereToLook(chain),
       }),
     ),
-    ...first.map((chain) =>
-      finding('firewall-input', `no rule of the firewall (${nameOf(chain)}) accepts UDP port ${port}`, {
+    ...first.map((chain) => {
+      const what = `no rule of the firewall (${nameOf(chain)}) accepts UDP port ${port}`;
+      const forgets = forgetsAfter(settings);
+      if (keepsOpen(facts, forgets)) return ok(`${what}, but the probe keeps it open`);
+      return finding('firewall-input', what, {
         commands: [acceptance(firewall, chain, peer, port)],
-        advice: `${replies(settings)}; ${whereToLook(chain)}`,
-      }),
-    ),
+        advice: `${replies(settings)}; ${adviseProbe(facts, forgets)}; ${whereToLook(chain)}`,
+      });
+    }),
     ...checkOutput(facts, firewall),
   ];
 }
@@ -102,6 +106,11 @@ function acceptance(
 
 function addressOf(family: 4 | 6 | undefined): string {
   return family === 6 ? 'ip6' : 'ip';
+}
+
+/** After how many seconds connection tracking forgets a datagram that was not answered (Documentation/networking/nf_conntrack-sysctl.rst). */
+function forgetsAfter(settings: HostFacts['settings']): number {
+  return settings.get('net.netfilter.nf_conntrack_udp_timeout') ?? 30;
 }
 
 /** How long connection tracking treats datagrams from the peer as replies to ours. */

@@ -1,7 +1,7 @@
 /** Gathers the facts about one device and its tunnel. */
 import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { SocketAddress } from 'node:net';
+import { isIP, SocketAddress } from 'node:net';
 import type { BindingArrival, BindingInterface, BindingRoute } from '../../binding.cjs';
 import { ipBytes } from '../address.ts';
 import type { IpAddress, LocalEndpoint } from '../address.ts';
@@ -15,6 +15,7 @@ import type {
   ReturnRoute,
   HostFacts,
   PeerFacts,
+  ProbeFacts,
   Program,
   Subject,
   SubjectFacts,
@@ -57,6 +58,7 @@ export async function gatherSubject(
     attached,
     path: options === null ? null : await gatherPath(options, interfaces, processes, tunnels),
     returnRoutes: gatherReturnRoutes(options),
+    probe: gatherProbe(subject),
     measured,
     arrivals: await gatherArrivals(subject, listen),
   };
@@ -188,6 +190,16 @@ async function routeOfTunnel(
   if ('problem' in peer) return null;
   const bindDevice = interfaces.find(({ name }) => name === options.bindDevice)?.index ?? null;
   return routeTo(peer, { ...PLAIN_SOCKET, bindDevice, fwmark: options.fwmark });
+}
+
+/** Of the running tunnel, which may have been started without a file; otherwise as configured. */
+function gatherProbe({ running, options }: Subject): ProbeFacts | null {
+  const { address = null, intervalMs = null } = running?.stats?.probe ?? {
+    address: options?.probe?.address.text,
+    intervalMs: options?.probe?.intervalMs,
+  };
+  if (address === null || intervalMs === null || isIP(address) === 0) return null;
+  return { address, intervalMs, route: routeTo({ text: address, zone: null }) };
 }
 
 function gatherReturnRoutes(options: ResolvedOptions | null): ReturnRoute[] {

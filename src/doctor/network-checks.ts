@@ -141,27 +141,6 @@ function throughTunnel(address: IpAddress, detour: readonly string[], bypass: Bi
   });
 }
 
-/** Whether a NAT is likely between the two hosts. */
-export function checkNat({ subject, path }: SubjectFacts): Finding[] {
-  if (path === null || path.peer.address === null || subject.options === null) return [];
-  const { address, route } = path.peer;
-  const source = route?.source ?? null;
-  if (source === null || route?.local === true || !isPrivate(source)) return [];
-  if (address.family === 6 || isPrivate(address.text)) return [];
-  const what = `there is probably a NAT in front of this host: ${source} is a private address, and ${address.text} is not`;
-  const learn = `on the other host, set remote = "learn", which follows the address that the NAT gives this host`;
-  const probe = 'here, set a probe, which keeps it open';
-  const isProbing = (subject.running?.stats?.probe.address ?? null) !== null;
-  return [finding('behind-nat', what, { advice: isProbing ? learn : `${learn}; ${probe}` })];
-}
-
-/** Addresses that are only reached from outside through a NAT (RFC 1918; RFC 6598). */
-const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'].map(parseNetwork);
-
-function isPrivate(address: string): boolean {
-  return PRIVATE.some((network) => overlap(network, parseNetwork(address)));
-}
-
 const STRICT = 1;
 const LOOSE = 2;
 
