@@ -261,12 +261,12 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel
   // For the search of a peer by its name.
 
   observe(): Observation {
-    const { encap, decap, socket } = this.stats();
+    const { encap, decap, probe, socket } = this.stats();
     const errors = Object.entries(socket.errors).filter(([name]) => !NOT_REFUSALS.has(name));
     const code = this.#binding.problem()?.code;
     return {
-      packetsToSend: encap.received,
-      received: decap.received,
+      packetsToSend: encap.received + probe.sent,
+      received: decap.received + probe.received + probe.late,
       isHeard: decap.lastAt !== null,
       refusals: errors.reduce((sum, [, count]) => sum + (count ?? 0), 0),
       isCutOff: code === 'ERR_TTUN_NO_ROUTE' || code === 'ERR_TTUN_ADDRESS_NOT_LOCAL',

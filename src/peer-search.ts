@@ -13,9 +13,9 @@ import type { Addresses, NamedPeer } from './peer.ts';
 
 /** The traffic with the current peer so far. */
 export interface Observation {
-  /** Packets read from the device, whether they were sent or dropped. */
+  /** Packets read from the device, whether they were sent or dropped, and probes. */
   readonly packetsToSend: number;
-  /** Datagrams received, including those of earlier peers. */
+  /** Datagrams received, including those of earlier peers and replies to probes. */
   readonly received: number;
   /** Whether any of them came from the current peer. */
   readonly isHeard: boolean;

@@ -47,7 +47,7 @@ export type ChangeLevel = 'info' | 'notice' | 'warning' | 'error';
 /**
  * The kinds of changes.
  *
- * - `peer-silent`: packets are sent, and nothing was heard from the peer for 30 s
+ * - `peer-silent`: packets are sent, and nothing was heard from the peer for 30 s; with a probe, for three of its intervals
  * - `peer-heard`: a datagram arrived from the peer, the first one or after a silence of `silentMs`
  * - `peer-changed`: the tunnel sends to another address of the peer's host name
  * - `peer-refuses`: the peer's host refuses the packets: nothing listens on its port

@@ -237,6 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn while_a_probe_runs_silence_is_noticed_after_three_of_its_intervals() {
+        let clock = Clock::start();
+        clock.set_silence(3000);
+        clock.mark_sent();
+        assert_eq!(states(&clock, [0, 100_000]), [Waiting, Waiting]);
+        clock.mark_received(PEER);
+        assert_eq!(states(&clock, [500]), [Up]);
+        clock.mark_sent();
+        assert_eq!(states(&clock, [1000]), [Up]);
+        clock.mark_sent();
+        assert_eq!(states(&clock, [1499, 1]), [Up, Waiting]);
+        clock.mark_received(PEER);
+        assert_eq!(states(&clock, [0]), [Up]);
+        // No more probes are sent.
+        clock.set_silence(SILENCE_MS);
+        assert_eq!(states(&clock, [29_999, 1]), [Up, Idle]);
+    }
+
+    #[test]
     fn after_the_end_it_is_closed() {
         let clock = Clock::start();
         clock.mark_received(PEER);

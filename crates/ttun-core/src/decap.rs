@@ -5,7 +5,9 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use ttun_packet::{CoalesceOptions, EcnArrival, Invalid, IpPacket, Run, VirtioNetHeader, receive_ecn};
+use ttun_packet::{
+    CoalesceOptions, EchoReply, EcnArrival, Invalid, IpPacket, Run, VirtioNetHeader, receive_ecn,
+};
 
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, PacketDevice};
@@ -112,7 +114,6 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
     }
 
     /// Takes replies to probes out of what was received. They are only in the statistics of the probe.
-    #[cold]
     fn remove_replies(&mut self, datagrams: &mut Datagrams) {
         let arrival = Arrival { tos: datagrams.tos, is_reassembled: datagrams.reassembled };
         let stride = datagrams.stride.max(1);
@@ -120,8 +121,11 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
         while at < datagrams.len {
             let end = (at + stride).min(datagrams.len);
             let is_cut = datagrams.truncated && end == datagrams.len;
-            let packet = IpPacket::parse(&self.buffer[at..end]).ok().filter(|_| !is_cut);
-            if packet.is_some_and(|packet| self.context.probes.take(&packet, arrival)) {
+            let datagram = &self.buffer[at..end];
+            let is_reply = EchoReply::may_be_in(datagram)
+                && !is_cut
+                && IpPacket::parse(datagram).is_ok_and(|packet| self.context.probes.take(&packet, arrival));
+            if is_reply {
                 self.buffer.copy_within(end..datagrams.len, at);
                 datagrams.len -= end - at;
             } else {

@@ -295,6 +295,23 @@ mod tests {
     }
 
     #[test]
+    fn while_a_probe_runs_a_peer_is_recorded_as_silent_after_three_of_its_intervals() {
+        for (silence, ticks) in [(600, 3), (3000, 3), (9000, 9)] {
+            let context = context();
+            let monitor = Monitor::new(&context);
+            context.clock.set_silence(silence);
+            context.clock.mark_received(0);
+            tick(&monitor, &context);
+            for second in 1..=ticks {
+                context.clock.advance(1000);
+                context.clock.mark_sent();
+                let expected: &[&str] = if second == ticks { &["peer-silent"] } else { &[] };
+                assert_eq!(tick(&monitor, &context), expected, "{silence}");
+            }
+        }
+    }
+
+    #[test]
     fn after_a_pause_a_peer_has_time_to_answer() {
         let context = context();
         let monitor = Monitor::new(&context);

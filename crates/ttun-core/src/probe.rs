@@ -207,7 +207,6 @@ impl Probes {
     }
 
     /// Whether `packet`, which arrived in a datagram of which `arrival` is known, is a reply to a request of this tunnel. Takes note of it.
-    #[cold]
     pub(crate) fn take(&self, packet: &IpPacket<&[u8]>, arrival: Arrival) -> bool {
         let Some(reply) = EchoReply::read(packet) else { return self.take_fragment(packet) };
         if reply.identifier != self.identifier {
@@ -374,4 +373,48 @@ fn split(cookie: [u8; ECHO_COOKIE_LEN]) -> (u64, u64) {
 
 fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// When probes are sent by a prober that looks at these times.
+    fn sent_at(interval_ms: u64, looks: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let (address, interval) = (IpAddr::from([10, 0, 2, 2]), Duration::from_millis(interval_ms));
+        let probes = Probes::new(Some(ProbeOptions { address, interval, len: None }));
+        let mut state = State { source: Some(IpAddr::from([10, 0, 2, 1])), ..State::default() };
+        let mut is_sent = |now: u64| probes.next_probe(&mut state, now).is_some();
+        looks.into_iter().filter(|ms| is_sent(ms * MS)).collect()
+    }
+
+    #[test]
+    fn a_late_prober_does_not_shift_the_probes_after_it() {
+        assert_eq!(sent_at(100, [3, 110, 202, 203, 204, 299, 399, 403]), [3, 110, 203, 399, 403]);
+    }
+
+    #[test]
+    fn a_prober_that_was_stopped_does_not_catch_up() {
+        assert_eq!(
+            sent_at(100, [0, 100, 3_600_050, 3_600_051, 3_600_099, 3_600_100]),
+            [0, 100, 3_600_050, 3_600_100]
+        );
+    }
+
+    #[test]
+    fn a_reply_is_that_of_one_request_between_two_addresses() {
+        let probes = Probes::new(None);
+        let [here, there, elsewhere] = [1, 2, 3].map(|host| IpAddr::from([10, 0, 2, host]));
+        let token = probes.token(7, here, there);
+        assert_eq!(token, probes.token(7, here, there));
+        for other in
+            [probes.token(8, here, there), probes.token(7, here, elsewhere), probes.token(7, there, here)]
+        {
+            assert_ne!(token, other);
+        }
+        assert_ne!(token, Probes::new(None).token(7, here, there), "of another tunnel");
+        assert_eq!(split(join(7, token)), (7, token));
+    }
 }

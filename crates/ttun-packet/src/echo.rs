@@ -133,6 +133,18 @@ pub struct EchoReply {
 }
 
 impl EchoReply {
+    /// Whether a datagram may hold an echo reply, or part of one, as hosts send them: ICMP, or in IPv6 a fragment, right after the IP header.
+    /// For everything else this is all that is looked at.
+    #[must_use]
+    pub fn may_be_in(datagram: &[u8]) -> bool {
+        const IPV6_FRAGMENT: u8 = 44;
+        match datagram.first().map(|first| first >> 4) {
+            Some(4) => datagram.get(9) == Some(&ICMP),
+            Some(6) => matches!(datagram.get(6), Some(&(ICMPV6 | IPV6_FRAGMENT))),
+            _ => false,
+        }
+    }
+
     /// The echo reply in `packet`; `None` if it is another packet, or a reply to a request without a cookie.
     #[must_use]
     pub fn read<Bytes: Deref<Target = [u8]>>(packet: &IpPacket<Bytes>) -> Option<Self> {
@@ -254,6 +266,7 @@ mod tests {
     fn a_reply_is_read_in_both_families() {
         for (addresses, len) in [(V4, 84), (V6, 104)] {
             let packet = reply(addresses, len);
+            assert!(EchoReply::may_be_in(&packet));
             let EchoRequest { source, destination, identifier, sequence, tos, cookie } = request(addresses);
             let expected = EchoReply {
                 source: destination,
@@ -327,6 +340,7 @@ mod tests {
             let reply = EchoReply::read(&first).unwrap();
             assert_eq!((reply.cookie, reply.is_fragment), (request(addresses).cookie, true));
             assert_eq!(EchoReply::read(&later), None);
+            assert!([first.bytes(), later.bytes()].into_iter().all(EchoReply::may_be_in));
             let fragments = IcmpFragments::of(&first);
             assert!(fragments.is_some());
             assert_eq!(fragments, IcmpFragments::of(&later));

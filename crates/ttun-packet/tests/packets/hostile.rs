@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use proptest::prelude::*;
 use ttun_packet::{
-    Invalid, IpPacket, LoopGuard, MAX_SEGMENT_HEADER_LEN, SourceFilter, Verdict, VirtioNetHeader, clamp_mss,
+    EchoReply, IcmpFragments, Invalid, IpPacket, LoopGuard, MAX_SEGMENT_HEADER_LEN, SourceFilter, Verdict,
+    VirtioNetHeader, clamp_mss,
 };
 
 use crate::device::{BOTH, expand, gso, segments, without_atomic_ids, write};
@@ -105,6 +106,15 @@ fn valid(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 proptest! {
+    #[test]
+    fn echo_replies_are_looked_for_in_anything(bytes in any_bytes()) {
+        let Ok(packet) = IpPacket::parse(&bytes) else { return Ok(()) };
+        if EchoReply::read(&packet).is_some_and(|reply| reply.len != packet.bytes().len()) {
+            return Err(TestCaseError::fail("another length"));
+        }
+        let _ = (EchoReply::may_be_in(&bytes), IcmpFragments::of(&packet));
+    }
+
     #[test]
     fn segments_stay_inside_the_packet(bytes in any_bytes(), virtio in any_virtio(), index: usize) {
         let mut bytes = bytes;
