@@ -80,6 +80,19 @@ impl Silence {
     }
 }
 
+impl Silence {
+    /// The same sentence, and another one if nothing but probes may have been sent, to an address that does not answer.
+    pub(crate) fn explain_with(&self, probes: &Probes) -> String {
+        let sentence = self.explain();
+        let unanswered =
+            probes.destination().filter(|_| self.errno.is_none() && probes.were_never_answered());
+        unanswered.map_or_else(
+            || sentence.clone(),
+            |destination| format!("{sentence} And does {destination}, which is probed, answer ping?"),
+        )
+    }
+}
+
 /// So many lost probes in a row are no accident.
 const LOST_FOR_A_REASON: usize = 3;
 
@@ -97,6 +110,7 @@ pub(crate) fn unanswered_probe(probes: &Probes) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::ProbeOptions;
 
     fn explained(remote: &str, heard: Option<u64>, errno: Option<i32>) -> String {
         let local = if remote.starts_with('[') { "[2001:db8::1]:8001" } else { "192.0.2.1:8001" };
@@ -159,6 +173,22 @@ mod tests {
             explained("192.0.2.2:8000", Some(200), None),
             format!("nothing heard from 192.0.2.2:8000 for 3 min 20 s: {question}")
         );
+    }
+
+    #[test]
+    fn a_probe_that_was_never_answered_may_be_of_an_address_that_does_not_answer() {
+        let (local, remote) = ("192.0.2.1:8001".parse().unwrap(), "192.0.2.2:8000".parse().unwrap());
+        let silence = |errno| Silence { local, remote, heard: None, errno, failed: Duration::ZERO };
+        let (address, interval) = ("10.0.2.2".parse().unwrap(), Duration::from_secs(1));
+        let probes = Probes::new(Some(ProbeOptions { address, interval, len: None }));
+        let explained = silence(None).explain_with(&probes);
+        assert!(
+            explained.ends_with(" accept the UDP ports? And does 10.0.2.2, which is probed, answer ping?"),
+            "{explained}"
+        );
+        let refused = silence(Some(libc::ECONNREFUSED));
+        assert_eq!(refused.explain_with(&probes), refused.explain());
+        assert_eq!(silence(None).explain_with(&Probes::new(None)), silence(None).explain());
     }
 
     #[test]

@@ -114,7 +114,9 @@ impl Monitor {
     /// The probable reason why the peer does not answer, with what to check; `None` if it answers, or nothing was sent.
     pub(crate) fn diagnosis(&self, context: &Context) -> Option<String> {
         let silence = self.state().heard.silence(context);
-        silence.map(|silence| silence.explain()).or_else(|| unanswered_probe(&context.probes))
+        silence
+            .map(|silence| silence.explain_with(&context.probes))
+            .or_else(|| unanswered_probe(&context.probes))
     }
 
     /// Records a change of the peer's address. The search for a peer that does not answer may go on for

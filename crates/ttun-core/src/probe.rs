@@ -325,6 +325,11 @@ impl Probes {
         next.map(|next| Duration::from_nanos(next.saturating_sub(now)))
     }
 
+    /// Whether no probe was ever answered.
+    pub(crate) fn were_never_answered(&self) -> bool {
+        self.state().window.received() == 0
+    }
+
     /// How many of the last probes in a row were lost.
     pub(crate) fn lost_in_a_row(&self) -> usize {
         let now = self.now();

@@ -138,6 +138,11 @@ impl Window {
         }
     }
 
+    /// How many probes were answered so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
     /// How many of the last probes in a row are lost.
     pub(crate) fn lost_in_a_row(&self) -> usize {
         let decided = self.probes.iter().rev().filter(|probe| probe.outcome != Outcome::Pending);
