@@ -127,6 +127,7 @@ const SMALL_REQUESTS = 20;
 const SMALL_DISTANCE_MS = 25;
 /** Satellite links with full queues answer within this time. */
 const FIRST_TIMEOUT_MS = 3000;
+const SECOND_TIMEOUT_MS = 1000;
 /** Requests of each length, as some may be lost by chance. */
 const COPIES = 3;
 const LONGER_REQUESTS = 10;
@@ -142,7 +143,7 @@ export async function measurePath(path: MeasuredPath, send: SendEchoes): Promise
   });
   const rtt = summarise(small.flatMap((answer) => answer?.rttMs ?? []));
   const basic = { address: path.address, requests: small.length, answers: answersIn(small).length, rtt };
-  if (rtt === null) return { ...basic, ...UNKNOWN };
+  if (rtt === null) return { ...basic, ...UNKNOWN, ecnSent: await explainSilence(send) };
   const times = {
     distanceMs: DISTANCE_MS,
     timeoutMs: Math.min(FIRST_TIMEOUT_MS, Math.ceil(4 * rtt.max) + 300),
@@ -296,6 +297,14 @@ async function sendLonger(bytes: number, ask: Ask): Promise<LongerPackets> {
 }
 
 // ECN.
+
+/** If all datagrams are marked on the way, the peer drops those whose packets do not support ECN (RFC 6040, section 4.2). */
+async function explainSilence(send: SendEchoes): Promise<EcnTreatment> {
+  const capable = { ...SMALL, tos: ECT_0, outerTos: NOT_ECT };
+  const times = { distanceMs: DISTANCE_MS, timeoutMs: SECOND_TIMEOUT_MS };
+  const answers = answersIn(await send(repeated(capable, COPIES), times));
+  return answers.some(({ tos }) => (tos & ECN_MASK) === CE) ? 'marked' : 'unknown';
+}
 
 /**
  * The other end combines the field of the datagram with that of the packet (RFC 6040, section 4.2), which its host copies into the reply:

@@ -66,6 +66,7 @@ function answerTo(request: EchoRequest, path: Path): EchoAnswer | null {
   const outer = path.ecn(request.outerTos & 3);
   if (outer === null) return null;
   const inner = request.tos & 3;
+  if (inner === 0 && outer === 3 && path.peerReadsEcn) return null;
   const combined =
     inner !== 0 && path.peerReadsEcn && (outer === 3 || (outer === 1 && inner === 2)) ? outer : inner;
   const bytes =
@@ -101,7 +102,12 @@ test('a clean path', async (t) => {
 test('a peer that does not answer', async (t) => {
   const { sent, ...measured } = await measure({ isLost: () => true });
   t.like(measured, { requests: 20, answers: 0, rtt: null, largestSent: null, ecnSent: 'unknown' });
-  t.is(sent, 20);
+  t.is(sent, 23);
+});
+
+test('a router that marks everything, so that the peer drops packets that do not use ECN', async (t) => {
+  const measured = await measure({ ecn: () => 3 });
+  t.like(measured, { answers: 0, rtt: null, ecnSent: 'marked' });
 });
 
 test('the limit of every path is found exactly, in a few rounds', async (t) => {

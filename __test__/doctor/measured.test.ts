@@ -51,6 +51,17 @@ test('a path that was not measured, and one without answers', (t) => {
   t.deepEqual(found({ rtt: null, answers: 0, largestSent: null, largestReceived: null }), [
     'path-unanswered: 10.0.2.2 did not answer any of 20 echo requests → if the peer has another address inside the tunnel, or does not answer pings: ttun doctor --path <address>',
   ]);
+  const marked = {
+    rtt: null,
+    answers: 0,
+    largestSent: null,
+    largestReceived: null,
+    ecnSent: 'marked',
+  } as const;
+  t.deepEqual(found(marked), [
+    'path-unanswered: 10.0.2.2 did not answer any of 20 echo requests → only packets that use ECN pass',
+    'ecn-marked: all datagrams reach the peer as congested (CE), even those that do not use ECN → find the router that writes the ECN field of all datagrams',
+  ]);
 });
 
 test('losses', (t) => {

@@ -6,9 +6,10 @@ import { CATALOGUE } from '../../src/doctor/finding.ts';
 import { parseRelease } from '../../src/doctor/gather-host.ts';
 import { checkKernel } from '../../src/doctor/host-checks.ts';
 import { checkRpFilter } from '../../src/doctor/network-checks.ts';
-import { checkCounters } from '../../src/doctor/peer-checks.ts';
+import { checkCounters, checkIllegalMarks } from '../../src/doctor/peer-checks.ts';
 import { checkNat, checkProbe } from '../../src/doctor/probe-checks.ts';
 import { reportOf, STATS_OF_NOTHING } from '../stats-of-nothing.ts';
+import type { TunnelStats } from '../../src/stats.ts';
 import { factsOf } from './facts-of.ts';
 import type { Around } from './facts-of.ts';
 
@@ -120,10 +121,11 @@ test('a NAT is likely between a private and a public address', (t) => {
 function probing(
   loss: number,
   p50: number | null,
+  lost = 100,
   device = 'tun0',
   options: Around['options'] = {},
 ): string[] {
-  const probe = { ...STATS_OF_NOTHING.probe, address: '10.0.2.2', intervalMs: 1000, loss };
+  const probe = { ...STATS_OF_NOTHING.probe, address: '10.0.2.2', intervalMs: 1000, loss, lost };
   const stats = {
     ...STATS_OF_NOTHING,
     state: 'up',
@@ -142,13 +144,28 @@ test('what the probe shows', (t) => {
     'ok: 10.0.2.2 answers the probe in 40.0 ms',
     'path-loss: 25 % of the last probes of 10.0.2.2 were lost',
   ]);
+  t.is(probing(0.25, 40, 2).length, 1, 'while the peer was not running');
   t.deepEqual(probing(1, null), ['probe-unanswered: the peer sends, but 10.0.2.2 does not answer the probe']);
 });
 
 test('packets to the probed address should take the tunnel, too', (t) => {
-  t.deepEqual(probing(0, 1, 'eth0').slice(0, 1), [
+  t.deepEqual(probing(0, 1, 0, 'eth0').slice(0, 1), [
     'probe-not-routed: the probe asks 10.0.2.2 through tun0, but packets to it leave through eth0: ip route add 10.0.2.2 dev tun0',
   ]);
   const planned = { interface: { addresses: ['10.0.2.1/24'] } };
-  t.is(probing(0, 1, 'eth0', planned).length, 1);
+  t.is(probing(0, 1, 0, 'eth0', planned).length, 1);
+});
+
+test('marks on datagrams of packets that do not use ECN', (t) => {
+  const { decap } = STATS_OF_NOTHING;
+  const drops = { ...decap.drops, 'ecn-illegal': 12 };
+  const ends = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
+  const of = (stats: TunnelStats): unknown[] => {
+    const running = reportOf({ name: 'tun0', ...ends, phase: 'open', problem: null, stats });
+    return checkIllegalMarks(factsOf({ running })).map(({ what }) => what);
+  };
+  t.deepEqual(of({ ...STATS_OF_NOTHING, decap: { ...decap, drops } }), [
+    '12 datagrams of the peer arrived as congested (CE), although their packets do not use ECN',
+  ]);
+  t.deepEqual(of(STATS_OF_NOTHING), []);
 });

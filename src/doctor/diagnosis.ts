@@ -32,6 +32,7 @@ import type { Finding } from './finding.ts';
 import {
   checkCounters,
   checkDeviceQueue,
+  checkIllegalMarks,
   checkPeerAnswers,
   checkStrayDatagrams,
   isUnanswered,
@@ -125,6 +126,7 @@ const SUBJECT_CHECKS: readonly ((subject: SubjectFacts, host: HostFacts) => Find
   checkPeer,
   checkPeerAnswers,
   checkStrayDatagrams,
+  checkIllegalMarks,
   checkNat,
   checkMtu,
   checkProbe,

@@ -191,6 +191,10 @@ export const CATALOGUE = {
     severity: 'note',
     why: 'They may come from a peer that sends to another port, or from an address other than the configured one (UdpNoPorts).',
   },
+  'ecn-illegal': {
+    severity: 'problem',
+    why: 'The mark asks the sender to slow down, which it would not understand, so the packets are dropped instead (RFC 6040).',
+  },
   'probe-not-routed': {
     severity: 'warning',
     why: 'The probe shows that the tunnel carries packets to that address, but those of this host take another way.',

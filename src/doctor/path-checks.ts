@@ -13,7 +13,7 @@ export function checkMeasuredPath(facts: SubjectFacts): Finding[] {
     return [finding('path-not-measured', measured.problem, { advice: measured.hint })];
   }
   const { measurement } = measured;
-  if (measurement.rtt === null) return [unanswered(measurement)];
+  if (measurement.rtt === null) return unanswered(measurement);
   return [
     ...checkRoundTrips(measurement),
     ...checkSent(facts, measurement),
@@ -24,10 +24,16 @@ export function checkMeasuredPath(facts: SubjectFacts): Finding[] {
   ];
 }
 
-function unanswered({ address, requests }: PathMeasurement): Finding {
-  return finding('path-unanswered', `${address} did not answer any of ${requests} echo requests`, {
-    advice: `if the peer has another address inside the tunnel, or does not answer pings: ttun doctor --path <address>`,
-  });
+function unanswered({ address, requests, ecnSent }: PathMeasurement): Finding[] {
+  const what = `${address} did not answer any of ${requests} echo requests`;
+  const advice =
+    'if the peer has another address inside the tunnel, or does not answer pings: ttun doctor --path <address>';
+  if (ecnSent !== 'marked') return [finding('path-unanswered', what, { advice })];
+  const marked = 'all datagrams reach the peer as congested (CE), even those that do not use ECN';
+  return [
+    finding('path-unanswered', what, { advice: 'only packets that use ECN pass' }),
+    finding('ecn-marked', marked, { advice: 'find the router that writes the ECN field of all datagrams' }),
+  ];
 }
 
 // Round trips.

@@ -131,6 +131,16 @@ function watch(names: readonly string[]): string {
   return `check whether the counter grows while packets are sent through the tunnel: nstat -az ${names.join(' ')}`;
 }
 
+/** Datagrams that a router has marked although their packets do not use ECN; the tunnel drops them (RFC 6040, section 4.2). */
+export function checkIllegalMarks({ subject: { running } }: SubjectFacts): Finding[] {
+  const dropped = running?.stats?.decap.drops['ecn-illegal'] ?? 0;
+  if (running?.phase !== 'open' || dropped === 0) return [];
+  const what = `${dropped} datagrams of the peer arrived as congested (CE), although their packets do not use ECN`;
+  return [
+    finding('ecn-illegal', what, { advice: 'find the router that writes the ECN field of all datagrams' }),
+  ];
+}
+
 export function checkDeviceQueue({ subject: { running }, device }: SubjectFacts): Finding[] {
   if (running?.phase !== 'open' || device === null || device.txDropped === 0) return [];
   const what = `${device.name} has dropped ${device.txDropped} packets because its queue was full or no program was attached`;

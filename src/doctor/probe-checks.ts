@@ -30,7 +30,7 @@ function checkRouteOfProbe({ subject, device, probe }: SubjectFacts): Finding[] 
 function checkAnswersToProbe({ subject: { running } }: SubjectFacts): Finding[] {
   const probe = running?.stats?.probe;
   if (running?.phase !== 'open' || probe === undefined || probe.address === null) return [];
-  const { address, loss, rttMs } = probe;
+  const { address, loss, lost, rttMs } = probe;
   if (loss === null || isUnanswered(running)) return [];
   if (rttMs.p50 === null) {
     const advice =
@@ -40,7 +40,7 @@ function checkAnswersToProbe({ subject: { running } }: SubjectFacts): Finding[] 
     ];
   }
   const found = ok(`${address} answers the probe in ${formatMilliseconds(rttMs.p50)}`);
-  if (loss < NOTABLE_LOSS) return [found];
+  if (loss < NOTABLE_LOSS || lost < NOTABLE_LOST) return [found];
   const what = `${formatShare(loss)} of the last probes of ${address} were lost`;
   return [
     found,
@@ -49,6 +49,8 @@ function checkAnswersToProbe({ subject: { running } }: SubjectFacts): Finding[] 
 }
 
 const NOTABLE_LOSS = 0.02;
+/** The first ones are often lost while the peer is not running yet. */
+const NOTABLE_LOST = 4;
 
 /** Whether a NAT is likely between the two hosts. */
 export function checkNat({ path, probe }: SubjectFacts): Finding[] {
