@@ -4,7 +4,7 @@ import { Capture, Relay } from '../../testbed/probe.ts';
 import type { Family } from '../../testbed/site.ts';
 import { createSites } from '../../testbed/sites.ts';
 import { ping } from '../../testbed/traffic/ping.ts';
-import { openPair, RemoteTunnel, socketAddress, startTtun } from '../../testbed/tunnel.ts';
+import { BIN, openPair, RemoteTunnel, socketAddress, startTtun } from '../../testbed/tunnel.ts';
 import { waitFor } from '../../testbed/wait.ts';
 
 const PORT = 9000;
@@ -125,6 +125,30 @@ test('a probe goes on while the device is down, deleted and back, and waits for 
   await more('from another peer');
   t.true((await answered()) > before);
   t.is((await other.stats()).state, 'up');
+});
+
+test('an address of this host is not probed, and a device without an address is reported', async (t) => {
+  await using sites = await createSites();
+  const { outer, inner, tun } = sites.a;
+  const ends = [tun, outer.ipv4, `${PORT}`, sites.b.outer.ipv4, `${PORT}`];
+  for (const address of [inner.ipv4, inner.ipv6, outer.ipv4]) {
+    const { status, stderr } = await sites.a.runToEnd([process.execPath, BIN, '--probe', address, ...ends]);
+    t.is(status, 2);
+    t.is(
+      stderr,
+      `ttun: ${address}, which is to be probed, is an address of this host; give an address of the peer, inside the tunnel (see ttun --help)\n`,
+    );
+  }
+  await sites.a.ip('address', 'flush', 'dev', tun, 'scope', 'global');
+  for (const [address, family] of [
+    [sites.b.inner.ipv4, 'IPv4'],
+    [sites.b.inner.ipv6, 'IPv6'],
+  ] as const) {
+    await using tunnel = startTtun(sites.a, ['--probe', address, ...ends]);
+    const said = `${address} cannot be probed: the device ${tun} has no ${family} address; probes start when it has one: ip addr add`;
+    await t.notThrowsAsync(tunnel.waitForLine(said));
+    await tunnel.stop('SIGINT');
+  }
 });
 
 test('on the command line, the closing summary has what the probe measured', async (t) => {

@@ -38,6 +38,8 @@ export async function runTunnel({ options, output, http }: TunnelCommand): Promi
   // Before reporting that the tunnel is attached, so that every later packet is printed or counted.
   const stopPrinting = startPrinting(tunnel);
   for (const line of tunnel.describe()) say(line);
+  const problem = tunnel.problem();
+  if (problem !== null) say(describeError(problem));
   sayChanges(tunnel);
   const url = endpoint?.report()?.url ?? null;
   if (url !== null) say(describeServing(url));

@@ -50,6 +50,9 @@ async fn run(options: &TunnelOptions, quiet: bool) -> Result<(), (u8, String)> {
     let stats = tunnel.stats();
     say(Level::Info, &[stats.attached()]);
     say(Level::Info, stats.advice().as_slice());
+    if let Some(problem) = tunnel.problem() {
+        say(Level::Warning, &[with_hint(&problem)]);
+    }
     loop {
         tokio::select! {
             () = passed.notified() => tap = tap.and_then(print_packets),
@@ -75,7 +78,11 @@ async fn run(options: &TunnelOptions, quiet: bool) -> Result<(), (u8, String)> {
 
 fn failure(error: &Error) -> (u8, String) {
     let exit_code = if error.kind() == ErrorKind::InvalidOptions { 2 } else { 1 };
-    (exit_code, error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")))
+    (exit_code, with_hint(error))
+}
+
+fn with_hint(error: &Error) -> String {
+    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))
 }
 
 /// Prints messages to standard error, with their priority if that is the journal; a closed standard error does not end the tunnel.

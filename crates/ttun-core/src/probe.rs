@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use ttun_packet::{ECHO_COOKIE_LEN, EchoReply, EchoRequest, IcmpFragments, IpPacket};
 
-pub(crate) use source::{Source, find_source};
+pub(crate) use source::{Source, find_source, is_own};
 
 use crate::lock::lock;
 use crate::options::ProbeOptions;

@@ -205,10 +205,15 @@ pub(crate) fn no_source(found: Source, device: &str, destination: IpAddr) -> Err
     let (family, example) =
         if destination.is_ipv4() { ("IPv4", "10.0.2.1/24") } else { ("IPv6", "fd00:2::1/64") };
     if found == Source::Own {
-        let message = format!("{destination}, which is to be probed, is an address of this host");
-        return Error::new(ErrorKind::InvalidOptions, message).with_hint("probe an address of the peer");
+        return own_address(destination);
     }
     let message = format!("{destination} cannot be probed: the device {device} has no {family} address");
     let hint = format!("probes start when it has one: ip addr add {example} dev {device}");
     Error::new(ErrorKind::AddressNotLocal, message).with_hint(hint)
+}
+
+/// This host itself would answer the probe.
+pub(crate) fn own_address(destination: IpAddr) -> Error {
+    let message = format!("{destination}, which is to be probed, is an address of this host");
+    Error::new(ErrorKind::InvalidOptions, message).with_hint("give an address of the peer, inside the tunnel")
 }

@@ -20,9 +20,9 @@ use crate::history::{Change, History};
 use crate::interface::Interface;
 use crate::monitor::Monitor;
 use crate::options::{Endpoint, PathMtuChoice, TunnelOptions};
-use crate::probe::Probes;
+use crate::probe::{self, Probes};
 use crate::reattach::{Attaching, Attachment};
-use crate::running::{End, Ending, Shared};
+use crate::running::{End, Ending, Shared, own_address};
 use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown};
 use crate::socket;
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, TunnelState, TunnelStats};
@@ -60,6 +60,9 @@ impl Tunnel {
         }
         if let Some(probe) = options.probe {
             probe.check(options.interface.as_ref())?;
+            if probe::is_own(probe.address) {
+                return Err(own_address(probe.address));
+            }
         }
         let interface = options.interface.as_ref().map(Interface::new).transpose()?;
         let (plan, upkeep) = (DevicePlan::new(options)?, Upkeep::default());

@@ -56,6 +56,12 @@ pub(crate) fn find_source(device: &str, index: u32, destination: IpAddr) -> io::
     Ok(source.map_or(Source::None, Source::Address))
 }
 
+/// Whether `address` is one of this host.
+pub(crate) fn is_own(address: IpAddr) -> bool {
+    let query = RouteQuery { destination: address, source: None, bind_device: None, mark: None };
+    route_to(&query).is_ok_and(|route| route.local)
+}
+
 /// Whether a reply to `source` finds its way back: not to a link-local address from beyond the link.
 fn is_of_scope(source: IpAddr, destination: IpAddr) -> bool {
     match (source, destination) {
