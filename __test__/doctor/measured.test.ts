@@ -96,6 +96,16 @@ test('a limit that the kernel knows, or that the device keeps, is not reported a
   t.is(found(LIMITED, { device: { mtu: 1372 } })[2], reaches);
 });
 
+test('with pathMtu = "discover", senders are told of a limit that is known, and a probe finds one that is not', (t) => {
+  const options = { pathMtu: 'discover' } as const;
+  const lost = { ...LIMITED, longer: { ...LIMITED.longer, answers: 0 } };
+  const reaches = 'ok: packets of up to 1372 bytes reach the peer unfragmented';
+  t.deepEqual(found(lost, { options, route: { mtu: 1400 } }).slice(2), [reaches, RECEIVED]);
+  const unknown = found(lost, { options }).slice(2);
+  t.regex(unknown[0] ?? '', /mtu 1372 → or set a probe, with which the tunnel searches the limit$/);
+  t.regex(unknown[2] ?? '', /^longer-lost: none of 10/);
+});
+
 test('longer packets that are lost', (t) => {
   const dropped = { ...LIMITED, longer: { bytes: 1472, requests: 10, answers: 0 } };
   t.is(

@@ -1,5 +1,6 @@
 /** Checks that need another kernel. */
 import test from 'ava';
+import { checkMtu } from '../../src/doctor/device-checks.ts';
 import { settingCommand, settingOf, settingPath } from '../../src/doctor/facts.ts';
 import type { HostFacts } from '../../src/doctor/facts.ts';
 import { CATALOGUE } from '../../src/doctor/finding.ts';
@@ -168,4 +169,17 @@ test('marks on datagrams of packets that do not use ECN', (t) => {
     '12 datagrams of the peer arrived as congested (CE), although their packets do not use ECN',
   ]);
   t.deepEqual(of(STATS_OF_NOTHING), []);
+});
+
+test('with pathMtu = "discover" a device may be larger than the path', (t) => {
+  const larger = { device: { mtu: 1500 }, route: { mtu: 1400 } };
+  t.deepEqual(
+    checkMtu(factsOf(larger)).map(({ code }) => code),
+    ['mtu-too-large'],
+  );
+  const discovering = checkMtu(factsOf({ ...larger, options: { pathMtu: 'discover' } }));
+  t.deepEqual(
+    discovering.map(({ what }) => what),
+    ['packets of up to 1372 bytes fit the path to the peer; the senders of larger ones are told so'],
+  );
 });

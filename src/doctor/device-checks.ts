@@ -197,6 +197,11 @@ export function checkMtu({ subject, device, path }: SubjectFacts): Finding[] {
   const mtu = configured ?? device.mtu;
   if (mtu <= best)
     return [ok(`packets of ${mtu} bytes, the MTU of ${device.name}, fit the path to the peer`)];
+  if (subject.options?.pathMtu === 'discover') {
+    return [
+      ok(`packets of up to ${fits} bytes fit the path to the peer; the senders of larger ones are told so`),
+    ];
+  }
   const what = `the MTU of ${device.name} is ${mtu}, but only ${fits} bytes fit the path to the peer (MTU ${route.mtu})`;
   // The tunnel would set the configured MTU again when it starts.
   if (configured !== null)

@@ -2,7 +2,7 @@
 import type { BindingInterface } from '../../binding.cjs';
 import { IPV6_MINIMUM_MTU, OUTER_OVERHEAD } from '../network.ts';
 import type { EcnTreatment, PathMeasurement } from '../path.ts';
-import type { PathFacts, SubjectFacts } from './facts.ts';
+import type { SubjectFacts } from './facts.ts';
 import { finding, ok } from './finding.ts';
 import type { Finding } from './finding.ts';
 
@@ -63,28 +63,37 @@ function inMs(ms: number): string {
 
 // The largest packets.
 
-function checkSent({ subject, device, path }: SubjectFacts, { largestSent }: PathMeasurement): Finding[] {
+function checkSent(facts: SubjectFacts, { largestSent }: PathMeasurement): Finding[] {
+  const { subject, device, probe } = facts;
   if (largestSent === null || device === null) return [];
   const { bytes, isLimit } = largestSent;
   const reaches = ok(`packets of up to ${bytes} bytes reach the peer unfragmented`);
   if (!isLimit || device.mtu <= bytes) return [reaches];
-  // If this host knows it, checkMtu has found it.
-  if (isKnown(path, bytes)) return [reaches];
+  // If the tunnel knows it, checkMtu has found it.
+  if (isKnown(facts, bytes)) return [reaches];
   const mtu = carriesIpv6(device) ? Math.max(bytes, IPV6_MINIMUM_MTU) : bytes;
   const isConfigured = (subject.options?.interface?.mtu ?? null) !== null;
   const what = `packets of more than ${bytes} bytes do not reach the peer unfragmented; the MTU of ${device.name} is ${device.mtu}`;
-  return [
-    finding('path-mtu-unreported', what, {
-      commands: isConfigured ? [] : [`ip link set dev ${device.name} mtu ${mtu}`],
-      advice: isConfigured ? `set mtu = ${mtu} in the configuration` : null,
-    }),
+  const commands = isConfigured ? [] : [`ip link set dev ${device.name} mtu ${mtu}`];
+  const advice = [
+    ...(isConfigured ? [`set mtu = ${mtu} in the configuration`] : []),
+    ...(discovers(subject) && probe === null
+      ? ['or set a probe, with which the tunnel searches the limit']
+      : []),
   ];
+  return [finding('path-mtu-unreported', what, { commands, advice: advice.join(', ') || null })];
 }
 
-function isKnown(path: PathFacts | null, bytes: number): boolean {
-  if (path === null || path.peer.address === null || path.peer.route === null) return false;
+function discovers({ options }: SubjectFacts['subject']): boolean {
+  return options?.pathMtu === 'discover';
+}
+
+/** Whether the tunnel knows that longer packets do not fit. */
+function isKnown({ subject: { running }, path }: SubjectFacts, bytes: number): boolean {
+  if (path === null || path.peer.address === null) return false;
   const { address, route } = path.peer;
-  return route.mtu - OUTER_OVERHEAD[address.family] <= bytes;
+  const known = [route?.mtu ?? null, running?.stats?.socket.pathMtu ?? null].filter((mtu) => mtu !== null);
+  return known.some((mtu) => mtu - OUTER_OVERHEAD[address.family] <= bytes);
 }
 
 function carriesIpv6({ addresses }: BindingInterface): boolean {
@@ -104,8 +113,11 @@ function checkReceived({ device }: SubjectFacts, { largestReceived, peerMtu }: P
   ];
 }
 
-function checkLonger({ device }: SubjectFacts, { largestSent, longer }: PathMeasurement): Finding[] {
+function checkLonger(facts: SubjectFacts, { largestSent, longer }: PathMeasurement): Finding[] {
+  const { subject, device } = facts;
   if (longer === null || device === null || largestSent === null) return [];
+  // Their senders are told, rather than their packets sent.
+  if (discovers(subject) && isKnown(facts, largestSent.bytes)) return [];
   const { bytes, requests, answers } = longer;
   const packets = `of ${requests} packets of ${bytes} bytes`;
   const count = answers === 0 ? `none ${packets} was answered` : `${answers} ${packets} were answered`;
