@@ -113,6 +113,15 @@ struct State {
     ended: bool,
 }
 
+impl State {
+    /// A probe is sent now. Missed ones are not made up for: the process may have been stopped.
+    fn schedule_next(&mut self, plan: ProbeOptions, now: u64) {
+        let interval = ns(plan.interval).max(1);
+        let missed = now.saturating_sub(self.due) / interval;
+        self.due = if self.due == 0 { now + interval } else { self.due + (missed + 1) * interval };
+    }
+}
+
 struct Outstanding {
     number: u64,
     sent_at: u64,
@@ -270,15 +279,21 @@ impl Probes {
         if now < state.due {
             return None;
         }
-        // Missed ones are not made up for: the process may have been stopped.
-        let interval = ns(plan.interval).max(1);
-        let missed = (now - state.due) / interval;
-        state.due = if state.due == 0 { now + interval } else { state.due + (missed + 1) * interval };
+        state.schedule_next(plan, now);
         let number = state.window.sent(now);
         let packet = self.packet(number, source, plan.address, 0);
         let shortest = EchoRequest::min_len(&plan.address);
         let len = plan.len.unwrap_or(shortest + DEFAULT_DATA_LEN - ECHO_COOKIE_LEN);
         Some(Request { packet, len, outer_tos: None, datagram: EchoDatagram::AsData, single: None })
+    }
+
+    /// Leaves out a probe that is due.
+    pub(crate) fn skip_probe(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        if let Some(plan) = self.plan.filter(|_| now >= state.due) {
+            state.schedule_next(plan, now);
+        }
     }
 
     fn packet(&self, number: u64, source: IpAddr, destination: IpAddr, tos: u8) -> EchoRequest {

@@ -47,6 +47,9 @@ async fn drive(context: &Context, socket: &impl DatagramSocket) {
         // Requests from now on wake it.
         let woken = context.shutdown.woken();
         prober.expect_answers();
+        if !prober.has_peer() {
+            context.probes.skip_probe();
+        }
         while let Some(request) = context.probes.next_request() {
             prober.send(&request).await;
         }
@@ -76,6 +79,11 @@ impl<S: DatagramSocket> Prober<'_, S> {
         let silence = self.context.probes.interval().map(|interval| interval * INTERVALS_OF_SILENCE);
         let silence = silence.map_or(SILENCE_MS, |silence| silence.max(LEAST_SILENCE).as_millis() as u64);
         self.context.clock.set_silence(silence);
+    }
+
+    /// A peer that is to be learned has no address yet, and so no port.
+    fn has_peer(&self) -> bool {
+        self.context.endpoints.get().remote.port() != 0
     }
 
     async fn send(&mut self, request: &Request) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::packet::udp;
 use super::site::{Site, running};
 use crate::probe::Probes;
+use crate::shared::Endpoints;
 use crate::{Echo, EchoDatagram, EchoOutcome, ProbeOptions, ProbeStats, TunnelState};
 
 const V4: [&str; 2] = ["10.0.2.1", "10.0.2.2"];
@@ -171,6 +172,24 @@ fn without_a_source_nothing_is_sent_until_there_is_one() {
         assert_eq!(site.socket.sent(), [udp(0, 100)]);
         site.context.probes.set_source(Some(IpAddr::from([10, 0, 2, 1])));
         site.context.shutdown.wake();
+        sent(&site, 3).await;
+    });
+    assert!(ended.is_ok());
+}
+
+#[test]
+fn no_probes_are_sent_before_there_is_a_peer() {
+    let site = probing(V4, 10);
+    let set_peer = |remote: &str| {
+        let remote = remote.parse().unwrap();
+        site.context.endpoints.change(|now| Ok::<_, ()>(Endpoints { remote, ..now })).unwrap();
+    };
+    set_peer("0.0.0.0:0");
+    let [ended] = running([&site], async {
+        // Several intervals.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!((stats(&site).sent, site.socket.sends().len()), (0, 0));
+        set_peer("192.0.2.2:8000");
         sent(&site, 3).await;
     });
     assert!(ended.is_ok());
