@@ -81,9 +81,9 @@ function mostOf(tunnel: EchoingTunnel, family: 4 | 6): number {
   const binding = loadBinding();
   const route = binding.inspectRoute({ ...PLAIN, remote: ipBytes(address.text) });
   const link = binding.inspectDevices().find(({ index }) => index === route?.index);
-  const fits = Math.min(link?.mtu ?? 0, LARGEST_MTU) - OUTER_OVERHEAD[family];
-  return Math.max(device.mtu, fits);
+  const fits = (link?.mtu ?? 0) - OUTER_OVERHEAD[family];
+  return Math.min(Math.max(device.mtu, fits), LARGEST_MTU);
 }
 
-/** Of Ethernet; the MTU of the loopback interface is beyond any path. */
-const LARGEST_MTU = 9000;
+/** Of Ethernet switches; the MTU of the loopback interface is beyond any path. */
+const LARGEST_MTU = 9216;

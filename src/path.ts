@@ -205,7 +205,8 @@ async function findLargest(
     passes: (_bytes, answers) => answers.length > 0,
   });
   // Replies to longer packets, which reach the peer in fragments, may still arrive whole.
-  const longer = highOf(sent) === null ? null : await sendLonger(most, askAndSee);
+  const longer =
+    highOf(sent) === null ? null : await sendLonger(Math.min(most, sent.low + SECOND_FRAGMENT), askAndSee);
   const received = await search(
     {
       low: Math.max(SMALL.bytes, ...seen.filter((answer) => !answer.isReassembled).map(({ bytes }) => bytes)),
@@ -290,6 +291,9 @@ function lengthsBetween(known: Search): number[] {
 function toLargest(known: Search): LargestPacket {
   return { bytes: known.low, isLimit: highOf(known) !== null };
 }
+
+/** Bytes by which longer packets are longer, at most: more fragments would only load a slow path. */
+const SECOND_FRAGMENT = 1280;
 
 async function sendLonger(bytes: number, ask: Ask): Promise<LongerPackets> {
   const results = await ask(repeated({ ...SMALL, bytes }, LONGER_REQUESTS));

@@ -181,8 +181,9 @@ test('jumbo frames', async (t) => {
   const jumbo = { interfaceMtu: 9000, most: 8972, mtuBack: 9000, peerDeviceMtu: 8972 };
   const whole = await measure({ ...jumbo, mtu: 9000 });
   t.deepEqual(whole.largestSent, { bytes: 8972, isLimit: false });
-  const { largestSent } = await measure({ ...jumbo, mtu: 1500 });
+  const { largestSent, longer } = await measure({ ...jumbo, mtu: 1500 });
   t.deepEqual(largestSent, { bytes: 1472, isLimit: true });
+  t.deepEqual(longer, { bytes: 2752, requests: 10, answers: 10 });
 });
 
 const TREATMENTS: readonly (readonly [string, Partial<Path>, sent: string, received: string])[] = [
