@@ -258,9 +258,11 @@ async function search(
   let found = known;
   let lengths = first ?? lengthsBetween(known);
   while (lengths.length > 0) {
-    const results = await ask(lengths.flatMap((bytes) => repeated(request(bytes), COPIES)));
+    // The copies of one apart from each other: losses come in bursts.
+    const requests = lengths.map(request);
+    const results = await ask(Array.from({ length: COPIES }, () => requests).flat());
     const fates = lengths.map((bytes, index) => {
-      const answers = answersIn(results.slice(index * COPIES, (index + 1) * COPIES));
+      const answers = answersIn(results.filter((_, number) => number % requests.length === index));
       return { bytes, passes: passes(bytes, answers) };
     });
     const passed = fates.filter((fate) => fate.passes === true).map(({ bytes }) => bytes);
