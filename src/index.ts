@@ -34,7 +34,8 @@ export type {
   TunnelEvents,
 } from './tunnel.ts';
 export type { InterfaceOptions, OffloadOptions, ProbeOptions, TunnelOptions } from './options.ts';
-export type { EcnTreatment, LargestPacket, LongerPackets, PathMeasurement, PathRtt } from './path.ts';
+export type { LargestPacket, LongerPackets } from './path-lengths.ts';
+export type { EcnTreatment, PathMeasurement, PathRtt } from './path.ts';
 export type {
   DecapDropReason,
   DecapRates,

@@ -1,12 +1,14 @@
 /** Measures the path of a tunnel: chooses the address to ask and the lengths to try. */
 import { InvalidValue, ipBytes, parseEndpoint } from './address.ts';
+import { SMALL } from './echo.ts';
+import type { EchoRequest, EchoResults, EchoTimes } from './echo.ts';
 import { TtunError } from './errors.ts';
 import { guessPeers } from './inner-peer.ts';
 import { loadBinding } from './native.ts';
 import { OUTER_OVERHEAD } from './network.ts';
 import { measurePath } from './path.ts';
 import { parseProbeAddress } from './probe-options.ts';
-import type { EchoRequest, EchoResults, EchoTimes, PathMeasurement } from './path.ts';
+import type { PathMeasurement } from './path.ts';
 import type { TunnelStats } from './stats.ts';
 
 /** A tunnel that sends echo requests. */
@@ -70,8 +72,7 @@ async function findPeer(tunnel: EchoingTunnel): Promise<string> {
   return guesses.find((_, index) => answering[index] === true) ?? likeliest;
 }
 
-const KNOCK: EchoRequest = { bytes: 84, tos: 0, outerTos: 0, isWhole: false };
-const KNOCKS = [KNOCK, KNOCK];
+const KNOCKS = [SMALL, SMALL];
 const KNOCK_TIMES: EchoTimes = { distanceMs: 100, timeoutMs: 1000 };
 
 /** The largest packet of interest: of the device, or one that the interface to the peer could carry. */

@@ -13,6 +13,7 @@ import type {
   BindingTapOptions,
 } from '../binding.cjs';
 import { ipBytes } from './address.ts';
+import type { EchoRequest, EchoResults, EchoTimes } from './echo.ts';
 import type { Endpoint, IpAddress } from './address.ts';
 import type { ResolvedInterface } from './schema-interface.ts';
 import type { ResolvedOptions } from './schema.ts';
@@ -21,7 +22,7 @@ import type { TtunErrorCode } from './errors.ts';
 import { loadBinding, toTtunError } from './native.ts';
 import type { IpNetwork } from './network.ts';
 import type { EchoingTunnel } from './measure-path.ts';
-import type { EchoRequest, EchoResults, EchoTimes, PathMeasurement } from './path.ts';
+import type { PathMeasurement } from './path.ts';
 import type { Observation, SearchingTunnel } from './peer-search.ts';
 import { takeSamples } from './rates.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';

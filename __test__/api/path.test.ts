@@ -1,8 +1,9 @@
 /** The measurement of a path, on simulated paths. */
 import test from 'ava';
+import type { EchoAnswer, EchoRequest, SendEchoes } from '../../src/echo.ts';
 import { guessPeers } from '../../src/inner-peer.ts';
 import { measurePath } from '../../src/path.ts';
-import type { EchoAnswer, EchoRequest, PathMeasurement, SendEchoes } from '../../src/path.ts';
+import type { PathMeasurement } from '../../src/path.ts';
 
 interface Path {
   /** MTU of the path to the peer, and of this host's interface. */
@@ -121,7 +122,7 @@ test('the limit of every path is found exactly, in a few rounds', async (t) => {
       t.deepEqual(largestSent, { bytes: mtu - overhead, isLimit: true }, `${mtu}`);
       t.deepEqual(largestReceived, { bytes: 1500 - overhead, isLimit: false }, `${mtu}`);
       t.deepEqual(longer, { bytes: 1500 - overhead, requests: 10, answers: 10 });
-      t.true(batches <= 6, `${mtu}: ${batches}`);
+      t.true(batches <= 7, `${mtu}: ${batches}`);
     }
   }
 });
@@ -170,6 +171,16 @@ test('losses by chance do not change the limits', async (t) => {
     t.deepEqual(largestSent, { bytes: 1372, isLimit: true }, `${seed}`);
     t.deepEqual(largestReceived, { bytes: 1472, isLimit: false }, `${seed}`);
   }
+});
+
+test('a path that drops what comes fast has no limit for what comes slowly', async (t) => {
+  const path = { ...CLEAN, overhead: 28, most: 1472 };
+  const send: SendEchoes = (requests, { distanceMs }) =>
+    Promise.resolve(
+      requests.map((request) => (distanceMs < 20 && request.bytes > 1400 ? null : answerTo(request, path))),
+    );
+  const { largestSent, longer } = await measurePath({ address: '10.0.2.2', overhead: 28, most: 1472 }, send);
+  t.deepEqual([largestSent, longer], [{ bytes: 1472, isLimit: false }, null]);
 });
 
 test('a fifth of the longer packets is lost', async (t) => {
