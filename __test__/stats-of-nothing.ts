@@ -16,7 +16,7 @@ function statsOfNothing(): TunnelStats {
     socket: { local: '10.0.1.1:9000', remote: '10.0.1.2:9000', gro: true },
     probe: { address: null, source: null },
   };
-  const { device, socket, decap, probe, ...stats } = toStats(zero, zero, description, {});
+  const { device, socket, decap, probe, queue, ...stats } = toStats(zero, zero, description, {});
   return {
     ...stats,
     openedAt: -12_345,
@@ -25,6 +25,7 @@ function statsOfNothing(): TunnelStats {
     device: { ...device, index: 7, mtu: 1500 },
     socket: { ...socket, pathMtu: 1500, segmentsPerSend: 64 },
     decap: { ...decap, lastAt: null },
+    queue: { ...queue, sojournMs: null, sojournMaxMs: null, rate: null, drainRate: null },
     probe: {
       ...probe,
       intervalMs: null,

@@ -47,6 +47,8 @@ export type {
   ProbeBucket,
   ProbeRates,
   ProbeStats,
+  QueueRates,
+  QueueStats,
   SocketRates,
   SocketStats,
   StatsOptions,

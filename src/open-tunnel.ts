@@ -12,7 +12,7 @@ import type {
   BindingTap,
   BindingTapOptions,
 } from '../binding.cjs';
-import { ipBytes } from './address.ts';
+import { InvalidValue, ipBytes } from './address.ts';
 import type { EchoRequest, EchoResults, EchoTimes } from './echo.ts';
 import type { Endpoint, IpAddress } from './address.ts';
 import type { ResolvedInterface } from './schema-interface.ts';
@@ -24,6 +24,7 @@ import type { IpNetwork } from './network.ts';
 import type { EchoingTunnel } from './measure-path.ts';
 import type { PathMeasurement } from './path.ts';
 import type { Observation, SearchingTunnel } from './peer-search.ts';
+import { checkRate, parseRate } from './rate.ts';
 import { takeSamples } from './rates.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import { StatsReader } from './stats-reader.ts';
@@ -288,6 +289,11 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel
     queueMicrotask(() => this.emit('peer', now, previous));
   }
 
+  setRate(rate: string | number | null): void {
+    const error = this.#binding.setRate(rate === null ? null : bitsPerSecond(rate));
+    if (error !== null) throw toTtunError(error);
+  }
+
   /**
    * Restores settings that the device has lost: addresses, routes, MTU, and whether it is up.
    *
@@ -305,6 +311,15 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel
     if (this.state === 'closed') return;
     this.#peerProblem = error;
     if (error !== null) queueMicrotask(() => this.emit('peerError', error));
+  }
+}
+
+function bitsPerSecond(rate: string | number): number {
+  try {
+    return typeof rate === 'number' ? checkRate(rate) : parseRate(rate);
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error;
+    throw new TtunError('ERR_TTUN_INVALID_OPTIONS', `rate: ${error.message}`, { hint: error.hint });
   }
 }
 

@@ -62,6 +62,23 @@ export interface TunnelOptions {
    * option, the kernel drops such datagrams before ttun sees them. Default `false`.
    */
   readonly zeroChecksum6?: boolean;
+  /**
+   * While the socket accepts no more packets, let them wait in a queue for each flow, from which CoDel drops some or, if
+   * their sender supports ECN, marks them (FQ-CoDel, RFC 8290), and let little wait in the socket. Keeps the delay of a
+   * saturated link low. With false they wait at the device, first in, first out. Default `true`.
+   */
+  readonly queue?: boolean;
+  /**
+   * The rate to which datagrams are paced, outer headers included: `18 Mbit/s`, or a number of bits per second, from 64
+   * kbit/s to 100 Gbit/s. Set it a little below the rate of a bottleneck that is not in this host, such as a modem, so
+   * that packets wait in ttun and not there. Absent: as fast as the socket accepts them.
+   */
+  readonly rate?: string | number;
+  /**
+   * Size of the socket's send buffer in bytes (`SO_SNDBUF`). Absent: with `queue`, it follows the rate of the link, so
+   * that packets wait in it for about 4 ms; without, 4 MiB.
+   */
+  readonly sendBuffer?: number;
   /** Wait for a deleted device to reappear instead of failing. Default `false`, in `ttun up` `true`. */
   readonly reattach?: boolean;
   /**
@@ -180,6 +197,9 @@ export const TUNNEL_DEFAULTS: Omit<ResolvedOptions, 'device' | 'local' | 'remote
   ecn: false,
   dscp: 0,
   zeroChecksum6: false,
+  queue: true,
+  rate: null,
+  sendBuffer: null,
   reattach: false,
   probe: null,
   interface: null,

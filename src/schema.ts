@@ -14,6 +14,7 @@ import { INTERFACE } from './schema-interface.ts';
 import type { ResolvedInterface } from './schema-interface.ts';
 import { checkZeroChecksum6, PATH_OPTIONS } from './schema-path.ts';
 import { checkProbe, PROBE } from './schema-probe.ts';
+import { QUEUE_OPTIONS } from './schema-queue.ts';
 import { checkedBetween, checkedBy, filled, flag, integer, text } from './schema-tools.ts';
 
 // The output of the schema: checked values, with the defaults filled in. `null` means an absent option.
@@ -28,6 +29,10 @@ export interface ResolvedOptions {
   readonly bindDevice: string | null;
   readonly fwmark: number | null;
   readonly pathMtu: 'fragment' | 'discover';
+  readonly queue: boolean;
+  /** Bits per second. */
+  readonly rate: number | null;
+  readonly sendBuffer: number | null;
   readonly ecn: boolean;
   /** 0 to 63, or that of the packet inside. */
   readonly dscp: number | 'inherit';
@@ -165,6 +170,7 @@ const TUNNEL_OPTIONS = {
     ),
   ),
   ...PATH_OPTIONS,
+  ...QUEUE_OPTIONS,
   reattach: flag('Wait for a deleted device to reappear instead of failing.', false),
   probe: v.optional(PROBE),
   interface: v.optional(INTERFACE),

@@ -173,6 +173,14 @@ export interface Tunnel extends EventEmitter<TunnelEvents>, AsyncDisposable {
    */
   measurePath(options?: MeasurePathOptions): Promise<PathMeasurement>;
 
+  /**
+   * Changes the rate to which datagrams are paced, as the option `rate`, without interrupting the tunnel.
+   *
+   * @param rate `18 Mbit/s`, or a number of bits per second; `null`: as fast as the socket accepts them
+   * @throws TtunError with code `ERR_TTUN_INVALID_OPTIONS`
+   */
+  setRate(rate: string | number | null): void;
+
   /** Closes the tunnel. Resolves once device and socket are released. May be called again, and after a failure. */
   close(): Promise<void>;
 

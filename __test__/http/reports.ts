@@ -65,6 +65,15 @@ export const STATS: TunnelStats = {
     },
     lastAt: 1_700_000_099_250,
   },
+  queue: {
+    packets: 64,
+    bytes: 65_000,
+    sojournMs: 6.5,
+    sojournMaxMs: 66.5,
+    marked: 67,
+    rate: 18_000_000,
+    drainRate: 20_000_000,
+  },
   probe: {
     address: '10.0.2.2',
     source: '10.0.2.1',

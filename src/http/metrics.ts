@@ -229,11 +229,18 @@ function toMetric({ stat, name, labels }: Member, members: readonly Member[]): M
   return {
     name,
     type: stat.kind.startsWith('gauge') ? 'gauge' : 'counter',
-    unit: stat.unit.replace(/^ms\b/, 'seconds'),
+    unit: toBaseUnit(stat.unit).unit,
     help: HELP[name] ?? stat.help,
     labels: ['tunnel', ...Object.keys(labels), ...(stat.kind === 'errors' ? ['errno'] : [])],
     samples: (report) => members.flatMap((member) => samplesOf(report, member)),
   };
+}
+
+/** Prometheus has one unit for each kind of quantity: https://prometheus.io/docs/practices/naming/#base-units. */
+function toBaseUnit(unit: string): { readonly unit: string; readonly divisor: number } {
+  if (unit === 'bit/s') return { unit: 'bytes per second', divisor: 8 };
+  if (/^ms\b/.test(unit)) return { unit: unit.replace('ms', 'seconds'), divisor: 1000 };
+  return { unit, divisor: 1 };
 }
 
 function samplesOf(report: TunnelReport, { stat, name, labels }: Member): Sample[] {
@@ -245,7 +252,7 @@ function samplesOf(report: TunnelReport, { stat, name, labels }: Member): Sample
   }
   // A deleted device has an MTU of 0.
   if (typeof value !== 'number' || (value === 0 && name === 'ttun_device_mtu_bytes')) return [];
-  return [of(report, stat.unit.startsWith('ms') ? value / 1000 : value, ...values)];
+  return [of(report, value / toBaseUnit(stat.unit).divisor, ...values)];
 }
 
 /** Round-trip times of all probes. Without a probe there are none. */

@@ -81,7 +81,7 @@ export class Supervisor {
   }
 
   /**
-   * Makes these the tunnels. Running tunnels with unchanged options keep running, and settings that their devices have lost are
+   * Makes these the tunnels. Running tunnels with unchanged options, or of which only the rate has changed, keep running, and settings that their devices have lost are
    * restored; waiting ones are retried at once, because the user may have fixed what they wait for. All tunnels that are removed
    * or changed are closed before any is opened, because a new one may take over the device or port of an old one.
    *
@@ -91,12 +91,18 @@ export class Supervisor {
   async apply(wanted: ReadonlyMap<string, ResolvedOptions>): Promise<ReloadReport> {
     const before = this.#tunnels;
     const comparison = compare(before, wanted);
-    const going = new Set([...comparison.removed, ...comparison.changed]);
+    const isInterrupted = (name: string): boolean => {
+      const options = wanted.get(name);
+      return options === undefined || before.get(name)?.canFollow(options) !== true;
+    };
+    const going = new Set([...comparison.removed, ...comparison.changed.filter(isInterrupted)]);
     await Promise.all([...before.values()].filter(({ name }) => going.has(name)).map((old) => old.close()));
     // A tunnel opened after close() would stay open.
     if (this.#isClosing) return { ...comparison, restored: {} };
 
-    const kept = new Map(comparison.unchanged.map((name) => [name, before.get(name)]));
+    const continuing = [...wanted].filter(([name]) => before.has(name) && !going.has(name));
+    const kept = new Map(continuing.map(([name]) => [name, before.get(name)]));
+    for (const [name, options] of continuing) before.get(name)?.follow(options);
     for (const tunnel of kept.values()) tunnel?.retryNow();
     const tunnels = [...wanted].map(
       ([name, options]) => kept.get(name) ?? new SupervisedTunnel(name, options, this.#listener),
@@ -176,7 +182,7 @@ class SupervisedTunnel {
   readonly name: string;
   /** Resolves after the first attempt: the tunnel is open, or there is a problem. */
   readonly tried: Promise<void>;
-  readonly #options: ResolvedOptions;
+  #options: ResolvedOptions;
   readonly #listener: TunnelListener;
   readonly #closing = new AbortController();
   readonly #ended: Promise<void>;
@@ -215,6 +221,17 @@ class SupervisedTunnel {
 
   hasOptions(options: ResolvedOptions): boolean {
     return isDeepStrictEqual(options, this.#options);
+  }
+
+  /** Whether these options can be applied without interrupting the tunnel. */
+  canFollow(options: ResolvedOptions): boolean {
+    return isDeepStrictEqual({ ...options, rate: null }, { ...this.#options, rate: null });
+  }
+
+  /** Applies options for which `canFollow` is true. */
+  follow(options: ResolvedOptions): void {
+    this.#options = options;
+    this.open?.setRate(options.rate);
   }
 
   get open(): OpenTunnel | undefined {
@@ -303,7 +320,9 @@ class SupervisedTunnel {
         release?.();
         if (this.#isNew(error)) this.#listener({ kind: 'waiting', tunnel: this.name, error });
       };
-      const tunnel = await openTunnel(this.#options, { signal, onWaiting });
+      const options = this.#options;
+      const tunnel = await openTunnel(options, { signal, onWaiting });
+      if (this.#options.rate !== options.rate) tunnel.setRate(this.#options.rate);
       this.#earlier = this.#history();
       this.#tunnel = tunnel;
     } catch (error) {

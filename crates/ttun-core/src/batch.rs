@@ -171,6 +171,21 @@ impl Batch {
         self.used().first().and_then(|&piece| self.bytes_of(piece, read)).unwrap_or(&[])
     }
 
+    /// Copies all packets to the beginning of `to`, so that they no longer depend on `read`. Returns how many bytes that are; `None`,
+    /// and the batch is unchanged, if a packet is not in `read` or `to` is too short.
+    pub(crate) fn move_to(&mut self, to: &mut [u8], read: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        for &piece in self.used() {
+            let bytes = self.bytes_of(piece, read)?;
+            to.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+            at += bytes.len();
+        }
+        self.pieces_len = 0;
+        self.headers_len = 0;
+        self.add(Piece::Read { start: 0, len: at as u32 });
+        Some(at)
+    }
+
     /// Length of the packet at `index`, bytes.
     pub(crate) fn packet_len(&self, index: usize) -> usize {
         self.extent(index).len()

@@ -24,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) tos: u8,
     /// Whether UDP over IPv6 without a checksum is accepted.
     pub(crate) zero_checksum6: bool,
+    /// Size of the send buffer, bytes, as setsockopt(2) takes it; `None` for the default.
+    pub(crate) send_buffer: Option<usize>,
 }
 
 impl Place {
@@ -370,6 +372,7 @@ mod tests {
             fwmark,
             tos: 0,
             zero_checksum6: false,
+            send_buffer: None,
         };
         assert_eq!(place(None, None).route_command(peer), "ip route get 192.0.2.2");
         assert_eq!(

@@ -68,6 +68,19 @@ impl Clock {
         return self.start.elapsed().as_millis() as u64;
     }
 
+    /// Uptime, ns.
+    pub(crate) fn now_ns(&self) -> u64 {
+        #[cfg(test)]
+        return self.test_time.load(Ordering::Relaxed) * 1_000_000;
+        #[cfg(not(test))]
+        return self.start.elapsed().as_nanos() as u64;
+    }
+
+    /// Uptime, µs.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.now_ns() / 1000
+    }
+
     #[cfg(test)]
     pub(crate) fn advance(&self, ms: u64) {
         self.test_time.fetch_add(ms, Ordering::Relaxed);

@@ -220,6 +220,14 @@ impl DatagramSocket for Connection<'_> {
         self.current().socket.recover(now)
     }
 
+    fn unsent(&self) -> Option<usize> {
+        self.current.borrow().socket.unsent()
+    }
+
+    fn limit_unsent(&self, bytes: usize) -> io::Result<()> {
+        self.current.borrow().socket.limit_unsent(bytes)
+    }
+
     async fn readable(&self) -> io::Result<()> {
         self.current().socket.readable().await
     }

@@ -161,7 +161,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
         Ok(Drained::Budget)
     }
 
-    async fn ready(&self) -> Result<(), Error> {
+    async fn ready(&mut self) -> Result<(), Error> {
         let ready = self.socket.readable().await;
         ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the socket"))
     }

@@ -5,11 +5,12 @@ use std::io;
 use ttun_packet::{IpPacket, LoopGuard, Segments, Verdict, must_not_be_fragmented};
 
 use crate::answer::Answers;
+use crate::backlog::Waiting;
 use crate::error::Error;
 use crate::io::{DatagramSocket, DeviceRead, PacketDevice};
 use crate::mss::MssClamp;
+use crate::outflow::Outflow;
 use crate::pump::{Drained, Pump, RetryDelay, is_gone};
-use crate::send::Sender;
 use crate::shared::{Context, Trouble};
 use crate::stats::EncapDrop;
 use crate::tap::Direction;
@@ -35,7 +36,7 @@ pub(crate) struct Encap<'t, D, S> {
     /// Where in `buffer` the next read goes.
     read_at: usize,
     retry: RetryDelay,
-    sender: Sender<'t, S>,
+    outflow: Outflow<'t, S>,
     loop_guard: LoopGuard,
     mss_clamp: MssClamp<'t, D, S>,
     answers: Answers<'t>,
@@ -46,7 +47,7 @@ pub(crate) struct Encap<'t, D, S> {
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
     pub(crate) fn new(device: &'t D, socket: &'t S, context: &'t Context) -> Self {
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
-        let (retry, sender) = (RetryDelay::default(), Sender::new(socket, context));
+        let (retry, outflow) = (RetryDelay::default(), Outflow::new(socket, context));
         let (peer, endpoints) = context.endpoints.versioned();
         let loop_guard = LoopGuard::new(endpoints.local, endpoints.remote);
         let mss_clamp = MssClamp::new(device, socket, context);
@@ -56,7 +57,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             buffer,
             read_at: 0,
             retry,
-            sender,
+            outflow,
             loop_guard,
             mss_clamp,
             answers: Answers::new(context),
@@ -70,18 +71,28 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             self.peer = peer;
             self.loop_guard = LoopGuard::new(endpoints.local, endpoints.remote);
         }
-        self.sender.follow_peer();
     }
 
     /// Finds room for one read, without overwriting pending packets. The last used room is reused as soon as
     /// possible: it is in the processor's cache.
-    async fn make_room(&mut self) {
-        if self.sender.batch().packets() == 0 || self.read_at + MAX_READ > self.buffer.len() {
+    fn make_room(&mut self) {
+        if self.outflow.is_queueing()
+            || self.outflow.sender().batch().packets() == 0
+            || self.read_at + MAX_READ > self.buffer.len()
+        {
             self.read_at = 0;
         }
         let room = self.read_at..self.read_at + MAX_READ;
-        if self.sender.batch().first_byte().is_some_and(|first| room.contains(&first)) {
-            self.sender.flush(&self.buffer).await;
+        let overlaps = |first: usize| room.contains(&first);
+        if !self.outflow.is_queueing() && self.outflow.sender().batch().first_byte().is_some_and(overlaps) {
+            self.outflow.flush(&self.buffer);
+        }
+    }
+
+    /// Sends what was read.
+    fn flush(&mut self) {
+        if !self.outflow.is_queueing() {
+            self.outflow.flush(&self.buffer);
         }
     }
 
@@ -100,8 +111,9 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         }
     }
 
-    /// Adds the packets of one read to the batch, which is sent whenever the next one does not fit.
-    async fn take(&mut self, read: &DeviceRead) {
+    /// Adds the packets of one read to the batch, which is sent whenever the next one does not fit. Where packets wait already, they wait
+    /// behind them.
+    fn take(&mut self, read: &DeviceRead) {
         let context = self.context;
         let counters = &context.encap;
         counters.reads.add(1);
@@ -121,7 +133,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             return;
         }
         let longest = segments.packet_len(0);
-        if let Some(mtu) = self.sender.path_mtu().exceeded_by(longest)
+        if let Some(mtu) = self.outflow.sender().path_mtu().exceeded_by(longest)
             && must_not_be_fragmented(&packet, longest)
         {
             counters.drop(EncapDrop::TooBig, count);
@@ -131,15 +143,23 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         if segments.header_len() == 0 {
             self.mss_clamp.apply(&mut packet);
         }
+        let inner_tos = packet.tos();
+        let waiting = |bytes: &[u8]| Waiting { bytes: bytes.into(), segments, verdict, tos: inner_tos };
+        if self.outflow.is_queueing() {
+            return self.outflow.enqueue(waiting(&self.buffer[place]), 0);
+        }
         let tapped = context.taps.admit(Direction::Outbound, count, &context.clock);
         let header_len = segments.header_len();
-        let tos = context.outer_tos.of(packet.tos());
+        let tos = context.outer_tos.of(inner_tos);
         for index in 0..count {
             let len = segments.packet_len(index);
-            if !self.sender.fits(len, tos) {
-                self.sender.flush(&self.buffer).await;
+            if !self.outflow.sender().fits(len, tos) {
+                self.outflow.flush(&self.buffer);
+                if self.outflow.is_queueing() {
+                    return self.outflow.enqueue(waiting(&self.buffer[place]), index);
+                }
             }
-            let (batch, packet) = (self.sender.batch(), &self.buffer[place.clone()]);
+            let (batch, packet) = (self.outflow.sender().batch(), &self.buffer[place.clone()]);
             let header = batch.header_room(header_len);
             let Some(payload) = segments.write_header(index, packet, header) else {
                 counters.drop(EncapDrop::Malformed, 1);
@@ -164,23 +184,27 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
 impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
     async fn drain(&mut self) -> Result<Drained, Error> {
         self.follow_peer();
-        self.sender.follow_route();
+        self.outflow.follow();
+        self.outflow.resume(&mut self.loop_guard);
         let mut bytes = 0;
         for _ in 0..BUDGET_READS {
-            self.make_room().await;
+            if !self.outflow.accepts() {
+                return Ok(Drained::All);
+            }
+            self.make_room();
             match self.device.try_recv(&mut self.buffer[self.read_at..]) {
                 Ok(read) => {
                     self.read_succeeded();
                     bytes += read.len;
-                    self.take(&read).await;
+                    self.take(&read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.read_succeeded();
-                    self.sender.flush(&self.buffer).await;
+                    self.flush();
                     return Ok(Drained::All);
                 }
                 Err(error) if is_gone(&error) => {
-                    self.sender.flush(&self.buffer).await;
+                    self.flush();
                     return Err(self.context.device_gone("readv", &error));
                 }
                 Err(error) => self.read_failed(&error).await,
@@ -189,12 +213,26 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
                 break;
             }
         }
-        self.sender.flush(&self.buffer).await;
+        self.flush();
         Ok(Drained::Budget)
     }
 
-    async fn ready(&self) -> Result<(), Error> {
-        let ready = self.device.readable().await;
-        ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the device"))
+    async fn ready(&mut self) -> Result<(), Error> {
+        let Self { outflow, device, .. } = self;
+        tokio::select! {
+            biased;
+            room = outflow.room(), if outflow.is_queueing() => {
+                room.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the socket"))
+            }
+            ready = device.readable(), if outflow.accepts() => {
+                ready.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the device"))
+            }
+        }
+    }
+}
+
+impl<D, S> Drop for Encap<'_, D, S> {
+    fn drop(&mut self) {
+        self.outflow.abandon();
     }
 }

@@ -117,6 +117,17 @@ pub(crate) trait DatagramSocket {
     /// neither.
     fn recover(&self, now: Endpoints) -> Result<Option<Endpoints>, Error>;
 
+    /// Bytes that were sent and have not left this host yet, in the kernel's account, which includes the overhead of its buffers. `None` if
+    /// that is not known.
+    fn unsent(&self) -> Option<usize> {
+        None
+    }
+
+    /// Limits them: while there are as many, sends block.
+    fn limit_unsent(&self, _bytes: usize) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Resolves when a receive will not block, or the socket has an error to report.
     fn readable(&self) -> impl Future<Output = io::Result<()>>;
 

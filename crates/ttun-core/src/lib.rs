@@ -16,6 +16,7 @@
 
 mod answer;
 mod attach;
+mod backlog;
 mod batch;
 mod bind;
 mod clock;
@@ -38,10 +39,12 @@ mod message;
 mod monitor;
 mod mss;
 mod options;
+mod outflow;
 mod path_mtu;
 mod probe;
 mod prober;
 mod pump;
+mod queue;
 mod reattach;
 mod report;
 mod running;
@@ -52,6 +55,7 @@ mod stats;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod trial;
 mod tunnel;
 mod upkeep;
@@ -64,14 +68,15 @@ pub use history::{Change, ChangeKind, Level};
 pub use listen::{Arrival, arrivals};
 pub use measure::SeriesEcho;
 pub use options::{
-    Endpoint, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions, TunnelOptions,
+    Endpoint, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions, QueueOptions, TunnelOptions,
 };
 pub use probe::{Echo, EchoAnswer, EchoDatagram, EchoOutcome};
 pub use report::{Advice, grouped};
 pub use running::End;
 pub use stats::{
     DecapDrop, DecapStats, DeviceStats, ERROR_NUMBERS, EncapDrop, EncapStats, Kind, OffloadStats,
-    PROBE_BOUNDS_NS, ProbeStats, RttStats, SocketStats, Stat, TunnelState, TunnelStats, Value, table,
+    PROBE_BOUNDS_NS, ProbeStats, QueueStats, RttStats, SocketStats, Stat, TunnelState, TunnelStats, Value,
+    table,
 };
 pub use tap::{Direction, PacketTap, TapOptions, Tapped, TappedPacket};
 pub use ttun_packet::Dscp;

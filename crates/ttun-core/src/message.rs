@@ -141,6 +141,14 @@ const IPV6_FL_A_GET: u8 = 0;
 const IPV6_FL_F_CREATE: u16 = 1;
 const IPV6_FL_S_ANY: u8 = 255;
 
+/// Bytes in the send buffer of a UDP socket, in the kernel's account (`SIOCOUTQ` of udp(7), `udp_ioctl` in net/ipv4/udp.c).
+pub(crate) fn unsent(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: c_int = 0;
+    // SAFETY: the kernel writes an int, the type of `bytes`, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(usize::try_from(bytes).unwrap_or(0)) }
+}
+
 /// Dissolves the association of a connected socket (connect(2): an address of family `AF_UNSPEC`).
 pub(crate) fn dissolve(socket: BorrowedFd<'_>) -> io::Result<()> {
     let unspecified = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };

@@ -42,6 +42,8 @@ pub struct TunnelOptions {
     pub reattach: bool,
     /// The probe; `None` sends none.
     pub probe: Option<ProbeOptions>,
+    /// The queue before the socket.
+    pub queue: QueueOptions,
     /// Settings of the device; `None` uses it as it is.
     pub interface: Option<InterfaceOptions>,
 }
@@ -65,6 +67,7 @@ impl TunnelOptions {
             zero_checksum6: false,
             reattach: false,
             probe: None,
+            queue: QueueOptions::default(),
             interface: None,
         }
     }
@@ -73,6 +76,58 @@ impl TunnelOptions {
     pub(crate) fn outer_tos(&self) -> OuterTos {
         OuterTos::new(self.dscp, self.ecn)
     }
+}
+
+/// How packets wait for the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueOptions {
+    /// Whether packets for which the socket has no room wait in flow queues with CoDel (RFC 8290), and little waits in the socket.
+    /// Otherwise they wait at the device, first in, first out.
+    pub fair: bool,
+    /// Bits per second, outer headers included, that are sent at most; `None`: as fast as the socket accepts.
+    pub rate: Option<u64>,
+    /// Size of the socket's send buffer, bytes, as setsockopt(2) takes it; `None`: it follows the rate of the link.
+    pub send_buffer: Option<usize>,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self { fair: true, rate: None, send_buffer: None }
+    }
+}
+
+impl QueueOptions {
+    /// The least rate, bits per second.
+    pub const LEAST_RATE: u64 = 64_000;
+
+    /// The highest rate, bits per second.
+    pub const HIGHEST_RATE: u64 = 100_000_000_000;
+
+    /// The least send buffer, bytes: the kernel has no smaller ones (`SOCK_MIN_SNDBUF` in include/net/sock.h).
+    pub const LEAST_SEND_BUFFER: usize = 2304;
+
+    /// The largest send buffer, bytes.
+    pub const LARGEST_SEND_BUFFER: usize = 1 << 30;
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_rate(self.rate)?;
+        let is_possible =
+            |bytes: &usize| (Self::LEAST_SEND_BUFFER..=Self::LARGEST_SEND_BUFFER).contains(bytes);
+        if self.send_buffer.as_ref().is_none_or(is_possible) {
+            return Ok(());
+        }
+        let hint = format!("give from {} to {} bytes", Self::LEAST_SEND_BUFFER, Self::LARGEST_SEND_BUFFER);
+        Err(Error::new(ErrorKind::InvalidOptions, "the send buffer is impossible").with_hint(hint))
+    }
+}
+
+/// Whether a rate is possible.
+pub(crate) fn check_rate(rate: Option<u64>) -> Result<(), Error> {
+    if rate.is_none_or(|rate| (QueueOptions::LEAST_RATE..=QueueOptions::HIGHEST_RATE).contains(&rate)) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidOptions, "the rate is impossible")
+        .with_hint("give from 64 kbit/s to 100 Gbit/s"))
 }
 
 /// A probe: echo requests to an address in the tunnel, at equal intervals.

@@ -21,7 +21,7 @@ pub(crate) trait Pump {
     async fn drain(&mut self) -> Result<Drained, Error>;
 
     /// Resolves when there is something to drain again.
-    async fn ready(&self) -> Result<(), Error>;
+    async fn ready(&mut self) -> Result<(), Error>;
 }
 
 /// Runs both pumps, and beside them the `prober`, on this thread until the tunnel is closed (`Ok`) or one of them fails (`Err`).

@@ -153,7 +153,9 @@ fn listed(offload: &[(&str, bool)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{DecapStats, EncapStats, OffloadStats, RttStats, SocketStats, TunnelState};
+    use crate::stats::{
+        DecapStats, EncapStats, OffloadStats, QueueStats, RttStats, SocketStats, TunnelState,
+    };
 
     fn stats() -> TunnelStats {
         TunnelStats {
@@ -181,6 +183,7 @@ mod tests {
             },
             encap: EncapStats::default(),
             decap: DecapStats::default(),
+            queue: QueueStats::default(),
             probe: ProbeStats::default(),
             last_at: None,
         }

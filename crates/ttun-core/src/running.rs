@@ -140,7 +140,7 @@ impl Shared {
                 segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
                 gro: granted.gro,
                 receive_buffer: granted.receive_buffer,
-                send_buffer: granted.send_buffer,
+                send_buffer: context.queue.limit(),
                 receive_overflow: context.receive_overflow.load(Ordering::Relaxed),
                 path_mtu,
                 reconnects: context.reconnects.get(),
@@ -148,6 +148,7 @@ impl Shared {
             },
             encap: context.encap.snapshot(),
             decap: context.decap.snapshot(),
+            queue: context.queue.snapshot(),
             probe: context.probes.stats(timestamp),
             last_at: context.clock.received_at(timestamp, peer),
         }

@@ -10,7 +10,6 @@ use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
 use crate::error::Error;
 use crate::io::{DatagramSocket, Outer};
 use crate::path_mtu::{PathMtu, fragmentation};
-use crate::pump::{Refused, when_possible};
 use crate::shared::Context;
 use crate::stats::EncapDrop;
 use crate::trial::Trials;
@@ -34,11 +33,37 @@ const NO_ROUTE_FOR_MS: u64 = 100;
 /// How long an interface that cannot segment is assumed to stay that way, ms, unless the network changes.
 const SEGMENT_AGAIN_AFTER_MS: u64 = 60_000;
 
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// All of it was sent, or dropped.
+    All,
+    /// The socket accepts no more at the moment.
+    Blocked,
+}
+
+/// What became of a send of many packets.
+enum Together {
+    /// They were sent, or dropped.
+    Done,
+    Blocked,
+    /// Each has to be sent on its own.
+    Refused,
+}
+
+/// Why nothing was sent.
+enum Unsent {
+    Blocked,
+    Refused(io::Error),
+}
+
 /// Collects packets to a batch and sends it.
 pub(crate) struct Sender<'t, S> {
     socket: &'t S,
     context: &'t Context,
     batch: Batch,
+    /// The first packet of the batch that is left, where its packets are sent one by one and the socket was full.
+    singly_from: Option<usize>,
     /// The version of the endpoints, as last seen.
     peer: u32,
     /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
@@ -46,6 +71,8 @@ pub(crate) struct Sender<'t, S> {
     segments_per_send: usize,
     /// When segmentation is tried again, ms of uptime; `None` while it works, or is being tried.
     segment_again_at: Option<u64>,
+    /// Most bytes of a send of several packets.
+    longest_send: usize,
     path_mtu: PathMtu<'t, S>,
     trials: Trials,
     recovery: Recovery,
@@ -61,10 +88,12 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             socket,
             context,
             batch: Batch::new(),
+            singly_from: None,
             peer,
             granted_segments,
             segments_per_send: granted_segments,
             segment_again_at: None,
+            longest_send: usize::MAX,
             path_mtu: PathMtu::new(socket, context),
             trials: Trials::new(context.clock.now()),
             recovery: Recovery::default(),
@@ -88,12 +117,20 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         let longest = len.max(self.batch.segment_len());
         let most = if self.path_mtu.fits(longest) { self.segments_per_send } else { 1 };
         self.batch.fits(len, tos, most)
+            && (self.batch.packets() == 0 || self.batch.bytes() + len <= self.longest_send)
+    }
+
+    /// Limits the bytes of a send of several packets. A single packet is always sent.
+    pub(crate) fn limit_sends(&mut self, bytes: usize) {
+        self.longest_send = bytes;
     }
 
     /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that supports segmentation
     /// where the previous one did not.
-    pub(crate) fn follow_peer(&mut self) {
-        if let Some((peer, _)) = self.context.endpoints.newer_than(self.peer) {
+    /// Returns whether it has changed.
+    pub(crate) fn follow_peer(&mut self) -> bool {
+        let newer = self.context.endpoints.newer_than(self.peer);
+        if let Some((peer, _)) = newer {
             self.peer = peer;
             self.socket.follow();
             self.segments_per_send = self.granted_segments;
@@ -102,6 +139,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             self.path_mtu.learn();
             self.trials.route_changed(self.context.clock.now());
         }
+        newer.is_some()
     }
 
     /// Notices a change of the route to the same peer: when an error or the watcher has reported it, or after a while.
@@ -126,18 +164,36 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         }
     }
 
-    /// Sends the batch, or counts it as dropped, and empties it; `read` is the buffer that the device was read into.
-    pub(crate) async fn flush(&mut self, read: &[u8]) {
+    /// Sends the batch, or counts it as dropped, and empties it; `read` is the buffer that its packets are in. Where the socket accepts
+    /// no more, what is left of the batch stays, and the next call continues.
+    pub(crate) fn flush(&mut self, read: &[u8]) -> Flushed {
         let packets = self.batch.packets();
         if packets == 0 {
-            return;
+            return Flushed::All;
         }
-        self.try_path(read);
-        if packets == 1 || !self.send_together(read).await {
-            self.send_singly(read).await;
+        let is_resumed = self.singly_from.is_some();
+        if !is_resumed {
+            self.try_path(read);
         }
+        if !is_resumed && packets > 1 {
+            match self.send_together(read) {
+                Together::Done => {}
+                Together::Blocked => return Flushed::Blocked,
+                Together::Refused => self.singly_from = Some(0),
+            }
+        } else {
+            self.singly_from.get_or_insert(0);
+        }
+        if let Some(from) = self.singly_from
+            && let Some(left) = self.send_singly(from, read)
+        {
+            self.singly_from = Some(left);
+            return Flushed::Blocked;
+        }
+        self.singly_from = None;
         self.batch.clear();
         self.context.clock.mark_sent();
+        Flushed::All
     }
 
     /// Sends the first packet once more, ahead of the batch, if it is time for a [trial](Trials). Only with outer IPv4: IPv6 routers
@@ -162,17 +218,18 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         self.trials.made(self.context.clock.now());
     }
 
-    /// Sends all packets by one call. `false` where each has to be sent on its own.
-    async fn send_together(&mut self, read: &[u8]) -> bool {
+    /// Sends all packets by one call.
+    fn send_together(&mut self, read: &[u8]) -> Together {
         let outer = self.outer(Some(self.batch.segment_len() as u16));
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        let Some(pieces) = self.batch.gather(read, &mut slices) else { return false };
-        match self.send(pieces, outer).await {
+        let Some(pieces) = self.batch.gather(read, &mut slices) else { return Together::Refused };
+        match self.send(pieces, outer) {
             Ok(()) => {
                 self.sent(self.batch.packets(), self.batch.bytes());
                 self.context.segments_per_send.store(self.segments_per_send, Ordering::Relaxed);
             }
-            Err(Refused::By(error)) if refuses_segments(&error) => {
+            Err(Unsent::Blocked) => return Together::Blocked,
+            Err(Unsent::Refused(error)) if refuses_segments(&error) => {
                 if error.raw_os_error() == Some(libc::EIO) {
                     self.segments_per_send = 1;
                     self.segment_again_at = Some(self.context.clock.now() + SEGMENT_AGAIN_AFTER_MS);
@@ -180,11 +237,11 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                     self.context.network_changed.store(false, Ordering::Relaxed);
                     self.context.segments_per_send.store(1, Ordering::Relaxed);
                 }
-                return false;
+                return Together::Refused;
             }
-            Err(refused) => self.lost(&refused, self.batch.packets()),
+            Err(Unsent::Refused(error)) => self.lost(&error, self.batch.packets()),
         }
-        true
+        Together::Done
     }
 
     /// How the datagrams of the batch leave. The socket itself has the most frequent TOS octet. Another one makes the kernel look up
@@ -197,42 +254,50 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         Outer { segment_len, tos, ..Outer::default() }
     }
 
-    async fn send_singly(&self, read: &[u8]) {
+    /// Sends one packet after the other, beginning with the one at `from`. Returns the first one for which the socket had no room.
+    fn send_singly(&self, from: usize, read: &[u8]) -> Option<usize> {
         let packets = self.batch.packets();
-        for index in 0..packets {
+        for index in from..packets {
             let len = self.batch.packet_len(index);
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
             let Some(pieces) = self.batch.gather_one(index, read, &mut slices) else {
                 self.context.encap.drop(EncapDrop::Malformed, 1);
                 continue;
             };
-            match self.send(pieces, self.outer(None)).await {
+            match self.send(pieces, self.outer(None)) {
                 Ok(()) => {
                     self.context.encap.fragmented.add(usize::from(!self.path_mtu.fits(len)));
                     self.sent(1, len);
                 }
-                Err(Refused::By(error)) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                    self.lost(&Refused::By(error), 1);
+                Err(Unsent::Blocked) => return Some(index),
+                Err(Unsent::Refused(error)) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                    self.lost(&error, 1);
                 }
                 // No other error depends on the packet, so the rest would be refused as well.
-                Err(refused) => return self.lost(&refused, packets - index),
+                Err(Unsent::Refused(error)) => {
+                    self.lost(&error, packets - index);
+                    break;
+                }
             }
         }
+        None
     }
 
     /// Sends `pieces`, with more attempts after errors unrelated to them.
     ///
     /// Errors of a connected UDP socket are asynchronous: an ICMP error for an earlier datagram is returned by the next call, which
     /// then has sent nothing (`sock_error` in include/net/sock.h).
-    async fn send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> Result<(), Refused> {
+    fn send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> Result<(), Unsent> {
         let len = outer.segment_len.map_or_else(|| len_of(pieces), usize::from);
         let (mut answers, mut refusals) = (0, 0);
         loop {
             // An error may report that the packets do not fit after all.
             let outer = Outer { fragmentation: fragmentation(self.context, len), ..outer };
-            let error = match self.send_when_possible(pieces, outer).await {
-                Err(Refused::By(error)) => error,
-                done => return done,
+            let error = match self.socket.try_send(pieces, outer) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Unsent::Blocked),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
             };
             self.context.socket_failed(&error);
             if matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL)) {
@@ -249,7 +314,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 _ => (ATTEMPTS, MOST_ANSWERS),
             };
             if refusals >= most_refusals || answers >= most_answers {
-                return Err(Refused::By(error));
+                return Err(Unsent::Refused(error));
             }
         }
     }
@@ -290,12 +355,6 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         found
     }
 
-    /// A full send buffer is waited for: meanwhile packets queue at the device, and the kernel drops there.
-    async fn send_when_possible(&self, pieces: &[IoSlice<'_>], outer: Outer) -> Result<(), Refused> {
-        let send = || self.socket.try_send(pieces, outer);
-        when_possible(self.context, send, async || self.socket.writable().await).await
-    }
-
     fn sent(&self, packets: usize, bytes: usize) {
         let counters = &self.context.encap;
         counters.sends.add(1);
@@ -303,12 +362,8 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         counters.bytes.add(bytes);
     }
 
-    fn lost(&self, refused: &Refused, packets: usize) {
-        let reason = match refused {
-            Refused::Closed => EncapDrop::Closed,
-            Refused::By(error) => reason(error),
-        };
-        self.context.encap.drop(reason, packets);
+    fn lost(&self, error: &io::Error, packets: usize) {
+        self.context.encap.drop(reason(error), packets);
     }
 }
 
@@ -342,6 +397,15 @@ impl Recovery {
 
 fn len_of(pieces: &[IoSlice<'_>]) -> usize {
     pieces.iter().map(|piece| piece.len()).sum()
+}
+
+impl<S> Sender<'_, S> {
+    /// Counts the packets that are left of the batch as dropped, and empties it.
+    pub(crate) fn abandon(&mut self) {
+        let left = self.batch.packets() - self.singly_from.take().unwrap_or(0);
+        self.context.encap.drop(EncapDrop::Closed, left);
+        self.batch.clear();
+    }
 }
 
 /// Whether a segmented send failed because it was segmented: a segment is longer than the route's MTU (EMSGSIZE; EINVAL before

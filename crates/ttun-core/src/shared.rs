@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::history::History;
 use crate::lock::lock;
 use crate::probe::Probes;
+use crate::queue::Queue;
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, OffloadStats};
 use crate::tap::Taps;
 
@@ -25,6 +26,7 @@ pub(crate) struct Context {
     pub(crate) outer_overhead: AtomicUsize,
     pub(crate) allowed_sources: Option<SourceFilter>,
     pub(crate) clamp_mss: bool,
+    pub(crate) queue: Queue,
     /// The TOS octet of the tunnel's datagrams.
     pub(crate) outer_tos: OuterTos,
     /// Whether datagrams have the DF bit, and packets that do not fit are answered.
@@ -53,6 +55,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Bytes added to each packet on the outside.
+    pub(crate) fn outer_overhead(&self) -> usize {
+        self.outer_overhead.load(Ordering::Relaxed)
+    }
+
     /// The longest inner packet that travels unfragmented on a route of `path_mtu` bytes.
     pub(crate) fn inner_mtu(&self, path_mtu: usize) -> usize {
         path_mtu.saturating_sub(self.outer_overhead.load(Ordering::Relaxed))

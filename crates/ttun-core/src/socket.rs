@@ -64,9 +64,10 @@ pub(crate) struct Granted {
 
 /// Binds to the local address and connects to the remote one, so that the kernel drops datagrams from anywhere else.
 pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), Error> {
-    let TunnelOptions { offload, fwmark, zero_checksum6, .. } = *options;
+    let TunnelOptions { offload, fwmark, zero_checksum6, queue, .. } = *options;
     let (local, bind_device) = (options.local.clone(), options.bind_device.clone());
-    let place = Place { local, bind_device, fwmark, tos: options.outer_tos().base(), zero_checksum6 };
+    let (tos, send_buffer) = (options.outer_tos().base(), queue.send_buffer);
+    let place = Place { local, bind_device, fwmark, tos, zero_checksum6, send_buffer };
     open_at(place, &options.remote, offload)
 }
 
@@ -83,7 +84,7 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
         .set_nonblocking(true)
         .map_err(|cause| Error::system("fcntl", &cause, "making the socket non-blocking"))?;
 
-    grow_buffers(&socket);
+    grow_buffers(&socket, place.send_buffer.unwrap_or(BUFFER_LEN as usize));
     // Without it a full receive buffer goes unnoticed; every kernel since 2.6.33 has it.
     let _ = IntOption::RECEIVE_OVERFLOW.set(socket.as_fd(), 1);
     let (tos, fragment_size) = match version_of(local) {
@@ -124,15 +125,21 @@ fn version_of(address: SocketAddr) -> Version {
     if address.is_ipv4() { Version::V4 } else { Version::V6 }
 }
 
+/// Beyond the system's limit if permitted, up to it otherwise.
+fn set_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let len = i32::try_from(bytes).unwrap_or(i32::MAX);
+    IntOption::SEND_BUFFER_FORCE
+        .set(socket, len)
+        .or_else(|_| SockRef::from(&socket).set_send_buffer_size(bytes))
+}
+
 /// Beyond the system's limit if permitted, up to it otherwise; the granted sizes are in the stats.
-fn grow_buffers(socket: &Socket) {
+fn grow_buffers(socket: &Socket, send_buffer: usize) {
     let len = BUFFER_LEN.cast_signed();
     if IntOption::RECEIVE_BUFFER_FORCE.set(socket.as_fd(), len).is_err() {
         let _ = SockRef::from(socket).set_recv_buffer_size(BUFFER_LEN as usize);
     }
-    if IntOption::SEND_BUFFER_FORCE.set(socket.as_fd(), len).is_err() {
-        let _ = SockRef::from(socket).set_send_buffer_size(BUFFER_LEN as usize);
-    }
+    let _ = set_send_buffer(socket.as_fd(), send_buffer);
 }
 
 impl PeerSocket {
@@ -371,6 +378,15 @@ impl DatagramSocket for Readiness<Arc<PeerSocket>> {
     fn recover(&self, now: Endpoints) -> Result<Option<Endpoints>, Error> {
         let socket = self.get();
         if socket.is_lost(now) { socket.reconnect(now, &socket.remote(now)).map(Some) } else { Ok(None) }
+    }
+
+    fn unsent(&self) -> Option<usize> {
+        message::unsent(self.get().as_fd()).ok()
+    }
+
+    fn limit_unsent(&self, bytes: usize) -> io::Result<()> {
+        // The kernel doubles what is given (`sock_setsockopt` in net/core/sock.c), to allow for its overhead, which is included here.
+        set_send_buffer(self.get().as_fd(), bytes / 2)
     }
 
     async fn readable(&self) -> io::Result<()> {

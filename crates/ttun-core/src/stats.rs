@@ -30,6 +30,7 @@ pub fn table() -> impl Iterator<Item = &'static Stat> {
         ProbeStats::TABLE,
         RttStats::TABLE,
         probe::BUCKETS,
+        QueueStats::TABLE,
         TunnelStats::TABLE,
     ];
     sections.into_iter().flatten()
@@ -76,6 +77,10 @@ direction! {
         TooBig: "too-big", "too large for a datagram or the path";
         /// The kernel had no memory for it, or no room in a queue (`ENOBUFS`, `ENOMEM`).
         NoBufferSpace: "no-buffer-space", "no memory in the kernel";
+        /// Dropped by the queue before the socket, because packets had waited in it for too long (CoDel): so TCP learns how fast the link is.
+        Queue: "queue", "dropped by the queue: the link is slower";
+        /// Dropped by the queue before the socket, because too many were waiting in it.
+        QueueFull: "queue-full", "the queue was full";
         /// The send failed in another way; `socket.errors` has the error: `EPERM` means a firewall of this host.
         SendError: "send-error", "refused: see socket errors";
         /// One of the tunnel's own datagrams, routed into its own device, alone or inside a datagram of another tunnel.
@@ -148,11 +153,38 @@ values! {
         encap: EncapStats => Section;
         /// From the network to the device.
         decap: DecapStats => Section;
+        /// The queue before the socket.
+        queue: QueueStats => Section;
         /// The probe.
         probe: ProbeStats => Section;
         /// When the last datagram was received from the peer; absent before the first.
         last_at: Option<f64> => GaugeIfKnown(|stats| stats.last_at), path: "decap.last_at", unit: "ms since the epoch",
             metric: "ttun_last_received_timestamp_seconds";
+    }
+}
+
+values! {
+    /// The queue before the socket: packets wait in it while the socket accepts no more, or to keep to the configured rate. Packets that it
+    /// drops are in `encap.drops`, as `queue` and `queue-full`.
+    #[derive(Copy, Default)]
+    QueueStats at "queue." {
+        /// Packets that wait in the queue before the socket.
+        packets: usize => Gauge(|stats| number(stats.queue.packets)), unit: "packets", metric: "ttun_queue_packets";
+        /// Bytes of the packets that wait in that queue, without outer headers.
+        bytes: usize => Gauge(|stats| number(stats.queue.bytes)), unit: "bytes", metric: "ttun_queue_bytes";
+        /// How long the packet that left the queue last had waited in it; absent if none has.
+        sojourn_ms: Option<f64> => GaugeIfKnown(|stats| stats.queue.sojourn_ms), unit: "ms", metric: "ttun_queue_sojourn_seconds";
+        /// The longest time that a packet has waited in the queue; absent if none has.
+        sojourn_max_ms: Option<f64> => GaugeIfKnown(|stats| stats.queue.sojourn_max_ms), unit: "ms", metric: "ttun_queue_sojourn_max_seconds";
+        /// Packets of ECN-capable connections that the queue has marked as having met congestion (CE) in place of dropping them.
+        marked: u64 => Count(|stats| stats.queue.marked), unit: "packets", label: "marked by the queue (CE)",
+            metric: "ttun_queue_marked_total";
+        /// The configured rate, outer headers included; absent without one.
+        rate: Option<u64> => GaugeIfKnown(|stats| stats.queue.rate.map(number64)), unit: "bit/s", metric: "ttun_rate_bytes_per_second";
+        /// The rate at which the link has taken packets from the socket, the last time that packets had to wait for it; absent if they never had to.
+        /// It counts memory of the kernel, up to twice the bytes of the packets.
+        drain_rate: Option<u64> => GaugeIfKnown(|stats| stats.queue.drain_rate.map(number64)), unit: "bit/s",
+            metric: "ttun_drain_rate_bytes_per_second";
     }
 }
 
@@ -250,6 +282,11 @@ impl TunnelState {
 #[expect(clippy::cast_precision_loss, reason = "sizes of buffers and packets are far below 2^53")]
 fn number(size: usize) -> f64 {
     size as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates are far below 2^53")]
+fn number64(rate: u64) -> f64 {
+    rate as f64
 }
 
 #[cfg(test)]

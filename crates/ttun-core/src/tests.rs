@@ -15,6 +15,7 @@ mod packet;
 mod path_mtu;
 mod peer_change;
 mod probing;
+mod queue;
 mod random_faults;
 mod read_buffer;
 mod readiness;

@@ -19,8 +19,9 @@ use crate::error::{Error, ErrorKind};
 use crate::history::{Change, History};
 use crate::interface::Interface;
 use crate::monitor::Monitor;
-use crate::options::{Endpoint, PathMtuChoice, TunnelOptions};
+use crate::options::{Endpoint, PathMtuChoice, TunnelOptions, check_rate};
 use crate::probe::{self, Probes};
+use crate::queue::Queue;
 use crate::reattach::{Attaching, Attachment};
 use crate::running::{End, Ending, Shared, own_address};
 use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown};
@@ -58,6 +59,7 @@ impl Tunnel {
             )
             .with_hint("give the interface that leads to the peer: ip -brief link"));
         }
+        options.queue.check()?;
         if let Some(probe) = options.probe {
             probe.check(options.interface.as_ref())?;
             if probe::is_own(probe.address) {
@@ -96,6 +98,7 @@ impl Tunnel {
             outer_overhead: AtomicUsize::new(outer_overhead(&endpoints.remote)),
             allowed_sources,
             clamp_mss: options.clamp_mss,
+            queue: Queue::new(&options.queue, granted.send_buffer),
             outer_tos: options.outer_tos(),
             discovers_path_mtu: options.path_mtu == PathMtuChoice::Discover,
             encap: EncapStats::default(),
@@ -196,6 +199,17 @@ impl Tunnel {
             self.shared.peer_changed(before.remote, after);
         }
         self.shared.follow_route(inner_mtu);
+        Ok(())
+    }
+
+    /// Changes the rate to which datagrams are paced, in bits per second; `None`: as fast as the socket accepts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOptions`] outside the range of [`QueueOptions`].
+    pub fn set_rate(&self, rate: Option<u64>) -> Result<(), Error> {
+        check_rate(rate)?;
+        self.shared.context.queue.set_rate(rate);
+        self.shared.context.shutdown.wake();
         Ok(())
     }
 

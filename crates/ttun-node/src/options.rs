@@ -6,7 +6,7 @@ use std::time::Duration;
 use napi_derive::napi;
 use ttun_core::{
     Dscp, Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions,
-    TunnelOptions,
+    QueueOptions, TunnelOptions,
 };
 
 use crate::process::{group_id, user_id};
@@ -41,6 +41,12 @@ pub struct BindingTunnelOptions {
     pub zero_checksum6: bool,
     /// Whether to wait for a deleted device to reappear.
     pub reattach: bool,
+    /// Whether packets wait in flow queues with CoDel while the socket accepts no more.
+    pub queue: bool,
+    /// Bits per second that are sent at most; null: as fast as the socket accepts.
+    pub rate: Option<f64>,
+    /// Size of the send buffer, bytes; null: it follows the rate of the link.
+    pub send_buffer: Option<u32>,
     /// The probe; null sends none.
     pub probe: Option<BindingProbeOptions>,
     /// Settings of the device; null uses it as it is.
@@ -147,10 +153,21 @@ impl TryFrom<BindingTunnelOptions> for TunnelOptions {
             dscp: options.dscp.map_or(Dscp::Inherit, Dscp::Fixed),
             zero_checksum6: options.zero_checksum6,
             reattach: options.reattach,
+            queue: QueueOptions {
+                fair: options.queue,
+                rate: options.rate.map(bits_per_second),
+                send_buffer: options.send_buffer.map(|bytes| bytes as usize),
+            },
             probe: options.probe.map(TryInto::try_into).transpose()?,
             interface: options.interface.map(TryInto::try_into).transpose()?,
         })
     }
+}
+
+/// A rate as the core has it; the core refuses one that is impossible.
+#[expect(clippy::cast_sign_loss, reason = "a negative number becomes 0")]
+pub(crate) fn bits_per_second(rate: f64) -> u64 {
+    rate as u64
 }
 
 impl TryFrom<BindingProbeOptions> for ProbeOptions {

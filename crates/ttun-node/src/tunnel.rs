@@ -11,7 +11,7 @@ use napi_derive::napi;
 use ttun_core::{Advice, Direction, Endpoint, Error, PacketTap, TapOptions, Tapped, Tunnel, TunnelStats};
 
 use crate::changes::BindingChange;
-use crate::options::{BindingEndpoint, BindingTunnelOptions};
+use crate::options::{BindingEndpoint, BindingTunnelOptions, bits_per_second};
 use crate::stats::{self, BindingDescription, number};
 use crate::{BindingEnd, BindingError, Registry};
 
@@ -160,6 +160,14 @@ impl BindingTunnel {
     #[must_use]
     pub fn state(&self) -> &'static str {
         self.tunnel.state().name()
+    }
+
+    /// Changes the rate to which datagrams are paced, bits per second; null: as fast as the socket accepts. Returns an error if the rate
+    /// is impossible.
+    #[napi(catch_unwind)]
+    #[must_use]
+    pub fn set_rate(&self, rate: Option<f64>) -> Option<BindingError> {
+        self.tunnel.set_rate(rate.map(bits_per_second)).err().map(BindingError::from)
     }
 
     /// Restores settings that the device has lost. Resolves to those settings, in words, and the reason why others could not be

@@ -93,6 +93,18 @@ pub fn receive_ecn(packet: &mut IpPacket<&mut [u8]>, outer: u8) -> EcnArrival {
     }
 }
 
+/// Whether the sender of a packet with this octet understands marks of congestion, so that one can be set in place of dropping it. One
+/// that is marked already counts too: it need not be dropped.
+#[must_use]
+pub const fn is_ecn_capable(tos: u8) -> bool {
+    tos & ecn::MASK != ecn::NOT_ECT
+}
+
+/// Marks a packet of an ECN-capable sender as one that met congestion.
+pub fn mark_congestion(packet: &mut IpPacket<&mut [u8]>) {
+    packet.set_tos(packet.tos() | ecn::CE);
+}
+
 impl<Bytes: Deref<Target = [u8]>> IpPacket<Bytes> {
     /// The TOS octet, or traffic class.
     #[must_use]

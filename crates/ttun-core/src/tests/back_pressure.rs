@@ -24,21 +24,6 @@ fn a_full_send_buffer_is_waited_for() {
 }
 
 #[test]
-fn packets_wait_at_the_device_while_the_send_buffer_is_full() {
-    let site = Site::alone();
-    let [ended] = running([&site], async {
-        site.socket.limit(Some(0));
-        site.device.hand_over(&udp_flow(300, 1000));
-        site.settled().await;
-        assert!(site.device.waiting() >= 300 - 65, "{} wait", site.device.waiting());
-        site.socket.limit(None);
-        site.settled().await;
-    });
-    assert!(ended.is_ok());
-    assert_eq!(site.socket.sent(), udp_flow(300, 1000));
-}
-
-#[test]
 fn a_full_send_buffer_does_not_hold_up_receiving() {
     let site = Site::alone();
     let [ended] = running([&site], async {

@@ -1,8 +1,9 @@
 //! Inner packets, written byte by byte; shares nothing with the packet arithmetic under test.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ttun_packet::VirtioNetHeader;
+use ttun_packet::{Flow, IpPacket, VirtioNetHeader};
 
 /// IP and UDP headers, bytes: no packet of [`udp`] is shorter.
 const UDP_HEADERS: usize = 28;
@@ -187,4 +188,13 @@ fn fold(mut sum: u32) -> u16 {
         sum = sum % 0x1_0000 + sum / 0x1_0000;
     }
     sum as u16
+}
+
+/// The packets of each flow, in their order. Those of different flows may overtake each other where they wait for the socket.
+pub(super) fn by_flow(packets: &[Vec<u8>]) -> HashMap<Flow, Vec<&[u8]>> {
+    let mut flows = HashMap::<_, Vec<&[u8]>>::new();
+    for packet in packets {
+        flows.entry(Flow::of(&IpPacket::parse(packet).unwrap())).or_default().push(packet);
+    }
+    flows
 }

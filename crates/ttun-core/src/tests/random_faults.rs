@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use ttun_packet::VirtioNetHeader;
 
 use super::fake::Faults;
-use super::packet::{tcp_super_packet, udp};
+use super::packet::{by_flow, tcp_super_packet, udp};
 use super::site::{Site, running};
 
 /// For each call to come, whether it fails and with what.
@@ -56,7 +56,7 @@ fn loaded(site: &Site, (lens, scripts): &(Vec<usize>, [Script; 4])) -> Vec<Vec<u
 }
 
 /// Whether `some` came from `all` by leaving out.
-fn is_subsequence(some: &[Vec<u8>], all: &[Vec<u8>]) -> bool {
+fn is_subsequence(some: &[&[u8]], all: &[&[u8]]) -> bool {
     let mut all = all.iter();
     some.iter().all(|packet| all.any(|other| other == packet))
 }
@@ -77,7 +77,10 @@ proptest! {
         prop_assert!(ended.iter().all(Result::is_ok));
         for (from, to, packets) in [(&near, &far, &handed_over.0), (&far, &near, &handed_over.1)] {
             let arrived = to.device.taken();
-            prop_assert!(is_subsequence(&arrived, packets));
+            let sent = by_flow(packets);
+            for (flow, arrived) in by_flow(&arrived) {
+                prop_assert!(is_subsequence(&arrived, &sent[&flow]));
+            }
             prop_assert_eq!(from.context.encap.received.get(), packets.len() as u64);
             prop_assert_eq!(to.context.decap.received.get(), from.context.encap.packets.get());
             let dropped = from.context.encap.snapshot().dropped() + to.context.decap.snapshot().dropped();

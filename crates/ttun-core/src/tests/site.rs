@@ -18,9 +18,11 @@ use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::error::Error;
 use crate::history::History;
+use crate::options::QueueOptions;
 use crate::probe::Probes;
 use crate::prober;
 use crate::pump;
+use crate::queue::Queue;
 use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters};
 use crate::{DecapDrop, EncapDrop};
@@ -80,7 +82,8 @@ impl Site {
     fn is_settled(&self) -> bool {
         let encap_waits = self.device.is_reader_parked() || self.socket.is_writer_parked();
         let decap_waits = self.socket.is_reader_parked() || self.device.is_writer_parked();
-        self.ended.get() || !self.context.shutdown.is_requested() && encap_waits && decap_waits
+        let is_woken = self.device.is_woken() || self.socket.is_woken();
+        self.ended.get() || !self.context.shutdown.is_requested() && encap_waits && decap_waits && !is_woken
     }
 
     /// Both pumps in one thread, as the tunnel runs them.
@@ -183,6 +186,7 @@ pub(crate) fn context() -> Context {
         outer_overhead: AtomicUsize::new(28),
         allowed_sources: None,
         clamp_mss: true,
+        queue: Queue::new(&QueueOptions::default(), 4 << 20),
         outer_tos: OuterTos::new(Dscp::Fixed(0), false),
         discovers_path_mtu: false,
         encap: EncapStats::default(),

@@ -111,6 +111,11 @@ impl FakeDevice {
         self.0.reader.is_parked()
     }
 
+    /// Whether a pump is about to look whether it can read, or write.
+    pub(in crate::tests) fn is_woken(&self) -> bool {
+        self.0.reader.is_woken() || self.0.writer.is_woken()
+    }
+
     pub(in crate::tests) fn is_writer_parked(&self) -> bool {
         self.0.writer.is_parked()
     }

@@ -218,6 +218,11 @@ impl FakeSocket {
         self.reader().is_parked()
     }
 
+    /// Whether a pump is about to look whether it can receive, or send.
+    pub(in crate::tests) fn is_woken(&self) -> bool {
+        self.reader().is_woken() || self.writer().is_woken()
+    }
+
     pub(in crate::tests) fn is_writer_parked(&self) -> bool {
         self.writer().is_parked()
     }

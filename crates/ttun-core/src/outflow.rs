@@ -1,0 +1,280 @@
+//! What leaves for the network: directly while the socket accepts it, through the queue while it does not.
+
+use std::io;
+
+use ttun_packet::{LoopGuard, Verdict};
+use ttun_queue::{InFlightLimit, Pacer};
+
+use crate::backlog::{Backlog, Discipline, Next, Staged, Waiting};
+use crate::io::DatagramSocket;
+use crate::send::{Flushed, Sender};
+use crate::shared::Context;
+use crate::stats::EncapDrop;
+use crate::tap::Direction;
+use crate::timer::Timer;
+
+/// The longest segmented send, as time at the rate at which the socket drains, µs: nothing can be sent in the middle of it.
+const LONGEST_SEND_US: u64 = 1500;
+
+/// How long a rate that contradicts the measured one must last, µs.
+const CONTRADICTED_FOR_US: u64 = 100_000;
+
+/// What leaves for the network.
+pub(crate) struct Outflow<'t, S> {
+    context: &'t Context,
+    socket: &'t S,
+    sender: Sender<'t, S>,
+    /// Allocated when packets have to wait for the first time.
+    backlog: Option<Box<Backlog>>,
+    /// Whether packets wait, so that others have to wait behind them.
+    is_queueing: bool,
+    /// Whether the socket was full when packets were last sent.
+    is_blocked: bool,
+    /// `None` if the send buffer is left as it is.
+    limit: Option<InFlightLimit>,
+    /// Bytes sent since the socket was last full, and when that was, µs of uptime.
+    since_full: (usize, u64),
+    /// `None` without a configured rate.
+    pacer: Option<Pacer>,
+    /// Created when the pacer has to wait for the first time.
+    timer: Option<Timer>,
+}
+
+impl<'t, S: DatagramSocket> Outflow<'t, S> {
+    pub(crate) fn new(socket: &'t S, context: &'t Context) -> Self {
+        let mut outflow = Self {
+            context,
+            socket,
+            sender: Sender::new(socket, context),
+            backlog: None,
+            is_queueing: false,
+            is_blocked: false,
+            limit: context.queue.most_unsent.map(InFlightLimit::new),
+            since_full: (0, 0),
+            pacer: None,
+            timer: None,
+        };
+        outflow.apply_limit();
+        outflow
+    }
+
+    /// The sender, to which packets are added directly while none wait.
+    pub(crate) fn sender(&mut self) -> &mut Sender<'t, S> {
+        &mut self.sender
+    }
+
+    /// Whether packets wait: then others must be [added](Self::enqueue) behind them.
+    pub(crate) fn is_queueing(&self) -> bool {
+        self.is_queueing
+    }
+
+    /// Whether the device may be read: not while packets wait first in, first out.
+    pub(crate) fn accepts(&self) -> bool {
+        !self.is_queueing || self.context.queue.discipline == Discipline::Fair
+    }
+
+    /// Notices a change of the peer, of the configured rate, or of the rate of the link.
+    pub(crate) fn follow(&mut self) {
+        if self.sender.follow_peer() {
+            self.reset_limit();
+        }
+        self.sender.follow_route();
+        if self.pacer.as_ref().map_or(0, |pacer| 8 * pacer.rate()) != self.context.queue.rate() / 8 * 8 {
+            self.pacer = Some(self.context.queue.rate() / 8).filter(|&rate| rate > 0).map(Pacer::new);
+            self.limit_sends();
+        }
+        self.follow_link();
+    }
+
+    /// Sends the batch, whose packets are in `read`. If that is not possible now, they wait.
+    pub(crate) fn flush(&mut self, read: &[u8]) {
+        if self.send(read) == Flushed::Blocked {
+            self.is_queueing = true;
+            let new = || Box::new(Backlog::new(self.context.queue.discipline));
+            let (backlog, batch) = (self.backlog.get_or_insert_with(new), self.sender.batch());
+            backlog.fill_stage(|stage| batch.move_to(stage, read));
+        }
+    }
+
+    /// Adds what was read, except for its first packets up to `from`, to those that wait.
+    pub(crate) fn enqueue(&mut self, waiting: Waiting, from: usize) {
+        let Some(backlog) = &mut self.backlog else { return };
+        let dropped = backlog.push(waiting, from, self.context.clock.now_us());
+        self.context.encap.drop(EncapDrop::QueueFull, dropped);
+        self.context.queue.holds(backlog);
+    }
+
+    /// Sends packets that wait, as far as that is possible now.
+    pub(crate) fn resume(&mut self, loop_guard: &mut LoopGuard) {
+        if !self.is_queueing || !self.has_room() {
+            return;
+        }
+        if let Some(mut backlog) = self.backlog.take() {
+            self.is_queueing = !self.send_waiting(&mut backlog, loop_guard);
+            self.context.encap.drop(EncapDrop::Queue, backlog.newly_dropped());
+            self.context.queue.holds(&backlog);
+            self.backlog = Some(backlog);
+        }
+    }
+
+    /// Resolves when packets that wait can be sent.
+    pub(crate) async fn room(&mut self) -> io::Result<()> {
+        let pause = self.pause();
+        if pause == 0 {
+            return if self.is_blocked { self.socket.writable().await } else { Ok(()) };
+        }
+        let timer = match &self.timer {
+            Some(timer) => timer,
+            None => self.timer.insert(Timer::new()?),
+        };
+        timer.after(pause).await
+    }
+
+    /// Returns whether none is left.
+    fn send_waiting(&mut self, backlog: &mut Backlog, loop_guard: &mut LoopGuard) -> bool {
+        let Self { context, .. } = *self;
+        loop {
+            let is_last = loop {
+                let fits = |len, tos| self.sender.fits(len, context.outer_tos.of(tos));
+                match backlog.next(context.clock.now_us(), fits) {
+                    Next::Staged(staged) => {
+                        take(context, &mut self.sender, loop_guard, backlog.stage(), &staged);
+                    }
+                    Next::Malformed => context.encap.drop(EncapDrop::Malformed, 1),
+                    Next::Refused => break false,
+                    Next::Empty => break true,
+                }
+            };
+            if self.send(backlog.stage()) == Flushed::Blocked {
+                return false;
+            }
+            backlog.clear_stage();
+            if is_last {
+                return true;
+            }
+        }
+    }
+
+    /// Sends the batch if it is its time.
+    fn send(&mut self, packets: &[u8]) -> Flushed {
+        let batch = self.sender.batch();
+        if batch.packets() == 0 {
+            return Flushed::All;
+        }
+        let bytes = batch.bytes() + batch.packets() * self.context.outer_overhead();
+        if self.pause() > 0 {
+            return Flushed::Blocked;
+        }
+        let flushed = self.sender.flush(packets);
+        match (flushed, &mut self.pacer) {
+            (Flushed::Blocked, _) => self.blocked(),
+            (Flushed::All, Some(pacer)) => pacer.sent(self.context.clock.now_ns(), bytes),
+            (Flushed::All, None) => {}
+        }
+        self.since_full.0 += bytes;
+        flushed
+    }
+
+    /// How long the configured rate allows no send, ns.
+    fn pause(&self) -> u64 {
+        self.pacer.as_ref().map_or(0, |pacer| pacer.wait(self.context.clock.now_ns()))
+    }
+
+    /// The socket is full.
+    fn blocked(&mut self) {
+        self.is_blocked = true;
+        if let Some(limit) = &mut self.limit
+            && let Some(held) = self.socket.unsent()
+        {
+            let now = self.context.clock.now_us();
+            limit.filled(now, held);
+            self.since_full = (0, now);
+        }
+    }
+
+    /// Whether the socket may accept packets again.
+    fn has_room(&mut self) -> bool {
+        if !std::mem::take(&mut self.is_blocked) {
+            return true;
+        }
+        if let Some(limit) = &mut self.limit
+            && let Some(held) = self.socket.unsent()
+        {
+            if held >= limit.bytes() {
+                self.is_blocked = true;
+                return false;
+            }
+            if limit.drained(self.context.clock.now_us(), held) {
+                self.apply_limit();
+            }
+        }
+        true
+    }
+
+    /// Notices a link that has become so much faster that the socket is never full, so that its rate is no longer measured.
+    fn follow_link(&mut self) {
+        let Some(rate) = self.limit.as_ref().and_then(InFlightLimit::rate) else { return };
+        let (bytes, since) = self.since_full;
+        let elapsed = self.context.clock.now_us().saturating_sub(since);
+        if elapsed >= CONTRADICTED_FOR_US && bytes as u64 > rate.saturating_mul(2 * elapsed) / 1_000_000 {
+            self.reset_limit();
+        }
+    }
+
+    fn reset_limit(&mut self) {
+        if let Some(limit) = &mut self.limit {
+            limit.reset();
+        }
+        self.apply_limit();
+    }
+
+    fn apply_limit(&mut self) {
+        if let Some(limit) = &self.limit {
+            // If it fails, more waits in the socket.
+            let _ = self.socket.limit_unsent(limit.bytes());
+            self.context.queue.limits(limit.bytes(), limit.rate());
+        }
+        self.limit_sends();
+    }
+
+    fn limit_sends(&mut self) {
+        let rates = [self.limit.as_ref().and_then(InFlightLimit::rate), self.pacer.as_ref().map(Pacer::rate)];
+        let longest =
+            rates.into_iter().flatten().min().map(|rate| rate.saturating_mul(LONGEST_SEND_US) / 1_000_000);
+        self.sender.limit_sends(longest.map_or(usize::MAX, |bytes| bytes as usize));
+    }
+}
+
+impl<S> Outflow<'_, S> {
+    /// Counts everything that waits as dropped: the tunnel has ended.
+    pub(crate) fn abandon(&mut self) {
+        self.sender.abandon();
+        if let Some(backlog) = self.backlog.take() {
+            self.context.encap.drop(EncapDrop::Closed, backlog.packets());
+        }
+        self.is_queueing = false;
+    }
+}
+
+/// Adds a packet to the batch.
+fn take<S: DatagramSocket>(
+    context: &Context,
+    sender: &mut Sender<'_, S>,
+    loop_guard: &mut LoopGuard,
+    stage: &[u8],
+    staged: &Staged,
+) {
+    let packet = &stage[staged.place.clone()];
+    let (header, payload) = packet.split_at(staged.header_len);
+    if let Verdict::EachPayload(outside) = staged.verdict
+        && loop_guard.loops_inside(outside, payload)
+    {
+        return context.encap.drop(EncapDrop::RoutingLoop, 1);
+    }
+    if let Some(tapped) = context.taps.admit(Direction::Outbound, 1, &context.clock) {
+        context.taps.copy(&tapped, 0, header, payload);
+    }
+    context.queue.left(staged);
+    let tos = context.outer_tos.of(staged.tos);
+    sender.batch().push(packet.len(), tos, staged.place.clone(), 0);
+}

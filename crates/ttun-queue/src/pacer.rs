@@ -1,0 +1,101 @@
+//! A configured rate: when the next datagrams may be sent.
+
+/// How far a sender that was late may catch up, ns: what the timers of a busy system are late by.
+const CATCH_UP_NS: u64 = 2_000_000;
+
+/// Paces datagrams to a rate.
+#[derive(Clone, Debug)]
+pub struct Pacer {
+    /// Bytes per second.
+    rate: u64,
+    /// When the next datagram is due, ns.
+    due: u64,
+}
+
+impl Pacer {
+    /// `rate` in bytes per second, at least 1.
+    #[must_use]
+    pub fn new(rate: u64) -> Self {
+        Self { rate: rate.max(1), due: 0 }
+    }
+
+    /// Bytes per second.
+    #[must_use]
+    pub fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// Changes the rate from now on.
+    pub fn set_rate(&mut self, rate: u64) {
+        self.rate = rate.max(1);
+    }
+
+    /// How long the next datagram has to wait at `now`, ns; 0 if it may be sent.
+    #[must_use]
+    pub fn wait(&self, now: u64) -> u64 {
+        self.due.saturating_sub(now)
+    }
+
+    /// Datagrams of `bytes` together were sent at `now`, ns.
+    pub fn sent(&mut self, now: u64, bytes: usize) {
+        let takes = (bytes as u64).saturating_mul(1_000_000_000) / self.rate;
+        self.due = self.due.max(now.saturating_sub(CATCH_UP_NS)).saturating_add(takes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes sent in 10 s by a sender that is late by the times in turn, ns.
+    fn sent_by(rate: u64, datagram: usize, late: &[u64]) -> usize {
+        let mut pacer = Pacer::new(rate);
+        let (mut now, mut sent) = (0, 0);
+        for late in late.iter().cycle() {
+            now += pacer.wait(now) + late;
+            if now >= 10_000_000_000 {
+                break;
+            }
+            while pacer.wait(now) == 0 {
+                pacer.sent(now, datagram);
+                sent += datagram;
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn it_is_accurate_to_one_percent_from_one_megabit_to_a_gigabit() {
+        for rate in [125_000, 2_500_000, 12_500_000, 125_000_000] {
+            for datagram in [28, 1500, 60_000] {
+                let sent = sent_by(rate, datagram, &[1, 60_000, 1_500_000, 200_000]);
+                let expected = 10 * rate as usize;
+                let difference = sent.abs_diff(expected).saturating_sub(datagram);
+                assert!(difference <= expected / 100, "{rate} B/s, {datagram} B: {sent} of {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_pause_there_is_no_burst() {
+        let mut pacer = Pacer::new(1_000_000);
+        let now = 60_000_000_000;
+        let mut burst = 0;
+        while pacer.wait(now) == 0 {
+            pacer.sent(now, 1000);
+            burst += 1;
+        }
+        assert_eq!(burst, 3, "2 ms, and the one that is due");
+    }
+
+    #[test]
+    fn the_rate_may_change() {
+        let mut pacer = Pacer::new(1_000_000);
+        pacer.sent(CATCH_UP_NS, 10_000);
+        pacer.set_rate(10_000_000);
+        assert_eq!(pacer.rate(), 10_000_000);
+        let before = pacer.wait(CATCH_UP_NS);
+        pacer.sent(CATCH_UP_NS, 10_000);
+        assert_eq!(pacer.wait(CATCH_UP_NS) - before, 1_000_000);
+    }
+}
