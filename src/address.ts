@@ -24,10 +24,14 @@ export interface LocalEndpoint {
   readonly port: number;
 }
 
-/** Where the peer is: at an address, or at a name that is resolved when the tunnel opens. */
+/** Where the peer is: at an address, or at a name that is resolved when the tunnel opens; or that is learned from its packets. */
 export type RemoteEndpoint =
   | { readonly address: IpAddress; readonly name?: undefined; readonly port: number }
-  | { readonly name: string; readonly address?: undefined; readonly port: number };
+  | { readonly name: string; readonly address?: undefined; readonly port: number }
+  | { readonly name?: undefined; readonly address?: undefined; readonly port?: undefined };
+
+/** The remote end of a tunnel that learns its peer. */
+const LEARNED: RemoteEndpoint = {};
 
 /** An invalid value: `message` describes the problem, `hint` how to fix it. */
 export class InvalidValue extends Error {
@@ -50,8 +54,10 @@ export function parseLocal(text: string): LocalEndpoint {
   return endpoint;
 }
 
-/** Parses `192.0.2.2:8000`, `[2001:db8::2]:8000`, or `gateway.example:8000`. */
+/** Parses `192.0.2.2:8000`, `[2001:db8::2]:8000`, `gateway.example:8000`, or `learn`. */
 export function parseRemote(text: string): RemoteEndpoint {
+  if (text === 'learn') return LEARNED;
+  if (/^learn$/i.test(text)) throw new InvalidValue(`'${text}' has capital letters`, "write it as 'learn'");
   if (isNameLike(text) && /^[^:[\]/]+$/.test(text)) {
     throw new InvalidValue(`'${text}' has no port`, `write it as '${text}:8000'`);
   }
@@ -68,7 +74,8 @@ export function formatLocal({ address, port }: LocalEndpoint): string {
 }
 
 export function formatRemote(remote: RemoteEndpoint): string {
-  return remote.address === undefined ? `${remote.name}:${remote.port}` : formatEndpoint(remote);
+  if (remote.address !== undefined) return formatEndpoint(remote);
+  return remote.name === undefined ? 'learn' : `${remote.name}:${remote.port}`;
 }
 
 /** @throws InvalidValue if no tunnel can run between the two */

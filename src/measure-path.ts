@@ -1,5 +1,6 @@
 /** Measures the path of a tunnel: chooses the address to ask and the lengths to try. */
 import { InvalidValue, ipBytes, parseEndpoint } from './address.ts';
+import type { IpAddress } from './address.ts';
 import { SMALL } from './echo.ts';
 import type { EchoRequest, EchoResults, EchoTimes } from './echo.ts';
 import { TtunError } from './errors.ts';
@@ -26,9 +27,18 @@ export async function measureTunnel(
   tunnel: EchoingTunnel,
   given: string | undefined,
 ): Promise<PathMeasurement> {
+  const { remote } = tunnel.stats().socket;
+  if (remote === null) {
+    throw new TtunError(
+      'ERR_TTUN_NO_ROUTE',
+      'the peer is not known yet, so the path to it cannot be measured',
+      {
+        hint: 'it becomes known when it sends the first packet',
+      },
+    );
+  }
   const address = given === undefined ? await findPeer(tunnel) : checked(given);
-  const { family } = parseEndpoint(tunnel.stats().socket.remote).address;
-  const path = { address, overhead: OUTER_OVERHEAD[family], most: mostOf(tunnel, family) };
+  const path = { address, ...pathTo(parseEndpoint(remote).address, tunnel) };
   return measurePath(path, (requests, times) => tunnel.sendEchoes(address, requests, times));
 }
 
@@ -75,15 +85,14 @@ async function findPeer(tunnel: EchoingTunnel): Promise<string> {
 const KNOCKS = [SMALL, SMALL];
 const KNOCK_TIMES: EchoTimes = { distanceMs: 100, timeoutMs: 1000 };
 
-/** The largest packet of interest: of the device, or one that the interface to the peer could carry. */
-function mostOf(tunnel: EchoingTunnel, family: 4 | 6): number {
-  const { device, socket } = tunnel.stats();
-  const { address } = parseEndpoint(socket.remote);
+/** The outer headers, and the largest packet of interest: of the device, or one that the interface to the peer could carry. */
+function pathTo({ text, family }: IpAddress, tunnel: EchoingTunnel): { overhead: number; most: number } {
+  const overhead = OUTER_OVERHEAD[family];
   const binding = loadBinding();
-  const route = binding.inspectRoute({ ...PLAIN, remote: ipBytes(address.text) });
+  const route = binding.inspectRoute({ ...PLAIN, remote: ipBytes(text) });
   const link = binding.inspectDevices().find(({ index }) => index === route?.index);
-  const fits = (link?.mtu ?? 0) - OUTER_OVERHEAD[family];
-  return Math.min(Math.max(device.mtu, fits), LARGEST_MTU);
+  const fits = (link?.mtu ?? 0) - overhead;
+  return { overhead, most: Math.min(Math.max(tunnel.stats().device.mtu, fits), LARGEST_MTU) };
 }
 
 /** Of Ethernet switches; the MTU of the loopback interface is beyond any path. */

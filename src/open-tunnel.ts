@@ -39,7 +39,7 @@ export async function openTunnel(
 ): Promise<OpenTunnel> {
   settings.signal?.throwIfAborted();
   const { local, remote } = options;
-  if (remote.address !== undefined) return openTo(remote.address, options, settings);
+  if (remote.name === undefined) return openTo(remote.address ?? null, options, settings);
   // Most tunnels have no host name, and are to start quickly.
   const [{ waitForName }, { PeerSearch }] = await Promise.all([
     import('./peer.ts'),
@@ -84,9 +84,9 @@ const ERRORS_OF_AN_ADDRESS: ReadonlySet<TtunErrorCode> = new Set([
 /** Errors of the socket that do not depend on the peer. */
 const NOT_REFUSALS: ReadonlySet<string> = new Set(['EMSGSIZE', 'ENOBUFS', 'ENOMEM', 'EIO', 'EINVAL']);
 
-/** Opens a tunnel to the peer at `address`. */
+/** Opens a tunnel to the peer at `address`; `null` if the peer is learned. */
 async function openTo(
-  address: IpAddress,
+  address: IpAddress | null,
   options: ResolvedOptions,
   { signal }: CreateTunnelSettings,
 ): Promise<OpenTunnel> {
@@ -285,6 +285,7 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel
     const error = await this.#binding.setRemote(toBindingEndpoint(remote));
     if (error !== null) throw toTtunError(error);
     const now = this.stats().socket.remote;
+    if (now === null || previous === null) return;
     // Separately: an exception of a listener is not an error of the caller.
     queueMicrotask(() => this.emit('peer', now, previous));
   }
@@ -334,13 +335,18 @@ function toTunnelEnd({ error }: BindingEnd): TunnelEnd {
 
 // Resolved options in the form of the binding.
 
-/** `peer` is the address of the remote end, given or looked up. */
-function toBindingOptions(options: ResolvedOptions, peer: IpAddress): BindingTunnelOptions {
-  const { local, remote, allowedSources, pathMtu, dscp, probe, interface: device } = options;
+/** `peer` is the address of the remote end, given or looked up; `null` if the peer is learned. */
+function toBindingOptions(options: ResolvedOptions, peer: IpAddress | null): BindingTunnelOptions {
+  const { local, remote, peers, allowedSources, pathMtu, dscp, probe, interface: device } = options;
+  const family = peer?.family ?? peers?.[0]?.family ?? 4;
   return {
     ...options,
-    local: toBindingEndpoint({ ...local, address: local.address ?? ANY_ADDRESS[peer.family] }),
-    remote: toBindingEndpoint({ ...remote, address: peer }),
+    local: toBindingEndpoint({ ...local, address: local.address ?? ANY_ADDRESS[family] }),
+    remote:
+      peer === null || remote.port === undefined
+        ? null
+        : toBindingEndpoint({ address: peer, port: remote.port }),
+    peers: peers?.map(toBindingNetwork) ?? null,
     allowedSources: allowedSources?.map(toBindingNetwork) ?? null,
     discoverPathMtu: pathMtu === 'discover',
     dscp: dscp === 'inherit' ? null : dscp,

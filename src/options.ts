@@ -20,8 +20,15 @@ export interface TunnelOptions {
    * Address and port of the peer, of the same family as the local address, unless that is left open; datagrams from
    * other addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the
    * tunnel opens, and again while nothing is heard from the peer; its addresses are tried in turn until one answers.
+   * `learn`: the peer is whoever sends a valid packet from one of the networks in `peers`, for a peer behind NAT.
    */
   readonly remote: string;
+  /**
+   * Networks from which the peer may send, with `remote = "learn"`; they are addresses outside the tunnel, all of one
+   * family. The first who sends a packet becomes the peer. Another address takes over once the peer has been silent for
+   * 5 s, another port of the same address at once. `0.0.0.0/0` or `::/0` accepts everyone.
+   */
+  readonly peers?: readonly string[];
   /**
    * Networks that inner packets from the peer may come from; others are dropped and counted as `source-not-allowed`. An
    * address without a prefix length is a single host. Absent: all are accepted. Example: `10.0.2.0/24`.
@@ -189,6 +196,7 @@ export interface OffloadOptions {
 
 /** The options that need not be given, for the command line, which does without the schema. */
 export const TUNNEL_DEFAULTS: Omit<ResolvedOptions, 'device' | 'local' | 'remote'> = {
+  peers: null,
   allowedSources: null,
   clampMss: true,
   bindDevice: null,

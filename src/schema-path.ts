@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import type { LocalEndpoint, RemoteEndpoint } from './address.ts';
 import { InvalidValue } from './address.ts';
+import type { IpNetwork } from './network.ts';
 import { flag, integer, parsedBy } from './schema-tools.ts';
 
 const LARGEST_DSCP = 63;
@@ -76,11 +77,12 @@ export function checkZeroChecksum6(
   zeroChecksum6: boolean,
   local: LocalEndpoint,
   remote: RemoteEndpoint,
+  peers: readonly IpNetwork[] = [],
 ): void {
-  const ipv4 = [local.address, remote.address].find((address) => address?.family === 4);
+  const ipv4 = [local.address, remote.address, ...peers].find((address) => address?.family === 4);
   if (!zeroChecksum6 || !ipv4) return;
   throw new InvalidValue(
-    `applies to UDP over IPv6 only, but ${ipv4.text} is an IPv4 address`,
+    `applies to UDP over IPv6 only, but ${'text' in ipv4 ? ipv4.text : ipv4.address} is an IPv4 address`,
     'omit it; over IPv4, datagrams without a checksum are always accepted',
   );
 }

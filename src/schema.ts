@@ -6,8 +6,9 @@
 import * as v from 'valibot';
 import { checkEnds, InvalidValue, parseLocal, parseRemote } from './address.ts';
 import type { LocalEndpoint, RemoteEndpoint } from './address.ts';
+import { checkLearned, checkPeers, parsePeers } from './learn.ts';
 import { parseListen } from './listen.ts';
-import { parseDeviceName, parseInterfaceName, parseNetwork } from './network.ts';
+import { formatNetwork, parseDeviceName, parseInterfaceName, parseNetwork } from './network.ts';
 import type { IpNetwork } from './network.ts';
 import type { ResolvedProbe } from './probe-options.ts';
 import { INTERFACE } from './schema-interface.ts';
@@ -15,7 +16,7 @@ import type { ResolvedInterface } from './schema-interface.ts';
 import { checkZeroChecksum6, PATH_OPTIONS } from './schema-path.ts';
 import { checkProbe, PROBE } from './schema-probe.ts';
 import { QUEUE_OPTIONS } from './schema-queue.ts';
-import { checkedBetween, checkedBy, filled, flag, integer, text } from './schema-tools.ts';
+import { checkedBetween, checkedBy, distinct, filled, flag, integer, text } from './schema-tools.ts';
 
 // The output of the schema: checked values, with the defaults filled in. `null` means an absent option.
 
@@ -24,6 +25,7 @@ export interface ResolvedOptions {
   readonly device: string;
   readonly local: LocalEndpoint;
   readonly remote: RemoteEndpoint;
+  readonly peers: readonly IpNetwork[] | null;
   readonly allowedSources: readonly IpNetwork[] | null;
   readonly clampMss: boolean;
   readonly bindDevice: string | null;
@@ -117,11 +119,24 @@ const TUNNEL_OPTIONS = {
   remote: text(
     {
       description:
-        'Address and port of the peer, of the same family as the local address, unless that is left open; datagrams from other addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again while nothing is heard from the peer; its addresses are tried in turn until one answers.',
-      examples: ['192.0.2.2:8000', 'gateway.example:8000'],
-      pattern: ENDS_WITH_PORT,
+        'Address and port of the peer, of the same family as the local address, unless that is left open; datagrams from other addresses are not received. A host name in place of the address (`gateway.example:8000`) is resolved when the tunnel opens, and again while nothing is heard from the peer; its addresses are tried in turn until one answers. `learn`: the peer is whoever sends a valid packet from one of the networks in `peers`, for a peer behind NAT.',
+      examples: ['192.0.2.2:8000', 'gateway.example:8000', 'learn'],
+      pattern: `${ENDS_WITH_PORT}|^learn$`,
     },
     parseRemote,
+  ),
+  peers: v.optional(
+    v.pipe(
+      v.array(text({ examples: ['203.0.113.0/24'], pattern: '^[\\dA-Fa-f.:]+(/\\d{1,3})?$' }, parsePeers)),
+      v.metadata({
+        description:
+          'Networks from which the peer may send, with `remote = "learn"`; they are addresses outside the tunnel, all of one family. The first who sends a packet becomes the peer. Another address takes over once the peer has been silent for 5 s, another port of the same address at once. `0.0.0.0/0` or `::/0` accepts everyone.',
+        examples: [['203.0.113.0/24']],
+        minItems: 1,
+        uniqueItems: true,
+      }),
+      distinct(formatNetwork),
+    ),
   ),
   allowedSources: v.optional(
     v.pipe(
@@ -191,6 +206,12 @@ function tunnelSchema(defaults: Partial<typeof TUNNEL_OPTIONS>): v.GenericSchema
     checkedBetween<TunnelTable, 'local' | 'remote'>(['remote', 'local'], ({ local, remote }) =>
       checkEnds(local, remote),
     ),
+    checkedBetween<TunnelTable, 'remote' | 'peers'>(['remote', 'peers'], ({ remote, peers }) =>
+      checkLearned(remote, peers),
+    ),
+    checkedBetween<TunnelTable, 'peers' | 'remote' | 'local'>(['peers', 'remote', 'local'], (parts) => {
+      if (parts.peers !== undefined) checkPeers(parts.local, parts.remote, parts.peers);
+    }),
     checkedBetween<TunnelTable, 'bindDevice' | 'device'>(['bindDevice', 'device'], (parts) => {
       if (parts.bindDevice !== parts.device) return;
       throw new InvalidValue(
@@ -198,9 +219,9 @@ function tunnelSchema(defaults: Partial<typeof TUNNEL_OPTIONS>): v.GenericSchema
         'give the interface that leads to the peer, as shown by: ip route get',
       );
     }),
-    checkedBetween<TunnelTable, 'zeroChecksum6' | 'local' | 'remote'>(
-      ['zeroChecksum6', 'local', 'remote'],
-      ({ zeroChecksum6, local, remote }) => checkZeroChecksum6(zeroChecksum6, local, remote),
+    checkedBetween<TunnelTable, 'zeroChecksum6' | 'local' | 'remote' | 'peers'>(
+      ['zeroChecksum6', 'local', 'remote', 'peers'],
+      ({ zeroChecksum6, local, remote, peers }) => checkZeroChecksum6(zeroChecksum6, local, remote, peers),
     ),
     checkedBetween<TunnelTable, 'probe' | 'interface'>(['probe', 'interface'], (parts) => {
       if (parts.probe && parts.interface) checkProbe(parts.probe.address, parts.interface.addresses);

@@ -31,7 +31,16 @@ test.serial('exact statistics are the same, with every counter as a bigint', asy
     { timeoutMs: 30_000 },
   );
   const ofProbe = ['sent', 'received', 'lost', 'late', 'measurements', 'rttSum', 'buckets'];
-  const counts = new Set(['reconnects', 'receiveOverflow', 'errors', 'marked', 'encap', 'decap', ...ofProbe]);
+  const counts = new Set([
+    'peerChanges',
+    'reconnects',
+    'receiveOverflow',
+    'errors',
+    'marked',
+    'encap',
+    'decap',
+    ...ofProbe,
+  ]);
   const toDigits = (value: unknown, counted: boolean): unknown => {
     if (typeof value === 'number') return counted ? `bigint ${value}` : value;
     if (typeof value !== 'object' || value === null) return value;

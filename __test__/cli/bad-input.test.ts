@@ -62,6 +62,36 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
     /^ttun: <local-ip>: '10\.0\.1' is not an IPv4 address; write four numbers/,
   ],
   [
+    'a peer to be learned from anywhere',
+    [DEVICE, LOCAL, PORT, 'learn'],
+    2,
+    /^ttun: <remote-ip>: without peers, anyone .*; add the networks .*: --peers 203\.0\.113\.0\/24 /,
+  ],
+  [
+    'a peer that is given and learned',
+    ['--peers', '203.0.113.0/24', ...ARGUMENTS],
+    2,
+    /^ttun: --peers: applies only if the peer is learned; give learn in place of .*, or omit --peers /,
+  ],
+  [
+    'a port of a peer to be learned',
+    ['--peers', '203.0.113.0/24', DEVICE, LOCAL, PORT, 'learn', PORT],
+    2,
+    /^ttun: unexpected argument '9000'; usage: ttun --peers <networks> <tun> <local-ip> <local-port> learn /,
+  ],
+  [
+    'a name to learn a peer from',
+    ['--peers=home.example', DEVICE, LOCAL, PORT, 'learn'],
+    2,
+    /^ttun: --peers: 'home\.example' is not a numeric IP address, .*; find its address with: getent hosts /,
+  ],
+  [
+    'networks of both families',
+    ['--peers', '203.0.113.0/24,2001:db8::/32', DEVICE, LOCAL, PORT, 'learn'],
+    2,
+    /^ttun: --peers: 203\.0\.113\.0 is IPv4 but 2001:db8:: is IPv6; give networks of one family/,
+  ],
+  [
     'a port out of range',
     [DEVICE, LOCAL, PORT, REMOTE, '70000'],
     2,

@@ -96,9 +96,13 @@ function* keysOf(
   }
 }
 
+/** One of the tunnels has each key: some exclude each other. */
 function has(value: unknown, path: readonly string[]): boolean {
   const [key, ...rest] = path;
   if (key === undefined) return true;
+  if (key === 'office' && rest.length > 0) {
+    return Object.values(value ?? {}).some((one) => has(one, rest));
+  }
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
     ? has(Object.getOwnPropertyDescriptor(value, key)?.value, rest)
     : false;

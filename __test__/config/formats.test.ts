@@ -16,7 +16,7 @@ function asJson(toml: string): string {
 test('the same configuration gives the same result in TOML and in JSON', (t) => {
   const fromToml = parseConfig(EXAMPLE, { format: 'toml' });
   t.deepEqual(fromToml, parseConfig(asJson(EXAMPLE), { format: 'json' }));
-  t.deepEqual([...fromToml.tunnels.keys()], ['office', 'lab.bench']);
+  t.deepEqual([...fromToml.tunnels.keys()], ['office', 'home', 'lab.bench']);
   t.deepEqual(fromToml.warnings, []);
   t.deepEqual(fromToml.http, { listen: '127.0.0.1:9750' });
   t.deepEqual(fromToml.tunnels.get('lab.bench'), {

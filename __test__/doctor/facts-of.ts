@@ -63,7 +63,7 @@ export function factsOf({ measured, device, options, route, peer, probe, running
     device: { ...DEVICE, ...device },
     networks: [],
     attached: [],
-    path: { binding: 'taken', portHolders: [], bindDeviceExists: true, peer: facts },
+    path: { binding: 'taken', portHolders: [], bindDeviceExists: true, peer: facts, peerPort: 8000 },
     returnRoutes: [],
     probe: probe ?? null,
     measured: measured ?? null,

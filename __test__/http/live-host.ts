@@ -28,7 +28,7 @@ export class LiveHost implements TunnelHost, Disposable {
         name,
         device: stats.device.name,
         local: stats.socket.local,
-        remote: stats.socket.remote,
+        remote: stats.socket.remote ?? 'learn',
         phase: 'open',
         problem: null,
         stats,

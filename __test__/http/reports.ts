@@ -13,6 +13,7 @@ export const STATS: TunnelStats = {
   socket: {
     local: '192.0.2.1:8000',
     remote: '192.0.2.2:8000',
+    peerChanges: 2,
     reconnects: 6,
     pathMtu: 1500,
     segmentsPerSend: 64,

@@ -95,6 +95,18 @@ for (const [what, args, said] of [
   ['the peer is no host', ['tun0', '10.0.1.1', '9', '0.0.0.0', '9'], /0\.0\.0\.0:9 cannot be the peer; give/],
   ['the peer is itself', ['tun0', '10.0.1.1', '9', '10.0.1.1', '9'], /cannot be the peer; give/],
   ['a name is too long', ['a-name-too-long-for-it', '10.0.1.1', '9', '10.0.1.2', '9'], /use 1 to 15 bytes/],
+  ['peers are missing', ['tun0', '10.0.1.1', '9', 'learn'], /without peers, anyone .* --peers 203/],
+  [
+    'nothing is learned',
+    ['--peers', '10.0.1.0/24', ...AT_A],
+    /--peers: applies only if the peer is learned; give/,
+  ],
+  ['peers are none', ['--peers', 'host', 'tun0', '10.0.1.1', '9', 'learn'], /'host' is not a network; write/],
+  [
+    'peers are of the other family',
+    ['--peers', 'fd00::/8', 'tun0', '10.0.1.1', '9', 'learn'],
+    /another address family than the networks of the peer; give/,
+  ],
   ['there is no such option', ['--fast'], /there is no option --fast/],
   ['an address to probe is missing', ['--probe'], /--probe needs a value: --probe <address>/],
   ['an address to probe is none', ['--probe=host'], /--probe: 'host' is not an IP address; write/],
@@ -112,6 +124,26 @@ for (const [what, args, said] of [
     t.regex(stderr, said);
   });
 }
+
+test.serial('it learns its peer, as the Node program does', async (t) => {
+  for (const program of [[PROGRAM], NODE_PROGRAM]) {
+    await using here = sites.a.start([
+      ...program,
+      '--peers',
+      '10.0.1.0/24',
+      '-q',
+      ...AT_A.slice(0, 3),
+      'learn',
+    ]);
+    await here.waitForLine('socket 10.0.1.1:9000, no peer yet');
+    await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
+    t.true((await ping(sites.b, sites.a.inner.ipv4, { count: 5 })).received >= 5);
+    t.true((await ping(sites.a, sites.b.inner.ipv6, { count: 5 })).received >= 5);
+    await here.waitForLine('the peer is 10.0.1.2:9000, which has sent the first packet');
+    for (const end of [here, there]) t.deepEqual(await end.stop(), { status: 0, signal: null });
+    t.regex(here.stderr, /^ttun: peer changed: 1 time$/m);
+  }
+});
 
 test.serial(
   'it prints packets as they pass, at most a few per second, with a count of the rest',

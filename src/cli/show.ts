@@ -202,7 +202,8 @@ function describeDevice({ index, mtu, offload: { checksum, tso, uso } }: DeviceS
 }
 
 /** The address in use, and the host name that was configured, if any. */
-function withConfigured(used: string, configured: string): string {
+function withConfigured(used: string | null, configured: string): string {
+  if (used === null) return 'not known yet (learn)';
   const isName = /[a-z]/i.test(configured) && !configured.startsWith('[');
   return isName ? `${used} (${configured})` : used;
 }

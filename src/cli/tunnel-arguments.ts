@@ -7,8 +7,11 @@ import {
   InvalidValue,
   parseIpAddress,
   parsePort,
+  parseRemote,
 } from '../address.ts';
-import type { Endpoint } from '../address.ts';
+import type { Endpoint, LocalEndpoint, RemoteEndpoint } from '../address.ts';
+import { checkLearned, checkPeers, parsePeers } from '../learn.ts';
+import type { IpNetwork } from '../network.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { parseDuration } from '../duration.ts';
 import { parseDeviceName } from '../network.ts';
@@ -21,7 +24,10 @@ import type { CommandSpec, Values } from './args.ts';
 /** `ttun` without a command: one tunnel. */
 export const PROGRAM = {
   name: '',
-  usage: ['[options] <tun> <local-ip> <local-port> <remote-ip> <remote-port>'],
+  usage: [
+    '[options] <tun> <local-ip> <local-port> <remote-ip> <remote-port>',
+    '--peers <networks> <tun> <local-ip> <local-port> learn',
+  ],
   description: [
     'Joins a TUN device to a UDP socket: each IP packet travels as one datagram. Two of them make a tunnel.',
     'Prints packets as they pass, in the format of tcpdump, at most ten a second. Packets and JSON go to standard output, messages to standard error. If standard output is closed, the tunnel continues without printing.',
@@ -38,7 +44,7 @@ export const PROGRAM = {
     {
       label: '<remote-ip>',
       description:
-        'the address of the other host, of the same family; a link-local address includes its interface, as in fe80::1%eth0. Datagrams from other addresses are not received',
+        'the address of the other host, of the same family; a link-local address includes its interface, as in fe80::1%eth0. Datagrams from other addresses are not received. Or learn, for a peer behind NAT: it has to send first, from one of the --peers',
     },
     { label: '<remote-port>', description: 'the UDP port of the other host' },
   ],
@@ -51,6 +57,11 @@ export const PROGRAM = {
     json: {
       description:
         'print events instead of packets, as lines of JSON: attached, each change, then closed or failed, with the stats',
+    },
+    peers: {
+      value: '<networks>',
+      description:
+        'with learn in place of the remote address and port: the networks from which the peer may send, separated by commas: 203.0.113.0/24,198.51.100.7',
     },
     probe: {
       value: '<address>',
@@ -113,7 +124,7 @@ export function parseCommandLine(args: readonly string[]): VersionCommand | Tunn
   const { values, operands } = parseOptions(PROGRAM, args);
   if (values.version === true) return { name: 'version', form: values.json === true ? 'json' : 'text' };
   const output = chooseOutput(values);
-  const options = { ...parseOperands(operands), probe: parseProbe(values) };
+  const options = { ...parseOperands(operands, values.peers), probe: parseProbe(values) };
   return { name: 'tunnel', options, output, http: values.http ?? null };
 }
 
@@ -152,11 +163,18 @@ function parseProbe({
 }
 
 /** Resolves the options without the schema, which takes longer to load than everything else. */
-function parseOperands(operands: readonly string[]): ResolvedOptions {
+function parseOperands(operands: readonly string[], networks: string | undefined): ResolvedOptions {
   if (operands.length === 0) throw new UsageError(`no arguments given; usage: ${FORM}`);
   refuseJoinedEndpoint(operands);
   const [tun, localIp, localPort, remoteIp, remotePort, extra] = operands;
+  const learns = remoteIp === 'learn';
   if (extra !== undefined) throw extraArgument(extra, FORM);
+  if (learns && remotePort !== undefined) throw extraArgument(remotePort, LEARNING_FORM);
+  if (tun !== undefined && localIp !== undefined && localPort !== undefined && learns) {
+    const device = named('<tun>', () => parseDeviceName(tun));
+    const local = endpoint('local', localIp, localPort);
+    return { ...TUNNEL_DEFAULTS, device, local, ...learning(local, parseRemote(remoteIp), networks) };
+  }
   if (
     tun === undefined ||
     localIp === undefined ||
@@ -174,7 +192,32 @@ function parseOperands(operands: readonly string[]): ResolvedOptions {
     checkRemoteAddress(remote.address);
     checkEnds(local, remote);
   });
-  return { device, local, remote, ...TUNNEL_DEFAULTS };
+  return { ...TUNNEL_DEFAULTS, device, local, ...learning(local, remote, networks) };
+}
+
+/** The peer, and where a learned one may be. */
+function learning(
+  local: LocalEndpoint,
+  remote: RemoteEndpoint,
+  networks: string | undefined,
+): Pick<ResolvedOptions, 'remote' | 'peers'> {
+  const peers = networks === undefined ? null : named('--peers', () => parseList(networks));
+  named('<remote-ip>', () => {
+    checkLearned(
+      remote,
+      peers ?? undefined,
+      'add the networks from which it may send: --peers 203.0.113.0/24',
+    );
+  });
+  if (peers !== null) {
+    const hint = 'give learn in place of the remote address and port, or omit --peers';
+    named('--peers', () => checkPeers(local, remote, peers, hint));
+  }
+  return { remote, peers };
+}
+
+function parseList(networks: string): IpNetwork[] {
+  return networks.split(',').map((network) => parsePeers(network.trim()));
 }
 
 function endpoint(side: 'local' | 'remote', ip: string, port: string): Endpoint {
@@ -217,6 +260,8 @@ const PLACES: readonly (readonly [name: string, fits: (text: string) => boolean]
 ];
 
 const FORM = `ttun ${PLACES.map(([name]) => name).join(' ')}`;
+
+const LEARNING_FORM = 'ttun --peers <networks> <tun> <local-ip> <local-port> learn';
 
 export function isAddressLike(text: string): boolean {
   return isIP(text) !== 0 || /[.:]/.test(text);

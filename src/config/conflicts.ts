@@ -85,8 +85,8 @@ function excludes(one: Socket, other: Socket): boolean {
   return one.address === null || other.address === null || one.address === other.address;
 }
 
-function familiesOf({ local, remote }: NamedTunnel['options']): readonly (4 | 6)[] {
-  const family = local?.address?.family ?? remote?.address?.family;
+function familiesOf({ local, remote, peers }: NamedTunnel['options']): readonly (4 | 6)[] {
+  const family = local?.address?.family ?? remote?.address?.family ?? peers?.[0]?.family;
   // The family of a name is not known before it is resolved.
   return family === undefined ? [4, 6] : [family];
 }

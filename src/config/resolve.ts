@@ -248,6 +248,7 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ['listenport', 'local'],
   ['peer', 'remote'],
   ['endpoint', 'remote'],
+  ['allowedpeers', 'peers'],
   ['destination', 'remote'],
   ['allowedips', 'allowedSources'],
   ['sources', 'allowedSources'],

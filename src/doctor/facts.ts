@@ -115,10 +115,13 @@ export interface PathFacts {
   /** Whether the interface that `bindDevice` names exists; true without that option. */
   readonly bindDeviceExists: boolean;
   readonly peer: PeerFacts;
+  /** `null` if the peer is learned, and not known yet. */
+  readonly peerPort: number | null;
 }
 
 export type PeerFacts =
-  | { readonly address: null; readonly problem: string; readonly hint: string | null }
+  /** `problem` is `null` if there is none: the peer is learned, and not known yet. */
+  | { readonly address: null; readonly problem: string | null; readonly hint: string | null }
   | {
       readonly address: IpAddress;
       /** `null` when there is no route. */

@@ -179,6 +179,10 @@ export const CATALOGUE = {
     severity: 'problem',
     why: 'Packets pass only if each end has the address and port of the other as its remote, and firewalls accept them.',
   },
+  'peer-unknown': {
+    severity: 'problem',
+    why: 'With remote = "learn", a tunnel sends nothing until its peer has sent the first packet; a NAT in front of the peer lets nothing in before that either.',
+  },
   'peer-elsewhere': {
     severity: 'problem',
     why: 'A tunnel accepts datagrams only from its remote; the kernel refuses all others.',

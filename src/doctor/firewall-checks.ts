@@ -11,10 +11,12 @@ export function checkFirewall(facts: SubjectFacts, { firewall, settings }: HostF
   const { options } = facts.subject;
   const { path } = facts;
   if (options === null || path === null || path.peer.address === null || firewall === null) return [];
+  const { peerPort } = path;
+  if (peerPort === null) return [];
   const peer = path.peer.address;
   const port = options.local.port;
   const arriving = (state: Datagram['state']): Datagram => ({
-    ...between(path, options.remote.port, port, state),
+    ...between(path, peerPort, port, state),
     source: peer.text,
     destination: options.local.address?.text ?? null,
   });
@@ -41,9 +43,9 @@ export function checkFirewall(facts: SubjectFacts, { firewall, settings }: HostF
 }
 
 function checkOutput({ subject: { options }, path }: SubjectFacts, firewall: Ruleset): Finding[] {
-  if (options === null || path === null || path.peer.address === null) return [];
+  if (options === null || path === null || path.peer.address === null || path.peerPort === null) return [];
   const { text } = path.peer.address;
-  const { port } = options.remote;
+  const { peerPort: port } = path;
   const datagram = {
     ...between(path, options.local.port, port, 'new'),
     // The rules see the source that the kernel chose.

@@ -4,12 +4,13 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { isIP, SocketAddress } from 'node:net';
 import type { BindingArrival, BindingInterface, BindingRoute } from '../../binding.cjs';
 import { ipBytes } from '../address.ts';
-import type { IpAddress, LocalEndpoint } from '../address.ts';
+import type { Endpoint, IpAddress, LocalEndpoint } from '../address.ts';
 import { TtunError } from '../errors.ts';
 import { loadBinding } from '../native.ts';
 import { formatNetwork, overlap, parseNetwork } from '../network.ts';
 import type { ResolvedOptions } from '../schema.ts';
 import { resolveName } from '../peer.ts';
+import type { TunnelReport } from '../tunnel-host.ts';
 import type {
   Arrival,
   ReturnRoute,
@@ -45,7 +46,7 @@ export async function gatherSubject(
   // First, as the kernel may learn the MTU of the path from it, and the tunnel that its peer answers.
   const measured = measuring === null ? null : await measure(chosen, measuring);
   const subject = measured === null ? chosen : { ...chosen, running: await reportAgain(chosen) };
-  const { device, options } = subject;
+  const { device, options, running } = subject;
   const attached = processes
     .filter(({ devices }) => devices.includes(device))
     .map((process_) => toProgram(process_, device));
@@ -56,7 +57,7 @@ export async function gatherSubject(
     device: found,
     networks: found !== null && isRouted ? loadBinding().inspectNetworks(found.index) : [],
     attached,
-    path: options === null ? null : await gatherPath(options, interfaces, processes, tunnels),
+    path: options === null ? null : await gatherPath(options, running, interfaces, processes, tunnels),
     returnRoutes: gatherReturnRoutes(options),
     probe: gatherProbe(subject),
     measured,
@@ -94,14 +95,17 @@ const LISTEN_MS = 1500;
 
 async function gatherPath(
   options: ResolvedOptions,
+  running: TunnelReport | null,
   interfaces: readonly BindingInterface[],
   processes: readonly Process[],
   tunnels: () => Promise<readonly Subject[]>,
 ): Promise<PathFacts> {
   const { local, remote, device } = options;
-  const peer = await findPeer(options);
+  const learned = running === null ? null : (endsOf(running)?.peer ?? null);
+  const peer = await findPeer(options, learned);
   const address = 'problem' in peer ? null : peer;
-  const family = local.address?.family ?? remote.address?.family ?? address?.family ?? 4;
+  const ofPeer = remote.address?.family ?? options.peers?.[0]?.family ?? address?.family;
+  const family = local.address?.family ?? ofPeer ?? 4;
   const binding = await tryBinding(local, family);
   const sockets = binding === 'taken' ? socketsAt(local, family) : [];
   const holders = processes.filter((process_) => sockets.some((socket) => process_.sockets.has(socket)));
@@ -120,16 +124,21 @@ async function gatherPath(
             interfaces,
             tunnels,
           ),
+    peerPort: remote.port ?? learned?.port ?? null,
   };
 }
 
 interface Unresolved {
-  readonly problem: string;
+  readonly problem: string | null;
   readonly hint: string | null;
 }
 
-async function findPeer({ local, remote }: ResolvedOptions): Promise<IpAddress | Unresolved> {
-  if (remote.name === undefined) return remote.address;
+/** @param learned the present peer of a tunnel that learns it */
+async function findPeer(
+  { local, remote }: ResolvedOptions,
+  learned: Endpoint | null,
+): Promise<IpAddress | Unresolved> {
+  if (remote.name === undefined) return remote.address ?? learned?.address ?? { problem: null, hint: null };
   try {
     const [address] = await resolveName({ name: remote.name, port: remote.port, local }, null);
     return address;
@@ -186,7 +195,7 @@ async function routeOfTunnel(
   options: ResolvedOptions,
   interfaces: readonly BindingInterface[],
 ): Promise<BindingRoute | null> {
-  const peer = await findPeer(options);
+  const peer = await findPeer(options, null);
   if ('problem' in peer) return null;
   const bindDevice = interfaces.find(({ name }) => name === options.bindDevice)?.index ?? null;
   return routeTo(peer, { ...PLAIN_SOCKET, bindDevice, fwmark: options.fwmark });

@@ -99,7 +99,9 @@ export function checkPeer({ subject, path }: SubjectFacts): Finding[] {
     return [noInterface(bindDevice)];
   }
   const { peer } = path;
-  if (peer.address === null) return [finding('peer-unresolved', peer.problem, { advice: peer.hint })];
+  if (peer.address === null) {
+    return peer.problem === null ? [] : [finding('peer-unresolved', peer.problem, { advice: peer.hint })];
+  }
   const { address, route, detour, bypass } = peer;
   if (route === null) {
     const [ip, zone] = address.text.split('%');

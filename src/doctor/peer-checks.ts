@@ -15,6 +15,9 @@ export function isUnanswered({ phase, state, diagnosis }: TunnelReport): boolean
 export function checkPeerAnswers({ subject: { running }, arrivals }: SubjectFacts): Finding[] {
   if (running === null || running.stats === null || running.phase !== 'open') return [];
   if (!isUnanswered(running)) return [ok('the peer answers')];
+  if (running.stats.socket.remote === null) {
+    return [finding('peer-unknown', running.diagnosis ?? 'the peer is not known yet')];
+  }
   const ends = endsOf(running);
   if (ends === null) return [];
   const { here, peer } = ends;
@@ -22,9 +25,9 @@ export function checkPeerAnswers({ subject: { running }, arrivals }: SubjectFact
   return [...elsewhere, ...notHeard(running.diagnosis, here, peer)];
 }
 
-/** The addresses in use; `null` if they are invalid: the process may belong to a hostile user. */
+/** The addresses in use; `null` if the peer is not known yet, or they are invalid: the process may belong to a hostile user. */
 export function endsOf({ stats }: TunnelReport): { readonly here: Endpoint; readonly peer: Endpoint } | null {
-  if (stats === null) return null;
+  if (stats === null || stats.socket.remote === null) return null;
   try {
     return { here: parseEndpoint(stats.socket.local), peer: parseEndpoint(stats.socket.remote) };
   } catch (error) {

@@ -136,7 +136,7 @@ const STATE_METRICS: readonly Metric<TunnelReport>[] = [
     name: 'ttun_tunnel_info',
     type: 'gauge',
     unit: null,
-    help: 'Device and both ends of the tunnel as configured, and the current address of the remote end (empty until the tunnel has been open): always 1.',
+    help: 'Device and both ends of the tunnel as configured, and the current address of the remote end (empty until the tunnel has been open, and until a peer is learned): always 1.',
     labels: ['tunnel', 'device', 'local', 'remote', 'remote_address'],
     samples: (report) => {
       const { device, local, remote, stats } = report;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use ttun_core::{
-    Direction, End, Endpoint, Error, ErrorKind, Level, PacketTap, ProbeOptions, TapOptions, TappedPacket,
-    Tunnel, TunnelOptions, grouped,
+    Direction, End, Endpoint, Error, ErrorKind, Level, PacketTap, ProbeOptions, Remote, TapOptions,
+    TappedPacket, Tunnel, TunnelOptions, grouped,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -102,10 +102,12 @@ fn is_journal() -> bool {
 }
 
 const HELP: &str = "Usage: ttun [-q] [--probe <address>] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
+       ttun [-q] [--probe <address>] --peers <networks> <tun> <local-ip> <local-port> learn
 
 Joins a TUN device to a UDP socket: each IP packet travels as one datagram. Two of them make a tunnel.
 Prints packets as they pass, at most ten a second; -q prints none. --probe pings an address of the peer inside the tunnel every second,
-which keeps entries of NAT and firewalls alive. Ctrl-C ends it with a summary.";
+which keeps entries of NAT and firewalls alive. Ctrl-C ends it with a summary.
+With learn, the peer is whoever sends first from one of the networks: 203.0.113.0/24,198.51.100.7.";
 
 const VERSION: &str =
     concat!("ttun ", env!("CARGO_PKG_VERSION"), ", without Node, ", env!("TTUN_BUILD_TARGET"));
@@ -117,7 +119,7 @@ enum Request {
 }
 
 fn parse(arguments: Vec<String>) -> Result<Request, String> {
-    let (mut quiet, mut probe, mut rest) = (false, None, Vec::new());
+    let (mut quiet, mut probe, mut peers, mut rest) = (false, None, None, Vec::new());
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         match argument.split_once('=').map_or((argument.as_str(), None), |(name, value)| (name, Some(value)))
@@ -129,16 +131,46 @@ fn parse(arguments: Vec<String>) -> Result<Request, String> {
                 let address = value.map(str::to_owned).or_else(|| arguments.next());
                 probe = Some(probe_of(&address.ok_or("--probe needs a value: --probe <address>")?)?);
             }
+            ("--peers", value) => {
+                let list = value.map(str::to_owned).or_else(|| arguments.next());
+                peers = Some(networks(&list.ok_or("--peers needs a value: --peers <networks>")?)?);
+            }
             _ if argument.starts_with('-') => return Err(format!("there is no option {argument}")),
             _ => rest.push(argument),
         }
     }
-    let [device, local_ip, local_port, remote_ip, remote_port]: [String; 5] =
-        rest.try_into().map_err(|given: Vec<_>| format!("expected five arguments, not {}", given.len()))?;
-    let local = endpoint("local", &local_ip, &local_port)?;
-    let remote = endpoint("remote", &remote_ip, &remote_port)?;
+    let operands: Vec<_> = rest.iter().map(String::as_str).collect();
+    let (device, local_ip, local_port, remote) = match (operands.as_slice(), peers) {
+        (&[device, ip, port, "learn"], Some(peers)) => (device, ip, port, Remote::Learn(peers)),
+        ([_, _, _, "learn"], None) => return Err(FROM_ANYWHERE.to_owned()),
+        (&[device, ip, port, remote_ip, remote_port], None) => {
+            (device, ip, port, endpoint("remote", remote_ip, remote_port)?.into())
+        }
+        (_, Some(_)) => return Err(NOT_LEARNED.to_owned()),
+        (given, None) => return Err(format!("expected five arguments, not {}", given.len())),
+    };
+    let local = endpoint("local", local_ip, local_port)?;
     let options = TunnelOptions { probe, ..TunnelOptions::plain(device, local, remote) };
     Ok(Request::Run { options: Box::new(options), quiet })
+}
+
+const FROM_ANYWHERE: &str = "<remote-ip>: without peers, anyone on the internet could become the peer; \
+                             add the networks from which it may send: --peers 203.0.113.0/24";
+
+const NOT_LEARNED: &str = "--peers: applies only if the peer is learned; \
+                           give learn in place of the remote address and port, or omit --peers";
+
+/// `203.0.113.0/24,198.51.100.7`
+fn networks(list: &str) -> Result<Vec<(IpAddr, u8)>, String> {
+    let network = |text: &str| {
+        let (ip, length) = text.split_once('/').map_or((text, None), |(ip, length)| (ip, Some(length)));
+        let ip: IpAddr = ip.parse().ok()?;
+        let whole = if ip.is_ipv4() { 32 } else { 128 };
+        Some((ip, length.map_or(Some(whole), |length| length.parse().ok())?))
+    };
+    let wrong =
+        |text| format!("--peers: '{text}' is not a network; write it as 203.0.113.0/24 or 2001:db8::/48");
+    list.split(',').map(str::trim).map(|text| network(text).ok_or_else(|| wrong(text))).collect()
 }
 
 fn probe_of(address: &str) -> Result<ProbeOptions, String> {

@@ -3,14 +3,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use ttun_link::{Flow, RouteQuery};
 
 use crate::error::{Error, ErrorKind};
-use crate::message::IntOption;
-use crate::options::Endpoint;
+use crate::message::{self, IntOption};
+use crate::options::{Endpoint, TunnelOptions};
 use crate::shared::Endpoints;
 
 /// The socket settings that determine the route to a peer, and what is accepted from it.
@@ -29,9 +29,52 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// As the options say.
+    pub(crate) fn of(options: &TunnelOptions) -> Self {
+        let TunnelOptions { fwmark, zero_checksum6, .. } = *options;
+        let (local, bind_device) = (options.local.clone(), options.bind_device.clone());
+        let (tos, send_buffer) = (options.outer_tos().base(), options.queue.send_buffer);
+        Self { local, bind_device, fwmark, tos, zero_checksum6, send_buffer }
+    }
+
     /// A socket bound to `local`, for which the kernel looks up routes as it will for every datagram. It accepts only datagrams of
     /// `remote`.
     pub(crate) fn bound(&self, local: SocketAddr, remote: SocketAddr) -> Result<Socket, Error> {
+        let socket = self.unbound(local)?;
+        limit_to(&socket, remote)?;
+        socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause))?;
+        Ok(socket)
+    }
+
+    /// The same, although `listener` has the port already.
+    ///
+    /// Sockets share a port if each of them has `SO_REUSEADDR`. The listener has it only meanwhile, so that no other program can
+    /// share the port with it (`inet_rcv_saddr_equal` and `udp_lib_lport_inuse` in net/ipv4/udp.c).
+    pub(crate) fn bound_beside(
+        &self,
+        listener: &SockRef<'_>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<Socket, Error> {
+        let shared = |cause| Error::system("setsockopt", &cause, "sharing the port with another socket");
+        let socket = self.unbound(local)?;
+        limit_to(&socket, remote)?;
+        socket.set_reuse_address(true).map_err(shared)?;
+        listener.set_reuse_address(true).map_err(shared)?;
+        let bound = socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause));
+        listener.set_reuse_address(false).map_err(shared)?;
+        bound.map(|()| socket)
+    }
+
+    /// A socket bound to `local` that accepts datagrams of every sender.
+    pub(crate) fn open_to_all(&self, local: SocketAddr) -> Result<Socket, Error> {
+        let socket = self.unbound(local)?;
+        socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause))?;
+        Ok(socket)
+    }
+
+    /// A socket for `local`, to which it is not bound: it receives nothing.
+    pub(crate) fn unbound(&self, local: SocketAddr) -> Result<Socket, Error> {
         let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))
             .map_err(|cause| Error::system("socket", &cause, "opening a UDP socket"))?;
         if local.is_ipv6() {
@@ -53,14 +96,9 @@ impl Place {
         if let Some(name) = &self.bind_device {
             socket.bind_device(Some(name.as_bytes())).map_err(|cause| device_refused(name, &cause))?;
         }
-        admit_only(&SockRef::from(&socket), remote)
-            .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the peer"))?;
-        socket.bind(&local.into()).map_err(|cause| bind_refused(local, &cause))?;
         Ok(socket)
     }
-}
 
-impl Place {
     fn set_tos(&self, socket: &Socket, local: SocketAddr) -> Result<(), Error> {
         if self.tos == 0 {
             return Ok(());
@@ -69,6 +107,35 @@ impl Place {
         option
             .set(socket.as_fd(), self.tos.into())
             .map_err(|cause| Error::system("setsockopt", &cause, "setting the DSCP of the socket"))
+    }
+
+    /// Whether this host has the local address, and the interface.
+    pub(crate) fn check_local(&self) -> Result<(), Error> {
+        let mut local = self.local.resolve()?;
+        local.set_port(0);
+        self.open_to_all(local).map(drop)
+    }
+
+    /// Whether the interface to which `socket` is bound was replaced by another of its name: a socket is bound to an index.
+    pub(crate) fn has_lost_interface(&self, socket: BorrowedFd<'_>) -> bool {
+        let Some(name) = &self.bind_device else { return false };
+        let bound = IntOption::BOUND_INTERFACE.get(socket).ok().map(i32::cast_unsigned);
+        let named = ttun_link::find(name).ok().flatten().map(|link| link.index);
+        named.is_some() && bound.is_some() && named != bound
+    }
+
+    /// Dissolves the association of `socket`, and binds it to the interface that now has the configured name, or the zone of `local`.
+    /// Only so may a process without privileges bind a socket to another interface.
+    pub(crate) fn bind_interface_again(&self, socket: &SockRef<'_>, local: SocketAddr) -> io::Result<()> {
+        message::dissolve(socket.as_fd())?;
+        if let Some(name) = &self.bind_device {
+            socket.bind_device(Some(name.as_bytes()))?;
+        } else if let SocketAddr::V6(local) = local
+            && local.scope_id() != 0
+        {
+            IntOption::BOUND_INTERFACE.set(socket.as_fd(), local.scope_id().cast_signed())?;
+        }
+        Ok(())
     }
 
     /// Whether a socket keeps its source although the kernel would choose `another` for a new socket. The peer may accept only the
@@ -181,6 +248,11 @@ pub(crate) fn enable_gro(socket: &Socket) -> bool {
 /// (`udp_queue_rcv_one_skb` in net/ipv4/udp.c).
 pub(crate) fn admit_only(socket: &SockRef<'_>, remote: SocketAddr) -> io::Result<()> {
     socket.attach_filter(&program(remote))
+}
+
+fn limit_to(socket: &Socket, remote: SocketAddr) -> Result<(), Error> {
+    admit_only(&SockRef::from(socket), remote)
+        .map_err(|cause| Error::system("setsockopt", &cause, "limiting the socket to the peer"))
 }
 
 /// Attaches a filter so that `socket` accepts no datagram.

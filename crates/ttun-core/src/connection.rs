@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::endpoints::Arrival;
 use crate::error::{Error, ErrorKind};
 use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
+use crate::listener::Listener;
 use crate::lock::lock;
 use crate::message;
 use crate::shared::{Endpoints, SharedEndpoints};
@@ -37,14 +39,21 @@ struct Slot {
     handed_over: Vec<Registered>,
     /// Replaced sockets, until they are closed.
     replaced: Vec<Weak<()>>,
+    /// Where the peer is learned; `None` once the tunnel has ended.
+    listener: Option<Arc<Listener>>,
     /// The runtime that sockets are registered with; `None` once the tunnel has ended.
     runtime: Option<Handle>,
 }
 
 impl SharedSocket {
     /// `runtime` is the one that the pumps will run in.
-    pub(crate) fn new(socket: PeerSocket, runtime: Handle) -> Result<Self, Error> {
-        let shared = Self(Mutex::new(Slot { runtime: Some(runtime), ..Slot::default() }));
+    pub(crate) fn new(
+        socket: PeerSocket,
+        listener: Option<Listener>,
+        runtime: Handle,
+    ) -> Result<Self, Error> {
+        let listener = listener.map(Arc::new);
+        let shared = Self(Mutex::new(Slot { runtime: Some(runtime), listener, ..Slot::default() }));
         shared.replace(socket)?;
         Ok(shared)
     }
@@ -52,6 +61,11 @@ impl SharedSocket {
     /// The current socket; `None` once the tunnel has ended.
     pub(crate) fn get(&self) -> Option<Arc<PeerSocket>> {
         self.slot().current.clone()
+    }
+
+    /// Receives what is not from the peer, where that is learned; `None` also once the tunnel has ended.
+    pub(crate) fn listener(&self) -> Option<Arc<Listener>> {
+        self.slot().listener.clone()
     }
 
     /// Makes `socket` the current one, which the pumps use once they [follow](Connection::follow). The previous one accepts no more
@@ -68,6 +82,7 @@ impl SharedSocket {
         drop(runtime);
         slot.handed_over.push(registered);
         if let Some(previous) = slot.current.replace(socket) {
+            slot.replaced.retain(|open| open.strong_count() > 0);
             slot.replaced.push(previous.open());
             // If this fails, datagrams that arrive until the socket is closed are received as well.
             let _ = previous.admit_nothing();
@@ -115,6 +130,9 @@ pub(crate) struct Connection<'t> {
     earlier: RefCell<Vec<Rc<Member>>>,
     /// Datagrams lost to a full receive buffer by sockets that are closed.
     overflow_of_closed: Cell<u32>,
+    listener: Option<Readiness<Arc<Listener>>>,
+    /// Those lost by the listener.
+    overflow_of_listener: Cell<u32>,
     replaced: Notify,
 }
 
@@ -140,7 +158,18 @@ impl<'t> Connection<'t> {
         let mut members = shared.take().into_iter().map(Member::new).collect::<Vec<_>>();
         let current = RefCell::new(members.pop().ok_or_else(closed)?);
         let earlier = RefCell::new(members);
-        Ok(Self { shared, current, earlier, overflow_of_closed: Cell::new(0), replaced: Notify::new() })
+        let listener = shared.listener().map(Readiness::new).transpose();
+        let listener =
+            listener.map_err(|cause| Error::system("epoll_ctl", &cause, "waiting for the listener"))?;
+        Ok(Self {
+            shared,
+            current,
+            earlier,
+            overflow_of_closed: Cell::new(0),
+            listener,
+            overflow_of_listener: Cell::new(0),
+            replaced: Notify::new(),
+        })
     }
 
     fn current(&self) -> Rc<Member> {
@@ -170,11 +199,16 @@ impl<'t> Connection<'t> {
     fn with_total_overflow(&self, member: &Member, (mut datagrams, sender): Received) -> Received {
         if let Some(lost) = datagrams.overflow {
             member.overflow.set(lost);
-            let (earlier, current) = (self.earlier.borrow(), self.current.borrow());
-            let open = earlier.iter().chain([&*current]).map(|member| member.overflow.get());
-            datagrams.overflow = Some(open.fold(self.overflow_of_closed.get(), u32::saturating_add));
+            datagrams.overflow = Some(self.total_overflow());
         }
         (datagrams, sender)
+    }
+
+    fn total_overflow(&self) -> u32 {
+        let (earlier, current) = (self.earlier.borrow(), self.current.borrow());
+        let open = earlier.iter().chain([&*current]).map(|member| member.overflow.get());
+        let others = self.overflow_of_closed.get().saturating_add(self.overflow_of_listener.get());
+        open.fold(others, u32::saturating_add)
     }
 }
 
@@ -208,6 +242,23 @@ impl DatagramSocket for Connection<'_> {
         Ok(self.with_total_overflow(&current, current.socket.try_recv_from(buffer)?))
     }
 
+    fn try_recv_other(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Arrival)> {
+        let Some(listener) = &self.listener else { return Err(io::ErrorKind::WouldBlock.into()) };
+        let (mut datagrams, arrival) = listener.try_read(|listener| listener.receive(buffer))?;
+        if let Some(lost) = datagrams.overflow {
+            self.overflow_of_listener.set(lost);
+            datagrams.overflow = Some(self.total_overflow());
+        }
+        Ok((datagrams, arrival))
+    }
+
+    fn adopt(&self, arrival: Arrival) -> Result<Endpoints, Error> {
+        let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
+        let (socket, endpoints) = self.listener.as_ref().ok_or_else(closed)?.get().connect(arrival)?;
+        self.shared.replace(socket)?;
+        Ok(endpoints)
+    }
+
     fn path_mtu(&self) -> Option<usize> {
         self.current.borrow().socket.path_mtu()
     }
@@ -229,7 +280,13 @@ impl DatagramSocket for Connection<'_> {
     }
 
     async fn readable(&self) -> io::Result<()> {
-        self.current().socket.readable().await
+        let current = self.current();
+        let Some(listener) = &self.listener else { return current.socket.readable().await };
+        tokio::select! {
+            biased;
+            ready = current.socket.readable() => ready,
+            ready = listener.readable() => ready,
+        }
     }
 
     async fn writable(&self) -> io::Result<()> {

@@ -1,14 +1,18 @@
 //! Decapsulation, network to device: receives many datagrams at once, checks each, writes consecutive packets of one flow to the device as
 //! one super-packet.
 
+mod others;
+
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use ttun_packet::{
     CoalesceOptions, EchoReply, EcnArrival, Invalid, IpPacket, Run, VirtioNetHeader, receive_ecn,
 };
 
+use crate::allowance::Allowance;
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, PacketDevice};
 use crate::mss::MssClamp;
@@ -38,6 +42,10 @@ pub(crate) struct Decap<'t, D, S> {
     /// A new peer that nothing was received from yet. Datagrams of the previous one stay in the receive buffer (connect(2) removes none
     /// of them), and are forwarded, as their sender was the peer when they arrived; but they do not show that the new one is up.
     awaited: Option<SocketAddr>,
+    /// Changes of a learned peer.
+    changes: Allowance,
+    /// Some instant before them all.
+    started: Instant,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
@@ -45,7 +53,20 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         let (peer, _) = context.endpoints.versioned();
         let (retry, mss_clamp) = (RetryDelay::default(), MssClamp::new(device, socket, context));
-        Self { device, socket, context, coalesce, buffer, retry, mss_clamp, peer, awaited: None }
+        let (changes, started) = (Allowance::default(), Instant::now());
+        Self {
+            device,
+            socket,
+            context,
+            coalesce,
+            buffer,
+            retry,
+            mss_clamp,
+            peer,
+            awaited: None,
+            changes,
+            started,
+        }
     }
 
     /// Notices a change of the peer.
@@ -144,7 +165,7 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
                     self.retry.succeeded();
                     self.take(datagrams).await?;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::All),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.take_others().await,
                 Err(error) => {
                     // Usually an ICMP error for an earlier datagram; nothing was received.
                     self.context.socket_failed(&error);
@@ -155,9 +176,10 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
                 }
             }
             if self.context.shutdown.is_requested() {
-                break;
+                return Ok(Drained::Budget);
             }
         }
+        self.take_others().await?;
         Ok(Drained::Budget)
     }
 

@@ -16,7 +16,7 @@ pub(crate) struct FlowLabel(u32);
 
 impl FlowLabel {
     /// No label, which IPv4 has not, and which tells IPv6 routers to look at the ports (RFC 6438, section 3).
-    const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
 
     /// Chooses the label of `socket`, before it is connected to `remote`: another one for another tunnel, the same after a restart.
     pub(crate) fn choose(socket: BorrowedFd<'_>, local_port: u16, remote: SocketAddr) -> Self {

@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::io::Outer;
-    use crate::options::{Offload, TunnelOptions};
+    use crate::options::{Endpoint, TunnelOptions};
     use crate::socket;
 
     #[test]
@@ -69,10 +69,9 @@ mod tests {
         for (version, host) in [(Version::V4, "127.0.0.1"), (Version::V6, "[::1]")] {
             let peer = std::net::UdpSocket::bind(format!("{host}:0")).unwrap();
             let local: std::net::SocketAddr = format!("{host}:0").parse().unwrap();
-            let remote = peer.local_addr().unwrap().into();
-            let options =
-                TunnelOptions { offload: Offload::ALL, ..TunnelOptions::plain("tun0", local.into(), remote) };
-            let (socket, _) = socket::open(&options).unwrap();
+            let remote = Endpoint::from(peer.local_addr().unwrap());
+            let options = TunnelOptions::plain("tun0", local.into(), remote.clone());
+            let (socket, _) = socket::open(&options, &remote).unwrap();
             let is = |wanted| {
                 let (option, value) = setting(version, wanted);
                 option.get(socket.as_fd()).unwrap() == value

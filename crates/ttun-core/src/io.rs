@@ -16,7 +16,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use ttun_packet::{TooBig, VirtioNetHeader};
 
-use crate::error::Error;
+use crate::endpoints::Arrival;
+use crate::error::{Error, ErrorKind};
 use crate::shared::{Endpoints, SharedEndpoints};
 
 /// One read of the device.
@@ -106,6 +107,17 @@ pub(crate) trait DatagramSocket {
 
     /// The same, with the sender: there is one, as only datagrams of one flow are joined.
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)>;
+
+    /// Where the peer is learned: receives datagrams that were sent to the tunnel's port and are not from the peer, or arrived before
+    /// it was the peer.
+    fn try_recv_other(&self, _buffer: &mut [u8]) -> io::Result<(Datagrams, Arrival)> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Makes the sender of such a datagram the peer, and returns the new endpoints. Fails if nothing can be sent to it.
+    fn adopt(&self, _arrival: Arrival) -> Result<Endpoints, Error> {
+        Err(Error::new(ErrorKind::InvalidOptions, "the peer of this tunnel is not learned"))
+    }
 
     /// The MTU of the route to the peer, as of the last send, bytes; `None` while there is no route.
     fn path_mtu(&self) -> Option<usize>;

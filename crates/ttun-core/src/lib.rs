@@ -14,6 +14,7 @@
 //!
 //! [`Tunnel`] owns the thread that runs the pumps; [`TunnelStats`] counts every packet, sent or dropped.
 
+mod allowance;
 mod answer;
 mod attach;
 mod backlog;
@@ -25,6 +26,7 @@ mod decap;
 mod device;
 mod diagnosis;
 mod encap;
+mod endpoints;
 mod error;
 mod flow_label;
 mod fragmentation;
@@ -32,7 +34,9 @@ mod heard;
 mod history;
 mod interface;
 mod io;
+mod learn;
 mod listen;
+mod listener;
 mod lock;
 mod measure;
 mod message;
@@ -68,7 +72,8 @@ pub use history::{Change, ChangeKind, Level};
 pub use listen::{Arrival, arrivals};
 pub use measure::SeriesEcho;
 pub use options::{
-    Endpoint, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions, QueueOptions, TunnelOptions,
+    Endpoint, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions, QueueOptions, Remote,
+    TunnelOptions,
 };
 pub use probe::{Echo, EchoAnswer, EchoDatagram, EchoOutcome};
 pub use report::{Advice, grouped};

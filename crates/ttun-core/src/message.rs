@@ -3,7 +3,7 @@
 
 use std::ffi::c_int;
 use std::io::{self, IoSlice};
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use socket2::{SockAddr, SockAddrStorage};
@@ -36,7 +36,7 @@ pub(crate) fn send(
 
 /// Receives the next datagrams into `buffer`.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Datagrams> {
-    receive_message(socket, buffer, &mut empty_message())
+    receive_message(socket, buffer, &mut empty_message()).map(|(datagrams, _)| datagrams)
 }
 
 /// Receives, with the sender's address.
@@ -44,14 +44,27 @@ pub(crate) fn receive_from(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
 ) -> io::Result<(Datagrams, Option<SocketAddr>)> {
+    receive_path(socket, buffer).map(|(received, path)| (received, path.sender))
+}
+
+/// What a receive reports about the way of its datagrams.
+pub(crate) struct Path {
+    pub(crate) sender: Option<SocketAddr>,
+    /// The address of this host to which they were sent, and the index of the interface through which they arrived, if the socket was
+    /// set to report it ([`IntOption::RECEIVE_IPV4_DESTINATION`]).
+    pub(crate) destination: Option<(IpAddr, u32)>,
+}
+
+/// Receives, with the addresses.
+pub(crate) fn receive_path(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(Datagrams, Path)> {
     let mut sender = SockAddrStorage::zeroed();
     let mut message = empty_message();
     message.msg_name = (&raw mut sender).cast();
     message.msg_namelen = sender.size_of();
-    let received = receive_message(socket, buffer, &mut message)?;
+    let (received, destination) = receive_message(socket, buffer, &mut message)?;
     // SAFETY: the kernel has written an address of `msg_namelen` bytes, no more than there is room for.
     let sender = unsafe { SockAddr::new(sender, message.msg_namelen) };
-    Ok((received, sender.as_socket()))
+    Ok((received, Path { sender: sender.as_socket(), destination }))
 }
 
 /// `message` may already point to room for the sender's address.
@@ -59,7 +72,7 @@ fn receive_message(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     message: &mut libc::msghdr,
-) -> io::Result<Datagrams> {
+) -> io::Result<(Datagrams, Option<(IpAddr, u32)>)> {
     let mut control = ControlBuffer([0; CONTROL_LEN]);
     let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     message.msg_iov = &raw mut piece;
@@ -78,7 +91,8 @@ fn receive_message(
     // The kernel has set `msg_controllen` to what it wrote.
     #[allow(clippy::unnecessary_cast, reason = "the type differs between C libraries")]
     let written_len = message.msg_controllen as usize;
-    for (level, kind, value) in control_messages(&control.0[..written_len]) {
+    let mut destination = None;
+    for (level, kind, value, data) in control_messages(&control.0[..written_len]) {
         let int = c_int::from_ne_bytes(value);
         match (level, kind) {
             // A C int, unlike the u16 that goes the other way (udp_cmsg_recv in include/linux/udp.h).
@@ -90,10 +104,26 @@ fn receive_message(
             (libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE) | (libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE) => {
                 result.reassembled = true;
             }
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => destination = ipv4_destination(data),
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => destination = ipv6_destination(data),
             _ => {}
         }
     }
-    Ok(result)
+    Ok((result, destination))
+}
+
+/// From a `struct in_pktinfo`: the index of the interface, the address of this host, and the one in the header, which is that of a
+/// group for broadcast and multicast (ip(7)).
+fn ipv4_destination(info: &[u8]) -> Option<(IpAddr, u32)> {
+    let (index, addresses) = info.split_first_chunk()?;
+    let own: &[u8; 4] = addresses.first_chunk()?;
+    Some((IpAddr::from(*own), u32::from_ne_bytes(*index)))
+}
+
+/// From a `struct in6_pktinfo`: the address, and the index of the interface (ipv6(7)).
+fn ipv6_destination(info: &[u8]) -> Option<(IpAddr, u32)> {
+    let (address, index) = info.split_first_chunk::<16>()?;
+    Some((IpAddr::from(*address), u32::from_ne_bytes(*index.first_chunk()?)))
 }
 
 /// Reserves `flow_label` for `socket`, with which others may share it; `peer` is any unicast address. Without that, the kernel could
@@ -185,6 +215,10 @@ impl IntOption {
     pub(crate) const SEND_FLOW_LABEL: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_FLOWINFO_SEND);
     /// Whether UDP over IPv6 without a checksum is received (linux/udp.h, kernel 3.16).
     pub(crate) const UDP_NO_CHECK6_RX: Self = Self(libc::SOL_UDP, UDP_NO_CHECK6_RX);
+    /// Whether a receive reports to which IPv4 address its datagrams were sent (ip(7)).
+    pub(crate) const RECEIVE_IPV4_DESTINATION: Self = Self(libc::IPPROTO_IP, libc::IP_PKTINFO);
+    /// The same for IPv6 (ipv6(7)).
+    pub(crate) const RECEIVE_IPV6_DESTINATION: Self = Self(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO);
     /// Whether a receive reports the TOS octet of IPv4 headers (ip(7)).
     pub(crate) const RECEIVE_TOS: Self = Self(libc::IPPROTO_IP, libc::IP_RECVTOS);
     /// Whether a receive reports the traffic class octet of IPv6 headers (ipv6(7)).
@@ -231,9 +265,11 @@ const UDP_NO_CHECK6_RX: c_int = 102;
 /// The sockets are already non-blocking; this also covers a shared descriptor.
 const FLAGS: c_int = libc::MSG_DONTWAIT;
 
-/// Room for the four control messages that a receive requests, each a header and an aligned int: UDP_GRO, SO_RXQ_OVFL, and either IP_TOS
-/// and IP_RECVFRAGSIZE or IPV6_TCLASS and IPV6_RECVFRAGSIZE.
-const CONTROL_LEN: usize = 4 * (size_of::<libc::cmsghdr>() + size_of::<usize>());
+/// Room for the control messages that a receive requests: UDP_GRO, SO_RXQ_OVFL, and either IP_TOS and IP_RECVFRAGSIZE or IPV6_TCLASS
+/// and IPV6_RECVFRAGSIZE, each a header and an aligned int; and IP_PKTINFO or IPV6_PKTINFO, of up to 20 bytes.
+const CONTROL_LEN: usize = 4 * (size_of::<libc::cmsghdr>() + size_of::<usize>())
+    + size_of::<libc::cmsghdr>()
+    + size_of::<libc::in6_pktinfo>().next_multiple_of(size_of::<usize>());
 
 #[repr(C, align(8))]
 struct ControlBuffer([u8; CONTROL_LEN]);
@@ -283,15 +319,18 @@ impl ControlMessage {
     }
 }
 
-/// `(level, type, first four bytes)` of each control message in `bytes`.
-fn control_messages(mut bytes: &[u8]) -> impl Iterator<Item = (c_int, c_int, [u8; 4])> {
+/// `(level, type, first four bytes, all bytes)` of each control message in `bytes`.
+fn control_messages(mut bytes: &[u8]) -> impl Iterator<Item = (c_int, c_int, [u8; 4], &[u8])> {
     const HEADER: usize = size_of::<libc::cmsghdr>();
     const INT: usize = size_of::<c_int>();
     std::iter::from_fn(move || {
         // cmsghdr: a length of pointer size, then level and type.
         let len = usize::from_ne_bytes(*bytes.first_chunk()?);
         let int_at = |at: usize| Some(c_int::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
-        let item = (int_at(HEADER - 2 * INT)?, int_at(HEADER - INT)?, *bytes.get(HEADER..)?.first_chunk()?);
+        let data = bytes.get(HEADER..len.min(bytes.len()))?;
+        // An int of one byte is padded.
+        let first = *bytes.get(HEADER..)?.first_chunk()?;
+        let item = (int_at(HEADER - 2 * INT)?, int_at(HEADER - INT)?, first, data);
         // Each message begins at a multiple of the word size (CMSG_ALIGN).
         bytes = bytes.get(len.max(HEADER).next_multiple_of(size_of::<usize>())..).unwrap_or(&[]);
         Some(item)

@@ -15,6 +15,7 @@ use crate::history::{Change, ChangeKind, span};
 use crate::lock::lock;
 use crate::options::Endpoint;
 use crate::shared::{Context, Endpoints, Trouble};
+use crate::stats::TunnelState;
 use crate::watcher::retry_delay;
 
 /// The last known state of one tunnel's peer, local address and network.
@@ -113,6 +114,11 @@ impl Monitor {
 
     /// The probable reason why the peer does not answer, with what to check; `None` if it answers, or nothing was sent.
     pub(crate) fn diagnosis(&self, context: &Context) -> Option<String> {
+        let now = context.endpoints.get();
+        if let Some(learning) = context.learning.as_ref().filter(|_| now.peer().is_none()) {
+            let is_closed = context.clock.state(0) == TunnelState::Closed;
+            return (!is_closed).then(|| learning.explain(now.local.port()));
+        }
         let silence = self.state().heard.silence(context);
         silence
             .map(|silence| silence.explain_with(&context.probes))

@@ -18,8 +18,8 @@ pub struct TunnelOptions {
     /// Address and port to which the UDP socket is bound. An unspecified address (`0.0.0.0`, `::`) leaves the choice to the routing
     /// table, and lets a later peer be of the other family.
     pub local: Endpoint,
-    /// The peer's address and port, of the same family; datagrams from elsewhere are dropped by the kernel.
-    pub remote: Endpoint,
+    /// The peer, of the same family as the local address.
+    pub remote: Remote,
     /// Inner source addresses accepted from the peer, as address and prefix length; `None` accepts all.
     pub allowed_sources: Option<Vec<(IpAddr, u8)>>,
     /// Whether to lower the MSS option of TCP SYNs that pass, so that full segments fit the route to the peer.
@@ -51,11 +51,11 @@ pub struct TunnelOptions {
 impl TunnelOptions {
     /// A tunnel over a device that is used as it is, with all offloads and no other option.
     #[must_use]
-    pub fn plain(device: impl Into<String>, local: Endpoint, remote: Endpoint) -> Self {
+    pub fn plain(device: impl Into<String>, local: Endpoint, remote: impl Into<Remote>) -> Self {
         Self {
             device: device.into(),
             local,
-            remote,
+            remote: remote.into(),
             allowed_sources: None,
             clamp_mss: true,
             path_mtu: PathMtuChoice::Fragment,
@@ -173,6 +173,27 @@ impl ProbeOptions {
 
 fn is_broadcast(address: &IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.is_broadcast())
+}
+
+/// The peer of a tunnel.
+#[derive(Clone, Debug)]
+pub enum Remote {
+    /// It is at this address and port; datagrams from elsewhere are dropped by the kernel.
+    At(Endpoint),
+    /// It is whoever sends a valid packet from one of these networks, given as address and prefix length, all of one family.
+    Learn(Vec<(IpAddr, u8)>),
+}
+
+impl From<Endpoint> for Remote {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::At(endpoint)
+    }
+}
+
+impl From<SocketAddr> for Remote {
+    fn from(address: SocketAddr) -> Self {
+        Self::At(address.into())
+    }
 }
 
 /// An address and port. The interface of a link-local address is known by name, which outlives its index.

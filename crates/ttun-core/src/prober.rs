@@ -81,9 +81,9 @@ impl<S: DatagramSocket> Prober<'_, S> {
         self.context.clock.set_silence(silence);
     }
 
-    /// A peer that is to be learned has no address yet, and so no port.
+    /// It may have to be learned first.
     fn has_peer(&self) -> bool {
-        self.context.endpoints.get().remote.port() != 0
+        self.context.endpoints.get().peer().is_some()
     }
 
     async fn send(&mut self, request: &Request) {

@@ -30,19 +30,21 @@ impl TunnelStats {
         let Self { device: DeviceStats { name, mtu, offload, .. }, socket, .. } = self;
         let of_device = listed(&[("checksum", offload.checksum), ("TSO", offload.tso), ("USO", offload.uso)]);
         let of_socket = listed(&[("segmentation", socket.segments_per_send > 1), ("GRO", socket.gro)]);
-        let (local, remote) = (socket.local, socket.remote);
+        let local = socket.local;
+        let ends = match socket.remote {
+            Some(remote) => format!("socket {local} -> {remote}"),
+            None => format!("socket {local}, no peer yet"),
+        };
         // It is not known if the device was deleted or moved just now.
         let mtu = if *mtu == 0 { String::new() } else { format!("mtu {mtu}, ") };
-        format!(
-            "attached to {name} ({mtu}offload: {of_device}), socket {local} -> {remote} (offload: {of_socket})"
-        )
+        format!("attached to {name} ({mtu}offload: {of_device}), {ends} (offload: {of_socket})")
     }
 
     /// The remedy when full packets of the device do not fit the route to the peer; `None` when they do.
     #[must_use]
     pub fn advice(&self) -> Option<Advice> {
         let DeviceStats { name, mtu, .. } = &self.device;
-        let fits = self.socket.path_mtu?.saturating_sub(outer_overhead(&self.socket.remote));
+        let fits = self.socket.path_mtu?.saturating_sub(outer_overhead(&self.socket.local));
         let drawback = if fits < IPV6_MIN_MTU as usize { " (too small for IPv6 in the tunnel)" } else { "" };
         (*mtu as usize > fits).then(|| Advice {
             text: format!("packets of more than {fits} bytes are sent in fragments; to avoid that{drawback}"),
@@ -171,13 +173,14 @@ mod tests {
             },
             socket: SocketStats {
                 local: "10.0.1.1:9000".parse().unwrap(),
-                remote: "10.0.1.2:9000".parse().unwrap(),
+                remote: Some("10.0.1.2:9000".parse().unwrap()),
                 path_mtu: Some(1500),
                 segments_per_send: 64,
                 gro: true,
                 receive_buffer: 0,
                 send_buffer: 0,
                 receive_overflow: 0,
+                peer_changes: 0,
                 reconnects: 0,
                 errors: Vec::new(),
             },
@@ -189,11 +192,11 @@ mod tests {
         }
     }
 
-    fn advice(device_mtu: u32, path_mtu: Option<usize>, remote: &str) -> Option<String> {
+    fn advice(device_mtu: u32, path_mtu: Option<usize>, local: &str) -> Option<String> {
         let mut stats = stats();
         stats.device.mtu = device_mtu;
         stats.socket.path_mtu = path_mtu;
-        stats.socket.remote = remote.parse().unwrap();
+        stats.socket.local = local.parse().unwrap();
         stats.advice().map(|advice| advice.to_string())
     }
 
@@ -218,6 +221,17 @@ mod tests {
         let mut stats = stats();
         stats.device.mtu = 0;
         assert!(stats.attached().starts_with("attached to tun0 (offload: checksum, TSO, USO), socket "));
+    }
+
+    #[test]
+    fn a_peer_that_is_not_known_yet_is_not_named() {
+        let mut stats = stats();
+        stats.socket.remote = None;
+        assert!(
+            stats.attached().contains("), socket 10.0.1.1:9000, no peer yet (offload: "),
+            "{}",
+            stats.attached()
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::clock::epoch_ms;
 use crate::connection::SharedSocket;
 use crate::device;
 use crate::error::{Error, ErrorKind};
+use crate::learn::Learning;
 use crate::lock::lock;
 use crate::monitor::Monitor;
 use crate::probe::{self, Source};
@@ -66,6 +67,7 @@ impl Watched for Shared {
     }
 
     fn tick(&self) {
+        self.follow_learned_peer();
         if self.monitor.tick(&self.context) {
             self.review_socket();
         }
@@ -77,8 +79,20 @@ impl Shared {
     /// Records that the peer was changed to an address that this host can send to.
     pub(crate) fn peer_changed(&self, previous: SocketAddr, after: Endpoints) {
         self.context.reconnects.add(1);
+        self.context.peer_changes.add(usize::from(previous != after.remote));
         self.monitor.peer_changed(&self.context, previous, after.remote);
         self.monitor.reviewed(&self.context, Ok(()));
+    }
+
+    /// Adapts the device to a peer that the packet path has learned.
+    fn follow_learned_peer(&self) {
+        if !self.context.learning.as_ref().is_some_and(Learning::take_change) {
+            return;
+        }
+        // Also clears a problem of the previous peer.
+        self.review_socket();
+        let socket = self.socket.get();
+        self.follow_route(socket.and_then(|socket| socket.inner_mtu()));
     }
 
     /// Lets the kernel choose the source again if it would now choose another one.
@@ -89,6 +103,9 @@ impl Shared {
             // The end of the tunnel waits for this change, so that nothing keeps the socket open after it.
             let Some(socket) = self.socket.get() else { return Ok(now) };
             self.monitor.locate(socket.local());
+            if let Some(listener) = self.socket.listener() {
+                listener.review()?;
+            }
             let changed = socket.review(now)?;
             if changed.is_some() {
                 self.context.reconnects.add(1);
@@ -136,13 +153,14 @@ impl Shared {
             device: DeviceStats { name, index, mtu: device_mtu, offload },
             socket: SocketStats {
                 local: endpoints.local,
-                remote: endpoints.remote,
+                remote: endpoints.peer(),
                 segments_per_send: context.segments_per_send.load(Ordering::Relaxed),
                 gro: granted.gro,
                 receive_buffer: granted.receive_buffer,
                 send_buffer: context.queue.limit(),
                 receive_overflow: context.receive_overflow.load(Ordering::Relaxed),
                 path_mtu,
+                peer_changes: context.peer_changes.get(),
                 reconnects: context.reconnects.get(),
                 errors: context.errors.occurred(),
             },

@@ -66,6 +66,8 @@ pub(crate) struct Sender<'t, S> {
     singly_from: Option<usize>,
     /// The version of the endpoints, as last seen.
     peer: u32,
+    /// Whether there is a peer: it may have to be learned first.
+    has_peer: bool,
     /// Datagrams that one send may carry: what the kernel granted, and what is left of that on the way to the peer.
     granted_segments: usize,
     segments_per_send: usize,
@@ -83,13 +85,14 @@ pub(crate) struct Sender<'t, S> {
 impl<'t, S: DatagramSocket> Sender<'t, S> {
     pub(crate) fn new(socket: &'t S, context: &'t Context) -> Self {
         let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
-        let (peer, _) = context.endpoints.versioned();
+        let (peer, endpoints) = context.endpoints.versioned();
         Self {
             socket,
             context,
             batch: Batch::new(),
             singly_from: None,
             peer,
+            has_peer: endpoints.peer().is_some(),
             granted_segments,
             segments_per_send: granted_segments,
             segment_again_at: None,
@@ -130,8 +133,9 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     /// Returns whether it has changed.
     pub(crate) fn follow_peer(&mut self) -> bool {
         let newer = self.context.endpoints.newer_than(self.peer);
-        if let Some((peer, _)) = newer {
+        if let Some((peer, endpoints)) = newer {
             self.peer = peer;
+            self.has_peer = endpoints.peer().is_some();
             self.socket.follow();
             self.segments_per_send = self.granted_segments;
             self.segment_again_at = None;
@@ -169,6 +173,11 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     pub(crate) fn flush(&mut self, read: &[u8]) -> Flushed {
         let packets = self.batch.packets();
         if packets == 0 {
+            return Flushed::All;
+        }
+        if !self.has_peer {
+            self.context.encap.drop(EncapDrop::NoPeer, packets);
+            self.batch.clear();
             return Flushed::All;
         }
         let is_resumed = self.singly_from.is_some();

@@ -62,29 +62,42 @@ pub(crate) struct Granted {
     pub(crate) send_buffer: usize,
 }
 
-/// Binds to the local address and connects to the remote one, so that the kernel drops datagrams from anywhere else.
-pub(crate) fn open(options: &TunnelOptions) -> Result<(PeerSocket, Endpoints), Error> {
-    let TunnelOptions { offload, fwmark, zero_checksum6, queue, .. } = *options;
-    let (local, bind_device) = (options.local.clone(), options.bind_device.clone());
-    let (tos, send_buffer) = (options.outer_tos().base(), queue.send_buffer);
-    let place = Place { local, bind_device, fwmark, tos, zero_checksum6, send_buffer };
-    open_at(place, &options.remote, offload)
+/// Binds to the local address and connects to `remote`, so that the kernel drops datagrams from anywhere else.
+pub(crate) fn open(options: &TunnelOptions, remote: &Endpoint) -> Result<(PeerSocket, Endpoints), Error> {
+    open_at(Place::of(options), remote, options.offload)
 }
 
 fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSocket, Endpoints), Error> {
-    let remote_zone = Mutex::new(remote.zone.clone());
+    connected(place, remote, allowed, Place::bound)
+}
+
+/// `bind` binds a socket to the local address that accepts only datagrams of the remote one.
+fn connected(
+    place: Place,
+    remote: &Endpoint,
+    allowed: Offload,
+    bind: impl FnOnce(&Place, SocketAddr, SocketAddr) -> Result<Socket, Error>,
+) -> Result<(PeerSocket, Endpoints), Error> {
+    let zone = remote.zone.clone();
     let (local, remote) = (place.local.resolve()?, remote.resolve()?);
     check_addresses(local, remote)?;
-    let socket = place.bound(local, remote)?;
+    let socket = bind(&place, local, remote)?;
     let label = FlowLabel::choose(socket.as_fd(), local.port(), remote);
     socket.connect(&label.to(remote).into()).map_err(|cause| place.connect_refused(remote, &cause))?;
     // A connected socket accepts only datagrams of the peer, which costs less than the filter.
     let _ = socket.detach_filter();
+    let socket = PeerSocket::new(socket, label, local, place, zone, allowed)?;
+    // If no address was given, connecting has chosen it.
+    let local = socket.inner.local_addr().unwrap_or(local);
+    check_not_itself(local, remote)?;
+    Ok((socket, Endpoints { local, remote }))
+}
+
+/// Sets what a socket at `local` reports with the datagrams that it receives; returns whether it joins them.
+pub(crate) fn prepare_receiving(socket: &Socket, local: SocketAddr, allowed: Offload) -> Result<bool, Error> {
     socket
         .set_nonblocking(true)
         .map_err(|cause| Error::system("fcntl", &cause, "making the socket non-blocking"))?;
-
-    grow_buffers(&socket, place.send_buffer.unwrap_or(BUFFER_LEN as usize));
     // Without it a full receive buffer goes unnoticed; every kernel since 2.6.33 has it.
     let _ = IntOption::RECEIVE_OVERFLOW.set(socket.as_fd(), 1);
     let (tos, fragment_size) = match version_of(local) {
@@ -95,30 +108,7 @@ fn open_at(place: Place, remote: &Endpoint, allowed: Offload) -> Result<(PeerSoc
     let _ = tos.set(socket.as_fd(), 1);
     // For the measurement of the path.
     let _ = fragment_size.set(socket.as_fd(), 1);
-    let fragmentation = FragmentationSetting::new(socket.as_fd(), version_of(local))
-        .map_err(|cause| Error::system("setsockopt", &cause, "allowing fragmentation"))?;
-    let segments_per_send = if allowed.segment && can_segment(&socket) { MAX_SEGMENTS } else { 1 };
-    let gro = allowed.receive && enable_gro(&socket);
-    let (receive_buffer, send_buffer) =
-        (socket.recv_buffer_size().unwrap_or(0), socket.send_buffer_size().unwrap_or(0));
-    let granted = Granted { segments_per_send, gro, receive_buffer, send_buffer };
-
-    let inner = UdpSocket::from(socket);
-    // If no address was given, connecting has chosen it.
-    let local = inner.local_addr().unwrap_or(local);
-    check_not_itself(local, remote)?;
-    let socket = PeerSocket {
-        inner,
-        version: version_of(local),
-        label,
-        place,
-        remote_zone,
-        allowed,
-        granted,
-        fragmentation,
-        open: Arc::default(),
-    };
-    Ok((socket, Endpoints { local, remote }))
+    Ok(allowed.receive && enable_gro(socket))
 }
 
 fn version_of(address: SocketAddr) -> Version {
@@ -143,6 +133,51 @@ fn grow_buffers(socket: &Socket, send_buffer: usize) {
 }
 
 impl PeerSocket {
+    /// The same as [`open`], while `listener` receives what others send to the same port.
+    pub(crate) fn open_beside(
+        listener: &SockRef<'_>,
+        place: Place,
+        remote: &Endpoint,
+        allowed: Offload,
+    ) -> Result<(Self, Endpoints), Error> {
+        connected(place, remote, allowed, |place, local, remote| place.bound_beside(listener, local, remote))
+    }
+
+    /// A socket that has no peer: it is not bound, so that it neither receives nor sends.
+    pub(crate) fn without_peer(place: Place, local: SocketAddr, allowed: Offload) -> Result<Self, Error> {
+        let socket = place.unbound(local)?;
+        Self::new(socket, FlowLabel::NONE, local, place, None, allowed)
+    }
+
+    fn new(
+        socket: Socket,
+        label: FlowLabel,
+        local: SocketAddr,
+        place: Place,
+        zone: Option<String>,
+        allowed: Offload,
+    ) -> Result<Self, Error> {
+        grow_buffers(&socket, place.send_buffer.unwrap_or(BUFFER_LEN as usize));
+        let gro = prepare_receiving(&socket, local, allowed)?;
+        let fragmentation = FragmentationSetting::new(socket.as_fd(), version_of(local))
+            .map_err(|cause| Error::system("setsockopt", &cause, "allowing fragmentation"))?;
+        let segments_per_send = if allowed.segment && can_segment(&socket) { MAX_SEGMENTS } else { 1 };
+        let (receive_buffer, send_buffer) =
+            (socket.recv_buffer_size().unwrap_or(0), socket.send_buffer_size().unwrap_or(0));
+        let granted = Granted { segments_per_send, gro, receive_buffer, send_buffer };
+        Ok(Self {
+            inner: UdpSocket::from(socket),
+            version: version_of(local),
+            label,
+            place,
+            remote_zone: Mutex::new(zone),
+            allowed,
+            granted,
+            fragmentation,
+            open: Arc::default(),
+        })
+    }
+
     /// What the kernel granted it.
     pub(crate) fn granted(&self) -> Granted {
         self.granted
@@ -177,6 +212,9 @@ impl PeerSocket {
 
     /// Looks up the route to the peer again, as the next send would. Connecting to the same peer changes nothing else.
     fn look_up_route(&self, now: Endpoints) -> Result<Endpoints, Option<Error>> {
+        if now.peer().is_none() {
+            return Err(None);
+        }
         match self.connect(now.remote) {
             Ok(()) => Ok(now),
             Err(_) if self.is_lost(now) => self.reconnect(now, &self.remote(now)).map_err(Some),
@@ -257,6 +295,9 @@ impl PeerSocket {
     /// # Errors
     /// Which address, interface or route is missing, so that the peer cannot be reached. The socket is then unchanged.
     pub(crate) fn review(&self, now: Endpoints) -> Result<Option<Endpoints>, Error> {
+        if now.peer().is_none() {
+            return self.place.check_local().map(|()| None);
+        }
         let remote = self.remote(now);
         let mut local = self.place.local.resolve()?;
         local.set_port(now.local.port());
@@ -298,20 +339,12 @@ impl PeerSocket {
 
     /// Whether the socket must be connected again to reach any peer.
     fn is_lost(&self, now: Endpoints) -> bool {
-        self.has_lost_peer() || self.has_lost_interface() || self.has_lost_zone(now)
+        self.has_lost_peer() || self.place.has_lost_interface(self.as_fd()) || self.has_lost_zone(now)
     }
 
     /// Whether the last change of the peer failed half-way, and going back failed too.
     fn has_lost_peer(&self) -> bool {
         self.inner.peer_addr().is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
-    }
-
-    /// Whether the interface to which the socket is bound was replaced by another of its name: the socket is bound to its index.
-    fn has_lost_interface(&self) -> bool {
-        let Some(name) = &self.place.bind_device else { return false };
-        let bound = IntOption::BOUND_INTERFACE.get(self.as_fd()).ok().map(i32::cast_unsigned);
-        let named = ttun_link::find(name).ok().flatten().map(|link| link.index);
-        named.is_some() && bound.is_some() && named != bound
     }
 
     /// Whether the zone of the peer is an interface with another index now.
@@ -327,14 +360,7 @@ impl PeerSocket {
     /// fail (EDESTADDRREQ), and are counted as such.
     fn dissolve_and_connect(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
         let socket = SockRef::from(&self.inner);
-        message::dissolve(socket.as_fd())?;
-        if let Some(name) = &self.place.bind_device {
-            socket.bind_device(Some(name.as_bytes()))?;
-        } else if let SocketAddr::V6(local) = local
-            && local.scope_id() != 0
-        {
-            IntOption::BOUND_INTERFACE.set(socket.as_fd(), local.scope_id().cast_signed())?;
-        }
+        self.place.bind_interface_again(&socket, local)?;
         if socket.local_addr()?.as_socket().is_some_and(|address| address.port() == 0) {
             socket.bind(&local.into())?;
         }
@@ -377,7 +403,11 @@ impl DatagramSocket for Readiness<Arc<PeerSocket>> {
 
     fn recover(&self, now: Endpoints) -> Result<Option<Endpoints>, Error> {
         let socket = self.get();
-        if socket.is_lost(now) { socket.reconnect(now, &socket.remote(now)).map(Some) } else { Ok(None) }
+        if now.peer().is_some() && socket.is_lost(now) {
+            socket.reconnect(now, &socket.remote(now)).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn unsent(&self) -> Option<usize> {

@@ -16,7 +16,7 @@ pub use probe::{PROBE_BOUNDS_NS, ProbeStats, RttStats};
 pub use table::{Kind, Stat, Value};
 use table::{direction, values};
 
-use Kind::{Counter as Count, Errors, Flag, Gauge, GaugeIfKnown, Section, State, Text};
+use Kind::{Counter as Count, Errors, Flag, Gauge, GaugeIfKnown, Section, State, Text, TextIfKnown};
 
 /// All entries, in the order in which the binding passes those that are numbers.
 pub fn table() -> impl Iterator<Item = &'static Stat> {
@@ -85,6 +85,8 @@ direction! {
         SendError: "send-error", "refused: see socket errors";
         /// One of the tunnel's own datagrams, routed into its own device, alone or inside a datagram of another tunnel.
         RoutingLoop: "routing-loop", "the tunnel's own datagrams";
+        /// The peer is not known yet: with `remote = "learn"`, it has to send first.
+        NoPeer: "no-peer", "no peer yet";
         /// Not an IPv4 or IPv6 packet, or its lengths contradict each other.
         Malformed: "malformed", "not a valid IP packet";
         /// Read while the tunnel was being closed.
@@ -95,7 +97,7 @@ direction! {
 direction! {
     /// Datagrams from the peer.
     decap: DecapStats {
-        /// Datagrams received from the peer.
+        /// Datagrams received from the peer; with `remote = "learn"`, from anyone.
         received: "packets";
         /// Inner IP packets written to the device; each is counted individually, even if many were received or written at once.
         packets: "packets";
@@ -122,6 +124,13 @@ direction! {
         SourceNotAllowed: "source-not-allowed", "not in allowedSources";
         /// A router put a congestion mark on its datagram, but its sender does not support ECN and would miss the mark (RFC 6040).
         EcnIllegal: "ecn-illegal", "congestion mark on a packet without ECN";
+        /// With `remote = "learn"`: sent from an address that is not in `peers`.
+        NotInPeers: "not-in-peers", "sender not in peers";
+        /// With `remote = "learn"`: sent from an address in `peers` while another one is the peer, and was heard in the last 5 s; or from
+        /// too many ports of the peer's address.
+        NotThePeer: "not-the-peer", "another address is the peer";
+        /// With `remote = "learn"`: nothing can be sent to its sender, so that it cannot be the peer.
+        NoRouteBack: "no-route-back", "no route to the sender";
         /// The device was down, or deleted (with `reattach`).
         DeviceDown: "device-down", "the device was down";
         /// The device refused it in another way.
@@ -220,11 +229,15 @@ values! {
     SocketStats at "socket." {
         /// Address and port of this end: `192.0.2.1:8000` or `[2001:db8::1]:8000`.
         local: SocketAddr => Text;
-        /// Address and port of the peer.
-        remote: SocketAddr => Text;
+        /// Address and port of the peer. Absent until it is learned, with `remote = "learn"`.
+        remote: Option<SocketAddr> => TextIfKnown;
         /// MTU of the route to the peer: larger datagrams, outer headers included, are fragmented. Absent while there is no route.
         path_mtu: Option<usize> => GaugeIfKnown(|stats| stats.socket.path_mtu.map(number)), unit: "bytes",
             metric: "ttun_path_mtu_bytes";
+        /// How often the address or port of the peer changed, because its host name resolves to another address, or because it was
+        /// learned; also counts the first one that is learned.
+        peer_changes: u64 => Count(|stats| stats.socket.peer_changes), unit: "times", label: "peer changed",
+            metric: "ttun_peer_changes_total";
         /// How often the socket was reconnected: to another peer, from another local address or through another interface.
         reconnects: u64 => Count(|stats| stats.socket.reconnects), unit: "times", label: "socket reconnected",
             metric: "ttun_reconnects_total";

@@ -8,6 +8,7 @@ mod device_faults;
 mod fairness;
 mod fake;
 mod hostile;
+mod learn;
 mod loopback;
 mod open_socket;
 mod options;

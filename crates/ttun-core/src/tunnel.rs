@@ -18,14 +18,16 @@ use crate::encap::Encap;
 use crate::error::{Error, ErrorKind};
 use crate::history::{Change, History};
 use crate::interface::Interface;
+use crate::learn::Learning;
+use crate::listener::{self, Listener};
 use crate::monitor::Monitor;
-use crate::options::{Endpoint, PathMtuChoice, TunnelOptions, check_rate};
+use crate::options::{Endpoint, PathMtuChoice, Remote, TunnelOptions, check_rate};
 use crate::probe::{self, Probes};
 use crate::queue::Queue;
 use crate::reattach::{Attaching, Attachment};
 use crate::running::{End, Ending, Shared, own_address};
-use crate::shared::{Context, DeviceFacts, Problems, SharedEndpoints, Shutdown};
-use crate::socket;
+use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
+use crate::socket::{self, PeerSocket};
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, TunnelState, TunnelStats};
 use crate::tap::{PacketTap, TapOptions};
 use crate::upkeep::Upkeep;
@@ -75,14 +77,15 @@ impl Tunnel {
             Builder::new_current_thread().enable_io().enable_time().build().map_err(|cause| {
                 Error::system("epoll_create1", &cause, "starting the tunnel's event loop")
             })?;
-        let opened = socket::open(options).and_then(|(socket, endpoints)| {
+        let opened = open_sockets(options).and_then(|Sockets { socket, endpoints, learner }| {
             let granted = socket.granted();
             let device = attaching.attach(&options.device, socket.inner_mtu())?;
-            let socket =
-                SharedSocket::new(socket, runtime.handle().clone()).inspect_err(|_| attaching.put_back())?;
-            Ok((device, socket, granted, endpoints))
+            let (listener, learning) = learner.unzip();
+            let socket = SharedSocket::new(socket, listener, runtime.handle().clone())
+                .inspect_err(|_| attaching.put_back())?;
+            Ok((device, socket, granted, endpoints, learning))
         });
-        let (device, socket, granted, endpoints) = match opened {
+        let (device, socket, granted, endpoints, learning) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 // Dropping it would panic where the caller runs in its own event loop.
@@ -97,6 +100,7 @@ impl Tunnel {
             endpoints: SharedEndpoints::new(endpoints),
             outer_overhead: AtomicUsize::new(outer_overhead(&endpoints.remote)),
             allowed_sources,
+            learning,
             clamp_mss: options.clamp_mss,
             queue: Queue::new(&options.queue, granted.send_buffer),
             outer_tos: options.outer_tos(),
@@ -108,6 +112,7 @@ impl Tunnel {
             receive_overflow: AtomicU32::new(0),
             path_mtu_reported: AtomicBool::new(false),
             network_changed: AtomicBool::new(false),
+            peer_changes: Counter::default(),
             reconnects: Counter::default(),
             path_mtu_learned: AtomicUsize::new(0),
             clock: Clock::start(),
@@ -166,11 +171,16 @@ impl Tunnel {
     /// again, and `remote` may be of the other address family. The tunnel is `waiting` until something is received from the new peer.
     ///
     /// # Errors
-    /// If it cannot be the peer; the tunnel then keeps the one it had. [`ErrorKind::Closed`] after the end.
+    /// If it cannot be the peer, or the peer is learned; the tunnel then keeps the one it had. [`ErrorKind::Closed`] after the end.
     pub fn set_remote(&self, remote: impl Into<Endpoint>) -> Result<(), Error> {
         let remote = remote.into();
         let closed = || Error::new(ErrorKind::Closed, "the tunnel has ended");
         let Shared { context, socket: shared_socket, .. } = &*self.shared;
+        if context.learning.is_some() {
+            let message =
+                "this tunnel learns its peer, which is whoever sends from one of the given networks";
+            return Err(Error::new(ErrorKind::InvalidOptions, message));
+        }
         if shared_socket.get().is_some_and(|socket| socket.is_of_another_family(&remote)) {
             shared_socket.await_closing();
         }
@@ -295,6 +305,28 @@ impl Tunnel {
 impl Drop for Tunnel {
     fn drop(&mut self) {
         let _ = self.close();
+    }
+}
+
+/// What a tunnel receives and sends with.
+struct Sockets {
+    socket: PeerSocket,
+    endpoints: Endpoints,
+    /// Where the peer is learned: what receives from everyone else, and who of them may become the peer.
+    learner: Option<(Listener, Learning)>,
+}
+
+fn open_sockets(options: &TunnelOptions) -> Result<Sockets, Error> {
+    match &options.remote {
+        Remote::At(remote) => {
+            let (socket, endpoints) = socket::open(options, remote)?;
+            Ok(Sockets { socket, endpoints, learner: None })
+        }
+        Remote::Learn(networks) => {
+            let learning = Learning::new(networks)?;
+            let (listener, socket, endpoints) = listener::open(options, &learning)?;
+            Ok(Sockets { socket, endpoints, learner: Some((listener, learning)) })
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use crate::allowance::Allowance;
 use crate::connection::SharedSocket;
 use crate::device::{self, TunDevice};
 use crate::error::{Error, ErrorKind};
@@ -33,6 +34,7 @@ struct State {
     again: Option<Instant>,
     /// The delay after the next failure to restore a setting.
     delay: Option<Duration>,
+    /// So that ttun and a program that keeps removing settings do not keep each other busy.
     allowance: Allowance,
     /// The largest packet that fits the route, to which the MTU of the device was last adapted.
     inner_mtu: Option<usize>,
@@ -266,49 +268,9 @@ fn restored_change(device: &str, restored: &[String]) -> Change {
     change(ChangeKind::DeviceRestored, message, device, None)
 }
 
-/// Limits how often settings are restored, to ten times in a row and then once every three seconds, so that ttun and a program that
-/// keeps removing them do not keep each other busy.
-#[derive(Default)]
-struct Allowance {
-    /// When all will be available again.
-    full_at: Option<Instant>,
-}
-
-impl Allowance {
-    const IN_A_ROW: u32 = 10;
-    const EACH: Duration = Duration::from_secs(3);
-
-    /// When the next is available, if none is at `now`.
-    fn exhausted_until(&self, now: Instant) -> Option<Instant> {
-        let full_at = self.full_at?;
-        let available_at = full_at.checked_sub(Self::EACH * (Self::IN_A_ROW - 1))?;
-        (available_at > now).then_some(available_at)
-    }
-
-    fn use_at(&mut self, now: Instant) {
-        self.full_at = Some(self.full_at.map_or(now, |at| at.max(now)) + Self::EACH);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_are_restored_ten_times_in_a_row_and_then_once_every_three_seconds() {
-        let mut allowance = Allowance::default();
-        let start = Instant::now();
-        for _ in 0..10 {
-            assert_eq!(allowance.exhausted_until(start), None);
-            allowance.use_at(start);
-        }
-        let next = start + Duration::from_secs(3);
-        assert_eq!(allowance.exhausted_until(start), Some(next));
-        assert_eq!(allowance.exhausted_until(next), None);
-        allowance.use_at(next);
-        assert_eq!(allowance.exhausted_until(next), Some(next + Duration::from_secs(3)));
-        assert_eq!(allowance.exhausted_until(start + Duration::from_secs(60)), None);
-    }
 
     #[test]
     fn only_the_first_of_many_restored_settings_are_listed() {

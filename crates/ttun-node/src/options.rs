@@ -6,7 +6,7 @@ use std::time::Duration;
 use napi_derive::napi;
 use ttun_core::{
     Dscp, Endpoint, Error, ErrorKind, InterfaceOptions, MtuChoice, Offload, PathMtuChoice, ProbeOptions,
-    QueueOptions, TunnelOptions,
+    QueueOptions, Remote, TunnelOptions,
 };
 
 use crate::process::{group_id, user_id};
@@ -19,8 +19,10 @@ pub struct BindingTunnelOptions {
     pub device: String,
     /// Address and port to which the socket is bound.
     pub local: BindingEndpoint,
-    /// Address and port of the peer.
-    pub remote: BindingEndpoint,
+    /// Address and port of the peer; null to learn it.
+    pub remote: Option<BindingEndpoint>,
+    /// Outer networks from which it may be learned.
+    pub peers: Option<Vec<BindingNetwork>>,
     /// Inner source addresses accepted from the peer; null accepts all.
     pub allowed_sources: Option<Vec<BindingNetwork>>,
     /// Whether to lower the MSS of passing TCP SYNs to what fits the route.
@@ -138,7 +140,10 @@ impl TryFrom<BindingTunnelOptions> for TunnelOptions {
         Ok(Self {
             device: options.device,
             local: options.local.try_into()?,
-            remote: options.remote.try_into()?,
+            remote: match options.remote {
+                Some(remote) => Remote::At(remote.try_into()?),
+                None => Remote::Learn(networks(options.peers.as_deref().unwrap_or_default())?),
+            },
             allowed_sources: options.allowed_sources.as_deref().map(networks).transpose()?,
             clamp_mss: options.clamp_mss,
             path_mtu: if options.discover_path_mtu {

@@ -140,12 +140,12 @@ pub struct BindingOffloadStats {
 }
 
 /// The UDP socket.
-#[napi(object, object_from_js = false)]
+#[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingSocketDescription {
     /// Bound to.
     pub local: String,
-    /// Connected to.
-    pub remote: String,
+    /// Connected to; null until the peer is learned.
+    pub remote: Option<String>,
     /// Whether one receive may bring several datagrams.
     pub gro: bool,
 }
@@ -169,7 +169,7 @@ impl From<&TunnelStats> for BindingDescription {
             },
             socket: BindingSocketDescription {
                 local: socket.local.to_string(),
-                remote: socket.remote.to_string(),
+                remote: socket.remote.map(|remote| remote.to_string()),
                 gro: socket.gro,
             },
             probe: BindingProbeDescription {

@@ -53,10 +53,16 @@ impl SourceFilter {
     /// Whether the source address of `packet` is in one of the prefixes.
     #[must_use]
     pub fn allows<Bytes: Deref<Target = [u8]>>(&self, packet: &IpPacket<Bytes>) -> bool {
-        packet.source().is_some_and(|source| match source {
-            IpAddr::V4(source) => self.ipv4.contains(source.to_bits()),
-            IpAddr::V6(source) => self.ipv6.contains(source.to_bits()),
-        })
+        packet.source().is_some_and(|source| self.contains(source))
+    }
+
+    /// Whether `address` is in one of the prefixes.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.ipv4.contains(address.to_bits()),
+            IpAddr::V6(address) => self.ipv6.contains(address.to_bits()),
+        }
     }
 }
 

@@ -35,8 +35,9 @@ impl Link {
     fn new(loopback: &str, offload: Offload) -> Self {
         let peer = UdpSocket::bind(loopback).expect("this host has loopback addresses of both families");
         let local = loopback.parse().unwrap();
-        let options = TunnelOptions { offload, ..to(local, peer.local_addr().unwrap()) };
-        let (socket, endpoints) = socket::open(&options).unwrap();
+        let remote = peer.local_addr().unwrap();
+        let options = TunnelOptions { offload, ..to(local, remote) };
+        let (socket, endpoints) = socket::open(&options, &remote.into()).unwrap();
         let socket = Arc::new(socket);
         peer.connect(endpoints.local).unwrap();
         peer.set_read_timeout(Some(LIMIT)).unwrap();

@@ -1,13 +1,14 @@
 //! Failures to open the socket, and their hints.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use super::options::to;
 use crate::socket;
 use crate::{Error, ErrorKind};
 
 fn refused(local: &str, remote: &str) -> Error {
-    match socket::open(&to(local.parse().unwrap(), remote.parse().unwrap())) {
+    let (local, remote): (SocketAddr, SocketAddr) = (local.parse().unwrap(), remote.parse().unwrap());
+    match socket::open(&to(local, remote), &remote.into()) {
         Ok(_) => panic!("{local} to {remote} opens"),
         Err(error) => error,
     }

@@ -5,5 +5,5 @@ use std::net::SocketAddr;
 use crate::TunnelOptions;
 
 pub(super) fn to(local: SocketAddr, remote: SocketAddr) -> TunnelOptions {
-    TunnelOptions::plain("tun0", local.into(), remote.into())
+    TunnelOptions::plain("tun0", local.into(), remote)
 }

@@ -27,7 +27,7 @@ fn peer(loopback: &str) -> (UdpSocket, SocketAddr) {
 }
 
 fn opened(loopback: &str, remote: SocketAddr) -> (PeerSocket, Endpoints) {
-    socket::open(&to(loopback.parse().unwrap(), remote)).unwrap()
+    socket::open(&to(loopback.parse().unwrap(), remote), &remote.into()).unwrap()
 }
 
 fn runtime() -> Runtime {
@@ -37,7 +37,7 @@ fn runtime() -> Runtime {
 /// The next datagram.
 fn received(socket: PeerSocket) -> Vec<u8> {
     let runtime = runtime();
-    let shared = SharedSocket::new(socket, runtime.handle().clone()).unwrap();
+    let shared = SharedSocket::new(socket, None, runtime.handle().clone()).unwrap();
     let connection = Connection::new(&shared).unwrap();
     received_by(&runtime, &connection)
 }
@@ -113,7 +113,7 @@ impl Open {
     fn to(remote: SocketAddr) -> Self {
         let (socket, endpoints) = opened(if remote.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }, remote);
         let runtime = runtime();
-        let shared = SharedSocket::new(socket, runtime.handle().clone()).unwrap();
+        let shared = SharedSocket::new(socket, None, runtime.handle().clone()).unwrap();
         Self { runtime, shared, local: endpoints.local }
     }
 

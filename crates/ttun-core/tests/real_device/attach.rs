@@ -120,7 +120,8 @@ fn a_peer_without_a_route_is_refused() {
     isolated(|| {
         run("ip tuntap add dev tun0 mode tun");
         let local = endpoint("0.0.0.0:0");
-        let error = refused(&TunnelOptions { local, remote: endpoint("192.0.2.2:8000"), ..options("tun0") });
+        let error =
+            refused(&TunnelOptions { local, remote: endpoint("192.0.2.2:8000").into(), ..options("tun0") });
         assert_eq!(error.kind(), ErrorKind::NoRoute);
         assert!(error.hint().unwrap().contains("ip route get 192.0.2.2"));
     });

@@ -10,6 +10,7 @@
 )]
 
 mod attach;
+mod learn;
 mod lifecycle;
 mod peer;
 mod place;

@@ -24,7 +24,11 @@ fn two_ways() {
 }
 
 fn over_the_ways() -> TunnelOptions {
-    TunnelOptions { local: endpoint("192.0.2.1:0"), remote: endpoint("192.0.2.2:8000"), ..options("tun0") }
+    TunnelOptions {
+        local: endpoint("192.0.2.1:0"),
+        remote: endpoint("192.0.2.2:8000").into(),
+        ..options("tun0")
+    }
 }
 
 fn refused(options: &TunnelOptions) -> Error {
@@ -115,7 +119,7 @@ fn an_interface_that_is_created_again_is_followed() {
             run("ip link set tun0 up");
             let bound_to_way = TunnelOptions {
                 local: endpoint(local),
-                remote: endpoint(remote),
+                remote: endpoint(remote).into(),
                 bind_device: Some("way".to_owned()),
                 ..options("tun0")
             };
@@ -167,16 +171,20 @@ fn the_interface_of_a_link_local_address_is_looked_up_by_name_again() {
             run("ip address add 10.0.2.1/24 dev tun0");
             run("ip link set tun0 up");
             let remote = link_local("fe80::2", 8000);
-            let tunnel =
-                Tunnel::open(&TunnelOptions { local: local.clone(), remote, ..options("tun0") }).unwrap();
+            let tunnel = Tunnel::open(&TunnelOptions {
+                local: local.clone(),
+                remote: remote.into(),
+                ..options("tun0")
+            })
+            .unwrap();
             await_up();
             let program = bound("10.0.2.1:7000");
             let send = || {
                 program.send_to(b"Hello World", "10.0.2.2:9000").unwrap();
             };
             let zone = || match tunnel.stats().socket.remote {
-                SocketAddr::V6(remote) => remote.scope_id(),
-                SocketAddr::V4(remote) => panic!("{remote}"),
+                Some(SocketAddr::V6(remote)) => remote.scope_id(),
+                remote => panic!("{remote:?}"),
             };
             let before = zone();
 
@@ -200,14 +208,18 @@ fn a_link_local_address_of_a_missing_interface_is_refused() {
     isolated(|| {
         two_ways();
         let (local, remote) = (endpoint("[::]:0"), link_local("fe80::2", 8000));
-        let error =
-            refused(&TunnelOptions { local: local.clone(), remote: remote.clone(), ..options("tun0") });
+        let error = refused(&TunnelOptions {
+            local: local.clone(),
+            remote: remote.clone().into(),
+            ..options("tun0")
+        });
         assert_eq!(error.kind(), ErrorKind::BindDeviceNotFound);
         assert!(error.message().contains("way"), "{error}");
 
         let remote_here = Endpoint { zone: Some("way1".to_owned()), ..remote.clone() };
         run("ip address add fe80::1/64 dev way1 nodad");
-        let tunnel = Tunnel::open(&TunnelOptions { local, remote: remote_here, ..options("tun0") }).unwrap();
+        let tunnel =
+            Tunnel::open(&TunnelOptions { local, remote: remote_here.into(), ..options("tun0") }).unwrap();
         let before = tunnel.stats().socket;
         assert_eq!(tunnel.set_remote(remote).unwrap_err().kind(), ErrorKind::BindDeviceNotFound);
         let after = tunnel.stats().socket;

@@ -289,7 +289,8 @@ fn the_automatic_mtu_fits_the_route_to_the_peer() {
             run("ip link set lo mtu 1500");
             let automatic = InterfaceOptions { mtu: MtuChoice::Auto, ..created() };
             let (local, remote) = (endpoint(local), endpoint(remote));
-            let tunnel = Tunnel::open(&TunnelOptions { local, remote, ..set_up(automatic) }).unwrap();
+            let tunnel =
+                Tunnel::open(&TunnelOptions { local, remote: remote.into(), ..set_up(automatic) }).unwrap();
             assert_eq!(tunnel.stats().device.mtu, mtu);
         });
     }

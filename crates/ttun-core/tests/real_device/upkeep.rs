@@ -273,7 +273,8 @@ fn an_automatic_mtu_follows_the_route_to_the_same_peer() {
         {
             let automatic = InterfaceOptions { create: true, mtu: MtuChoice::Auto, ..interface() };
             let (local, remote) = (endpoint(local), endpoint(remote));
-            let tunnel = Tunnel::open(&TunnelOptions { local, remote, ..with(automatic) }).unwrap();
+            let tunnel =
+                Tunnel::open(&TunnelOptions { local, remote: remote.into(), ..with(automatic) }).unwrap();
             let follows = |path: u32| {
                 eventually("the MTU of the route", || tunnel.stats().device.mtu == path - overhead);
             };

@@ -1,12 +1,14 @@
 //! A connected UDP socket in memory, with segmentation offload both ways.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{faults::Faults, gate::Gate, lane::Lane};
-use crate::error::Error;
+use crate::endpoints::Arrival;
+use crate::error::{Error, ErrorKind};
 use crate::io::{DatagramSocket, Datagrams, Fragmentation, Outer};
 use crate::shared::{Endpoints, SharedEndpoints};
 
@@ -39,6 +41,9 @@ struct State {
     fragmented: Cell<usize>,
     receives: Cell<usize>,
     received: Cell<usize>,
+    others: RefCell<VecDeque<(Arrival, Vec<u8>)>>,
+    /// Whether there is a route to anyone who is to be the peer.
+    reaches_others: Cell<bool>,
     received_at_last_send: Cell<usize>,
     longest_without_send: Cell<usize>,
     send_faults: Faults,
@@ -67,6 +72,8 @@ impl FakeSocket {
             fragmented: Cell::new(0),
             receives: Cell::new(0),
             received: Cell::new(0),
+            others: RefCell::default(),
+            reaches_others: Cell::new(true),
             received_at_last_send: Cell::new(0),
             longest_without_send: Cell::new(0),
             send_faults: Faults::default(),
@@ -86,6 +93,23 @@ impl FakeSocket {
     /// The same, in datagrams with the TOS octet `tos`.
     pub(in crate::tests) fn arrive_with(&self, tos: u8, datagrams: &[Vec<u8>]) {
         self.0.incoming.push(tos, datagrams.iter().cloned());
+    }
+
+    /// Datagrams come from `from`, who is not the peer, to `to`.
+    pub(in crate::tests) fn arrive_from(&self, from: &str, to: &str, datagrams: &[Vec<u8>]) {
+        let arrival = Arrival { from: from.parse().unwrap(), to: to.parse().unwrap() };
+        self.0.others.borrow_mut().extend(datagrams.iter().map(|datagram| (arrival, datagram.clone())));
+        self.reader().changed();
+    }
+
+    /// Those that wait to be received.
+    pub(in crate::tests) fn others_waiting(&self) -> usize {
+        self.0.others.borrow().len()
+    }
+
+    /// There is no route to anyone who is to be the peer.
+    pub(in crate::tests) fn reach_no_others(&self) {
+        self.0.reaches_others.set(false);
     }
 
     /// Datagrams received from now on were sent from `address`.
@@ -310,6 +334,26 @@ impl DatagramSocket for FakeSocket {
         Ok((self.try_recv(buffer)?, Some(self.0.sender.get())))
     }
 
+    fn try_recv_other(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Arrival)> {
+        let other = self.0.others.borrow_mut().pop_front();
+        let (arrival, bytes) = other.ok_or(io::ErrorKind::WouldBlock)?;
+        self.0.receives.set(self.0.receives.get() + 1);
+        self.0.received.set(self.0.received.get() + 1);
+        let len = bytes.len();
+        buffer[..len].copy_from_slice(&bytes);
+        Ok((
+            Datagrams { len, stride: len, truncated: false, overflow: None, tos: 0, reassembled: false },
+            arrival,
+        ))
+    }
+
+    fn adopt(&self, Arrival { from, to }: Arrival) -> Result<Endpoints, Error> {
+        if !self.0.reaches_others.get() {
+            return Err(Error::new(ErrorKind::NoRoute, "there is no route"));
+        }
+        Ok(Endpoints { local: to, remote: from })
+    }
+
     fn path_mtu(&self) -> Option<usize> {
         self.0.path_mtu_questions.set(self.0.path_mtu_questions.get() + 1);
         self.0.path_mtu.get()
@@ -328,7 +372,8 @@ impl DatagramSocket for FakeSocket {
 
     async fn readable(&self) -> io::Result<()> {
         let State { incoming, receive_faults, .. } = &*self.0;
-        let something = || incoming.len() > 0 || receive_faults.is_pending();
+        let something =
+            || incoming.len() > 0 || receive_faults.is_pending() || !self.0.others.borrow().is_empty();
         self.reader().wait(|| !receive_faults.blocks() && something()).await;
         Ok(())
     }
