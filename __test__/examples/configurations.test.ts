@@ -84,6 +84,40 @@ test.serial('over-wireguard: the device fits into the MTU that wg-quick gives wg
   t.pass();
 });
 
+test.serial('behind-nat: the gateway learns its peer, whose address and port a NAT translates', async (t) => {
+  await using sites = await createSites({ router: true });
+  const { a: gateway, b: branch, router } = sites;
+  for (const site of [gateway, branch]) await site.ip('link', 'delete', site.tun);
+  // The sites have other addresses than the files; that of the NAT is the router's.
+  const here = async (file: string): Promise<string> =>
+    (await textOf(file))
+      .replaceAll('203.0.113.1', gateway.outer.ipv4)
+      .replaceAll('198.51.100.0/24', '10.0.1.254/32')
+      .replace('interval = "10s"', 'interval = "200ms"');
+  const nat =
+    'type nat hook postrouting priority 100; oifname "vethA" udp sport 8000 masquerade to :40000-40010';
+  await router?.run(['nft', `table ip n { chain p { ${nat}; }; }`]);
+  await gateway.ip('route', 'delete', 'default');
+
+  await using atGateway = await UpFolder.create({ tunnels: {} });
+  await atGateway.writeText(await here('behind-nat/gateway.toml'));
+  await using atBranch = await UpFolder.create({ tunnels: {} });
+  await atBranch.writeText(await here('behind-nat/branch.toml'));
+  await using learning = atGateway.up(gateway);
+  await learning.waitForLine('branch: attached to tun0');
+  await using translated = atBranch.up(branch);
+  await translated.waitForLine('gateway: attached to tun0');
+  // The probe alone makes the branch known; then the gateway can start.
+  await isAnswered(gateway, '10.0.2.2');
+  for (const site of [gateway, branch]) {
+    await waitFor('the MTU to fit the path', async () =>
+      (await site.ip('link', 'show', 'tun0')).includes(' mtu 1472 '),
+    );
+  }
+  const { stdout } = await gateway.run([process.execPath, BIN, 'show', 'branch', '--json']);
+  t.regex(stdout, /"remote": ?"10\.0\.1\.254:400(?:0\d|10)"/);
+});
+
 for (const { name, script, inner } of [
   { name: 'fou', script: 'linux-fou/peer.sh', inner: ['10.0.2.2', 'fd00:2::2'] },
   { name: 'fou6', script: 'linux-fou/peer-ipv6.sh', inner: ['10.0.3.2', 'fd00:3::2'] },
