@@ -155,6 +155,26 @@ overBoth('a peer that sends from another of its addresses is found', async (t, s
   t.true(peer.running && out.running && back.running);
 });
 
+overBoth('a sender that may not become the peer is found', async (t, scene) => {
+  const { family, sites, patient } = scene;
+  const { a, b } = scene.ends;
+  const peers = family === 'ipv4' ? '203.0.113.0/24' : '2001:db8::/32';
+  await using ttun = await run(sites.a, ['--peers', peers, a, '9000'], ['learn']);
+  await using peer = await run(sites.b, [b, '9000'], [a, '9000']);
+  await using back = traffic(sites.b, sites.a);
+  await diagnosisOf(scene, ttun, /no peer yet/);
+  const examination = await patient.examine([sites.a.tun]);
+  const found = find(examination, 'peer-not-accepted');
+  t.is(found?.what, `datagrams to port 9000 come from ${at(b)}, but do not make it the peer`);
+  t.true(found?.advice?.includes(`${b} must be in peers`));
+  t.not(find(examination, 'peer-unknown'), undefined);
+  t.deepEqual(
+    examination.unchecked.filter(({ what }) => what.includes('another address')),
+    [],
+  );
+  t.true(peer.running && back.running);
+});
+
 overBoth('a peer whose remote has the wrong port is found', async (t, scene) => {
   const { sites, patient } = scene;
   const { a, b } = scene.ends;

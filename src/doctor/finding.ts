@@ -183,6 +183,10 @@ export const CATALOGUE = {
     severity: 'problem',
     why: 'With remote = "learn", a tunnel sends nothing until its peer has sent the first packet; a NAT in front of the peer lets nothing in before that either.',
   },
+  'peer-not-accepted': {
+    severity: 'problem',
+    why: 'With remote = "learn", only a valid packet from an address in peers, and from allowedSources inside, makes its sender the peer.',
+  },
   'peer-elsewhere': {
     severity: 'problem',
     why: 'A tunnel accepts datagrams only from its remote; the kernel refuses all others.',

@@ -25,7 +25,7 @@ import type {
 import { tryBinding } from './gather-host.ts';
 import { measure, reportAgain } from './gather-measurement.ts';
 import type { Measuring } from './gather-measurement.ts';
-import { endsOf, isUnanswered } from './peer-checks.ts';
+import { endsOf, isUnanswered, localEndOf } from './peer-checks.ts';
 
 /** What the examination of several subjects shares. */
 export interface Surroundings {
@@ -70,9 +70,9 @@ async function gatherArrivals(
   { running }: Subject,
   listen: Surroundings['listen'],
 ): Promise<Arrival[] | null> {
-  const ends = running !== null && isUnanswered(running) ? endsOf(running) : null;
-  if (ends === null) return null;
-  const { family } = ends.here.address;
+  const here = running !== null && isUnanswered(running) ? localEndOf(running) : null;
+  if (here === null) return null;
+  const { family } = here.address;
   const arrivals = await listen(family);
   const ports = new Set(
     readSockets(family === 4 ? '/proc/net/udp' : '/proc/net/udp6').map(({ port }) => port),

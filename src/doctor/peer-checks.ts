@@ -16,7 +16,8 @@ export function checkPeerAnswers({ subject: { running }, arrivals }: SubjectFact
   if (running === null || running.stats === null || running.phase !== 'open') return [];
   if (!isUnanswered(running)) return [ok('the peer answers')];
   if (running.stats.socket.remote === null) {
-    return [finding('peer-unknown', running.diagnosis ?? 'the peer is not known yet')];
+    const unknown = finding('peer-unknown', running.diagnosis ?? 'the peer is not known yet');
+    return [...fromStrangers(running, arrivals), unknown];
   }
   const ends = endsOf(running);
   if (ends === null) return [];
@@ -28,12 +29,37 @@ export function checkPeerAnswers({ subject: { running }, arrivals }: SubjectFact
 /** The addresses in use; `null` if the peer is not known yet, or they are invalid: the process may belong to a hostile user. */
 export function endsOf({ stats }: TunnelReport): { readonly here: Endpoint; readonly peer: Endpoint } | null {
   if (stats === null || stats.socket.remote === null) return null;
+  const [here, peer] = [endpointOrNull(stats.socket.local), endpointOrNull(stats.socket.remote)];
+  return here === null || peer === null ? null : { here, peer };
+}
+
+/** Where a running tunnel is bound; `null` if that is invalid. */
+export function localEndOf({ stats }: TunnelReport): Endpoint | null {
+  return stats === null ? null : endpointOrNull(stats.socket.local);
+}
+
+function endpointOrNull(text: string): Endpoint | null {
   try {
-    return { here: parseEndpoint(stats.socket.local), peer: parseEndpoint(stats.socket.remote) };
+    return parseEndpoint(text);
   } catch (error) {
     if (error instanceof InvalidValue) return null;
     throw error;
   }
+}
+
+/** Datagrams that make no one the peer of a tunnel that learns it. */
+function fromStrangers(running: TunnelReport, arrivals: SubjectFacts['arrivals']): Finding[] {
+  const here = localEndOf(running);
+  const strangers = (arrivals ?? []).filter(({ localPort }) => localPort === here?.port);
+  return strangers.map(({ address, port, localPort }) =>
+    finding(
+      'peer-not-accepted',
+      `datagrams to port ${localPort} come from ${formatAuthority(address, port)}, but do not make it the peer`,
+      {
+        advice: `if that is the peer: ${address} must be in peers, and its packets valid and from allowedSources; the drops of ttun show ${running.name} tell which of these`,
+      },
+    ),
+  );
 }
 
 /** The kernel answers datagrams of others with "port unreachable" and counts them as UdpNoPorts, so only a copy shows them. */
