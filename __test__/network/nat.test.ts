@@ -26,7 +26,7 @@ async function translate(router: Site): Promise<void> {
 }
 
 for (const family of FAMILIES) {
-  test.serial(`a peer behind NAT is learned, and followed to another port (${family})`, async (t) => {
+  test(`a peer behind NAT is learned, and followed to another port (${family})`, async (t) => {
     await using sites = await createSites({ router: true });
     const { a: siteA, b: siteB, router } = sites;
     if (router === null) throw new Error('the sites have no router');
@@ -38,7 +38,7 @@ for (const family of FAMILIES) {
       peers: [NETWORKS[family]],
     });
     const peer = async (): Promise<string | null> => (await a.stats()).socket.remote;
-    t.is((await ping(siteA, siteB.inner.ipv4, { count: 2 })).received, 0);
+    t.is((await siteA.runToEnd(['ping', '-c', '1', '-W', '0.1', siteB.inner.ipv4])).status, 1);
     const before = await a.stats();
     t.deepEqual([before.socket.remote, before.state], [null, 'waiting']);
     t.is(before.encap.drops['no-peer'], before.encap.received);
@@ -57,8 +57,8 @@ for (const family of FAMILIES) {
       t.true(remote.startsWith(socketAddress(NAT[family], 40).slice(0, -2)), remote);
       ports.push(remote);
       t.is((await b.stats()).decap.dropped, 0);
-
-      const [from, to] = port === PORT ? [siteB, siteA] : [siteA, siteB];
+      if (port === PORT) continue;
+      const [from, to] = family === 'ipv4' ? [siteB, siteA] : [siteA, siteB];
       const { sent, received } = await transferTcp({ from, to, address: to.inner.ipv4, bytes: BYTES });
       t.deepEqual(received, sent);
     }
