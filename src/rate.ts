@@ -5,12 +5,12 @@ import { InvalidValue } from './address.ts';
 const LEAST = 64e3;
 const HIGHEST = 100e9;
 
-const FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
+const FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 
 const HINT = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
 
 /** A number with a unit of SI: `18 Mbit/s`, or as tc(8) writes it, `18mbit`. */
-const RATE = /^(\d+(?:\.\d+)?|\.\d+) ?([kmg]?)(?:bit(?:\/s)?|bps)$/i;
+const RATE = /^(\d+(?:\.\d+)?|\.\d+) ?([kmgt]?)(?:bit(?:\/s)?|bps)$/i;
 
 /**
  * @returns bits per second
@@ -19,10 +19,10 @@ const RATE = /^(\d+(?:\.\d+)?|\.\d+) ?([kmg]?)(?:bit(?:\/s)?|bps)$/i;
 export function parseRate(text: string): number {
   const [, number, prefix = ''] = RATE.exec(text.trim()) ?? [];
   if (number === undefined) {
-    const isNumber = /^-?[\d.]+$/.test(text.trim());
+    const lacksUnit = RATE.test(`${text.trim()}bit`) && Number(text) > 0;
     throw new InvalidValue(
       `'${text}' is not a rate`,
-      isNumber ? `add a unit: '${text.trim()} Mbit/s'` : HINT,
+      lacksUnit ? `add a unit: '${text.trim()} Mbit/s'` : HINT,
     );
   }
   return checkRate(Math.round(Number(number) * (FACTORS[prefix.toLowerCase()] ?? Number.NaN)), text);

@@ -28,9 +28,28 @@ async function started(process: BackgroundProcess): Promise<BackgroundProcess> {
   return process;
 }
 
-/** A line of what is said, without what differs from run to run. */
-function comparable(line: string): string {
-  return line.replace(/after [\d.]+ s/, 'after some time');
+/** The longest packet that fits the path between the sites, bytes. */
+const FULL = 1472;
+
+/**
+ * What is said, without what differs from run to run. Copies of full packets that try the path MTU are added to what was sent, as the
+ * other end receives them.
+ */
+function comparable(lines: readonly string[]): string[] {
+  const [, trials = '0'] = /sent twice to learn the path MTU: (\d+)/.exec(lines.join('\n')) ?? [];
+  const added = (count: string, more: number): string =>
+    (Number(count.replaceAll(',', '')) + more).toLocaleString('en');
+  return lines
+    .filter((line) => !line.includes('sent twice'))
+    .map((line) =>
+      line
+        .replace(/after [\d.]+ s/, 'after some time')
+        .replace(
+          /sent: ([\d,]+) packets, ([\d,]+) bytes/,
+          (_, packets: string, bytes: string) =>
+            `sent: ${added(packets, Number(trials))} packets, ${added(bytes, FULL * Number(trials))} bytes`,
+        ),
+    );
 }
 
 test.serial(
@@ -50,7 +69,7 @@ test.serial(
     t.true((await ping(sites.b, sites.a.inner.ipv6, { count: 20 })).received >= 20);
     for (const program of [here, there]) t.deepEqual(await program.stop(), { status: 0, signal: null });
 
-    const [own, others] = [here, there].map(({ lines }) => lines.map(comparable));
+    const [own, others] = [here, there].map(({ lines }) => comparable(lines));
     const turned = others?.map((line) =>
       line
         .replace('10.0.1.2:9000 -> 10.0.1.1:9000', '10.0.1.1:9000 -> 10.0.1.2:9000')
@@ -115,6 +134,9 @@ for (const [what, args, said] of [
     ['--probe', '0.0.0.0', ...AT_A],
     /0\.0\.0\.0 is not the address of one host/,
   ],
+  ['a rate is missing', ['--rate'], /--rate needs a value: --rate <rate>/],
+  ['a rate is none', ['--rate=fast', ...AT_A], /--rate: 'fast' is not a rate; give a rate from 64 kbit\/s/],
+  ['a rate is too high', ['--rate', '10 Tbit/s', ...AT_A], /--rate: 10 Tbit\/s is too high a rate; give/],
 ] as const) {
   test.serial(`where ${what}, it reports that in one line, with exit code 2`, async (t) => {
     const { status, stdout, stderr } = await sites.a.runToEnd([PROGRAM, ...args]);
@@ -149,7 +171,9 @@ test.serial(
   'it prints packets as they pass, at most a few per second, with a count of the rest',
   async (t) => {
     await using there = await started(startTtun(sites.b, ['-q', ...AT_B]));
-    await using here = await started(sites.a.start([PROGRAM, '--probe', '10.0.2.2', ...AT_A]));
+    await using here = await started(
+      sites.a.start([PROGRAM, '--probe', '10.0.2.2', '--rate', '1 Gbit/s', ...AT_A]),
+    );
     await ping(sites.a, sites.b.inner.ipv4, { count: 500, flood: true });
     await ping(sites.a, sites.b.inner.ipv6);
     for (const program of [here, there]) await program.stop('SIGINT');
@@ -198,6 +222,6 @@ test('--version says that it needs no Node, and --help shows the usage', async (
   );
   t.regex(
     (await sites.a.run([PROGRAM, '--help'])).stdout,
-    /^Usage: ttun \[-q\] \[--probe <address>\] <tun> <local-ip>/,
+    /^Usage: ttun \[-q\] \[--probe <address>\] \[--rate <rate>\] <tun> <local-ip>/,
   );
 });

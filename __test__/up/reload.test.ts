@@ -5,6 +5,7 @@ import type { BackgroundProcess } from '../../testbed/exec.ts';
 import { createSites } from '../../testbed/sites.ts';
 import type { Sites } from '../../testbed/sites.ts';
 import { transferUdp } from '../../testbed/traffic/udp.ts';
+import type { TunnelStats } from '../../src/index.ts';
 import { BIN } from '../../testbed/tunnel.ts';
 import { exchangePings, officeAtA, startOfficeAtB, UpFolder } from './up.ts';
 import type { ConfigTables, Table } from './up.ts';
@@ -77,6 +78,43 @@ test.serial(
     t.true(other.running);
   },
 );
+
+test.serial('a reload that changes nothing but the rate of a tunnel does not interrupt it', async (t) => {
+  const rated = (rate?: string): ConfigTables => ({
+    tunnels: { office: officeAtA(sites, rate === undefined ? {} : { rate }) },
+  });
+  await using folder = await UpFolder.create(rated());
+  await using other = await startOfficeAtB(sites);
+  await using up = folder.up(sites.a);
+  await up.waitForLine('office: attached to');
+  await exchangePings(sites.a, sites.b.inner.ipv4, 3);
+  const stats = async (): Promise<TunnelStats> => {
+    const { stdout } = await sites.a.runToEnd([process.execPath, BIN, 'show', '--json', 'office']);
+    return JSON.parse(stdout)[0].tunnels[0].stats;
+  };
+  const before = await stats();
+  t.is(before.queue.rate, null);
+
+  for (const [rate, bitsPerSecond, isChange] of [
+    ['18 Mbit/s', 18e6, true],
+    ['18000 kbit/s', 18e6, false],
+    [undefined, null, true],
+  ] as const) {
+    await folder.write(rated(rate));
+    const { status, stdout } = await folder.reload(sites.a, '--json');
+    t.is(status, 0);
+    t.deepEqual(JSON.parse(stdout).changed, isChange ? ['office'] : []);
+    await exchangePings(sites.a, sites.b.inner.ipv4, 1);
+    if (!isChange) continue;
+    const now = await stats();
+    t.is(now.queue.rate, bitsPerSecond);
+    t.is(now.openedAt, before.openedAt);
+    t.true(now.encap.packets > before.encap.packets);
+  }
+  t.is(up.lines.filter((line) => line.includes('attached to')).length, 1);
+  t.deepEqual(await carriedByOffice(up), [6, 6]);
+  t.true(other.running);
+});
 
 test.serial('SIGHUP does what ttun reload does', async (t) => {
   await using folder = await UpFolder.create(config());

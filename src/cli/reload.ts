@@ -12,7 +12,7 @@ export const SPEC = {
   name: 'reload',
   usage: ['[-c <file>] [--pid <pid>] [--json]'],
   description: [
-    'Reloads the configuration file of a running ttun up, waits until that is done, and reports which tunnels changed. Tunnels whose configuration is the same continue without losing a packet; addresses, routes, MTU and state that their devices have lost are restored. A file with mistakes changes nothing; all its mistakes are listed.',
+    'Reloads the configuration file of a running ttun up, waits until that is done, and reports which tunnels changed. Tunnels whose configuration is the same, or differs only in the rate, continue without losing a packet; addresses, routes, MTU and state that their devices have lost are restored. A file with mistakes changes nothing; all its mistakes are listed.',
     'If more than one ttun up is running, choose one by its file or process ID.',
   ],
   operands: [],

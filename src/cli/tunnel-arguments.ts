@@ -18,6 +18,7 @@ import { parseDeviceName } from '../network.ts';
 import { TUNNEL_DEFAULTS } from '../options.ts';
 import { checkInterval, checkProbeSize, DEFAULT_INTERVAL_MS, parseProbeAddress } from '../probe-options.ts';
 import type { ResolvedProbe } from '../probe-options.ts';
+import { parseRate } from '../rate.ts';
 import { extraArgument, missingArguments, parseOptions, UsageError } from './args.ts';
 import type { CommandSpec, Values } from './args.ts';
 
@@ -76,6 +77,11 @@ export const PROGRAM = {
       value: '<bytes>',
       description: 'length of each, from its inner IP header on; by default that of ping, 84 or 104 bytes',
     },
+    rate: {
+      value: '<rate>',
+      description:
+        "pace datagrams to a rate a little below that of a bottleneck which is not in this host, such as a modem: '18 Mbit/s', with outer headers; see docs/latency.md",
+    },
     http: {
       value: '<listen>',
       description:
@@ -124,7 +130,11 @@ export function parseCommandLine(args: readonly string[]): VersionCommand | Tunn
   const { values, operands } = parseOptions(PROGRAM, args);
   if (values.version === true) return { name: 'version', form: values.json === true ? 'json' : 'text' };
   const output = chooseOutput(values);
-  const options = { ...parseOperands(operands, values.peers), probe: parseProbe(values) };
+  const options = {
+    ...parseOperands(operands, values.peers),
+    probe: parseProbe(values),
+    rate: parseRateOption(values),
+  };
   return { name: 'tunnel', options, output, http: values.http ?? null };
 }
 
@@ -160,6 +170,10 @@ function parseProbe({
   const bytes = size === undefined ? null : Number(size);
   if (bytes !== null) named('--probe-size', () => checkProbeSize(bytes, address));
   return { address, intervalMs, size: bytes };
+}
+
+function parseRateOption({ rate }: Values<typeof PROGRAM>): number | null {
+  return rate === undefined ? null : named('--rate', () => parseRate(rate));
 }
 
 /** Resolves the options without the schema, which takes longer to load than everything else. */

@@ -28,7 +28,7 @@ export const SPEC = {
   description: [
     'Runs all tunnels of a configuration file, or only those named, until Ctrl-C or SIGTERM ends it with a summary of each tunnel.',
     'A tunnel that cannot be opened, or that fails later, is retried: first after a second, then at growing intervals of up to 30 seconds. This does not affect the other tunnels.',
-    'SIGHUP or ttun reload reloads the file. Tunnels whose configuration is the same continue without losing a packet; a file with mistakes changes nothing. If its terminal is closed, ttun up ends.',
+    'SIGHUP or ttun reload reloads the file. Tunnels whose configuration is the same, or differs only in the rate, continue without losing a packet; a file with mistakes changes nothing. If its terminal is closed, ttun up ends.',
     'It supports the notifications and the watchdog of systemd.',
   ],
   operands: [{ label: '[name…]', description: 'run only these tunnels of the file' }],

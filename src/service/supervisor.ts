@@ -81,9 +81,10 @@ export class Supervisor {
   }
 
   /**
-   * Makes these the tunnels. Running tunnels with unchanged options, or of which only the rate has changed, keep running, and settings that their devices have lost are
-   * restored; waiting ones are retried at once, because the user may have fixed what they wait for. All tunnels that are removed
-   * or changed are closed before any is opened, because a new one may take over the device or port of an old one.
+   * Makes these the tunnels. Running tunnels whose options are unchanged, or differ only in the rate, keep running, and settings that
+   * their devices have lost are restored; waiting ones are retried at once, because the user may have fixed what they wait for.
+   * All tunnels that are removed or changed otherwise are closed before any is opened, because a new one may take over the device
+   * or port of an old one.
    *
    * Resolves once each new tunnel was tried, or after 5 s: a name server that does not answer must not delay the caller, or a
    * service manager would consider it hung.

@@ -1,5 +1,7 @@
 //! `ttun` without Node: carries one tunnel until a signal or an error ends it.
 
+mod rate;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,9 +14,11 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use ttun_core::{
-    Direction, End, Endpoint, Error, ErrorKind, Level, PacketTap, ProbeOptions, Remote, TapOptions,
-    TappedPacket, Tunnel, TunnelOptions, grouped,
+    Direction, End, Endpoint, Error, ErrorKind, Level, PacketTap, ProbeOptions, QueueOptions, Remote,
+    TapOptions, TappedPacket, Tunnel, TunnelOptions, grouped,
 };
+
+use crate::rate::parse_rate;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -101,12 +105,13 @@ fn is_journal() -> bool {
     metadata.is_ok_and(|file| stream == format!("{}:{}", file.dev(), file.ino()))
 }
 
-const HELP: &str = "Usage: ttun [-q] [--probe <address>] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
-       ttun [-q] [--probe <address>] --peers <networks> <tun> <local-ip> <local-port> learn
+const HELP: &str = "Usage: ttun [-q] [--probe <address>] [--rate <rate>] <tun> <local-ip> <local-port> <remote-ip> <remote-port>
+       ttun [-q] [--probe <address>] [--rate <rate>] --peers <networks> <tun> <local-ip> <local-port> learn
 
 Joins a TUN device to a UDP socket: each IP packet travels as one datagram. Two of them make a tunnel.
 Prints packets as they pass, at most ten a second; -q prints none. --probe pings an address of the peer inside the tunnel every second,
-which keeps entries of NAT and firewalls alive. Ctrl-C ends it with a summary.
+which keeps entries of NAT and firewalls alive. --rate '18 Mbit/s' paces datagrams to a rate a little below that of a bottleneck which is
+not in this host. Ctrl-C ends it with a summary.
 With learn, the peer is whoever sends first from one of the networks: 203.0.113.0/24,198.51.100.7.";
 
 const VERSION: &str =
@@ -119,7 +124,7 @@ enum Request {
 }
 
 fn parse(arguments: Vec<String>) -> Result<Request, String> {
-    let (mut quiet, mut probe, mut peers, mut rest) = (false, None, None, Vec::new());
+    let (mut quiet, mut probe, mut rate, mut peers, mut rest) = (false, None, None, None, Vec::new());
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         match argument.split_once('=').map_or((argument.as_str(), None), |(name, value)| (name, Some(value)))
@@ -134,6 +139,11 @@ fn parse(arguments: Vec<String>) -> Result<Request, String> {
             ("--peers", value) => {
                 let list = value.map(str::to_owned).or_else(|| arguments.next());
                 peers = Some(networks(&list.ok_or("--peers needs a value: --peers <networks>")?)?);
+            }
+            ("--rate", value) => {
+                let value = value.map(str::to_owned).or_else(|| arguments.next());
+                let value = value.ok_or("--rate needs a value: --rate <rate>")?;
+                rate = Some(parse_rate(&value).map_err(|problem| format!("--rate: {problem}"))?);
             }
             _ if argument.starts_with('-') => return Err(format!("there is no option {argument}")),
             _ => rest.push(argument),
@@ -150,7 +160,8 @@ fn parse(arguments: Vec<String>) -> Result<Request, String> {
         (given, None) => return Err(format!("expected five arguments, not {}", given.len())),
     };
     let local = endpoint("local", local_ip, local_port)?;
-    let options = TunnelOptions { probe, ..TunnelOptions::plain(device, local, remote) };
+    let queue = QueueOptions { rate, ..QueueOptions::default() };
+    let options = TunnelOptions { probe, queue, ..TunnelOptions::plain(device, local, remote) };
     Ok(Request::Run { options: Box::new(options), quiet })
 }
 

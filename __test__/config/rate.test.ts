@@ -1,0 +1,79 @@
+/** The options of the queue before the socket: in programs, in files, and on the command line. */
+import test from 'ava';
+import { UsageError } from '../../src/cli/args.ts';
+import { parseCommandLine } from '../../src/cli/tunnel-arguments.ts';
+import { resolveOptions } from '../../src/config/resolve.ts';
+import { TtunError } from '../../src/errors.ts';
+import { problemsOf } from './refusal.ts';
+
+const GOOD = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
+const ARGUMENTS = ['tun0', '192.0.2.1', '8000', '192.0.2.2', '8000'];
+
+function typed(...args: readonly string[]): number | null {
+  const command = parseCommandLine([...args, ...ARGUMENTS]);
+  return command.name === 'tunnel' ? command.options.rate : null;
+}
+
+test('a rate has any unit of bits per second', (t) => {
+  for (const rate of ['18 Mbit/s', '18mbit', '18 Mbps', '18000 kbit/s', '.018 Gbit/s', '18000000 bit/s']) {
+    t.is(resolveOptions({ ...GOOD, rate }).rate, 18e6, rate);
+    t.is(typed('--rate', rate), 18e6, rate);
+    t.is(typed(`--rate=${rate}`), 18e6, rate);
+  }
+  t.is(resolveOptions({ ...GOOD, rate: 18e6 }).rate, 18e6);
+  t.is(typed(), null);
+});
+
+/** The problems of a file with this line, which is the fifth. */
+function inFile(line: string): string {
+  return problemsOf(`[tunnels.a]\ndevice = "tun0"\nlocal = ":1"\nremote = "b:1"\n${line}\n`).join();
+}
+
+const HINT = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
+
+/** The same message and hint in programs, in files with the line, and on the command line, where all is text. */
+const WRONG: readonly (readonly [rate: string | number, problem: string, hint?: string])[] = [
+  ['fast', "'fast' is not a rate"],
+  ['0', "'0' is not a rate"],
+  ['18', "'18' is not a rate", "add a unit: '18 Mbit/s'"],
+  ['18 MB/s', "'18 MB/s' is not a rate"],
+  ['18 Mbit/h', "'18 Mbit/h' is not a rate"],
+  ['1e3 Mbit/s', "'1e3 Mbit/s' is not a rate"],
+  ['-5', "'-5' is not a rate"],
+  ['-5 Mbit/s', "'-5 Mbit/s' is not a rate"],
+  ['Infinity', "'Infinity' is not a rate"],
+  ['0 Mbit/s', '0 Mbit/s is too low a rate'],
+  ['1 bit/s', '1 bit/s is too low a rate'],
+  ['63.9 kbit/s', '63.9 kbit/s is too low a rate'],
+  ['10 Tbit/s', '10 Tbit/s is too high a rate'],
+  ['100.1 Gbit/s', '100.1 Gbit/s is too high a rate'],
+  [0, '0 bit/s is too low a rate'],
+  [-5e6, '-5000000 bit/s is too low a rate'],
+  [1e13, '10000000000000 bit/s is too high a rate'],
+];
+
+for (const [rate, problem, hint = HINT] of WRONG) {
+  test(`the rate ${JSON.stringify(rate)} is refused in the same words everywhere`, (t) => {
+    const error = t.throws(() => resolveOptions({ ...GOOD, rate }), { instanceOf: TtunError });
+    t.is(error?.message, `rate: ${problem}`);
+    t.is(error?.hint, hint);
+    t.is(inFile(`rate = ${JSON.stringify(rate)}`), `5: tunnels.a.rate: ${problem}\n  ${hint}`);
+    if (typeof rate === 'number') return;
+    t.throws(() => typed(`--rate=${rate}`), {
+      instanceOf: UsageError,
+      message: `--rate: ${problem}; ${hint}`,
+    });
+  });
+}
+
+test('a rate without a value, or with a value that looks like an option, is refused', (t) => {
+  t.throws(() => parseCommandLine(['--rate']), { message: '--rate needs a value: --rate <rate>' });
+  t.throws(() => typed('--rate', '-5'), { message: /^--rate needs a value, and -5 looks like an option/ });
+});
+
+test('the other options of the queue are checked too, with their line', (t) => {
+  t.is(inFile('queue = "no"'), '5: tunnels.a.queue: "no" is not a boolean\n  give true or false');
+  t.regex(inFile('rate = true'), /^5: tunnels\.a\.rate: true is not a string or a number\n/);
+  t.regex(inFile('sendBuffer = 100'), /^5: tunnels\.a\.sendBuffer: 100 is not the size of a send buffer\n/);
+  t.regex(inFile('sendBuffer = "1 MB"'), /^5: tunnels\.a\.sendBuffer: /);
+});
