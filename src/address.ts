@@ -58,6 +58,16 @@ export function parseLocal(text: string): LocalEndpoint {
 export function parseRemote(text: string): RemoteEndpoint {
   if (text === 'learn') return LEARNED;
   if (/^learn$/i.test(text)) throw new InvalidValue(`'${text}' has capital letters`, "write it as 'learn'");
+  if (/^learn:/i.test(text)) {
+    throw new InvalidValue(`'${text}' has a port, which is learned as well`, "write it as 'learn'");
+  }
+  const [, openHost = text, openPort = ''] = /^(.*):([^:\]]*)$/.exec(text) ?? [];
+  if (isOpenEnd(text, '') || isOpenEnd(openHost.replace(/^\[(.*)\]$/, '$1'), openPort)) {
+    throw new InvalidValue(
+      `'${text}' is not the address and port of one host`,
+      'give those of the peer; if they are not known, as behind a NAT: remote = "learn", with peers',
+    );
+  }
   if (isNameLike(text) && /^[^:[\]/]+$/.test(text)) {
     throw new InvalidValue(`'${text}' has no port`, `write it as '${text}:8000'`);
   }
@@ -66,6 +76,13 @@ export function parseRemote(text: string): RemoteEndpoint {
   const endpoint = parseEndpoint(text);
   checkRemoteAddress(endpoint.address);
   return endpoint;
+}
+
+/** Whether this is what users of other programs write for a peer whose address or port is not known. */
+export function isOpenEnd(host: string, port: string): boolean {
+  if (/^(?:\*|%any|0\.0\.0\.0|::)?$/.test(host)) return true;
+  // A name may be like one of these words, but then it has a port.
+  return port === '' ? /^(?:any|auto|dynamic)$/i.test(host) : /^(?:\*|any|0+)$/i.test(port);
 }
 
 /** `:8000` where the address is left to the routing table. */

@@ -163,8 +163,35 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
   [
     'a remote end that is no host',
     { ...GOOD, remote: '0.0.0.0:8000' },
-    'remote: 0.0.0.0 is not the address of a host',
-    "give the other host's own address",
+    "remote: '0.0.0.0:8000' is not the address and port of one host",
+    'give those of the peer; if they are not known, as behind a NAT: remote = "learn", with peers',
+  ],
+  ...[
+    '0.0.0.0:0',
+    '[::]:8000',
+    '::',
+    '10.0.1.254:0',
+    '10.0.1.254:*',
+    '[2001:db8::2]:0',
+    '*',
+    '*:8000',
+    ':8000',
+    'any',
+    '%any',
+  ].map(
+    (remote) =>
+      [
+        `a remote end that is not known: ${remote}`,
+        { ...GOOD, remote },
+        `remote: '${remote}' is not the address and port of one host`,
+        'give those of the peer; if they are not known, as behind a NAT: remote = "learn", with peers',
+      ] as const,
+  ),
+  [
+    'a port that is learned',
+    { ...GOOD, remote: 'learn:8000' },
+    "remote: 'learn:8000' has a port, which is learned as well",
+    "write it as 'learn'",
   ],
   [
     'a multicast group as the remote end',

@@ -92,6 +92,18 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
     /^ttun: --peers: 203\.0\.113\.0 is IPv4 but 2001:db8:: is IPv6; give networks of one family/,
   ],
   [
+    'a peer whose address is not known',
+    [DEVICE, LOCAL, PORT, '0.0.0.0', '0'],
+    2,
+    /^ttun: '0\.0\.0\.0 0' is not the address and port of one host; .* as behind a NAT: ttun --peers <networks> <tun> .* learn /,
+  ],
+  [
+    'a peer whose port is not known',
+    [DEVICE, LOCAL, PORT, REMOTE, '0'],
+    2,
+    /^ttun: '\S+ 0' is not the address and port of one host; .* as behind a NAT: ttun --peers /,
+  ],
+  [
     'a port out of range',
     [DEVICE, LOCAL, PORT, REMOTE, '70000'],
     2,

@@ -152,6 +152,7 @@ overBoth('a peer that sends from another of its addresses is found', async (t, s
   const found = find(await patient.examine([sites.a.tun]), 'peer-elsewhere');
   t.is(found?.what, `datagrams to port 9000 come from ${at(other)}, not from ${at(b)}`);
   t.true(found?.advice?.includes(`set remote = "${at(other)}" here`));
+  t.true(found?.advice?.includes(`remote = "learn" and peers = ["${other}"] here`));
   t.true(peer.running && out.running && back.running);
 });
 

@@ -8,6 +8,7 @@ import {
   parseIpAddress,
   parsePort,
   parseRemote,
+  isOpenEnd,
 } from '../address.ts';
 import type { Endpoint, LocalEndpoint, RemoteEndpoint } from '../address.ts';
 import { checkLearned, checkPeers, parsePeers } from '../learn.ts';
@@ -200,6 +201,11 @@ function parseOperands(operands: readonly string[], networks: string | undefined
   }
   const device = named('<tun>', () => parseDeviceName(tun));
   const local = endpoint('local', localIp, localPort);
+  if (isOpenEnd(remoteIp, remotePort)) {
+    throw new UsageError(
+      `'${remoteIp} ${remotePort}' is not the address and port of one host; give those of the peer, or if they are not known, as behind a NAT: ${LEARNING_FORM}`,
+    );
+  }
   const remote = endpoint('remote', remoteIp, remotePort);
   named('<local-ip>', () => checkUnicast(local.address));
   named('<remote-ip>', () => {

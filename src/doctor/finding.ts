@@ -197,7 +197,7 @@ export const CATALOGUE = {
   },
   'no-socket': {
     severity: 'note',
-    why: 'They may come from a peer that sends to another port, or from an address other than the configured one (UdpNoPorts).',
+    why: 'They may come from a peer that sends to another port, from another address than its configured one, or through a NAT (UdpNoPorts).',
   },
   'ecn-illegal': {
     severity: 'problem',

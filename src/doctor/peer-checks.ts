@@ -23,7 +23,7 @@ export function checkPeerAnswers({ subject: { running }, arrivals }: SubjectFact
   if (ends === null) return [];
   const { here, peer } = ends;
   const elsewhere = [...fromOthers(here, peer, arrivals), ...toOtherPorts(here, peer, arrivals)];
-  return [...elsewhere, ...notHeard(running.diagnosis, here, peer)];
+  return [...elsewhere, ...notHeard(running.diagnosis, here, peer, running.remote === 'learn')];
 }
 
 /** The addresses in use; `null` if the peer is not known yet, or they are invalid: the process may belong to a hostile user. */
@@ -73,7 +73,7 @@ function fromOthers(here: Endpoint, peer: Endpoint, arrivals: SubjectFacts['arri
       'peer-elsewhere',
       `datagrams to port ${here.port} come from ${sender}, not from ${expected}`,
       {
-        advice: `if that is the peer: set remote = "${sender}" here, or local = "${expected}" on its host`,
+        advice: `if that is the peer: set remote = "${sender}" here, or local = "${expected}" on its host; if a NAT in front of it chooses the port: remote = "learn" and peers = ["${address}"] here`,
       },
     );
   });
@@ -95,7 +95,8 @@ function toOtherPorts(here: Endpoint, peer: Endpoint, arrivals: SubjectFacts['ar
   );
 }
 
-function notHeard(diagnosis: string | null, here: Endpoint, peer: Endpoint): Finding[] {
+/** @param learns whether the tunnel follows its peer to another address or port */
+function notHeard(diagnosis: string | null, here: Endpoint, peer: Endpoint, learns: boolean): Finding[] {
   if (diagnosis === null) return [];
   // A sentence of the core: what is known, and what to check.
   const [what = diagnosis, ...questions] = diagnosis.split(/: (?=is |does |see )/);
@@ -103,7 +104,10 @@ function notHeard(diagnosis: string | null, here: Endpoint, peer: Endpoint): Fin
   const isHere = questions.some((question) => question.startsWith('see '));
   const host = here.address.text.replace(/%.*/, '');
   const look = `on ${peer.address.text}: ss -uanp 'sport = :${peer.port}'; tcpdump -ni any udp port ${peer.port} and host ${host}`;
-  return [finding('peer-not-heard', what, { advice: [...questions, ...(isHere ? [] : [look])].join(' ') })];
+  const nat = `; if it is behind a NAT, which chooses its port: remote = "learn" and peers = ["${peer.address.text}"] here`;
+  const mayBeBehindNat = !learns && peer.address.family === 4;
+  const there = isHere ? [] : [`${look}${mayBeBehindNat ? nat : ''}`];
+  return [finding('peer-not-heard', what, { advice: [...questions, ...there].join(' ') })];
 }
 
 function isFrom({ address, port }: Endpoint, from: Pick<BindingArrival, 'address' | 'port'>): boolean {
