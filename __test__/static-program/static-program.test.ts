@@ -37,8 +37,6 @@ const FULL = 1472;
  */
 function comparable(lines: readonly string[]): string[] {
   const [, trials = '0'] = /sent twice to learn the path MTU: (\d+)/.exec(lines.join('\n')) ?? [];
-  const added = (count: string, more: number): string =>
-    (Number(count.replaceAll(',', '')) + more).toLocaleString('en');
   return lines
     .filter((line) => !line.includes('sent twice'))
     .map((line) =>
@@ -50,6 +48,10 @@ function comparable(lines: readonly string[]): string[] {
             `sent: ${added(packets, Number(trials))} packets, ${added(bytes, FULL * Number(trials))} bytes`,
         ),
     );
+}
+
+function added(count: string, more: number): string {
+  return (Number(count.replaceAll(',', '')) + more).toLocaleString('en');
 }
 
 test.serial(
