@@ -50,7 +50,7 @@ export interface TunnelOptions {
    * What happens to packets that do not fit the path to the peer. `fragment`: they are sent in fragments; over IPv4,
    * datagrams have no DF bit, so routers may fragment them too. `discover`: datagrams have the DF bit, and the sender of
    * a packet that does not fit is told the MTU by ICMP, as a router does (RFC 1191, RFC 8201); only packets that may be
-   * fragmented still are.
+   * fragmented still are. With a `probe`, the MTU is also searched for where ICMP is blocked.
    */
   readonly pathMtu?: 'fragment' | 'discover';
   /**

@@ -33,7 +33,7 @@ export interface TunnelChange {
   readonly local?: string;
   /** The address of the peer after the change, with its port. */
   readonly remote?: string;
-  /** The previous value: an address with its port, or the name of a device. */
+  /** The previous value: an address with its port, the name of a device, or an MTU. */
   readonly previous?: string;
   /** The name of the device or interface. */
   readonly device?: string;
@@ -59,6 +59,7 @@ export type ChangeLevel = 'info' | 'notice' | 'warning' | 'error';
  * - `device-renamed`, `device-moved`: the device was renamed, or moved to another network namespace
  * - `device-restored`: settings that the device had lost were restored
  * - `mtu-changed`: the MTU of the device was adapted to the route to the peer
+ * - `path-mtu-changed`: the MTU of the path to the peer changed; `previous` is what it was, in bytes
  * - `segmentation-lost`, `segmentation-back`: the interface to the peer cannot segment, so that each packet needs a send of
  *   its own, or it can again
  */
@@ -80,6 +81,7 @@ export type TunnelChangeKind =
   | 'device-moved'
   | 'device-restored'
   | 'mtu-changed'
+  | 'path-mtu-changed'
   | 'segmentation-lost'
   | 'segmentation-back';
 

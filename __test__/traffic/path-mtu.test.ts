@@ -69,6 +69,45 @@ test.serial('the MTU of a path whose router reports it is learned by TCP without
   t.is(encap.trials, 1);
 });
 
+test.serial(
+  'where the router is quiet, echo requests find out what passes, narrower and wider',
+  async (t) => {
+    await Promise.all(
+      (['ipv4', 'ipv6'] as const).map(async (outer) => {
+        await using sites = await createSites({ router: true, tunMtu: 1452 });
+        const probe = { interval: '100ms' };
+        const [a, b] = await openPair(sites, {
+          outer,
+          options: { pathMtu: 'discover' },
+          onlyA: { probe: { ...probe, address: sites.b.inner.ipv4 } },
+          onlyB: { probe: { ...probe, address: sites.a.inner.ipv4 } },
+        });
+        await blockReports(sites);
+        const way = { from: sites.a, to: sites.b, bytes: 200_000 };
+        for (const mtu of [1280, 1500]) {
+          await narrow(sites, mtu);
+          await waitFor(
+            `the path MTU to be ${mtu}`,
+            async () => {
+              await sites.a.runToEnd(fullPing(sites.b.inner.ipv4, 'ipv4', 1452, 1, 0.3));
+              // Packets of 1,280 bytes do not fit a path of 1280, and are fragmented.
+              const { received, sent } = await transferTcp({ ...way, address: sites.b.inner.ipv6 });
+              t.deepEqual(received, sent);
+              return (await a.stats()).socket.pathMtu === mtu;
+            },
+            { timeoutMs: 30_000 },
+          );
+        }
+        await waitFor('the history to have it', async () =>
+          (await a.history()).some(({ kind }) => kind === 'path-mtu-changed'),
+        );
+        await closeAlone(t, a);
+        await closeAlone(t, b);
+      }),
+    );
+  },
+);
+
 /** Makes the router forward no longer packets to either site. */
 async function narrow({ a, b, router }: Sites, mtu: number): Promise<void> {
   const ends = [
@@ -98,15 +137,15 @@ async function blockReports({ router }: Sites): Promise<void> {
 /** The MTU that ping is told when it sends packets of `length` bytes that must not be fragmented. */
 async function mtuFor(site: Site, address: string, inner: Family, length: number): Promise<number> {
   return waitFor('ping to be told the MTU', async () => {
-    const { stdout, stderr } = await site.runToEnd(fullPing(address, inner, length, 3));
+    const { stdout, stderr } = await site.runToEnd(fullPing(address, inner, length, 3, 0.3));
     const told = /message too long, mtu[:=] ?(\d+)/.exec(stderr + stdout);
     return told === null ? undefined : Number(told[1]);
   });
 }
 
 /** Echo requests of `length` bytes that must not be fragmented inside the tunnel. */
-function fullPing(address: string, inner: Family, length: number, count: number): string[] {
+function fullPing(address: string, inner: Family, length: number, count: number, waitS = 5): string[] {
   const size = length - IP_HEADER[inner] - ICMP_HEADER;
-  const pace = ['-c', `${count}`, '-i', '0.05', '-W', '2'];
+  const pace = ['-c', `${count}`, '-i', '0.05', '-W', `${waitS}`];
   return ['env', 'LC_ALL=C', 'ping', '-n', '-M', 'do', ...pace, '-s', `${size}`, address];
 }

@@ -5,11 +5,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket};
 use ttun_packet::{MAX_SEGMENT_HEADER_LEN, Segments, TooBig};
 
 use crate::device::{self, TunDevice};
 use crate::io::PacketDevice;
+use crate::message::raw_socket;
 use crate::shared::Context;
 
 /// Most messages at once, and in a second: as the kernel's own (`icmp_msgs_burst` and `icmp_msgs_per_sec`, ip-sysctl).
@@ -101,13 +102,6 @@ impl OwnPackets {
         };
         socket.send_to(packet, &to.into()).map(drop)
     }
-}
-
-/// A socket that only sends, whole packets with their IP headers (raw(7)).
-fn raw_socket(domain: Domain) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }
 
 fn addresses(device: &TunDevice) -> Vec<IpAddr> {

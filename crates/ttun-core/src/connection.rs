@@ -259,6 +259,10 @@ impl DatagramSocket for Connection<'_> {
         Ok(endpoints)
     }
 
+    fn fragment_above(&self, mtu: usize, endpoints: Endpoints) {
+        self.current.borrow().socket.fragment_above(mtu, endpoints);
+    }
+
     fn path_mtu(&self) -> Option<usize> {
         self.current.borrow().socket.path_mtu()
     }

@@ -63,6 +63,11 @@ impl SharedEndpoints {
         (self.version.load(Ordering::Relaxed), *current)
     }
 
+    /// The version in which the peer became the present one.
+    pub(crate) fn peer_version(&self) -> u32 {
+        self.peer_since.load(Ordering::Relaxed)
+    }
+
     /// The endpoints, and the version in which the peer became the present one: since then only the local end has changed.
     pub(crate) fn with_peer_since(&self) -> (u32, Endpoints) {
         let current = lock(&self.current);

@@ -3,13 +3,15 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::net::SocketAddrV6;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ttun_packet::Version;
+use socket2::Domain;
+use ttun_packet::{MAX_TOO_BIG_LEN, TooBig, Version};
 
 use crate::io::Fragmentation;
-use crate::message::IntOption;
+use crate::message::{IntOption, raw_socket};
 
 /// The setting of one socket, from which only one thread sends.
 pub(crate) struct FragmentationSetting {
@@ -36,6 +38,25 @@ impl FragmentationSetting {
         }
         Ok(())
     }
+}
+
+/// Tells the kernel that the MTU of the path from `local` to `remote` is `mtu` bytes, so that it fragments longer datagrams. For ten
+/// minutes it remembers that, as if a router had reported it: nothing else makes it fragment a datagram that fits the route
+/// (`__ip6_finish_output` in net/ipv6/ip6_output.c). Not needed over IPv4, where routers fragment.
+pub(crate) fn report_path_mtu(local: SocketAddrV6, remote: SocketAddrV6, mtu: usize) -> io::Result<()> {
+    const LEN: usize = 48;
+    const HEADER: [u8; 8] = [0x60, 0, 0, 0, 0, 8, 17, 64];
+    let ports = [local.port(), remote.port()].map(u16::to_be_bytes);
+    let mut datagram = [0; LEN];
+    datagram[..8].copy_from_slice(&HEADER);
+    datagram[8..24].copy_from_slice(&local.ip().octets());
+    datagram[24..40].copy_from_slice(&remote.ip().octets());
+    datagram[40..44].copy_from_slice(ports.as_flattened());
+    let mut buffer = [0; MAX_TOO_BIG_LEN];
+    let report = TooBig::new(&[], &datagram, mtu);
+    let report = report.as_ref().and_then(|report| report.write((*local.ip()).into(), &mut buffer));
+    let to = SocketAddrV6::new(*local.ip(), 0, 0, local.scope_id());
+    raw_socket(Domain::IPV6)?.send_to(report.ok_or(io::ErrorKind::InvalidInput)?, &to.into()).map(drop)
 }
 
 fn apply(socket: BorrowedFd<'_>, version: Version, wanted: Fragmentation) -> io::Result<()> {

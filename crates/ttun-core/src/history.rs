@@ -23,7 +23,7 @@ pub struct Change {
     pub local: Option<SocketAddr>,
     /// The address of the peer after the change.
     pub remote: Option<SocketAddr>,
-    /// The previous value: an address, or the name of a device.
+    /// The previous value: an address, the name of a device, or an MTU.
     pub previous: Option<String>,
     /// The name of the device or interface.
     pub device: Option<String>,
@@ -68,6 +68,8 @@ pub enum ChangeKind {
     DeviceRestored,
     /// The MTU of the device was adapted to the route to the peer.
     MtuChanged,
+    /// The MTU of the path to the peer changed.
+    PathMtuChanged,
     /// The interface to the peer cannot segment: each packet needs a send of its own.
     SegmentationLost,
     /// One send carries many packets again.
@@ -109,6 +111,7 @@ impl ChangeKind {
             Self::DeviceMoved => "device-moved",
             Self::DeviceRestored => "device-restored",
             Self::MtuChanged => "mtu-changed",
+            Self::PathMtuChanged => "path-mtu-changed",
             Self::SegmentationLost => "segmentation-lost",
             Self::SegmentationBack => "segmentation-back",
         }
@@ -134,6 +137,7 @@ impl ChangeKind {
             | Self::DeviceRenamed
             | Self::DeviceRestored
             | Self::MtuChanged
+            | Self::PathMtuChanged
             | Self::SegmentationBack => Level::Notice,
         }
     }

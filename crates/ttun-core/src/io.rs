@@ -119,6 +119,10 @@ pub(crate) trait DatagramSocket {
         Err(Error::new(ErrorKind::InvalidOptions, "the peer of this tunnel is not learned"))
     }
 
+    /// Datagrams of more than `mtu` bytes are lost on the path to the peer: where they may be fragmented, this host must do that if no
+    /// router does.
+    fn fragment_above(&self, _mtu: usize, _endpoints: Endpoints) {}
+
     /// The MTU of the route to the peer, as of the last send, bytes; `None` while there is no route.
     fn path_mtu(&self) -> Option<usize>;
 

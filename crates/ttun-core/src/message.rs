@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use socket2::{SockAddr, SockAddrStorage};
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 
 use ttun_packet::Version;
 
@@ -186,6 +186,13 @@ pub(crate) fn dissolve(socket: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the kernel reads `len` bytes, the size of `unspecified`, which outlives the call.
     let result = unsafe { libc::connect(socket.as_raw_fd(), &raw const unspecified, len) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A socket that only sends, whole packets with their IP headers (raw(7)).
+pub(crate) fn raw_socket(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// An integer option that socket2 has no name for, as `(level, name)`.

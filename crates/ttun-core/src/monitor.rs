@@ -38,6 +38,8 @@ struct State {
     unheard_peers: u32,
     /// Datagrams per send, as last seen.
     segments: usize,
+    /// The version of the peer, and the MTU of the path to it, bytes; 0 if it was not known.
+    path_mtu: (u32, usize),
 }
 
 struct Missing {
@@ -64,6 +66,7 @@ impl Monitor {
             heard: Heard::default(),
             unheard_peers: 0,
             segments: context.segments_per_send.load(Ordering::Relaxed),
+            path_mtu: (0, 0),
         }))
     }
 
@@ -157,6 +160,7 @@ impl Monitor {
         // Neither is it recorded of each that it does not answer either.
         changes.extend(of_peer.filter(|_| state.unheard_peers < MOST_UNHEARD));
         changes.extend(state.segmentation(context));
+        changes.extend(state.path_mtu_change(context));
         let now = Instant::now();
         let is_due = state.again.is_some_and(|(at, _)| at <= now);
         let is_rested = state.reviewed_at.is_none_or(|at| now.duration_since(at) >= BETWEEN_REVIEWS);
@@ -195,6 +199,23 @@ impl State {
         };
         self.missing = Some(Missing { kind, message: message.clone(), since });
         vec![Change::new(kind, message)]
+    }
+
+    /// The change of the path MTU, if it changed while the peer stayed the same.
+    fn path_mtu_change(&mut self, context: &Context) -> Option<Change> {
+        let peer = context.endpoints.peer_version();
+        let mtu = context.path_mtu_learned.load(Ordering::Relaxed);
+        if mtu == 0 {
+            return None;
+        }
+        let (of_peer, before) = std::mem::replace(&mut self.path_mtu, (peer, mtu));
+        (of_peer == peer && before != 0 && before != mtu).then(|| Change {
+            previous: Some(before.to_string()),
+            ..Change::new(
+                ChangeKind::PathMtuChanged,
+                format!("the MTU of the path to the peer changed from {before} to {mtu} bytes"),
+            )
+        })
     }
 
     /// The change of the local address, if it changed while the peer stayed the same.

@@ -40,7 +40,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> MssClamp<'t, D, S> {
         {
             return len;
         }
-        let path_mtu = self.socket.fresh_path_mtu(&self.context.endpoints);
+        let path_mtu = self.context.path_mtu(self.socket.fresh_path_mtu(&self.context.endpoints));
         let fits_route = path_mtu.map_or(usize::MAX, |mtu| self.context.inner_mtu(mtu));
         let len = fits_route.min(self.device.mtu().unwrap_or(usize::MAX));
         self.known = Some((now, len));

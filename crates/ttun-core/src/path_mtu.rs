@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
+use ttun_packet::OUTER_OVERHEAD_IPV4;
+
 use crate::io::{DatagramSocket, Fragmentation};
 use crate::shared::Context;
 
@@ -14,8 +16,10 @@ const LEARN_EVERY_MS: u64 = 1000;
 pub(crate) struct PathMtu<'t, S> {
     socket: &'t S,
     context: &'t Context,
-    /// The longest packet that fits the route to the peer as one unfragmented datagram, as last queried.
+    /// The longest packet that travels unfragmented, as last queried, bytes.
     longest: Cell<usize>,
+    /// The longest one that the kernel does not fragment.
+    kernel: Cell<usize>,
     /// When to query it again, ms of uptime.
     learn_at: Cell<u64>,
     /// Datagrams were sent for which the kernel did not use, and so not refresh, the route that the socket remembers.
@@ -24,8 +28,14 @@ pub(crate) struct PathMtu<'t, S> {
 
 impl<'t, S: DatagramSocket> PathMtu<'t, S> {
     pub(crate) fn new(socket: &'t S, context: &'t Context) -> Self {
-        let (longest, learn_at, route_is_stale) = (Cell::new(0), Cell::new(0), Cell::new(false));
-        let path_mtu = Self { socket, context, longest, learn_at, route_is_stale };
+        let path_mtu = Self {
+            socket,
+            context,
+            longest: Cell::new(0),
+            kernel: Cell::new(0),
+            learn_at: Cell::new(0),
+            route_is_stale: Cell::new(false),
+        };
         path_mtu.learn();
         path_mtu
     }
@@ -43,6 +53,18 @@ impl<'t, S: DatagramSocket> PathMtu<'t, S> {
     /// The longest packet that fits, if one of `len` bytes does not and its sender can be told so.
     pub(crate) fn exceeded_by(&self, len: usize) -> Option<usize> {
         (self.context.discovers_path_mtu && !self.fits(len)).then(|| self.longest.get())
+    }
+
+    /// How a datagram leaves that carries packets of `len` bytes. IPv6 has no DF bit, but the kernel may assume a smaller MTU than the path
+    /// has.
+    pub(crate) fn fragmentation(&self, len: usize) -> Fragmentation {
+        let is_whole = self.context.discovers_path_mtu || len > self.kernel.get() && !self.routers_fragment();
+        if is_whole && self.fits(len) { Fragmentation::Never } else { Fragmentation::Allowed }
+    }
+
+    fn routers_fragment(&self) -> bool {
+        let is_ipv4 = self.context.outer_overhead.load(Ordering::Relaxed) == OUTER_OVERHEAD_IPV4;
+        is_ipv4 && !self.context.discovers_path_mtu
     }
 
     /// A datagram is sent by a route that is looked up for it, not by the one that the socket remembers.
@@ -69,19 +91,16 @@ impl<'t, S: DatagramSocket> PathMtu<'t, S> {
         } else {
             None
         };
-        let path_mtu = refreshed.or_else(|| self.socket.path_mtu());
+        let kernel = refreshed.or_else(|| self.socket.path_mtu());
+        let path_mtu = self.context.path_mtu(kernel);
         self.context.path_mtu_learned.store(path_mtu.unwrap_or(0), Ordering::Relaxed);
-        self.longest.set(match path_mtu {
+        self.kernel.set(kernel.map_or(usize::MAX, |mtu| self.context.inner_mtu(mtu)));
+        // Over IPv4 without DF, routers fragment what the kernel does not, so there is no reason to send packets one by one.
+        let unfragmented = if self.routers_fragment() { kernel } else { path_mtu };
+        self.longest.set(match unfragmented {
             Some(mtu) => self.context.inner_mtu(mtu),
             // Without a route nothing will be sent; the send itself finds out.
             None => usize::MAX,
         });
     }
-}
-
-/// How a datagram leaves that carries packets of `len` bytes.
-pub(crate) fn fragmentation(context: &Context, len: usize) -> Fragmentation {
-    let path_mtu = context.path_mtu_learned.load(Ordering::Relaxed);
-    let fits = path_mtu == 0 || len <= context.inner_mtu(path_mtu);
-    if context.discovers_path_mtu && fits { Fragmentation::Never } else { Fragmentation::Allowed }
 }

@@ -11,10 +11,9 @@ use tokio::time::sleep;
 
 use crate::clock::SILENCE_MS;
 use crate::io::{DatagramSocket, Fragmentation, Outer};
-use crate::path_mtu::fragmentation;
 use crate::probe::{EchoDatagram, Request};
 use crate::pump::{Refused, when_possible};
-use crate::send::Recovery;
+use crate::recovery::Recovery;
 use crate::shared::Context;
 
 /// Attempts at a send: after an error for an earlier datagram the next may succeed.
@@ -106,7 +105,8 @@ impl<S: DatagramSocket> Prober<'_, S> {
     async fn send_packet(&self, request: &Request) -> Result<(), i32> {
         let pieces = [IoSlice::new(&self.packet)];
         let fragmentation = match request.datagram {
-            EchoDatagram::AsData => fragmentation(self.context, request.len),
+            EchoDatagram::AsData if self.context.sends_whole(request.len) => Fragmentation::Never,
+            EchoDatagram::AsData => Fragmentation::Allowed,
             EchoDatagram::Whole => Fragmentation::Never,
         };
         let tos = request.outer_tos.unwrap_or_else(|| self.context.outer_tos.of(request.packet.tos));

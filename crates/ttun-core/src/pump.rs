@@ -32,13 +32,13 @@ pub(crate) async fn run_all(
     context: &Context,
     encap: &mut impl Pump,
     decap: &mut impl Pump,
-    prober: impl Future<Output = ()>,
+    prober: impl Future,
 ) -> Result<(), Error> {
     let pumps = async { tokio::join!(run(context, encap), run(context, decap)) };
     tokio::select! {
         biased;
         (out, back) = pumps => out.and(back),
-        () = prober => Ok(()),
+        _ = prober => Ok(()),
     }
 }
 

@@ -195,7 +195,7 @@ impl<'t> Attachment<'t> {
             // The current one, which is closed only after the pumps have ended.
             let path_mtu =
                 self.socket.get().and_then(|socket| socket.fresh_path_mtu(&self.context.endpoints));
-            let inner_mtu = path_mtu.map(|mtu| self.context.inner_mtu(mtu));
+            let inner_mtu = self.context.path_mtu(path_mtu).map(|mtu| self.context.inner_mtu(mtu));
             let facts = &self.context.device_facts;
             let attached = self.attaching.attach(&facts.name(), inner_mtu).and_then(|device| {
                 let name = device::name(device.as_fd()).unwrap_or_else(|_| facts.name());

@@ -193,7 +193,14 @@ impl Shared {
         // may have been renamed, and another interface may have its old name.
         let found = device.get().and_then(|(index, _)| device::interface(socket.as_fd(), index).ok());
         let (name, device_mtu) = found.unwrap_or_else(|| (device.name(), 0));
-        (name, Facts { granted: socket.granted(), device_mtu, path_mtu: socket.path_mtu() })
+        (
+            name,
+            Facts {
+                granted: socket.granted(),
+                device_mtu,
+                path_mtu: self.context.path_mtu(socket.path_mtu()),
+            },
+        )
     }
 
     /// Adapts an automatic MTU of the device to the route to the peer. The peer has been changed already, so a failure is a

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use ttun_packet::OUTER_OVERHEAD_IPV4;
 
 use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
-use crate::error::Error;
 use crate::io::{DatagramSocket, Outer};
-use crate::path_mtu::{PathMtu, fragmentation};
+use crate::path_mtu::PathMtu;
+use crate::recovery::Recovery;
+use crate::refusal::{reason, refuses_segments};
 use crate::shared::Context;
 use crate::stats::EncapDrop;
-use crate::trial::Trials;
+use crate::trial::{Trials, discarded, is_tcp};
 
 /// Attempts at a send: after one error unrelated to the packets, such as a lack of memory, the next may succeed.
 const ATTEMPTS: usize = 2;
@@ -24,14 +25,14 @@ const MOST_ANSWERS: usize = 64;
 /// The same for a send after which the packets are sent one by one.
 const MOST_ANSWERS_TOGETHER: usize = 4;
 
-/// Between one attempt to recover the socket and the next, ms.
-const RECOVER_EVERY_MS: u64 = 1000;
-
 /// After a lookup found no route to the peer, how long further errors do not cause another one, ms: they come with every packet.
 const NO_ROUTE_FOR_MS: u64 = 100;
 
 /// How long an interface that cannot segment is assumed to stay that way, ms, unless the network changes.
 const SEGMENT_AGAIN_AFTER_MS: u64 = 60_000;
+
+/// The rest of a packet without content.
+static ZEROS: [u8; MAX_BYTES] = [0; MAX_BYTES];
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             segment_again_at: None,
             longest_send: usize::MAX,
             path_mtu: PathMtu::new(socket, context),
-            trials: Trials::new(context.clock.now()),
+            trials: Trials::new(context.clock.now(), context.device_follows_path),
             recovery: Recovery::default(),
             no_route_until: Cell::new(0),
         }
@@ -217,7 +218,18 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             return;
         }
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        let Some(pieces) = self.batch.gather_one(0, read, &mut slices) else { return };
+        let start = self.batch.start(read);
+        let discarded = discarded(start, len);
+        let pieces = if is_tcp(start) {
+            self.batch.gather_one(0, read, &mut slices)
+        } else if let Some((header, header_len)) = &discarded {
+            let rest = ZEROS.get(*header_len..len).unwrap_or_default();
+            slices[..2].copy_from_slice(&[IoSlice::new(&header[..*header_len]), IoSlice::new(rest)]);
+            Some(&slices[..2])
+        } else {
+            None
+        };
+        let Some(pieces) = pieces else { return };
         match self.socket.try_send_unfragmented(pieces, self.outer(None).tos) {
             Ok(()) => self.context.encap.trials.add(1),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -301,7 +313,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         let (mut answers, mut refusals) = (0, 0);
         loop {
             // An error may report that the packets do not fit after all.
-            let outer = Outer { fragmentation: fragmentation(self.context, len), ..outer };
+            let outer = Outer { fragmentation: self.path_mtu.fragmentation(len), ..outer };
             let error = match self.socket.try_send(pieces, outer) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Unsent::Blocked),
@@ -368,39 +380,12 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
         let counters = &self.context.encap;
         counters.sends.add(1);
         counters.packets.add(packets);
+        self.context.searched_mtu.sent(bytes.min(self.batch.segment_len()));
         counters.bytes.add(bytes);
     }
 
     fn lost(&self, error: &io::Error, packets: usize) {
         self.context.encap.drop(reason(error), packets);
-    }
-}
-
-/// The recovery of a socket that has lost its interface or its peer.
-#[derive(Default)]
-pub(crate) struct Recovery {
-    /// When it may be tried (again), ms of uptime.
-    at: Cell<u64>,
-}
-
-impl Recovery {
-    /// A socket that is bound to an interface stays bound to it when that is deleted, and does not reach another of the same name
-    /// (ENODEV in IPv4, ENETUNREACH in IPv6); one whose change of peer failed half-way has none (EDESTADDRREQ). After such errors
-    /// it is reconnected, if that is the reason, at most once a second.
-    pub(crate) fn after(&self, error: &io::Error, socket: &impl DatagramSocket, context: &Context) {
-        let now = context.clock.now();
-        if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENETUNREACH | libc::EDESTADDRREQ))
-            || now < self.at.get()
-        {
-            return;
-        }
-        self.at.set(now + RECOVER_EVERY_MS);
-        // If it fails, it is retried after another error.
-        let _ = context.endpoints.try_change(|endpoints| {
-            let recovered = socket.recover(endpoints)?;
-            context.reconnects.add(usize::from(recovered.is_some()));
-            Ok::<_, Error>(recovered.unwrap_or(endpoints))
-        });
     }
 }
 
@@ -414,30 +399,5 @@ impl<S> Sender<'_, S> {
         let left = self.batch.packets() - self.singly_from.take().unwrap_or(0);
         self.context.encap.drop(EncapDrop::Closed, left);
         self.batch.clear();
-    }
-}
-
-/// Whether a segmented send failed because it was segmented: a segment is longer than the route's MTU (EMSGSIZE; EINVAL before
-/// kernel 6.14), which must have become smaller, as segmented sends are never fragmented; or the interface cannot take segments,
-/// having no checksum offload (EIO, udp(7)).
-fn refuses_segments(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMSGSIZE | libc::EINVAL | libc::EIO))
-}
-
-fn reason(error: &io::Error) -> EncapDrop {
-    match error.raw_os_error() {
-        Some(
-            libc::ECONNREFUSED
-            | libc::EHOSTUNREACH
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::ENETDOWN
-            | libc::ENONET
-            | libc::ENOPROTOOPT
-            | libc::EACCES,
-        ) => EncapDrop::PeerUnreachable,
-        Some(libc::EMSGSIZE) => EncapDrop::TooBig,
-        Some(libc::ENOBUFS | libc::ENOMEM) => EncapDrop::NoBufferSpace,
-        _ => EncapDrop::SendError,
     }
 }

@@ -16,6 +16,7 @@ use crate::learn::Learning;
 use crate::lock::lock;
 use crate::probe::Probes;
 use crate::queue::Queue;
+use crate::searched::SearchedMtu;
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, OffloadStats};
 use crate::tap::Taps;
 
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) outer_tos: OuterTos,
     /// Whether datagrams have the DF bit, and packets that do not fit are answered.
     pub(crate) discovers_path_mtu: bool,
+    /// Whether the device has an automatic MTU.
+    pub(crate) device_follows_path: bool,
     pub(crate) encap: EncapStats<Counter>,
     pub(crate) decap: DecapStats<Counter>,
     pub(crate) errors: ErrnoCounters,
@@ -48,8 +51,9 @@ pub(crate) struct Context {
     pub(crate) peer_changes: Counter,
     /// How often the socket was reconnected.
     pub(crate) reconnects: Counter,
-    /// The MTU of that route as the packet path saw it last, bytes; 0 if it is not known.
+    /// The MTU of the path as sends knew it last, bytes; 0 if it is not known.
     pub(crate) path_mtu_learned: AtomicUsize,
+    pub(crate) searched_mtu: SearchedMtu,
     pub(crate) clock: Clock,
     pub(crate) probes: Probes,
     pub(crate) problems: Problems,
@@ -68,6 +72,17 @@ impl Context {
     /// The longest inner packet that travels unfragmented on a route of `path_mtu` bytes.
     pub(crate) fn inner_mtu(&self, path_mtu: usize) -> usize {
         path_mtu.saturating_sub(self.outer_overhead.load(Ordering::Relaxed))
+    }
+
+    /// The MTU of the path to the peer, where the kernel's route has `kernel`, bytes.
+    pub(crate) fn path_mtu(&self, kernel: Option<usize>) -> Option<usize> {
+        kernel.map(|kernel| self.searched_mtu.in_effect(self.endpoints.peer_version(), kernel))
+    }
+
+    /// Whether datagrams that carry packets of `len` bytes have the DF bit, as far as that is known.
+    pub(crate) fn sends_whole(&self, len: usize) -> bool {
+        let path_mtu = self.path_mtu_learned.load(Ordering::Relaxed);
+        self.discovers_path_mtu && (path_mtu == 0 || len <= self.inner_mtu(path_mtu))
     }
 
     /// Counts a failed send or receive.

@@ -15,7 +15,7 @@ use crate::bind::{
 };
 use crate::error::Error;
 use crate::flow_label::FlowLabel;
-use crate::fragmentation::FragmentationSetting;
+use crate::fragmentation::{FragmentationSetting, report_path_mtu};
 use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
 use crate::lock::lock;
 use crate::message::{self, IntOption};
@@ -391,6 +391,13 @@ impl DatagramSocket for Readiness<Arc<PeerSocket>> {
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
         self.try_read(|socket| message::receive_from(socket.as_fd(), buffer))
+    }
+
+    fn fragment_above(&self, mtu: usize, endpoints: Endpoints) {
+        if let Endpoints { local: SocketAddr::V6(local), remote: SocketAddr::V6(remote) } = endpoints {
+            // Without CAP_NET_RAW the kernel cannot be told.
+            let _ = report_path_mtu(local, remote, mtu);
+        }
     }
 
     fn path_mtu(&self) -> Option<usize> {

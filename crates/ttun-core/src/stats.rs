@@ -61,7 +61,7 @@ direction! {
         /// Packets sent although they were too big for the route: the kernel sent them in fragments.
         fragmented: "packets", label: "sent in fragments", metric: "ttun_fragmented_packets_total";
         /// Full TCP packets sent once more with the DF bit, so that a router that cannot forward them reports the path MTU; not
-        /// counted in `packets`.
+        /// counted in `packets`. If the device has an automatic MTU, also packets of that length that the peer's host discards.
         trials: "packets", label: "sent twice to learn the path MTU", metric: "ttun_mtu_trials_total";
         /// ICMP messages "fragmentation needed" and "packet too big", sent to the senders of packets that did not fit the path
         /// (`pathMtu = "discover"`). Fewer than packets dropped as `too-big` if these came too fast.

@@ -21,18 +21,19 @@ use crate::interface::Interface;
 use crate::learn::Learning;
 use crate::listener::{self, Listener};
 use crate::monitor::Monitor;
-use crate::options::{Endpoint, PathMtuChoice, Remote, TunnelOptions, check_rate};
+use crate::options::{Endpoint, MtuChoice, PathMtuChoice, Remote, TunnelOptions, check_rate};
 use crate::probe::{self, Probes};
 use crate::queue::Queue;
 use crate::reattach::{Attaching, Attachment};
 use crate::running::{End, Ending, Shared, own_address};
+use crate::searched::SearchedMtu;
 use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
 use crate::socket::{self, PeerSocket};
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters, TunnelState, TunnelStats};
 use crate::tap::{PacketTap, TapOptions};
 use crate::upkeep::Upkeep;
 use crate::watcher::{self, Watched};
-use crate::{prober, pump};
+use crate::{path_search, prober, pump};
 
 /// A running tunnel. Dropping it closes it.
 pub struct Tunnel {
@@ -53,14 +54,7 @@ impl Tunnel {
             Error::new(ErrorKind::InvalidOptions, impossible.to_string())
                 .with_hint("a prefix has up to 32 bits in IPv4 and 128 in IPv6")
         })?;
-        if options.bind_device.as_ref() == Some(&options.device) {
-            let name = &options.device;
-            return Err(Error::new(
-                ErrorKind::InvalidOptions,
-                format!("the tunnel's datagrams cannot be sent through its own device {name}"),
-            )
-            .with_hint("give the interface that leads to the peer: ip -brief link"));
-        }
+        check_bind_device(options)?;
         options.queue.check()?;
         if let Some(probe) = options.probe {
             probe.check(options.interface.as_ref())?;
@@ -104,6 +98,7 @@ impl Tunnel {
             clamp_mss: options.clamp_mss,
             queue: Queue::new(&options.queue, granted.send_buffer),
             outer_tos: options.outer_tos(),
+            device_follows_path: options.interface.as_ref().is_some_and(|it| it.mtu == MtuChoice::Auto),
             discovers_path_mtu: options.path_mtu == PathMtuChoice::Discover,
             encap: EncapStats::default(),
             decap: DecapStats::default(),
@@ -115,6 +110,7 @@ impl Tunnel {
             peer_changes: Counter::default(),
             reconnects: Counter::default(),
             path_mtu_learned: AtomicUsize::new(0),
+            searched_mtu: SearchedMtu::default(),
             clock: Clock::start(),
             probes: Probes::new(options.probe),
             problems: Problems::default(),
@@ -330,6 +326,18 @@ fn open_sockets(options: &TunnelOptions) -> Result<Sockets, Error> {
     }
 }
 
+fn check_bind_device(options: &TunnelOptions) -> Result<(), Error> {
+    if options.bind_device.as_ref() == Some(&options.device) {
+        let name = &options.device;
+        return Err(Error::new(
+            ErrorKind::InvalidOptions,
+            format!("the tunnel's datagrams cannot be sent through its own device {name}"),
+        )
+        .with_hint("give the interface that leads to the peer: ip -brief link"));
+    }
+    Ok(())
+}
+
 /// Carries packets until the tunnel ends; then the interface is as it was before, and both descriptors are closed.
 fn carry(runtime: &Runtime, device: TunDevice, shared: &Shared) -> Result<(), Error> {
     let Shared { context, attaching, socket, .. } = shared;
@@ -339,7 +347,9 @@ fn carry(runtime: &Runtime, device: TunDevice, shared: &Shared) -> Result<(), Er
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let mut encap = Encap::new(&device, &socket, context);
         let mut decap = Decap::new(&device, &socket, device.coalesce(), context);
-        runtime.block_on(pump::run_all(context, &mut encap, &mut decap, prober::run(context, &socket)))
+        let probing =
+            async { tokio::join!(prober::run(context, &socket), path_search::run(context, &socket)) };
+        runtime.block_on(pump::run_all(context, &mut encap, &mut decap, probing))
     }));
     let _ = shared.last_facts.set(shared.name_and_facts().1);
     ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))

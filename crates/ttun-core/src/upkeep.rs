@@ -237,7 +237,8 @@ impl State {
 
 /// The largest packet that fits the route that the next datagram takes.
 fn fresh_inner_mtu(socket: &PeerSocket, context: &Context) -> Option<usize> {
-    socket.fresh_path_mtu(&context.endpoints).map(|mtu| context.inner_mtu(mtu))
+    let path_mtu = context.path_mtu(socket.fresh_path_mtu(&context.endpoints));
+    path_mtu.map(|mtu| context.inner_mtu(mtu))
 }
 
 /// The index of the device in this thread's network namespace, if it is there.

@@ -22,7 +22,7 @@ pub struct BindingChange {
     pub local: Option<String>,
     /// The address of the peer after the change.
     pub remote: Option<String>,
-    /// The previous value: an address, or the name of a device.
+    /// The previous value: an address, the name of a device, or an MTU.
     pub previous: Option<String>,
     /// The name of the device or interface.
     pub device: Option<String>,

@@ -23,6 +23,7 @@ use crate::probe::Probes;
 use crate::prober;
 use crate::pump;
 use crate::queue::Queue;
+use crate::searched::SearchedMtu;
 use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters};
 use crate::{DecapDrop, EncapDrop};
@@ -190,6 +191,7 @@ pub(crate) fn context() -> Context {
         queue: Queue::new(&QueueOptions::default(), 4 << 20),
         outer_tos: OuterTos::new(Dscp::Fixed(0), false),
         discovers_path_mtu: false,
+        device_follows_path: false,
         encap: EncapStats::default(),
         decap: DecapStats::default(),
         errors: ErrnoCounters::default(),
@@ -200,6 +202,7 @@ pub(crate) fn context() -> Context {
         peer_changes: Counter::default(),
         reconnects: Counter::default(),
         path_mtu_learned: AtomicUsize::new(0),
+        searched_mtu: SearchedMtu::default(),
         clock: Clock::start(),
         probes: Probes::new(None),
         problems: Problems::default(),
