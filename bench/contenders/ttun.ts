@@ -11,6 +11,8 @@ export interface Variant {
   readonly tunMtu: number;
   /** Besides `-q`. Older checkouts may not know them, so other checkouts take part only in variants without options. */
   readonly options: readonly string[];
+  /** Whether one end learns its peer. Default false. */
+  readonly learns?: boolean;
   /** The links on which it differs from the others. Default: all. */
   readonly links?: readonly Link[];
 }
@@ -21,13 +23,22 @@ const UNTOUCHED_MTU = 1500;
 export const VARIANTS: readonly Variant[] = [
   { name: '1472', tunMtu: FITTING_MTU, options: [] },
   { name: '1500', tunMtu: UNTOUCHED_MTU, options: [] },
+  // To be compared with 1472.
+  {
+    name: 'learn',
+    tunMtu: FITTING_MTU,
+    options: ['--peers', '10.0.1.1'],
+    learns: true,
+    links: ['veth', 'wire'],
+  },
 ];
 
 /** The variants that targets are for. */
 export const JUDGED = ['ttun-1472', 'ttun-1500'];
 
 /** As the README starts it, but silent. `checkout` is a directory with a finished build. */
-export function ttun(label: string, checkout: string, { name, tunMtu, options, links }: Variant): Contender {
+export function ttun(label: string, checkout: string, variant: Variant): Contender {
+  const { name, tunMtu, options, learns = false, links } = variant;
   const details = [label === 'ttun' ? 'this checkout' : checkout, `device MTU ${tunMtu}`, ...options];
   return {
     name: `${label}-${name}`,
@@ -37,8 +48,12 @@ export function ttun(label: string, checkout: string, { name, tunMtu, options, l
     ...(links === undefined ? {} : { links }),
     start(near, far) {
       const [local, remote] = [near.outer.ipv4, far.outer.ipv4];
-      const program = [process.execPath, join(checkout, 'dist', 'bin.js'), '-q', ...options];
-      return near.start([...program, near.tun, local, `${PORT}`, remote, `${PORT}`]);
+      const program = [process.execPath, join(checkout, 'dist', 'bin.js'), '-q'];
+      const end = [near.tun, local, `${PORT}`];
+      // The other end has to send first.
+      const isFirst = local < remote;
+      if (learns && !isFirst) return near.start([...program, ...options, ...end, 'learn']);
+      return near.start([...program, ...(learns ? [] : options), ...end, remote, `${PORT}`]);
     },
     addresses: innerAddresses,
   };
