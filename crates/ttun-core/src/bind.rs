@@ -8,10 +8,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use ttun_link::{Flow, RouteQuery};
 
+use crate::endpoints::Endpoints;
 use crate::error::{Error, ErrorKind};
 use crate::message::{self, IntOption};
 use crate::options::{Endpoint, TunnelOptions};
-use crate::shared::Endpoints;
 
 /// The socket settings that determine the route to a peer, and what is accepted from it.
 #[derive(Clone)]

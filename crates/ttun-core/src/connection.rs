@@ -14,13 +14,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::endpoints::Arrival;
+use crate::endpoints::{Arrival, Endpoints, SharedEndpoints};
 use crate::error::{Error, ErrorKind};
 use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
 use crate::listener::Listener;
 use crate::lock::lock;
 use crate::message;
-use crate::shared::{Endpoints, SharedEndpoints};
 use crate::socket::PeerSocket;
 
 /// A socket that the pumps can wait for.

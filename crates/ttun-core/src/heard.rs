@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::diagnosis::Silence;
+use crate::endpoints::Endpoints;
 use crate::history::{Change, ChangeKind, Level, span};
-use crate::shared::{Context, Endpoints};
+use crate::shared::Context;
 use crate::stats::TunnelState;
 
 /// When the peer was last heard; times in ms of uptime.

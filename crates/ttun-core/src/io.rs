@@ -16,9 +16,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use ttun_packet::{TooBig, VirtioNetHeader};
 
-use crate::endpoints::Arrival;
+use crate::endpoints::{Arrival, Endpoints, SharedEndpoints};
 use crate::error::{Error, ErrorKind};
-use crate::shared::{Endpoints, SharedEndpoints};
 
 /// One read of the device.
 pub(crate) struct DeviceRead {

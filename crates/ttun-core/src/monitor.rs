@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use ttun_link::Place;
 
 use crate::diagnosis::unanswered_probe;
+use crate::endpoints::Endpoints;
 use crate::error::{Error, ErrorKind};
 use crate::heard::{Heard, SUSPICIOUS_MS};
 use crate::history::{Change, ChangeKind, span};
 use crate::lock::lock;
 use crate::options::Endpoint;
-use crate::shared::{Context, Endpoints, Trouble};
+use crate::shared::{Context, Trouble};
 use crate::stats::TunnelState;
 use crate::watcher::retry_delay;
 

@@ -9,7 +9,7 @@ use ttun_packet::{OuterTos, SourceFilter};
 
 use crate::clock::Clock;
 use crate::diagnosis::explains_silence;
-pub(crate) use crate::endpoints::{Endpoints, SharedEndpoints};
+use crate::endpoints::SharedEndpoints;
 use crate::error::{Error, ErrorKind};
 use crate::history::History;
 use crate::learn::Learning;

@@ -13,6 +13,7 @@ use crate::bind::{
     Place, admit_nothing, admit_only, can_segment, check_addresses, check_not_itself, check_source,
     enable_gro,
 };
+use crate::endpoints::{Endpoints, SharedEndpoints};
 use crate::error::Error;
 use crate::flow_label::FlowLabel;
 use crate::fragmentation::{FragmentationSetting, report_path_mtu};
@@ -20,7 +21,6 @@ use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
 use crate::lock::lock;
 use crate::message::{self, IntOption};
 use crate::options::{Endpoint, Offload, TunnelOptions};
-use crate::shared::{Endpoints, SharedEndpoints};
 
 /// Bytes of socket buffer requested in each direction: a burst of about sixty super-packets. Buffers of this size
 /// gave other tunnels 29 % more throughput; the kernel may grant less (`net.core.rmem_max`).

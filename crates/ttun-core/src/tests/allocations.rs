@@ -13,10 +13,11 @@ use super::packet::{Read, tcp_super_packet, udp};
 use super::site::context;
 use crate::decap::Decap;
 use crate::encap::Encap;
+use crate::endpoints::{Endpoints, SharedEndpoints};
 use crate::error::Error;
 use crate::io::{DatagramSocket, Datagrams, DeviceRead, Outer, PacketDevice};
 use crate::pump;
-use crate::shared::{Context, Endpoints, SharedEndpoints};
+use crate::shared::Context;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };

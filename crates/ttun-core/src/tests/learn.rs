@@ -2,8 +2,8 @@
 
 use super::packet::{udp, udp_flow};
 use super::site::{Site, running};
+use crate::endpoints::Endpoints;
 use crate::learn::Learning;
-use crate::shared::Endpoints;
 use crate::{ChangeKind, DecapDrop, EncapDrop, TunnelState};
 
 /// A site whose peer is to be learned, and what arrives there.

@@ -2,7 +2,7 @@
 
 use super::packet::{datagram, udp, udp_flow};
 use super::site::{Site, running};
-use crate::shared::Endpoints;
+use crate::endpoints::Endpoints;
 use crate::{EncapDrop, TunnelState};
 
 fn change_peer(site: &Site, remote: &str) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::packet::udp;
 use super::site::{Site, running};
+use crate::endpoints::Endpoints;
 use crate::probe::Probes;
-use crate::shared::Endpoints;
 use crate::{Echo, EchoDatagram, EchoOutcome, ProbeOptions, ProbeStats, TunnelState};
 
 const V4: [&str; 2] = ["10.0.2.1", "10.0.2.2"];

@@ -10,8 +10,8 @@ use socket2::SockRef;
 use super::options::to;
 use crate::ErrorKind;
 use crate::connection::{Connection, SharedSocket};
+use crate::endpoints::Endpoints;
 use crate::io::{DatagramSocket, Outer};
-use crate::shared::Endpoints;
 use crate::socket::{self, PeerSocket};
 
 /// Nothing on loopback takes as long.

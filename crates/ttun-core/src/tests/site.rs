@@ -16,6 +16,7 @@ use super::fake::{FakeDevice, FakeSocket, Lane};
 use crate::clock::Clock;
 use crate::decap::Decap;
 use crate::encap::Encap;
+use crate::endpoints::{Endpoints, SharedEndpoints};
 use crate::error::Error;
 use crate::history::History;
 use crate::options::QueueOptions;
@@ -24,7 +25,7 @@ use crate::prober;
 use crate::pump;
 use crate::queue::Queue;
 use crate::searched::SearchedMtu;
-use crate::shared::{Context, DeviceFacts, Endpoints, Problems, SharedEndpoints, Shutdown};
+use crate::shared::{Context, DeviceFacts, Problems, Shutdown};
 use crate::stats::{Counter, DecapStats, EncapStats, ErrnoCounters};
 use crate::{DecapDrop, EncapDrop};
 

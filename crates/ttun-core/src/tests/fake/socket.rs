@@ -7,10 +7,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{faults::Faults, gate::Gate, lane::Lane};
-use crate::endpoints::Arrival;
+use crate::endpoints::{Arrival, Endpoints, SharedEndpoints};
 use crate::error::{Error, ErrorKind};
 use crate::io::{DatagramSocket, Datagrams, Fragmentation, Outer};
-use crate::shared::{Endpoints, SharedEndpoints};
 
 /// The largest payload of an IPv4 datagram, bytes.
 const LONGEST_DATAGRAM: usize = 65_507;
