@@ -10,6 +10,7 @@ import {
   formatDuration,
   formatMilliseconds,
   formatRate,
+  formatRoughly,
   formatShare,
   formatThroughput,
   UNKNOWN,
@@ -28,6 +29,8 @@ const TERMS = /** @type {const} */ ([
   'Packets per system call',
   'Round trip',
   'Probes lost',
+  'Queue',
+  'Rate',
   'Device MTU',
   'Route MTU',
   'Offloads',
@@ -44,6 +47,16 @@ const ROUND_TRIPS = {
   least: 1,
 };
 
+/** @type {ChartOptions} */
+const QUEUE = {
+  title: 'Queue',
+  lines: [
+    { series: 'waited', name: 'Wait', look: 'round-trip', format: formatMilliseconds },
+    { series: 'slowed', name: 'Dropped or marked', look: 'sent', format: formatShare, top: 1 },
+  ],
+  least: 5,
+};
+
 /** @type {readonly ChartOptions[]} */
 const CHARTS = [
   {
@@ -55,6 +68,7 @@ const CHARTS = [
     least: 10_000,
   },
   ROUND_TRIPS,
+  QUEUE,
   {
     title: 'Packets',
     lines: [
@@ -69,6 +83,7 @@ export class Details {
   /** @type {HTMLElement} */
   element;
   #charts;
+  #past;
   #drops;
   /** Values to list, apart from the drops. @type {readonly ShownValue[]} */
   #shown;
@@ -90,6 +105,7 @@ export class Details {
       ...TERMS,
       ...this.#shown.map(({ label }) => capitalized(label)),
     ]);
+    this.#past = history;
     this.#charts = CHARTS.map((options) => new Chart(history, options));
     this.#drops = [
       new DropsTable(history, 'Dropped when sending', values, 'encap'),
@@ -120,7 +136,9 @@ export class Details {
     this.#none.hidden = stats !== null;
     if (stats === null) return;
     for (const chart of this.#charts) {
-      chart.element.hidden = chart.options === ROUND_TRIPS && stats.probe.address === null;
+      chart.element.hidden =
+        (chart.options === ROUND_TRIPS && stats.probe.address === null) ||
+        (chart.options === QUEUE && !this.#hasQueue(stats));
       chart.update(now);
     }
     for (const table of this.#drops) table.update(stats);
@@ -132,6 +150,15 @@ export class Details {
         html('code', {}, advice.command),
       ]);
     this.#showHistory(history);
+  }
+
+  /**
+   * Whether packets wait, or have waited lately.
+   *
+   * @param {TunnelStats} stats
+   */
+  #hasQueue({ queue }) {
+    return queue.packets > 0 || (this.#past.peak('waited') ?? 0) > 0 || (this.#past.peak('slowed') ?? 0) > 0;
   }
 
   /** @param {TunnelReport['history']} history the last changes, the oldest first */
@@ -166,7 +193,7 @@ function formatMoment(at) {
  * @param {TunnelStats} stats
  * @returns {Record<(typeof TERMS)[number], string>}
  */
-function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap, probe }) {
+function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap, probe, queue }) {
   const granted = {
     checksum: device.offload.checksum,
     TSO: device.offload.tso,
@@ -183,6 +210,8 @@ function valuesOf({ timestamp, uptimeMs, device, socket, encap, decap, probe }) 
     Sent: `${formatCount(encap.packets)} packets, ${formatBytes(encap.bytes)}`,
     'Packets per system call': `${perCall[0]} received, ${perCall[1]} sent`,
     ...probed(probe),
+    Queue: queued(queue),
+    Rate: rates(queue),
     'Device MTU': deviceMtu(device),
     'Route MTU': socket.pathMtu === null ? 'no route to the peer' : `${socket.pathMtu} bytes`,
     Offloads: offloads.join(', ') || 'none',
@@ -204,6 +233,21 @@ function probed({ address, rttMs, jitterMs, loss, lost, sent }) {
         : `median ${formatMilliseconds(rttMs.p50)}, 99 % in ${formatMilliseconds(rttMs.p99)}${jitter}`,
     'Probes lost': `${formatShare(loss)} lately, ${formatCount(lost)} of ${formatCount(sent)} in all`,
   };
+}
+
+/** @param {TunnelStats['queue']} queue */
+function queued({ packets, bytes, delayed, delaySum, sojournMaxMs }) {
+  if (packets + delayed === 0) return 'no packet had to wait';
+  const now = packets === 0 ? 'empty' : `${formatCount(packets)} packets wait (${formatBytes(bytes)})`;
+  if (delayed === 0) return now;
+  const mean = formatMilliseconds(delaySum / 1000 / delayed);
+  return `${now}; ${formatRoughly(delayed)} waited, ${mean} on average, ${formatMilliseconds(sojournMaxMs)} at most`;
+}
+
+/** @param {TunnelStats['queue']} queue */
+function rates({ rate, drainRate }) {
+  const paced = rate === null ? 'not limited' : `paced to ${formatThroughput(rate)}`;
+  return drainRate === null ? paced : `${paced}; the link took ${formatThroughput(drainRate)}`;
 }
 
 /**

@@ -20,6 +20,8 @@ const DROP_WINDOW_MS = 10_000;
  * @property {number} sentPackets
  * @property {number | null} roundTrip mean round-trip time, in ms, or that of the last answer; `null` while none comes, and without a probe
  * @property {number | null} lost part of the probes that were lost, from 0 to 1; `null` without a probe
+ * @property {number | null} waited how long packets waited in the queue on average, in ms; `null` while none leaves it that waits
+ * @property {number} slowed part of the packets that the queue dropped or marked, so that their senders slow down, from 0 to 1
  */
 
 /**
@@ -112,7 +114,29 @@ function ratesBetween(before, after, previous) {
     receivedPackets: (after.decap.packets - before.decap.packets) / seconds,
     sentPackets: (after.encap.packets - before.encap.packets) / seconds,
     ...probed(before.probe, after.probe, previous),
+    ...queued(before, after),
   };
+}
+
+/**
+ * @param {TunnelStats} before
+ * @param {TunnelStats} after
+ * @returns {Pick<Rates, 'waited' | 'slowed'>}
+ */
+function queued(before, after) {
+  const delayed = after.queue.delayed - before.queue.delayed;
+  const dropped = droppedByQueue(after) - droppedByQueue(before);
+  const slowed = after.queue.marked - before.queue.marked + dropped;
+  const mean = delayed === 0 ? 0 : (after.queue.delaySum - before.queue.delaySum) / 1000 / delayed;
+  return {
+    waited: delayed === 0 && after.queue.packets > 0 ? null : mean,
+    slowed: slowed === 0 ? 0 : slowed / (delayed + dropped),
+  };
+}
+
+/** @param {TunnelStats} stats */
+function droppedByQueue({ encap: { drops } }) {
+  return drops.queue + drops['queue-full'];
 }
 
 /**

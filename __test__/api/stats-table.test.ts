@@ -28,6 +28,8 @@ const SHOWN_TOGETHER = new Set([
   'probe.received',
   'probe.lost',
   'probe.rttSum',
+  'queue.delayed',
+  'queue.delaySum',
 ]);
 
 const COUNTERS = STATS.filter(({ kind }) => kind === 'counter' || kind === 'drop');
@@ -70,8 +72,9 @@ test('every counter and drop reason is exported as a metric', (t) => {
   const metrics = formatMetrics([{ ...OPEN, stats: distinctCounts() }], readProcessStats());
   // The number of all answers is also in the histogram.
   const lines = metrics.split('\n').filter((line) => !line.startsWith('ttun_probe_rtt_seconds'));
-  for (const [index, { path, metric }] of COUNTERS.entries()) {
-    const exported = lines.filter((line) => line.endsWith(` ${countOf(index)}`));
+  for (const [index, { path, metric, unit }] of COUNTERS.entries()) {
+    const value = unit === 'us' ? countOf(index) / 1e6 : countOf(index);
+    const exported = lines.filter((line) => line.endsWith(` ${value}`));
     t.is(exported.length, metric === '-' ? 0 : 1, path);
   }
   t.deepEqual(

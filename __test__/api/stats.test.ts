@@ -37,6 +37,8 @@ test.serial('exact statistics are the same, with every counter as a bigint', asy
     'receiveOverflow',
     'errors',
     'marked',
+    'delayed',
+    'delaySum',
     'encap',
     'decap',
     ...ofProbe,

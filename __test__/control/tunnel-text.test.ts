@@ -3,6 +3,7 @@ import { describeHistory, describeTunnel } from '../../src/cli/show.ts';
 import { formatAgo, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
 import { formatAgoShort } from '../../src/text.ts';
 import type { ProcessReport } from '../../src/control/protocol.ts';
+import type { TunnelStats } from '../../src/stats.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';
 import { reportOf } from '../stats-of-nothing.ts';
 import { REPORT, STATS } from './host.ts';
@@ -34,6 +35,31 @@ test('the most important facts come first', (t) => {
     '  packets: 1,234,567 received, 345,678 sent',
     '  uptime: 3 hours, 12 minutes',
     '  process: 4711, /etc/ttun/office.toml',
+  ]);
+});
+
+test('a queue is shown if packets wait or have waited, and so are the rates', (t) => {
+  const queue = {
+    ...STATS.queue,
+    packets: 64,
+    bytes: 65_000,
+    delayed: 12_345,
+    delaySum: 12_345 * 5200,
+    sojournMaxMs: 66.54,
+    rate: 18e6,
+    drainRate: 19_876_543,
+  };
+  const rowsOf = (changed: Partial<TunnelStats['queue']>): string[] => {
+    const lines = textOf(reportOf({ ...REPORT, stats: { ...STATS, queue: { ...queue, ...changed } } }));
+    return lines.filter((line) => /^ {2}(?:queue|rate|link rate):/.test(line));
+  };
+  const rates = ['  rate: paced to 18.0 Mbit/s', '  link rate: 19.9 Mbit/s, when packets last waited for it'];
+  const waited = '12,345 waited, 5.20 ms on average, 66.5 ms at most';
+  t.deepEqual(rowsOf({}), [`  queue: 64 packets wait (65.0 kB); ${waited}`, ...rates]);
+  t.deepEqual(rowsOf({ packets: 0, rate: null, drainRate: null }), [`  queue: empty; ${waited}`]);
+  t.deepEqual(rowsOf({ packets: 1, bytes: 84, delayed: 0, drainRate: null }), [
+    '  queue: 1 packet waits (84 B)',
+    '  rate: paced to 18.0 Mbit/s',
   ]);
 });
 

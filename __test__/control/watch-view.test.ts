@@ -93,6 +93,31 @@ test('round-trip time and loss have columns if a tunnel is probed', (t) => {
   t.deepEqual(cells, ['      –      –', '12.3 ms   25 %']);
 });
 
+/** Statistics this many seconds later, with twelve packets in the queue. */
+function waited(seconds: number, delayed: number, delaySum: number): TunnelStats {
+  return { ...later(seconds, 0), queue: { ...STATS.queue, packets: 12, delayed, delaySum } };
+}
+
+test('the queue has columns if packets of a tunnel wait or have waited', (t) => {
+  const history = new History();
+  history.add(waited(1, 100, 500_000), 0);
+  history.add(waited(2, 300, 2_950_000), 1000);
+  const quiet = { label: 'a', report: REPORT, history: new History(), isSilent: false };
+  const busy = {
+    label: 'b',
+    report: { ...REPORT, stats: waited(2, 300, 2_950_000) },
+    history,
+    isSilent: false,
+  };
+  t.false(textOf(drawTable([quiet], 200, 0).header).includes('QUEUE'));
+  const { header, rows } = drawTable([quiet, busy], 200, 1000);
+  const end = textOf(header).indexOf('WAIT') + 'WAIT'.length;
+  t.deepEqual(
+    rows.map((row) => textOf(row).slice(end - 15, end)),
+    ['     0        –', '    12  12.3 ms'],
+  );
+});
+
 test('no row is wider than the terminal', (t) => {
   const problem = { code: 'ERR_TTUN_SYSTEM', message: 'a long message '.repeat(20), hint: null };
   const tunnels = [

@@ -26,6 +26,8 @@ const NO_RATES = {
   sentPackets: 0,
   roundTrip: null,
   lost: null,
+  waited: 0,
+  slowed: 0,
 };
 
 /** A reading after so many seconds of uptime. */
@@ -98,6 +100,39 @@ test('rates are computed from the uptime of the tunnel, not from the time of the
   history.add(5000, reading(12, 1000));
   t.like(history.now, { receivedBits: 0, sentBits: 4000, receivedPackets: 0, sentPackets: 5 });
   t.is(history.peak('sentBits'), 4000);
+});
+
+test('waits in the queue are means of the packets that left it; drops and marks are a part of those that came', (t) => {
+  const history = new History();
+  /** So far: packets that waited and were sent, the sum of their waits in ms, marks, drops; and how many wait now. */
+  const queued = (
+    second: number,
+    [delayed, ms, marked, lost]: readonly [number, number, number, number],
+    packets = 0,
+  ): void => {
+    const { stats } = reading(second, 0);
+    if (stats === null) return;
+    const queue = { ...stats.queue, delayed, delaySum: ms * 1000, marked, packets };
+    const drops = { ...stats.encap.drops, queue: lost - 1, 'queue-full': 1 };
+    history.add(second * 1000, {
+      ...OPEN,
+      stats: { ...stats, queue, encap: { ...stats.encap, drops } },
+    });
+  };
+  queued(1, [10, 50, 0, 1]);
+  queued(2, [10, 50, 0, 1]);
+  queued(3, [100, 950, 9, 1], 12);
+  queued(4, [100, 950, 9, 1], 40);
+  queued(5, [190, 1400, 9, 11]);
+  t.deepEqual(
+    history.points.map(({ rates }) => [rates.waited, rates.slowed]),
+    [
+      [0, 0],
+      [10, 0.1],
+      [null, 0],
+      [5, 0.1],
+    ],
+  );
 });
 
 test('round-trip times are means of the answers since the previous reading; losses interrupt them', (t) => {

@@ -67,6 +67,24 @@ test('a tunnel with a probe has a chart of round trips and losses, others do not
   });
 });
 
+test('a tunnel whose packets wait in its queue has a chart of that, others do not', async (t) => {
+  const [office, branch] = [new Actor({}), new Actor({ name: 'branch' })];
+  office.waitMs = 6.25;
+  await visit(t, browser, new Stage(office, branch), async ({ page }) => {
+    const chart = tunnel(page, 'office').locator('.chart', { hasText: 'Queue' });
+    await chart.filter({ hasText: /Wait 6\.25 ms peak 6\.25 ms/ }).waitFor({ timeout: 20_000 });
+    t.regex((await chart.textContent()) ?? '', /Dropped or marked (?:0\.\d|1\.0) % peak/);
+    await shows(
+      page,
+      '.details-list',
+      /Queue64 packets wait \(65\.0 kB\); .* waited, 6\.25 ms on average, 66\.5 ms at mostRatepaced to 18\.0 Mbit\/s; the link took 20\.0 Mbit\/s/,
+    );
+    const other = tunnel(page, 'branch');
+    t.is(await other.locator('.chart:visible').count(), 2);
+    await other.locator('.details-list', { hasText: 'Queueno packet had to waitRatenot limited' }).waitFor();
+  });
+});
+
 test('drops are shown by reason, and highlighted while they grow', async (t) => {
   const office = new Actor({});
   office.drops = { ...office.drops, decap: { ...office.drops.decap, 'source-not-allowed': 7 } };

@@ -118,7 +118,7 @@ test('Prometheus scrapes running tunnels, and loads the alert rules', async (t) 
 
   const { groups } = Object(await get('rules'));
   const rules: readonly { readonly name: string; readonly health: string }[] = groups[0].rules;
-  t.is(rules.length, 10);
+  t.is(rules.length, 12);
   await waitFor('the rules to be evaluated', async () => {
     const [group] = Object(await get('rules')).groups;
     return group.rules.every(({ health }: { health: string }) => health === 'ok');

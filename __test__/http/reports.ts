@@ -71,6 +71,8 @@ export const STATS: TunnelStats = {
     bytes: 65_000,
     sojournMs: 6.5,
     sojournMaxMs: 66.5,
+    delayed: 68,
+    delaySum: 69,
     marked: 67,
     rate: 18_000_000,
     drainRate: 20_000_000,

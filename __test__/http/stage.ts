@@ -30,6 +30,8 @@ export class Actor {
   device: Partial<TunnelStats['device']> = {};
   /** Once a second; `null`: no probe. */
   probe: { readonly rttMs: number; lost: number } | null = null;
+  /** How long packets wait in the queue; `null`: none does. */
+  waitMs: number | null = null;
   socket: Partial<TunnelStats['socket']> = {};
   #openedAt = performance.now();
 
@@ -71,6 +73,7 @@ export class Actor {
       device: { ...STATS.device, ...this.device },
       socket: { ...STATS.socket, errors: {}, receiveOverflow: 0, ...this.socket },
       probe: this.#probed(uptimeMs),
+      queue: this.#queued(uptimeMs),
       encap: {
         ...STATS.encap,
         ...passed(this.traffic.out, sum(this.drops.encap)),
@@ -86,6 +89,17 @@ export class Actor {
         drops: this.drops.decap,
         lastAt: { up: Date.now(), idle: Date.now() - IDLE_MS, waiting: null, closed: null }[this.state],
       },
+    };
+  }
+
+  #queued(uptimeMs: number): TunnelStats['queue'] {
+    if (this.waitMs === null) return STATS_OF_NOTHING.queue;
+    const delayed = Math.floor(uptimeMs);
+    return {
+      ...STATS.queue,
+      delayed,
+      delaySum: delayed * this.waitMs * 1000,
+      marked: Math.floor(delayed / 100),
     };
   }
 

@@ -14,6 +14,7 @@ import type { CommandSpec } from './args.ts';
 import { toDocuments, withNames } from './running.ts';
 import type { RunningTunnel } from './running.ts';
 import { describeProbe } from './probe-text.ts';
+import { describeQueue } from './queue-text.ts';
 import {
   countsByName,
   describeError,
@@ -185,6 +186,7 @@ function describeStats(report: TunnelReport, stats: TunnelStats): Rows {
     ...describeProbe(stats.probe, stats.timestamp),
     ['transfer', `${formatBytes(decap.bytes)} received, ${formatBytes(encap.bytes)} sent`],
     ['packets', `${grouped(decap.packets)} received, ${grouped(encap.packets)} sent`],
+    ...describeQueue(stats.queue),
     ...described('dropped when receiving', countsByName(decap.drops)),
     ...described('dropped when sending', countsByName(encap.drops)),
     ...STATS.flatMap((stat) => describeCounter(stats, stat)),

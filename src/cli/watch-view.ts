@@ -131,6 +131,7 @@ function columnsFor(tunnels: readonly Watched[], width: number): Column[] {
     textColumn('TUNNEL', 'TUNNEL'.length, tunnels, ({ label }) => ({ text: label })),
     textColumn('STATE', 'no answer'.length, tunnels, stateOf),
     ...COLUMNS,
+    ...(tunnels.some(({ report }) => isQueued(report.stats)) ? QUEUE_COLUMNS : []),
     ...(tunnels.some(({ report }) => isProbed(report.stats)) ? PROBE_COLUMNS : []),
     HEARD,
   ];
@@ -175,6 +176,33 @@ const COLUMNS: readonly Column[] = [
   },
 ];
 
+/** Shown if packets of a tunnel have waited in its queue: how many wait now, and for how long those waited that were sent since. */
+const QUEUE_COLUMNS: readonly Column[] = [
+  {
+    title: 'QUEUE',
+    width: 6,
+    align: 'right',
+    cell: ({ report: { stats } }) => ({ text: stats === null ? NOTHING : grouped(stats.queue.packets) }),
+  },
+  {
+    title: 'WAIT',
+    width: 7,
+    align: 'right',
+    cell: ({ history: { rates } }) => {
+      if (rates === null || rates.queue.delayed === 0) return { text: NOTHING };
+      const ms = rates.queue.delaySum / rates.queue.delayed / 1000;
+      return { text: formatMilliseconds(ms), ...(ms > LONG_WAIT_MS && { style: 'yellow' }) };
+    },
+  },
+];
+
+/** Mean waits beyond this are more than CoDel lets stand (RFC 8289: 5 ms, 100 ms to react). */
+const LONG_WAIT_MS = 100;
+
+function isQueued(stats: TunnelStats | null): boolean {
+  return stats !== null && stats.queue.packets + stats.queue.delayed > 0;
+}
+
 /** Shown if there is a tunnel with a probe: the median round-trip time, and the share of probes that were lost. */
 const PROBE_COLUMNS: readonly Column[] = [
   {
@@ -208,8 +236,10 @@ const OMITTED_FIRST = [
   'HEARD',
   'SENT PKT/S',
   'RECV PKT/S',
+  'QUEUE',
   'DROPS/S',
   'LOSS',
+  'WAIT',
   'RTT',
   'STATE',
   'SENT',

@@ -239,6 +239,7 @@ function toMetric({ stat, name, labels }: Member, members: readonly Member[]): M
 /** Prometheus has one unit for each kind of quantity: https://prometheus.io/docs/practices/naming/#base-units. */
 function toBaseUnit(unit: string): { readonly unit: string; readonly divisor: number } {
   if (unit === 'bit/s') return { unit: 'bytes per second', divisor: 8 };
+  if (unit === 'us') return { unit: 'seconds', divisor: 1e6 };
   if (/^ms\b/.test(unit)) return { unit: unit.replace('ms', 'seconds'), divisor: 1000 };
   return { unit, divisor: 1 };
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use ttun_packet::{LoopGuard, Verdict};
-use ttun_queue::{InFlightLimit, Pacer};
+use ttun_queue::{DrainMeter, InFlightLimit, Pacer};
 
 use crate::backlog::{Backlog, Discipline, Next, Staged, Waiting};
 use crate::io::DatagramSocket;
@@ -34,6 +34,7 @@ pub(crate) struct Outflow<'t, S> {
     limit: Option<InFlightLimit>,
     /// Bytes sent since the socket was last full, and when that was, µs of uptime.
     since_full: (usize, u64),
+    drain: DrainMeter,
     /// `None` without a configured rate.
     pacer: Option<Pacer>,
     /// Created when the pacer has to wait for the first time.
@@ -51,6 +52,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
             is_blocked: false,
             limit: context.queue.most_unsent.map(InFlightLimit::new),
             since_full: (0, 0),
+            drain: DrainMeter::default(),
             pacer: None,
             timer: None,
         };
@@ -77,6 +79,8 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
     pub(crate) fn follow(&mut self) {
         if self.sender.follow_peer() {
             self.reset_limit();
+            self.drain.interrupt();
+            self.context.queue.drains(None);
         }
         self.sender.follow_route();
         if self.pacer.as_ref().map_or(0, |pacer| 8 * pacer.rate()) != self.context.queue.rate() / 8 * 8 {
@@ -111,6 +115,9 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         }
         if let Some(mut backlog) = self.backlog.take() {
             self.is_queueing = !self.send_waiting(&mut backlog, loop_guard);
+            if !self.is_queueing {
+                self.drain.interrupt();
+            }
             self.context.encap.drop(EncapDrop::Queue, backlog.newly_dropped());
             self.context.queue.holds(&backlog);
             self.backlog = Some(backlog);
@@ -163,15 +170,19 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         }
         let bytes = batch.bytes() + batch.packets() * self.context.outer_overhead();
         if self.pause() > 0 {
+            self.drain.interrupt();
             return Flushed::Blocked;
         }
         let flushed = self.sender.flush(packets);
-        match (flushed, &mut self.pacer) {
-            (Flushed::Blocked, _) => self.blocked(),
-            (Flushed::All, Some(pacer)) => pacer.sent(self.context.clock.now_ns(), bytes),
-            (Flushed::All, None) => {}
+        if flushed == Flushed::Blocked {
+            self.blocked();
+            return flushed;
+        }
+        if let Some(pacer) = &mut self.pacer {
+            pacer.sent(self.context.clock.now_ns(), bytes);
         }
         self.since_full.0 += bytes;
+        self.drain.sent(bytes);
         flushed
     }
 
@@ -183,10 +194,13 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
     /// The socket is full.
     fn blocked(&mut self) {
         self.is_blocked = true;
+        let now = self.context.clock.now_us();
+        if let Some(rate) = self.drain.filled(now) {
+            self.context.queue.drains(Some(rate));
+        }
         if let Some(limit) = &mut self.limit
             && let Some(held) = self.socket.unsent()
         {
-            let now = self.context.clock.now_us();
             limit.filled(now, held);
             self.since_full = (0, now);
         }
@@ -232,7 +246,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         if let Some(limit) = &self.limit {
             // If it fails, more waits in the socket.
             let _ = self.socket.limit_unsent(limit.bytes());
-            self.context.queue.limits(limit.bytes(), limit.rate());
+            self.context.queue.limits(limit.bytes());
         }
         self.limit_sends();
     }

@@ -18,10 +18,12 @@ pub(crate) struct Queue {
     /// Of the packet that left last, µs.
     sojourn_us: AtomicU64,
     longest_sojourn_us: AtomicU64,
+    delayed: Counter,
+    delay_us: AtomicU64,
     marked: Counter,
     /// How much may wait in the socket, bytes.
     limit: AtomicUsize,
-    /// The rate at which the socket drains, bytes per second; 0 if it is not known.
+    /// The rate at which the link takes datagrams, bytes per second; 0 if it is not known.
     drain_rate: AtomicU64,
 }
 
@@ -38,6 +40,8 @@ impl Queue {
             bytes: AtomicUsize::new(0),
             sojourn_us: AtomicU64::new(0),
             longest_sojourn_us: AtomicU64::new(0),
+            delayed: Counter::default(),
+            delay_us: AtomicU64::new(0),
             marked: Counter::default(),
             limit: AtomicUsize::new(send_buffer),
             drain_rate: AtomicU64::new(0),
@@ -56,6 +60,11 @@ impl Queue {
 
     /// A packet has left the queue.
     pub(crate) fn left(&self, staged: &Staged) {
+        if self.discipline == Discipline::Fifo {
+            return;
+        }
+        self.delayed.add(1);
+        self.delay_us.fetch_add(staged.sojourn_us, Ordering::Relaxed);
         self.sojourn_us.store(staged.sojourn_us, Ordering::Relaxed);
         self.longest_sojourn_us.fetch_max(staged.sojourn_us, Ordering::Relaxed);
         self.marked.add(usize::from(staged.marked));
@@ -67,10 +76,14 @@ impl Queue {
         self.bytes.store(backlog.bytes(), Ordering::Relaxed);
     }
 
-    /// What may wait in the socket from now on, and the rate at which it drains.
-    pub(crate) fn limits(&self, bytes: usize, drain_rate: Option<u64>) {
+    /// What may wait in the socket from now on, bytes in the kernel's account.
+    pub(crate) fn limits(&self, bytes: usize) {
         self.limit.store(bytes, Ordering::Relaxed);
-        self.drain_rate.store(drain_rate.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// The rate at which the link takes datagrams, bytes per second.
+    pub(crate) fn drains(&self, rate: Option<u64>) {
+        self.drain_rate.store(rate.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// How much may wait in the socket, bytes in the kernel's account.
@@ -85,6 +98,8 @@ impl Queue {
             bytes: self.bytes.load(Ordering::Relaxed),
             sojourn_ms: load(&self.sojourn_us).map(milliseconds),
             sojourn_max_ms: load(&self.longest_sojourn_us).map(milliseconds),
+            delayed: self.delayed.get(),
+            delay_sum: self.delay_us.load(Ordering::Relaxed),
             marked: self.marked.get(),
             rate: load(&self.rate),
             drain_rate: load(&self.drain_rate).map(|bytes| 8 * bytes),

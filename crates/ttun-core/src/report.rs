@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use ttun_link::IPV6_MIN_MTU;
 use ttun_packet::outer_overhead;
 
-use crate::stats::{DecapDrop, DeviceStats, EncapDrop, Kind, ProbeStats, TunnelStats, table};
+use crate::stats::{DecapDrop, DeviceStats, EncapDrop, Kind, ProbeStats, QueueStats, TunnelStats, table};
 
 /// Advice about a setting that makes the tunnel slower than necessary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,7 @@ impl TunnelStats {
             format!("sent: {}", direction(encap.packets, encap.bytes, encap.dropped(), sent)),
             format!("received: {}", direction(decap.packets, decap.bytes, decap.dropped(), received)),
         ];
+        lines.extend(self.queued());
         lines.extend(self.probed());
         for stat in table().filter(|stat| !stat.label.is_empty()) {
             let value = match stat.kind {
@@ -81,6 +82,28 @@ impl TunnelStats {
 }
 
 impl TunnelStats {
+    /// How many packets have waited in the queue before the socket, how long, and what became of the others.
+    #[expect(clippy::cast_precision_loss, reason = "times in a queue are far below 2^53 µs")]
+    fn queued(&self) -> Option<String> {
+        let QueueStats { delayed, delay_sum, sojourn_max_ms, .. } = self.queue;
+        let dropped = |reason: EncapDrop| self.encap.drops[reason as usize];
+        let (by_codel, full) = (dropped(EncapDrop::Queue), dropped(EncapDrop::QueueFull));
+        if delayed + by_codel + full == 0 {
+            return None;
+        }
+        let mean = delay_sum as f64 / 1e3 / delayed.max(1) as f64;
+        let [mean, longest] = [mean, sojourn_max_ms.unwrap_or(0.0)].map(digits);
+        let waited = format!(", {mean} ms on average, {longest} ms at most");
+        let waited = if delayed > 0 { waited } else { String::new() };
+        let mut parts = vec![format!("waited for the link: {}{waited}", quantity(delayed, "packets"))];
+        for (count, why) in [(by_codel, "after waiting too long"), (full, "because the queue was full")] {
+            if count > 0 {
+                parts.push(format!("{} dropped {why}", grouped(count)));
+            }
+        }
+        Some(parts.join("; "))
+    }
+
     /// What the probe has measured; the times are those of its window.
     fn probed(&self) -> Option<String> {
         let ProbeStats { address, sent, received, lost, rtt_ms, .. } = &self.probe;
@@ -155,9 +178,7 @@ fn listed(offload: &[(&str, bool)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{
-        DecapStats, EncapStats, OffloadStats, QueueStats, RttStats, SocketStats, TunnelState,
-    };
+    use crate::stats::{DecapStats, EncapStats, OffloadStats, RttStats, SocketStats, TunnelState};
 
     fn stats() -> TunnelStats {
         TunnelStats {
@@ -311,6 +332,24 @@ mod tests {
         stats.probe.rtt_ms = RttStats { last: min, min, mean, p50, p99, max };
         let round_trip = "; round trip min/mean/median/99 %/max 0.251/10.0/12.2/150/1500 ms";
         assert_eq!(stats.summary()[3], format!("{counts}{round_trip}"));
+    }
+
+    #[test]
+    fn the_summary_has_how_long_packets_waited_and_what_the_queue_dropped() {
+        let mut stats = stats();
+        stats.queue = QueueStats {
+            delayed: 12_345,
+            delay_sum: 12_345 * 5_200,
+            sojourn_max_ms: Some(66.54),
+            marked: 2,
+            ..QueueStats::default()
+        };
+        let waited = "waited for the link: 12,345 packets, 5.200 ms on average, 66.5 ms at most";
+        assert_eq!(stats.summary()[3..], [waited, "marked by the queue (CE): 2 packets"]);
+        stats.encap.drops[EncapDrop::Queue as usize] = 1000;
+        stats.encap.drops[EncapDrop::QueueFull as usize] = 1;
+        let dropped = "; 1,000 dropped after waiting too long; 1 dropped because the queue was full";
+        assert_eq!(stats.summary()[3], format!("{waited}{dropped}"));
     }
 
     #[test]

@@ -185,13 +185,17 @@ values! {
         sojourn_ms: Option<f64> => GaugeIfKnown(|stats| stats.queue.sojourn_ms), unit: "ms", metric: "ttun_queue_sojourn_seconds";
         /// The longest time that a packet has waited in the queue; absent if none has.
         sojourn_max_ms: Option<f64> => GaugeIfKnown(|stats| stats.queue.sojourn_max_ms), unit: "ms", metric: "ttun_queue_sojourn_max_seconds";
+        /// Packets that have waited in the queue, however shortly, and were sent.
+        delayed: u64 => Count(|stats| stats.queue.delayed), unit: "packets", metric: "ttun_queue_delayed_packets_total";
+        /// Sum of the times for which packets have waited in the queue before they were sent.
+        delay_sum: u64 => Count(|stats| stats.queue.delay_sum), unit: "us", metric: "ttun_queue_delay_seconds_total";
         /// Packets of ECN-capable connections that the queue has marked as having met congestion (CE) in place of dropping them.
         marked: u64 => Count(|stats| stats.queue.marked), unit: "packets", label: "marked by the queue (CE)",
             metric: "ttun_queue_marked_total";
         /// The configured rate, outer headers included; absent without one.
         rate: Option<u64> => GaugeIfKnown(|stats| stats.queue.rate.map(number64)), unit: "bit/s", metric: "ttun_rate_bytes_per_second";
-        /// The rate at which the link has taken packets from the socket, the last time that packets had to wait for it; absent if they never had to.
-        /// It counts memory of the kernel, up to twice the bytes of the packets.
+        /// The rate at which the link took datagrams, outer headers included, the last time that packets had to wait for it for a tenth of
+        /// a second; absent if they never had to.
         drain_rate: Option<u64> => GaugeIfKnown(|stats| stats.queue.drain_rate.map(number64)), unit: "bit/s",
             metric: "ttun_drain_rate_bytes_per_second";
     }

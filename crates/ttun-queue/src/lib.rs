@@ -9,12 +9,14 @@
 #![forbid(unsafe_code)]
 
 mod codel;
+mod drain;
 mod entries;
 mod flows;
 mod in_flight;
 mod pacer;
 
 pub use codel::{INTERVAL_US, TARGET_US};
+pub use drain::DrainMeter;
 pub use flows::{FlowQueue, Limits, Lost, Parcel, Taken, Totals};
 pub use in_flight::InFlightLimit;
 pub use pacer::Pacer;
