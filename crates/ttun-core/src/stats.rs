@@ -58,7 +58,7 @@ direction! {
         read_errors: "errors", label: "failed reads from the device", metric: "ttun_device_read_errors_total";
         /// System calls that sent to the network.
         sends: "calls", metric: "ttun_syscalls_total{call=\"send\"}";
-        /// Packets sent although they were too big for the route: the kernel sent them in fragments.
+        /// Packets sent although they were too big for the path: the kernel sent them in fragments, or a router makes fragments of them.
         fragmented: "packets", label: "sent in fragments", metric: "ttun_fragmented_packets_total";
         /// Full TCP packets sent once more with the DF bit, so that a router that cannot forward them reports the path MTU; not
         /// counted in `packets`. If the device has an automatic MTU, also packets of that length that the peer's host discards.
@@ -235,7 +235,7 @@ values! {
         local: SocketAddr => Text;
         /// Address and port of the peer. Absent until it is learned, with `remote = "learn"`.
         remote: Option<SocketAddr> => TextIfKnown;
-        /// MTU of the route to the peer: larger datagrams, outer headers included, are fragmented. Absent while there is no route.
+        /// MTU of the path to the peer, as far as it is known: larger datagrams, outer headers included, do not travel whole. Absent while there is no route.
         path_mtu: Option<usize> => GaugeIfKnown(|stats| stats.socket.path_mtu.map(number)), unit: "bytes",
             metric: "ttun_path_mtu_bytes";
         /// How often the address or port of the peer changed, because its host name resolves to another address, or because it was

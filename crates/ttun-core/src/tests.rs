@@ -14,6 +14,7 @@ mod open_socket;
 mod options;
 mod packet;
 mod path_mtu;
+mod path_search;
 mod peer_change;
 mod probing;
 mod queue;

@@ -126,6 +126,33 @@ pub(super) fn has_right_checksums(packet: &[u8]) -> bool {
     fold(sum(header)) == 0xFFFF && fold(sum(transport) + pseudo_header) == 0xFFFF
 }
 
+/// Where the ICMP message begins in `packet`.
+pub(super) fn message_at(packet: &[u8]) -> usize {
+    if packet[0] >> 4 == 4 { 20 } else { 40 }
+}
+
+/// The reply to an echo request, as the host at the other end sends it.
+pub(super) fn reply_to(request: &[u8]) -> Vec<u8> {
+    let mut reply = request.to_vec();
+    let at = message_at(request);
+    let (addresses, len) = if at == 20 { (12, 4) } else { (8, 16) };
+    reply[addresses..addresses + len].copy_from_slice(&request[addresses + len..addresses + 2 * len]);
+    reply[addresses + len..addresses + 2 * len].copy_from_slice(&request[addresses..addresses + len]);
+    reply[at] = if at == 20 { 0 } else { 129 };
+    reply
+}
+
+/// A UDP packet of `len` bytes that must not be fragmented.
+pub(super) fn with_df(len: usize) -> Vec<u8> {
+    let mut packet = udp(7, len);
+    packet[6] |= 0x40;
+    // What was added to the header is taken out of its checksum.
+    let checksum = u16::from_be_bytes([packet[10], packet[11]]);
+    let (less, borrow) = checksum.overflowing_sub(0x4000);
+    packet[10..12].copy_from_slice(&(less - u16::from(borrow)).to_be_bytes());
+    packet
+}
+
 fn tcp_segment(sequence: u32, flags: u8, options: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut segment = PORTS.map(u16::to_be_bytes).concat();
     segment.extend(sequence.to_be_bytes());

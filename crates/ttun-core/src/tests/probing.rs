@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::packet::udp;
+use super::packet::{message_at, reply_to, udp};
 use super::site::{Site, running};
 use crate::endpoints::Endpoints;
 use crate::probe::Probes;
@@ -23,22 +23,6 @@ fn probing([source, address]: [&str; 2], interval_ms: u64) -> Site {
 
 fn stats(site: &Site) -> ProbeStats {
     site.context.probes.stats(0.0)
-}
-
-/// Where the ICMP message begins.
-fn message_at(packet: &[u8]) -> usize {
-    if packet[0] >> 4 == 4 { 20 } else { 40 }
-}
-
-/// As the host at the other end answers.
-fn reply_to(request: &[u8]) -> Vec<u8> {
-    let mut reply = request.to_vec();
-    let at = message_at(request);
-    let (addresses, len) = if at == 20 { (12, 4) } else { (8, 16) };
-    reply[addresses..addresses + len].copy_from_slice(&request[addresses + len..addresses + 2 * len]);
-    reply[addresses + len..addresses + 2 * len].copy_from_slice(&request[addresses..addresses + len]);
-    reply[at] = if at == 20 { 0 } else { 129 };
-    reply
 }
 
 /// The next requests on the wire.

@@ -1,6 +1,6 @@
 //! Packets that do not fit the path where senders are told so.
 
-use super::packet::{datagram, tcp_super_packet, udp};
+use super::packet::{datagram, tcp_super_packet, udp, with_df};
 use super::site::{Site, running};
 use crate::EncapDrop;
 
@@ -12,17 +12,6 @@ fn site() -> Site {
     site.context.discovers_path_mtu = true;
     site.socket.set_path_mtu(Some(1400));
     site
-}
-
-/// A UDP packet that must not be fragmented.
-fn with_df(len: usize) -> Vec<u8> {
-    let mut packet = udp(7, len);
-    packet[6] |= 0x40;
-    // What was added to the header is taken out of its checksum.
-    let checksum = u16::from_be_bytes([packet[10], packet[11]]);
-    let (less, borrow) = checksum.overflowing_sub(0x4000);
-    packet[10..12].copy_from_slice(&(less - u16::from(borrow)).to_be_bytes());
-    packet
 }
 
 fn ipv6(len: usize) -> Vec<u8> {
