@@ -1,4 +1,4 @@
-/** "Did you mean …?" for commands, options and configuration keys; quoting for shells; times and shares. */
+/** "Did you mean …?" for commands, options and configuration keys; quoting for shells; sizes, rates, times and shares. */
 
 /** `; did you mean show?`; empty when no candidate is similar. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
@@ -78,4 +78,25 @@ export function formatMilliseconds(ms: number): string {
 export function formatShare(share: number): string {
   if (share === 0) return '0 %';
   return `${share < 0.0995 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
+}
+
+/** `84 B`, `1.30 GB`: three digits at most. */
+export function formatBytes(bytes: number): string {
+  return scaled(bytes, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']);
+}
+
+/** `0 bit/s`, `840 kbit/s`, `1.21 Gbit/s`: three digits at most. */
+export function formatBitRate(bitsPerSecond: number): string {
+  return scaled(bitsPerSecond, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s']);
+}
+
+function scaled(amount: number, units: readonly string[]): string {
+  let [value, unit] = [amount, 0];
+  while (value >= 999.5 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1];
+  return `${threeDigits(value, unit)} ${units[unit]}`;
+}
+
+function threeDigits(value: number, unit: number): string {
+  if (unit === 0 || value >= 99.95) return value.toFixed(0);
+  return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { describeHistory, describeTunnel } from '../../src/cli/show.ts';
-import { formatAgo, formatBitRate, formatBytes, formatDuration } from '../../src/cli/text.ts';
-import { formatAgoShort } from '../../src/text.ts';
+import { formatAgo, formatDuration } from '../../src/cli/text.ts';
+import { formatAgoShort, formatBitRate, formatBytes } from '../../src/text.ts';
 import type { ProcessReport } from '../../src/control/protocol.ts';
 import type { TunnelStats } from '../../src/stats.ts';
 import type { TunnelReport } from '../../src/tunnel-host.ts';

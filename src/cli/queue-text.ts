@@ -1,7 +1,7 @@
 /** The queue before the socket, as people read it. */
 import type { QueueStats } from '../stats.ts';
-import { formatMilliseconds } from '../text.ts';
-import { formatBitRate, formatBytes, grouped } from './text.ts';
+import { formatBitRate, formatBytes, formatMilliseconds } from '../text.ts';
+import { grouped } from './text.ts';
 
 /** Rows for `ttun show`; none if no packet ever waited, and no rate is configured. */
 export function describeQueue(queue: QueueStats): [label: string, value: string][] {

@@ -6,6 +6,7 @@ import { describeNetworkNamespace, userId } from '../control/socket-file.ts';
 import { STATS } from '../stats-table.ts';
 import { valueAt } from '../stats.ts';
 import type { DeviceStats, Stat, TunnelStats } from '../stats.ts';
+import { formatBytes } from '../text.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
 import { say, sayError, styleFor } from '../terminal.ts';
 import type { Styler } from '../terminal.ts';
@@ -19,7 +20,6 @@ import {
   countsByName,
   describeError,
   formatAgo,
-  formatBytes,
   formatDuration,
   formatTime,
   grouped,

@@ -37,28 +37,7 @@ export function listed(offload: Readonly<Record<string, boolean>>): string {
   return names.length === 0 ? 'none' : names.join(', ');
 }
 
-// Amounts as people read them: sizes, times and rates.
-
-/** `84 B`, `1.30 GB`: three digits at most. */
-export function formatBytes(bytes: number): string {
-  return scaled(bytes, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']);
-}
-
-/** `0 bit/s`, `840 kbit/s`, `1.21 Gbit/s`: three digits at most. */
-export function formatBitRate(bitsPerSecond: number): string {
-  return scaled(bitsPerSecond, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s']);
-}
-
-function scaled(amount: number, units: readonly string[]): string {
-  let [value, unit] = [amount, 0];
-  while (value >= 999.5 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1];
-  return `${threeDigits(value, unit)} ${units[unit]}`;
-}
-
-function threeDigits(value: number, unit: number): string {
-  if (unit === 0 || value >= 99.95) return value.toFixed(0);
-  return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
-}
+// Times as people read them.
 
 /** `12 seconds`, `3 hours, 12 minutes`: the two largest units. */
 export function formatDuration(ms: number): string {

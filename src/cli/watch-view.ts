@@ -3,9 +3,9 @@ import type { Survey } from '../control/client.ts';
 import type { TunnelRates, TunnelStats } from '../stats.ts';
 import { lengthOf, shorten } from './screen.ts';
 import type { Line, Piece } from './screen.ts';
-import { formatAgoShort, formatMilliseconds, formatShare } from '../text.ts';
+import { formatAgoShort, formatBitRate, formatMilliseconds, formatShare } from '../text.ts';
 import { STATE_TEXTS } from '../tunnel-host.ts';
-import { formatBitRate, grouped, STATE_STYLES } from './text.ts';
+import { grouped, STATE_STYLES } from './text.ts';
 import type { Watched } from './watched.ts';
 
 export interface View {

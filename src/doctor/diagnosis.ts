@@ -42,6 +42,7 @@ import { gatherProcesses, gatherSubject, listener } from './gather-subject.ts';
 import type { Measuring } from './gather-measurement.ts';
 import { checkMeasuredPath } from './path-checks.ts';
 import { checkNat, checkProbe } from './probe-checks.ts';
+import { checkQueue } from './queue-checks.ts';
 
 export interface Diagnosis {
   readonly sections: readonly Section[];
@@ -130,6 +131,7 @@ const SUBJECT_CHECKS: readonly ((subject: SubjectFacts, host: HostFacts) => Find
   checkNat,
   checkMtu,
   checkProbe,
+  checkQueue,
   checkMeasuredPath,
   checkDeviceQueue,
   checkRpFilter,

@@ -83,7 +83,7 @@ export const CATALOGUE = {
   },
   'send-buffer-small': {
     severity: 'warning',
-    why: 'With less than the 4 MiB it requests, the tunnel waits for the network card more often, and packets queue at the device.',
+    why: 'With less than the 4 MiB it requests, the tunnel has to wait for a fast network card more often.',
   },
   'conntrack-full': {
     severity: 'warning',
@@ -210,6 +210,22 @@ export const CATALOGUE = {
   'probe-unanswered': {
     severity: 'warning',
     why: 'The probe can measure nothing, and its losses are not those of the path.',
+  },
+  'link-saturated': {
+    severity: 'note',
+    why: 'This host sends more than the link or the configured rate takes, so packets wait in the queue of the tunnel.',
+  },
+  'rate-too-high': {
+    severity: 'warning',
+    why: 'Packets wait for a link that is slower than the rate, so the rate has no effect, neither here nor on a bottleneck behind that link.',
+  },
+  'send-buffer-slow': {
+    severity: 'warning',
+    why: 'What the socket holds can no longer be reordered or dropped: while the link is saturated, every packet waits behind all of it.',
+  },
+  'queue-elsewhere': {
+    severity: 'note',
+    why: 'A queue on the path fills up, in a modem or at a slower link: the tunnel does not see it, and cannot keep it short without a rate.',
   },
   'behind-nat': {
     severity: 'note',

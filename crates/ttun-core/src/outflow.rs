@@ -232,6 +232,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         let elapsed = self.context.clock.now_us().saturating_sub(since);
         if elapsed >= CONTRADICTED_FOR_US && bytes as u64 > rate.saturating_mul(2 * elapsed) / 1_000_000 {
             self.reset_limit();
+            self.context.queue.drains(None);
         }
     }
 
