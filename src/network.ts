@@ -63,6 +63,12 @@ export function isNetworkItself(network: IpNetwork): boolean {
   return network.prefixLength < LONGEST_PREFIX[network.family] - 1 && baseOf(network) === network.address;
 }
 
+/** The last address of an IPv4 network, if it is that of all its hosts (RFC 3021: a network of two addresses has none). */
+export function broadcastOf(network: IpNetwork): string | null {
+  const has = network.family === 4 && network.prefixLength < LONGEST_PREFIX[4] - 1;
+  return has ? addressOf(4, rangeOf(network).last) : null;
+}
+
 /** Whether some address belongs to both. */
 export function overlap(one: IpNetwork, other: IpNetwork): boolean {
   if (one.family !== other.family) return false;

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { InvalidValue } from './address.ts';
 import { parseDuration } from './duration.ts';
 import type { IpNetwork } from './network.ts';
-import { MAXIMUM_MTU } from './network.ts';
+import { broadcastOf, formatNetwork, MAXIMUM_MTU } from './network.ts';
 import {
   checkInterval,
   checkProbeSize,
@@ -72,8 +72,15 @@ export const PROBE: v.GenericSchema<unknown, ResolvedProbe> = v.pipe(
   })),
 );
 
-/** @throws InvalidValue if the probe would be of this end */
+/** @throws InvalidValue if the probe would be of this end, or of a whole network */
 export function checkProbe({ text: probed }: ProbeAddress, addresses: readonly IpNetwork[]): void {
+  const network = addresses.find((own) => broadcastOf(own) === probed);
+  if (network !== undefined) {
+    throw new InvalidValue(
+      `probes ${probed}, which is the broadcast address of ${formatNetwork(network)}`,
+      "give the address of the peer's tunnel device",
+    );
+  }
   if (!addresses.some(({ address }) => address === probed)) return;
   throw new InvalidValue(
     `probes ${probed}, which is an address of this end's own device`,

@@ -80,6 +80,12 @@ const REFUSED: readonly (readonly [what: string, args: readonly string[], status
     /^ttun: unexpected argument '9000'; usage: ttun --peers <networks> <tun> <local-ip> <local-port> learn /,
   ],
   [
+    'a local address of a group where a peer is learned',
+    ['--peers', '203.0.113.0/24', DEVICE, '224.0.0.1', PORT, 'learn'],
+    2,
+    /^ttun: <local-ip>: 224\.0\.0\.1 is a multicast address; give the address of one host /,
+  ],
+  [
     'a name to learn a peer from',
     ['--peers=home.example', DEVICE, LOCAL, PORT, 'learn'],
     2,

@@ -133,6 +133,21 @@ test('sizes and keys that cannot be are refused', (t) => {
   t.throws(() => typed('--probe', '10.0.2.2', '--probe-size', 'big'), { message: /^--probe-size: / });
 });
 
+test('a probe that is only an address is refused with its right form', (t) => {
+  const options = { ...GOOD, probe: '10.0.2.2' };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the point is what happens without the help of types
+  const inProgram = t.throws(() => resolveOptions(options as unknown as TunnelOptions), {
+    instanceOf: TtunError,
+  });
+  t.is(inProgram?.hint, "give an object of options such as { address: '10.0.2.2' }");
+  const inFile = t.throws(() =>
+    parseConfig('[tunnels.a]\ndevice = "tun0"\nlocal = ":1"\nremote = "b:1"\nprobe = "10.0.2.2"', {
+      format: 'toml',
+    }),
+  );
+  t.regex(inFile?.message ?? '', /give a table of options such as \{ address = '10\.0\.2\.2' \}$/);
+});
+
 test('the other options of a probe need its address', (t) => {
   t.throws(() => typed('--probe-interval', '1s'), { message: '--probe-interval needs --probe <address>' });
   t.throws(() => typed('--probe-size', '84'), { message: '--probe-size needs --probe <address>' });
@@ -147,6 +162,22 @@ test("an address of this end's own device is refused", (t) => {
   t.throws(() => resolveOptions(options), {
     message: "probe: probes 10.0.2.1, which is an address of this end's own device",
   });
+});
+
+function through(address: string, own: string): TunnelOptions {
+  return { ...GOOD, probe: { address }, interface: { addresses: [own] } };
+}
+
+test('the broadcast address of a network of the device is refused', (t) => {
+  t.throws(() => resolveOptions(through('10.0.2.255', '10.0.2.1/24')), {
+    message: 'probe: probes 10.0.2.255, which is the broadcast address of 10.0.2.1/24',
+  });
+  for (const [address, own] of [
+    ['10.0.2.255', '10.0.2.1/23'],
+    ['10.0.2.1', '10.0.2.0/31'],
+  ] as const) {
+    t.notThrows(() => resolveOptions(through(address, own)));
+  }
 });
 
 /** The warning about a probe of `address` through this interface, if there is one. */

@@ -188,6 +188,7 @@ function parseOperands(operands: readonly string[], networks: string | undefined
   if (tun !== undefined && localIp !== undefined && localPort !== undefined && learns) {
     const device = named('<tun>', () => parseDeviceName(tun));
     const local = endpoint('local', localIp, localPort);
+    named('<local-ip>', () => checkUnicast(local.address));
     return { ...TUNNEL_DEFAULTS, device, local, ...learning(local, parseRemote(remoteIp), networks) };
   }
   if (

@@ -125,7 +125,7 @@ function* findInKeys(
   if (!isTableNode(node) || (value === undefined && path.length > 0)) return;
   if (!isTable(value)) {
     const message = `${show(value)} is not ${TABLES[word]}`;
-    yield { path, message, hint: giveTable(word), isTableMissing: true };
+    yield { path, message, hint: giveTable(node, word), isTableMissing: true };
     return;
   }
   for (const [key, inner] of Object.entries(value)) {
@@ -188,15 +188,21 @@ const WORDS: Readonly<Record<string, string>> = {
 function hintForType(node: SchemaNode, word: TableWord): string {
   if (node.type === 'boolean') return 'give true or false';
   if (node.type === 'record') return 'add tunnels.NAME with device, local and remote';
-  if (isTableNode(node)) return giveTable(word);
+  if (isTableNode(node)) return giveTable(node, word);
   if (node.options !== undefined) return `give ${examplesOf(node).map(write).join(' or ')}`;
   return `give ${wantedBy(node)} such as ${write(examplesOf(node)[0])}`;
 }
 
 const TABLES: Readonly<Record<TableWord, string>> = { object: 'an object', table: 'a table' };
 
-function giveTable(word: TableWord): string {
-  return `give ${TABLES[word]} of options`;
+/** With an example, where the table has one option that must be given. */
+function giveTable(node: SchemaNode, word: TableWord): string {
+  const required = Object.entries(node.entries ?? {}).filter(([, { type }]) => type !== 'optional');
+  const [[key, option] = []] = required;
+  if (key === undefined || option === undefined || required.length > 1)
+    return `give ${TABLES[word]} of options`;
+  const equals = word === 'table' ? ' =' : ':';
+  return `give ${TABLES[word]} of options such as { ${key}${equals} ${write(examplesOf(nodeOf(option))[0])} }`;
 }
 
 // Hints for unknown keys.

@@ -120,5 +120,6 @@ function replies(settings: HostFacts['settings']): string {
   const first = settings.get('net.netfilter.nf_conntrack_udp_timeout');
   const later = settings.get('net.netfilter.nf_conntrack_udp_timeout_stream');
   if (first === undefined || later === undefined) return 'only replies to our datagrams pass';
-  return `only replies to our datagrams pass, and only until none have passed for ${first} to ${later} s`;
+  const pause = first === later ? `${first}` : `${first} to ${later}`;
+  return `only replies to our datagrams pass, and only until none have passed for ${pause} s`;
 }

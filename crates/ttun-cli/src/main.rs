@@ -53,7 +53,7 @@ async fn run(options: &TunnelOptions, quiet: bool) -> Result<(), (u8, String)> {
     let mut tap = if quiet { None } else { tunnel.tap(PRINTED, move || pass.notify_one()).ok() };
     let stats = tunnel.stats();
     say(Level::Info, &[stats.attached()]);
-    say(Level::Info, stats.advice().as_slice());
+    say(Level::Info, tunnel.advice().as_slice());
     if let Some(problem) = tunnel.problem() {
         say(Level::Warning, &[with_hint(&problem)]);
     }

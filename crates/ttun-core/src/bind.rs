@@ -11,7 +11,7 @@ use ttun_link::{Flow, RouteQuery};
 use crate::endpoints::Endpoints;
 use crate::error::{Error, ErrorKind};
 use crate::message::{self, IntOption};
-use crate::options::{Endpoint, TunnelOptions};
+use crate::options::{Endpoint, TunnelOptions, is_group};
 
 /// The socket settings that determine the route to a peer, and what is accepted from it.
 #[derive(Clone)]
@@ -297,7 +297,17 @@ fn instruction(code: u32, if_not: u8, value: u32) -> SockFilter {
     SockFilter::new(code as u16, 0, if_not, value)
 }
 
+/// The kernel would bind a socket to the address of a group.
+pub(crate) fn check_local(local: SocketAddr) -> Result<(), Error> {
+    if is_group(local.ip()) {
+        let message = format!("{} is not the address of one host", local.ip());
+        return Err(Error::new(ErrorKind::InvalidOptions, message).with_hint("give an address of this host"));
+    }
+    Ok(())
+}
+
 pub(crate) fn check_addresses(local: SocketAddr, remote: SocketAddr) -> Result<(), Error> {
+    check_local(local)?;
     if local.is_ipv4() != remote.is_ipv4() {
         return Err(Error::new(
             ErrorKind::InvalidOptions,

@@ -13,6 +13,7 @@ use ttun_packet::SourceFilter;
 use crate::endpoints::{Arrival, Endpoints};
 use crate::error::{Error, ErrorKind};
 use crate::lock::lock;
+use crate::options::is_group;
 use crate::stats::DecapDrop;
 
 /// A peer from which nothing was received for this long, ms, gives way to another address.
@@ -54,6 +55,10 @@ impl Learning {
         };
         if let Some((other, _)) = networks.iter().find(|(ip, _)| ip.is_ipv4() != first.is_ipv4()) {
             return invalid(format!("{first} and {other} belong to different address families"));
+        }
+        if let Some((ip, _)) = networks.iter().find(|network| !is_of_hosts(**network)) {
+            return Err(Error::new(ErrorKind::InvalidOptions, format!("{ip} cannot be the peer"))
+                .with_hint("give the network of the peer, or 0.0.0.0/0 or ::/0 for any address"));
         }
         let accepted = SourceFilter::new(networks)
             .map_err(|impossible| Error::new(ErrorKind::InvalidOptions, impossible.to_string()))?;
@@ -139,6 +144,11 @@ impl Learning {
     }
 }
 
+/// Whether hosts may have the addresses of a network.
+fn is_of_hosts((ip, length): (IpAddr, u8)) -> bool {
+    !is_group(ip) && (!ip.is_unspecified() || length == 0)
+}
+
 /// The address without the port; a link-local one with its interface.
 fn host(address: SocketAddr) -> SocketAddr {
     let mut host = address;
@@ -161,6 +171,18 @@ mod tests {
             assert!(learning(networks).is_err(), "{networks:?}");
         }
         assert!(!learning(&[("2001:db8::", 32), ("::1", 128)]).unwrap().is_ipv4());
+    }
+
+    #[test]
+    fn the_networks_are_of_hosts_or_of_everyone() {
+        for (ip, length) in
+            [("224.0.0.0", 4), ("255.255.255.255", 32), ("0.0.0.0", 8), ("ff02::1", 128), ("::", 96)]
+        {
+            assert!(learning(&[(ip, length)]).is_err(), "{ip}/{length}");
+        }
+        for anyone in [("0.0.0.0", 0), ("::", 0)] {
+            assert!(learning(&[anyone]).is_ok(), "{anyone:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use socket2::SockRef;
 
-use crate::bind::{Place, check_not_itself};
+use crate::bind::{Place, check_local, check_not_itself};
 use crate::endpoints::{Arrival, Endpoints};
 use crate::error::{Error, ErrorKind};
 use crate::io::Datagrams;
@@ -35,6 +35,7 @@ pub(crate) fn open(
 ) -> Result<(Listener, PeerSocket, Endpoints), Error> {
     let (place, allowed) = (Place::of(options), options.offload);
     let local = place.local.resolve()?;
+    check_local(local)?;
     if local.is_ipv4() != learning.is_ipv4() {
         let message = format!("{} is of another address family than the networks of the peer", local.ip());
         return Err(Error::new(ErrorKind::InvalidOptions, message).with_hint("give addresses of one family"));

@@ -152,7 +152,7 @@ impl ProbeOptions {
     pub(crate) fn check(&self, interface: Option<&InterfaceOptions>) -> Result<(), Error> {
         let Self { address, interval, len } = self;
         let shortest = EchoRequest::min_len(address);
-        let (problem, hint) = if address.is_unspecified() || address.is_multicast() || is_broadcast(address) {
+        let (problem, hint) = if address.is_unspecified() || is_group(*address) {
             (
                 format!("{address} is not the address of one host"),
                 "give the peer's address in the tunnel".to_owned(),
@@ -171,8 +171,9 @@ impl ProbeOptions {
     }
 }
 
-fn is_broadcast(address: &IpAddr) -> bool {
-    matches!(address, IpAddr::V4(address) if address.is_broadcast())
+/// Whether it is a multicast address, or the broadcast address of every network.
+pub(crate) fn is_group(ip: IpAddr) -> bool {
+    ip.is_multicast() || matches!(ip, IpAddr::V4(ip) if ip.is_broadcast())
 }
 
 /// The peer of a tunnel.

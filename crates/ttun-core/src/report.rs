@@ -40,7 +40,7 @@ impl TunnelStats {
         format!("attached to {name} ({mtu}offload: {of_device}), {ends} (offload: {of_socket})")
     }
 
-    /// The remedy when full packets of the device do not fit the route to the peer; `None` when they do.
+    /// The remedy when full packets of the device do not fit the route to the peer, and are sent in fragments; `None` when they fit.
     #[must_use]
     pub fn advice(&self) -> Option<Advice> {
         let DeviceStats { name, mtu, .. } = &self.device;

@@ -16,6 +16,7 @@ use crate::lock::lock;
 use crate::monitor::Monitor;
 use crate::probe::{self, Source};
 use crate::reattach::Attaching;
+use crate::report::Advice;
 use crate::shared::{Context, Trouble};
 use crate::socket::Granted;
 use crate::stats::{DeviceStats, SocketStats, TunnelState, TunnelStats};
@@ -171,6 +172,11 @@ impl Shared {
             probe: context.probes.stats(timestamp),
             last_at: context.clock.received_at(timestamp, peer),
         }
+    }
+
+    /// With path MTU discovery, the senders of packets that do not fit are told so, and send shorter ones.
+    pub(crate) fn advice(&self) -> Option<Advice> {
+        if self.context.discovers_path_mtu { None } else { self.stats().advice() }
     }
 
     pub(crate) fn state(&self) -> TunnelState {

@@ -26,6 +26,7 @@ use crate::options::{Endpoint, MtuChoice, PathMtuChoice, Remote, TunnelOptions, 
 use crate::probe::{self, Probes};
 use crate::queue::Queue;
 use crate::reattach::{Attaching, Attachment};
+use crate::report::Advice;
 use crate::running::{End, Ending, Shared, own_address};
 use crate::searched::SearchedMtu;
 use crate::shared::{Context, DeviceFacts, Problems, Shutdown};
@@ -156,6 +157,12 @@ impl Tunnel {
     #[must_use]
     pub fn stats(&self) -> TunnelStats {
         self.shared.stats()
+    }
+
+    /// The remedy when full packets of the device do not fit the path to the peer, and are sent in fragments.
+    #[must_use]
+    pub fn advice(&self) -> Option<Advice> {
+        self.shared.advice()
     }
 
     /// The state, as in the snapshot, at a lower cost.

@@ -145,7 +145,7 @@ impl BindingTunnel {
     #[napi(catch_unwind)]
     #[must_use]
     pub fn advice(&self) -> Option<BindingAdvice> {
-        self.tunnel.stats().advice().map(|Advice { text, command }| BindingAdvice { text, command })
+        self.tunnel.advice().map(|Advice { text, command }| BindingAdvice { text, command })
     }
 
     /// A summary of the tunnel's traffic and drops, line by line.

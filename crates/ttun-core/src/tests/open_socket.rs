@@ -56,3 +56,16 @@ fn an_address_that_is_not_a_single_host_is_refused_as_a_peer() {
         assert!(error.hint().is_some());
     }
 }
+
+#[test]
+fn an_address_of_a_group_is_refused_as_the_local_one() {
+    for (local, remote) in [
+        ("224.0.0.1:0", "127.0.0.1:8000"),
+        ("255.255.255.255:0", "127.0.0.1:8000"),
+        ("[ff02::1]:0", "[::1]:8000"),
+    ] {
+        let error = refused(local, remote);
+        assert_eq!(error.kind(), ErrorKind::InvalidOptions, "{local}");
+        assert!(error.hint().unwrap().contains("of this host"));
+    }
+}
