@@ -179,7 +179,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
             return flushed;
         }
         if let Some(pacer) = &mut self.pacer {
-            pacer.sent(self.context.clock.now_ns(), bytes);
+            pacer.sent(self.context.clock.now_ns(), bytes, self.is_queueing);
         }
         self.since_full.0 += bytes;
         self.drain.sent(bytes);
