@@ -22,6 +22,10 @@ const GIVES_WAY_AFTER_MS: u64 = 5000;
 /// How often a refused sender is noted, ms.
 const NOTE_EVERY_MS: u64 = 1000;
 
+/// What may also be the reason why a peer that was learned does not answer; follows a sentence.
+pub(crate) const SENDS_FIRST: &str =
+    " If a NAT has forgotten it, it has to send again; a probe on its host prevents that.";
+
 /// Who may become the peer.
 pub(crate) struct Learning {
     /// The accepted outer addresses, as given.

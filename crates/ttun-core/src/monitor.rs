@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use ttun_link::Place;
 
-use crate::diagnosis::unanswered_probe;
+use crate::diagnosis::{Silence, unanswered_probe};
 use crate::endpoints::Endpoints;
 use crate::error::{Error, ErrorKind};
 use crate::heard::{Heard, SUSPICIOUS_MS};
 use crate::history::{Change, ChangeKind, span};
+use crate::learn;
 use crate::lock::lock;
 use crate::options::Endpoint;
 use crate::shared::{Context, Trouble};
@@ -124,9 +125,13 @@ impl Monitor {
             return (!is_closed).then(|| learning.explain(now.local.port()));
         }
         let silence = self.state().heard.silence(context);
-        silence
-            .map(|silence| silence.explain_with(&context.probes))
-            .or_else(|| unanswered_probe(&context.probes))
+        let explain = |silence: Silence| {
+            let sentence = silence.explain_with(&context.probes);
+            // A reason on this host is certain.
+            let may_be_forgotten = context.learning.is_some() && sentence.ends_with('?');
+            if may_be_forgotten { sentence + learn::SENDS_FIRST } else { sentence }
+        };
+        silence.map(explain).or_else(|| unanswered_probe(&context.probes))
     }
 
     /// Records a change of the peer's address. The search for a peer that does not answer may go on for
@@ -311,6 +316,24 @@ mod tests {
         let last = context.history.last().pop().unwrap();
         assert_eq!((last.silent_ms, last.level), (Some(45_000.0), Level::Notice));
         assert!(last.message.ends_with(" again after 45 s"), "{}", last.message);
+    }
+
+    #[test]
+    fn of_a_learned_peer_that_does_not_answer_it_is_said_that_it_has_to_send_again() {
+        let mut context = context();
+        let diagnosis = |context: &Context| {
+            let monitor = Monitor::new(context);
+            tick(&monitor, context);
+            context.clock.advance(1);
+            context.clock.mark_sent();
+            context.clock.advance(SUSPICIOUS_MS);
+            monitor.diagnosis(context).unwrap()
+        };
+        let fixed = diagnosis(&context);
+        assert!(fixed.ends_with("the UDP ports?"), "{fixed}");
+        context.learning = Some(learn::Learning::new(&[([192, 0, 2, 0].into(), 24)]).unwrap());
+        let learned = diagnosis(&context);
+        assert!(learned.ends_with(learn::SENDS_FIRST), "{learned}");
     }
 
     #[test]
