@@ -26,7 +26,8 @@ pub(crate) trait Packets {
 pub(crate) struct Head {
     /// When it was added, µs.
     pub(crate) since: u64,
-    /// Whether the queue is so short that dropping shortens no delay: it holds no more than one full-sized packet.
+    /// Whether no more than one full-sized packet waits behind it. A shorter queue would leave a slow link idle, on which one packet takes
+    /// longer than the target (`dodequeue` of RFC 8289, which looks at what is left without the head).
     pub(crate) is_short: bool,
 }
 

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use crate::codel::{CoDel, Head, Packets};
 use crate::entries::{Entries, Entry, Line};
 
-/// How many flows can have a queue of their own (RFC 8290 section 5.2.1).
+/// How many flows can have a queue of their own (RFC 8290 section 5.2.5).
 const FLOWS: usize = 1024;
 
-/// Bytes that each flow may send in a round: a full-sized packet with an Ethernet header (RFC 8290 section 5.2.2).
+/// Bytes that each flow may send in a round: a full-sized packet with an Ethernet header (RFC 8290 section 5.2.4).
 const QUANTUM: isize = 1514;
 
 /// When memory is short, at most this many packets of the longest queue are dropped at once, so that the search for it
@@ -259,7 +259,8 @@ impl<P: Parcel> Packets for FlowPackets<'_, P> {
     fn head(&self) -> Option<Head> {
         let flow = &self.queue.flows[self.flow];
         let entry = self.queue.entries.first(flow.line)?;
-        Some(Head { since: entry.since, is_short: flow.bytes <= self.queue.longest })
+        let behind = flow.bytes - entry.parcel.packet_len(entry.index);
+        Some(Head { since: entry.since, is_short: behind <= self.queue.longest })
     }
 
     fn mark_head(&mut self) -> bool {

@@ -81,12 +81,11 @@ impl Oracle {
 
 impl Flow {
     fn dodequeue(&mut self, now: f64, longest: usize) -> (Option<Packet>, bool) {
-        // The packet that is examined still counts, as it would be the one to drop.
-        let bytes: usize = self.packets.iter().map(|packet| packet.len).sum();
         let Some(packet) = self.packets.pop_front() else {
             self.first_above_time = 0.0;
             return (None, false);
         };
+        let bytes: usize = self.packets.iter().map(|packet| packet.len).sum();
         if now - packet.enqueued < TARGET || bytes <= longest {
             self.first_above_time = 0.0;
             return (Some(packet), false);
