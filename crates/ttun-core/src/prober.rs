@@ -12,12 +12,14 @@ use tokio::time::sleep;
 use crate::clock::SILENCE_MS;
 use crate::io::{DatagramSocket, Fragmentation, Outer};
 use crate::probe::{EchoDatagram, Request};
-use crate::pump::{Refused, when_possible};
 use crate::recovery::Recovery;
 use crate::shared::Context;
 
 /// Attempts at a send: after an error for an earlier datagram the next may succeed.
 const ATTEMPTS: usize = 3;
+
+/// The longest IP packet, bytes: IPv6 counts its header separately. Longer requests are refused.
+const LONGEST_PACKET: usize = 65_535 + 40;
 
 /// A peer counts as silent when it has not been heard for so many intervals of the probe,
 const INTERVALS_OF_SILENCE: u32 = 3;
@@ -91,7 +93,7 @@ impl<S: DatagramSocket> Prober<'_, S> {
             self.socket.follow();
         }
         self.packet.clear();
-        self.packet.resize(request.len, 0);
+        self.packet.resize(request.len.min(LONGEST_PACKET + 1), 0);
         let sent = match request.packet.write(&mut self.packet) {
             Some(()) => self.send_packet(request).await,
             None => Err(libc::EINVAL),
@@ -113,18 +115,32 @@ impl<S: DatagramSocket> Prober<'_, S> {
         let outer = Outer { segment_len: None, tos: Some(tos), fragmentation };
         let mut attempt = 1;
         loop {
-            let send = || self.socket.try_send(&pieces, outer);
-            match when_possible(self.context, send, async || self.socket.writable().await).await {
-                Ok(()) => return Ok(()),
-                Err(Refused::Closed) => return Err(libc::ESHUTDOWN),
-                Err(Refused::By(error)) => {
-                    let errno = error.raw_os_error().unwrap_or(libc::EIO);
-                    self.failed(&error);
-                    if attempt == ATTEMPTS {
-                        return Err(errno);
-                    }
-                    attempt += 1;
+            let Err(error) = self.send_soon(&pieces, outer).await else { return Ok(()) };
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            self.failed(&error);
+            if attempt == ATTEMPTS {
+                return Err(errno);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Sends when the socket has room, and does not wait behind the packets that wait for it as well: on a busy link these take each room
+    /// as soon as there is any. So this tries whenever the tunnel's thread wakes up, which lets the prober look first.
+    async fn send_soon(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()> {
+        loop {
+            let mut writable = pin!(self.socket.writable());
+            let done = poll_fn(|waker| match self.socket.try_send(pieces, outer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    writable.as_mut().poll(waker).map_ok(|()| false)
                 }
+                done => Poll::Ready(done.map(|()| true)),
+            });
+            match done.await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }

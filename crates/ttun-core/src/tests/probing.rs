@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::packet::{message_at, reply_to, udp};
+use super::packet::{message_at, reply_to, udp, udp_flow};
 use super::site::{Site, running};
 use crate::endpoints::Endpoints;
 use crate::probe::Probes;
@@ -256,4 +256,22 @@ fn a_silent_peer_is_noticed_within_three_intervals() {
         assert_eq!(state(), TunnelState::Waiting);
     });
     assert!(ended.is_ok());
+}
+
+#[test]
+fn a_probe_does_not_wait_behind_the_packets_that_wait_for_the_socket() {
+    let site = probing(V4, 60_000);
+    site.socket.limit(Some(0));
+    let mut sent = vec![];
+    let [ended] = running([&site], async {
+        site.device.hand_over(&udp_flow(300, 1000));
+        site.settled().await;
+        site.socket.limit(Some(1));
+        while sent.len() < 301 {
+            site.settled().await;
+            sent.extend(site.socket.sent());
+        }
+    });
+    assert!(ended.is_ok());
+    assert_eq!((sent[0][9], sent[0][20]), (1, 8), "the first datagram holds an echo request");
 }
