@@ -266,6 +266,7 @@ impl<S> Outflow<'_, S> {
         self.sender.abandon();
         if let Some(backlog) = self.backlog.take() {
             self.context.encap.drop(EncapDrop::Closed, backlog.packets());
+            self.context.queue.emptied();
         }
         self.is_queueing = false;
     }

@@ -76,6 +76,12 @@ impl Queue {
         self.bytes.store(backlog.bytes(), Ordering::Relaxed);
     }
 
+    /// Nothing waits any more.
+    pub(crate) fn emptied(&self) {
+        self.packets.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
     /// What may wait in the socket from now on, bytes in the kernel's account.
     pub(crate) fn limits(&self, bytes: usize) {
         self.limit.store(bytes, Ordering::Relaxed);
