@@ -3,9 +3,7 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use ttun_packet::EchoRequest;
-
-use ttun_packet::{Dscp, OuterTos};
+use ttun_packet::{Dscp, EchoRequest, OuterTos};
 
 use crate::error::{Error, ErrorKind};
 
@@ -135,7 +133,7 @@ pub(crate) fn check_rate(rate: Option<u64>) -> Result<(), Error> {
 pub struct ProbeOptions {
     /// The address, unicast and not of this host.
     pub address: IpAddr,
-    /// Time between two requests; at least 10 ms.
+    /// Time between two requests, from 10 ms to an hour.
     pub interval: Duration,
     /// Length of the inner packet, bytes: from 44 (IPv4) or 64 (IPv6) to 65507; `None`: as those of ping(8), 84 or 104.
     pub len: Option<usize>,
@@ -144,6 +142,9 @@ pub struct ProbeOptions {
 impl ProbeOptions {
     /// The least time between two requests.
     pub const LEAST_INTERVAL: Duration = Duration::from_millis(10);
+
+    /// The longest time between two requests.
+    pub const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 
     /// The longest inner packet, bytes.
     pub const LONGEST: usize = 65_507;
@@ -162,6 +163,8 @@ impl ProbeOptions {
             (format!("{address} is an address of this device itself"), "give the peer's address".to_owned())
         } else if *interval < Self::LEAST_INTERVAL {
             (format!("{interval:?} is too short an interval"), "give at least 10 ms".to_owned())
+        } else if *interval > Self::LONGEST_INTERVAL {
+            (format!("{interval:?} is too long an interval"), "give an hour at most".to_owned())
         } else if len.is_some_and(|len| len < shortest || len > Self::LONGEST) {
             ("the size is impossible".to_owned(), format!("give from {shortest} to {} bytes", Self::LONGEST))
         } else {
