@@ -3,8 +3,6 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
-use ttun_packet::OUTER_OVERHEAD_IPV4;
-
 use crate::io::{DatagramSocket, Fragmentation};
 use crate::shared::Context;
 
@@ -58,13 +56,9 @@ impl<'t, S: DatagramSocket> PathMtu<'t, S> {
     /// How a datagram leaves that carries packets of `len` bytes. IPv6 has no DF bit, but the kernel may assume a smaller MTU than the path
     /// has.
     pub(crate) fn fragmentation(&self, len: usize) -> Fragmentation {
-        let is_whole = self.context.discovers_path_mtu || len > self.kernel.get() && !self.routers_fragment();
+        let is_whole =
+            self.context.discovers_path_mtu || len > self.kernel.get() && !self.context.routers_fragment();
         if is_whole && self.fits(len) { Fragmentation::Never } else { Fragmentation::Allowed }
-    }
-
-    fn routers_fragment(&self) -> bool {
-        let is_ipv4 = self.context.outer_overhead.load(Ordering::Relaxed) == OUTER_OVERHEAD_IPV4;
-        is_ipv4 && !self.context.discovers_path_mtu
     }
 
     /// A datagram is sent by a route that is looked up for it, not by the one that the socket remembers.
@@ -96,7 +90,7 @@ impl<'t, S: DatagramSocket> PathMtu<'t, S> {
         self.context.path_mtu_learned.store(path_mtu.unwrap_or(0), Ordering::Relaxed);
         self.kernel.set(kernel.map_or(usize::MAX, |mtu| self.context.inner_mtu(mtu)));
         // Over IPv4 without DF, routers fragment what the kernel does not, so there is no reason to send packets one by one.
-        let unfragmented = if self.routers_fragment() { kernel } else { path_mtu };
+        let unfragmented = if self.context.routers_fragment() { kernel } else { path_mtu };
         self.longest.set(match unfragmented {
             Some(mtu) => self.context.inner_mtu(mtu),
             // Without a route nothing will be sent; the send itself finds out.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::oneshot::Receiver;
 use tokio::time::{Instant, sleep, timeout_at};
 use ttun_link::IPV6_MIN_MTU;
-use ttun_packet::{EchoRequest, OUTER_OVERHEAD_IPV4};
+use ttun_packet::EchoRequest;
 
 use crate::io::DatagramSocket;
 use crate::probe::{Echo, EchoDatagram, EchoOutcome};
@@ -97,7 +97,7 @@ impl<'t, S: DatagramSocket> Searcher<'t, S> {
         }
         let longest_sent = self.context.searched_mtu.take_longest_sent();
         let is_used = self.overhead() + longest_sent > self.least();
-        let every = match self.is_fragmented_without_loss() {
+        let every = match self.context.routers_fragment() {
             _ if !is_used => CONFIRM_UNUSED_EVERY,
             true => CONFIRM_FRAGMENTED_EVERY,
             false => CONFIRM_EVERY,
@@ -225,19 +225,11 @@ impl<'t, S: DatagramSocket> Searcher<'t, S> {
     }
 
     fn overhead(&self) -> usize {
-        self.context.outer_overhead.load(Ordering::Relaxed)
-    }
-
-    fn is_ipv4(&self) -> bool {
-        self.overhead() == OUTER_OVERHEAD_IPV4
+        self.context.outer_overhead()
     }
 
     /// The smallest size, which is assumed to pass.
     fn least(&self) -> usize {
-        if self.is_ipv4() { LEAST_IPV4 } else { IPV6_MIN_MTU as usize }
-    }
-
-    fn is_fragmented_without_loss(&self) -> bool {
-        self.is_ipv4() && !self.context.discovers_path_mtu
+        if self.context.is_over_ipv4() { LEAST_IPV4 } else { IPV6_MIN_MTU as usize }
     }
 }

@@ -4,8 +4,6 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::sync::atomic::Ordering;
 
-use ttun_packet::OUTER_OVERHEAD_IPV4;
-
 use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
 use crate::io::{DatagramSocket, Outer};
 use crate::path_mtu::PathMtu;
@@ -209,16 +207,14 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     /// Sends the first packet once more, ahead of the batch, if it is time for a [trial](Trials). Only with outer IPv4: IPv6 routers
     /// report each packet that does not fit.
     fn try_path(&mut self, read: &[u8]) {
-        let len = self.batch.packet_len(0);
-        if self.context.discovers_path_mtu {
+        if !self.context.routers_fragment() {
             return;
         }
-        let is_ipv4 = self.context.outer_overhead.load(Ordering::Relaxed) == OUTER_OVERHEAD_IPV4;
-        if !is_ipv4 || !self.path_mtu.fits(len) || !self.trials.suits(len, self.batch.start(read)) {
+        let (len, start) = (self.batch.packet_len(0), self.batch.start(read));
+        if !self.path_mtu.fits(len) || !self.trials.suits(len, start) {
             return;
         }
         let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        let start = self.batch.start(read);
         let discarded = discarded(start, len);
         let pieces = if is_tcp(start) {
             self.batch.gather_one(0, read, &mut slices)

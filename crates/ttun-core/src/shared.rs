@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-use ttun_packet::{OuterTos, SourceFilter};
+use ttun_packet::{OUTER_OVERHEAD_IPV4, OuterTos, SourceFilter};
 
 use crate::clock::Clock;
 use crate::diagnosis::explains_silence;
@@ -69,9 +69,19 @@ impl Context {
         self.outer_overhead.load(Ordering::Relaxed)
     }
 
+    /// Whether datagrams are sent over IPv4.
+    pub(crate) fn is_over_ipv4(&self) -> bool {
+        self.outer_overhead() == OUTER_OVERHEAD_IPV4
+    }
+
+    /// Whether routers fragment datagrams that are too big for them: those over IPv4 without the DF bit.
+    pub(crate) fn routers_fragment(&self) -> bool {
+        self.is_over_ipv4() && !self.discovers_path_mtu
+    }
+
     /// The longest inner packet that travels unfragmented on a route of `path_mtu` bytes.
     pub(crate) fn inner_mtu(&self, path_mtu: usize) -> usize {
-        path_mtu.saturating_sub(self.outer_overhead.load(Ordering::Relaxed))
+        path_mtu.saturating_sub(self.outer_overhead())
     }
 
     /// The MTU of the path to the peer, where the kernel's route has `kernel`, bytes.
