@@ -10,6 +10,7 @@ import { fastd } from './fastd.ts';
 import { openvpn } from './openvpn.ts';
 import { socat } from './socat.ts';
 import { ttun, VARIANTS } from './ttun.ts';
+import type { Variant } from './ttun.ts';
 import { vxlan } from './vxlan.ts';
 import { wireguardGo } from './wireguard-go.ts';
 
@@ -23,7 +24,7 @@ export interface Field {
 
 export async function chooseContenders({ only, quick, checkouts }: Options): Promise<Field> {
   const others = checkouts.flatMap(({ label, directory }) =>
-    VARIANTS.filter(({ options }) => options.length === 0).map((variant) => ttun(label, directory, variant)),
+    VARIANTS.filter(isForAllVersions).map((variant) => ttun(label, directory, variant)),
   );
   const extras = quick && only.length === 0 ? [] : [wireguardGo, openvpn, fastd];
   const ours = VARIANTS.map((variant) => ttun('ttun', THIS_CHECKOUT, variant));
@@ -38,6 +39,11 @@ export async function chooseContenders({ only, quick, checkouts }: Options): Pro
     contenders: wanted.filter((_, index) => there[index]),
     absent: wanted.filter((_, index) => !there[index]).map(({ name }) => name),
   };
+}
+
+/** Without options that older checkouts may not know. */
+function isForAllVersions({ options, withoutQueue = false }: Variant): boolean {
+  return options.length === 0 && !withoutQueue;
 }
 
 async function allOnPath(programs: readonly string[]): Promise<boolean> {

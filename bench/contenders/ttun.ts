@@ -1,5 +1,8 @@
 /** The program of this repository, or of another checkout of it. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SLOW_LINKS } from '../links.ts';
 import type { Link } from '../links.ts';
 import { FITTING_MTU, innerAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
@@ -13,6 +16,8 @@ export interface Variant {
   readonly options: readonly string[];
   /** Whether one end learns its peer. Default false. */
   readonly learns?: boolean;
+  /** Whether packets wait first in, first out (`queue = false`, which has no argument of the command line). Default false. */
+  readonly withoutQueue?: boolean;
   /** The links on which it differs from the others. Default: all. */
   readonly links?: readonly Link[];
 }
@@ -31,15 +36,20 @@ export const VARIANTS: readonly Variant[] = [
     learns: true,
     links: ['veth', 'wire'],
   },
+  // How latency was without the queue: packets wait at the device and in the socket.
+  { name: 'fifo', tunMtu: FITTING_MTU, options: [], withoutQueue: true, links: SLOW_LINKS },
+  // 90 % of a bottleneck that this host does not see.
+  { name: 'rate', tunMtu: FITTING_MTU, options: ['--rate', '18 Mbit/s'], links: ['far-20'] },
 ];
 
 /** The variants that targets are for. */
-export const JUDGED = ['ttun-1472', 'ttun-1500'];
+export const JUDGED = ['ttun-1472', 'ttun-1500', 'ttun-rate'];
 
 /** As the README starts it, but silent. `checkout` is a directory with a finished build. */
 export function ttun(label: string, checkout: string, variant: Variant): Contender {
-  const { name, tunMtu, options, learns = false, links } = variant;
+  const { name, tunMtu, options, learns = false, withoutQueue = false, links } = variant;
   const details = [label === 'ttun' ? 'this checkout' : checkout, `device MTU ${tunMtu}`, ...options];
+  if (withoutQueue) details.push('queue = false');
   return {
     name: `${label}-${name}`,
     description: details.join(', '),
@@ -49,6 +59,12 @@ export function ttun(label: string, checkout: string, variant: Variant): Contend
     start(near, far) {
       const [local, remote] = [near.outer.ipv4, far.outer.ipv4];
       const program = [process.execPath, join(checkout, 'dist', 'bin.js'), '-q'];
+      if (withoutQueue) {
+        const ends = { device: near.tun, local: `${local}:${PORT}`, remote: `${remote}:${PORT}` };
+        const file = join(mkdtempSync(join(tmpdir(), 'ttun-bench-')), 'ttun.json');
+        writeFileSync(file, JSON.stringify({ tunnels: { fifo: { ...ends, queue: false } } }));
+        return near.start([...program.slice(0, 2), 'up', '-c', file]);
+      }
       const end = [near.tun, local, `${PORT}`];
       // The other end has to send first.
       const isFirst = local < remote;
