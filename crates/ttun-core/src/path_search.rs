@@ -106,7 +106,7 @@ impl<'t, S: DatagramSocket> Searcher<'t, S> {
         if self.confirmed_at.is_none_or(is_due) {
             self.confirm(present).await;
         }
-        if self.confirmed_at.is_some() && now >= self.raise_at {
+        if self.confirmed_at.is_some() && now >= self.raise_at && self.present() < self.top {
             self.raise().await;
         }
     }
@@ -122,6 +122,7 @@ impl<'t, S: DatagramSocket> Searcher<'t, S> {
         if kernel != self.kernel {
             self.kernel = kernel;
             self.confirmed_at = None;
+            self.raise_soon();
         }
     }
 
@@ -172,10 +173,14 @@ impl<'t, S: DatagramSocket> Searcher<'t, S> {
             self.socket.fragment_above(mtu, self.context.endpoints.get());
         }
         if mtu != before {
-            self.raise_after = RAISE_AFTER;
-            self.raise_at = Instant::now() + RAISE_AFTER;
+            self.raise_soon();
             self.context.path_mtu_reported.store(true, Ordering::Relaxed);
         }
+    }
+
+    fn raise_soon(&mut self) {
+        self.raise_at = Instant::now() + RAISE_AFTER;
+        self.raise_after = RAISE_AFTER * 2;
     }
 
     /// Which of `sizes` reach the peer and come back; `None` if nothing does. Each is sent as often as `copies` says.

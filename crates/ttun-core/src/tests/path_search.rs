@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::packet::{reply_to, with_df};
 use super::site::{Site, running};
+use crate::io::DatagramSocket;
 use crate::path_search;
 use crate::probe::Probes;
 use crate::{EncapDrop, ProbeOptions};
@@ -29,7 +30,7 @@ impl Path {
     }
 
     fn found(&self) -> Option<usize> {
-        self.site.context.path_mtu(Some(1500))
+        self.site.context.path_mtu(self.site.socket.path_mtu())
     }
 
     /// Runs the search, and the host at the other end, until `test` is done.
@@ -73,6 +74,19 @@ fn a_path_that_becomes_narrower_and_wider_again_is_followed() {
     });
     assert!(path.site.encap_drops(EncapDrop::TooBig) > 0);
     assert!(!path.site.device.answers().is_empty());
+}
+
+#[test]
+fn a_wrong_report_of_a_router_does_not_last() {
+    let path = Path::new(1500);
+    path.run(async {
+        while path.site.context.probes.stats(0.0).measurements == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        path.site.socket.set_path_mtu(Some(600));
+        assert_eq!(path.found(), Some(600));
+        path.send_until(1500).await;
+    });
 }
 
 #[test]

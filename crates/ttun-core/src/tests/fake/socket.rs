@@ -295,7 +295,9 @@ impl DatagramSocket for FakeSocket {
         if outer.fragmentation == Fragmentation::Never {
             self.0.unfragmented.borrow_mut().extend(datagrams.iter().cloned());
         }
-        let fragmented = datagrams.iter().filter(|datagram| datagram.len() > route_takes).count();
+        let is_whole = outer.fragmentation == Fragmentation::Never;
+        let too_long = datagrams.iter().filter(|datagram| datagram.len() > route_takes && !is_whole);
+        let fragmented = too_long.count();
         self.0.fragmented.set(self.0.fragmented.get() + fragmented);
         self.0.bytes_sent.set(self.0.bytes_sent.get() + bytes.len());
         let since_last = self.0.received.get() - self.0.received_at_last_send.replace(self.0.received.get());
