@@ -244,10 +244,11 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
     }
 
     fn apply_limit(&mut self) {
-        if let Some(limit) = &self.limit {
-            // If it fails, more waits in the socket.
-            let _ = self.socket.limit_unsent(limit.bytes());
-            self.context.queue.limits(limit.bytes());
+        match self.limit.as_ref().map(|limit| (limit.bytes(), self.socket.limit_unsent(limit.bytes()))) {
+            Some((bytes, Ok(()))) => self.context.queue.limits(bytes),
+            // The send buffer stays as it is, so that more waits in the socket.
+            Some((_, Err(_))) => self.limit = None,
+            None => {}
         }
         self.limit_sends();
     }
