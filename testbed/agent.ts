@@ -25,6 +25,9 @@ const handlers = {
   async setRemote(remote: string): Promise<void> {
     await inside().setRemote(parseEndpoint(remote));
   },
+  setRate(rate: string | number | null): void {
+    tunnel().setRate(rate);
+  },
   history(): TunnelChange[] {
     return tunnel().history();
   },

@@ -57,6 +57,11 @@ export class RemoteTunnel implements AsyncDisposable {
     return this.#agent.call('setRemote', remote);
   }
 
+  /** Changes the rate to which datagrams are paced. */
+  setRate(rate: string | number | null): Promise<void> {
+    return this.#agent.call('setRate', rate);
+  }
+
   /** The code of the open tunnel's problem; `null` when there is none. */
   problem(): Promise<TtunError['code'] | null> {
     return this.#agent.call('problem', undefined);

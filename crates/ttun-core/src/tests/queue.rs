@@ -136,6 +136,8 @@ fn a_flood_is_bounded_and_every_packet_is_counted() {
     });
     assert!(ended.is_ok());
     assert!(site.encap_drops(EncapDrop::Closed) > 1000);
+    let left = site.context.queue.snapshot();
+    assert_eq!((left.packets, left.bytes), (0, 0));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::packet::{tcp_super_packet, udp, udp_flow};
 use super::site::{Site, running};
 use crate::tap::{Direction, PacketTap, TapOptions, Tapped};
-use crate::{Error, ErrorKind};
+use crate::{EncapDrop, Error, ErrorKind};
 
 const EVERYTHING: TapOptions =
     TapOptions { snap_length: 65_535, capacity: 1000, packets_per_second: None, direction: None };
@@ -81,6 +81,35 @@ fn a_super_packet_is_copied_as_its_packets_each_cut_to_the_length_of_the_tap() {
     let none = none.take();
     assert_eq!(data(&none), start(0));
     assert!(none.packets.iter().all(|packet| packet.len == 1040));
+}
+
+#[test]
+fn packets_that_wait_in_the_queue_are_copied_when_they_leave_it_and_those_that_are_dropped_are_not() {
+    let mut site = Site::alone();
+    site.segments_per_send = 1;
+    let tap = start(&site, EVERYTHING);
+    let (mut sent, mut copied) = (vec![], vec![]);
+    let [ended] = running([&site], async {
+        site.socket.limit(Some(0));
+        site.device.hand_over(&udp_flow(500, 1000));
+        site.settled().await;
+        let waiting = site.context.queue.snapshot().packets;
+        assert!(waiting > 400);
+        // Those that were in a batch when the socket became full were copied before.
+        copied.extend(tap.take().packets);
+        assert!(copied.len() <= 500 - waiting);
+        site.socket.limit(Some(1));
+        // The last ones may be in a batch that is not sent yet.
+        while site.context.queue.snapshot().packets > 0 || sent.len() < copied.len() {
+            site.context.clock.advance(5);
+            site.settled().await;
+            sent.extend(site.socket.sent());
+            copied.extend(tap.take().packets);
+        }
+    });
+    assert!(ended.is_ok());
+    assert!(site.encap_drops(EncapDrop::Queue) > 0);
+    assert!(copied.iter().map(|packet| &packet.data).eq(&sent));
 }
 
 #[test]
