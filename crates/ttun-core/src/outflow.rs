@@ -195,7 +195,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
     fn blocked(&mut self) {
         self.is_blocked = true;
         let now = self.context.clock.now_us();
-        if let Some(rate) = self.drain.filled(now) {
+        if let Some(rate) = self.drain.filled(now, self.limit.as_ref().map_or(0, InFlightLimit::bytes)) {
             self.context.queue.drains(Some(rate));
         }
         if let Some(limit) = &mut self.limit
