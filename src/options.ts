@@ -83,7 +83,7 @@ export interface TunnelOptions {
   readonly rate?: string | number;
   /**
    * Size of the socket's send buffer in bytes (`SO_SNDBUF`). Absent: with `queue`, it follows the rate of the link, so
-   * that packets wait in it for about 4 ms; without, 4 MiB.
+   * that packets wait in it for about a millisecond; without, 4 MiB.
    */
   readonly sendBuffer?: number;
   /** Wait for a deleted device to reappear instead of failing. Default `false`, in `ttun up` `true`. */

@@ -32,7 +32,7 @@ export const QUEUE_OPTIONS = {
     integer(
       {
         description:
-          "Size of the socket's send buffer in bytes (`SO_SNDBUF`). Absent: with `queue`, it follows the rate of the link, so that packets wait in it for about 4 ms; without, 4 MiB.",
+          "Size of the socket's send buffer in bytes (`SO_SNDBUF`). Absent: with `queue`, it follows the rate of the link, so that packets wait in it for about a millisecond; without, 4 MiB.",
         examples: [212_992],
         minimum: LEAST_SEND_BUFFER,
         maximum: LARGEST_SEND_BUFFER,

@@ -14,7 +14,7 @@ use crate::tap::Direction;
 use crate::timer::Timer;
 
 /// The longest segmented send, as time at the rate at which the socket drains, µs: nothing can be sent in the middle of it.
-const LONGEST_SEND_US: u64 = 1500;
+const LONGEST_SEND_US: u64 = 500;
 
 /// How long a rate that contradicts the measured one must last, µs.
 const CONTRADICTED_FOR_US: u64 = 100_000;

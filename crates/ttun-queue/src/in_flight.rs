@@ -1,14 +1,14 @@
 //! How much may wait below the queue: in the socket's send buffer, which the interface drains.
 //!
 //! What waits there can no longer be reordered, dropped or marked, so it should be as little as keeps the link busy: what the link
-//! takes in a few milliseconds, as with the byte queue limits of network cards (lib/dynamic_queue_limits.c).
+//! takes in a millisecond, as with the byte queue limits of network cards (lib/dynamic_queue_limits.c).
 //! All sizes are in the kernel's own account of the send buffer (`sk_wmem_alloc`), which includes the overhead of its buffers.
 
 /// How much waits below while all is well, as time at the measured rate, µs.
-const HORIZON_US: u64 = 4_000;
+const HORIZON_US: u64 = 1_000;
 
-/// The limit before the first measurement: the usual send buffer of Linux (`net.core.wmem_default`), bytes.
-const INITIAL: usize = 212_992;
+/// The limit before the first measurement, bytes: a super-packet. A slow link is noticed when it is full for the first time.
+const INITIAL: usize = 65_536;
 
 /// The least limit: two datagrams of 1,500 bytes with the kernel's overhead, bytes.
 const LEAST: usize = 2 * 2304;
@@ -19,7 +19,7 @@ const WEIGHT: u32 = 3;
 /// The horizon is a multiple of this part of [`HORIZON_US`].
 const NO_SLACK: u64 = 16;
 
-/// The longest horizon: 64 ms. Longer delays of a thread cannot be compensated for.
+/// The longest horizon: 16 ms. Longer delays of a thread cannot be compensated for.
 const MOST_SLACK: u64 = 16 * NO_SLACK;
 
 /// How often a horizon that was extended becomes shorter by a quarter, µs.
