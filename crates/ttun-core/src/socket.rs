@@ -359,10 +359,22 @@ impl PeerSocket {
     /// Without the [filter](admit_only), an unconnected socket would accept datagrams of any sender. Sends meanwhile
     /// fail (EDESTADDRREQ), and are counted as such.
     fn dissolve_and_connect(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
+        /// A send of the tunnel's thread that comes in between, which fails, binds the socket to any port (`inet_send_prepare` in
+        /// net/ipv4/af_inet.c).
+        const ATTEMPTS: usize = 10;
+
         let socket = SockRef::from(&self.inner);
-        self.place.bind_interface_again(&socket, local)?;
-        if socket.local_addr()?.as_socket().is_some_and(|address| address.port() == 0) {
-            socket.bind(&local.into())?;
+        for attempt in 1..=ATTEMPTS {
+            self.place.bind_interface_again(&socket, local)?;
+            let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
+            if port == local.port() {
+                break;
+            }
+            match socket.bind(&local.into()) {
+                Ok(()) => break,
+                Err(_) if attempt < ATTEMPTS => {}
+                Err(error) => return Err(error),
+            }
         }
         self.connect(remote)
     }
