@@ -251,16 +251,20 @@ function parseZoned(text: string): { family: 4 | 6; address: string; zone: strin
   return { family: 6, address: canonical, zone };
 }
 
-/** fe80::/10 (RFC 4291, section 2.5.6): the same addresses exist on every link, so the interface has to be named. */
+/** Whether it is in fe80::/10, of which the kernel gives an address to each interface (RFC 4291, section 2.5.6). */
+export function isLinkLocal(address: string): boolean {
+  return /^fe[89ab]/.test(address);
+}
+
+/** Link-local addresses exist on every link, so the interface has to be named. */
 function checkZone(address: string, zone: string | null): void {
-  const isLinkLocal = /^fe[89ab]/.test(address);
-  if (isLinkLocal && zone === null) {
+  if (isLinkLocal(address) && zone === null) {
     throw new InvalidValue(
       `${address} is link-local and exists on every link`,
       `name the interface: ${address}%eth0`,
     );
   }
-  if (isLinkLocal || zone === null) return;
+  if (isLinkLocal(address) || zone === null) return;
   throw new InvalidValue(`${address} is not link-local, so it cannot have a zone`, `omit '%${zone}'`);
 }
 

@@ -24,7 +24,7 @@ import type { IpNetwork } from './network.ts';
 import type { EchoingTunnel } from './measure-path.ts';
 import type { PathMeasurement } from './path.ts';
 import type { Observation, SearchingTunnel } from './peer-search.ts';
-import { checkRate, parseRate } from './rate.ts';
+import { checkRate, parseRate } from './quantity.ts';
 import { takeSamples } from './rates.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import { StatsReader } from './stats-reader.ts';

@@ -1,7 +1,7 @@
 /** The values of the option `probe`, for the schema and for the command line, which does without the schema. */
 import { checkUnicast, InvalidValue, parseInnerAddress } from './address.ts';
 import type { IpAddress } from './address.ts';
-import { formatInterval } from './duration.ts';
+import { formatInterval } from './quantity.ts';
 import { MAXIMUM_MTU } from './network.ts';
 
 /** Probes of an address in the tunnel. */

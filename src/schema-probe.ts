@@ -1,7 +1,7 @@
 /** The schema of `probe`: echo requests to the peer, inside the tunnel. */
 import * as v from 'valibot';
 import { InvalidValue } from './address.ts';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from './quantity.ts';
 import type { IpNetwork } from './network.ts';
 import { broadcastOf, formatNetwork, MAXIMUM_MTU } from './network.ts';
 import {

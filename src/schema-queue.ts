@@ -1,6 +1,6 @@
 /** The schema of the queue before the socket. */
 import * as v from 'valibot';
-import { checkRate, parseRate } from './rate.ts';
+import { checkRate, parseRate } from './quantity.ts';
 import { flag, integer, parsedBy } from './schema-tools.ts';
 
 /** What the kernel grants at least, halved, as it doubles the value (`SOCK_MIN_SNDBUF` in include/net/sock.h). */

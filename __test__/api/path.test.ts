@@ -1,7 +1,7 @@
 /** The measurement of a path, on simulated paths. */
 import test from 'ava';
 import type { EchoAnswer, EchoRequest, SendEchoes } from '../../src/echo.ts';
-import { guessPeers } from '../../src/inner-peer.ts';
+import { guessPeers } from '../../src/measure-path.ts';
 import { measurePath } from '../../src/path.ts';
 import type { PathMeasurement } from '../../src/path.ts';
 

@@ -3,10 +3,11 @@ import { survey } from '../control/client.ts';
 import type { Survey } from '../control/client.ts';
 import { ControlError } from '../control/protocol.ts';
 import { describeNetworkNamespace, userId } from '../control/socket-file.ts';
+import { formatInterval } from '../quantity.ts';
 import { STATS } from '../stats-table.ts';
 import { valueAt } from '../stats.ts';
-import type { DeviceStats, Stat, TunnelStats } from '../stats.ts';
-import { formatBytes } from '../text.ts';
+import type { DeviceStats, ProbeStats, QueueStats, Stat, TunnelStats } from '../stats.ts';
+import { formatBitRate, formatBytes, formatMilliseconds, formatShare } from '../text.ts';
 import type { TunnelReport } from '../tunnel-host.ts';
 import { say, sayError, styleFor } from '../terminal.ts';
 import type { Styler } from '../terminal.ts';
@@ -14,8 +15,6 @@ import { parseArguments, UsageError } from './args.ts';
 import type { CommandSpec } from './args.ts';
 import { toDocuments, withNames } from './running.ts';
 import type { RunningTunnel } from './running.ts';
-import { describeProbe } from './probe-text.ts';
-import { describeQueue } from './queue-text.ts';
 import {
   countsByName,
   describeError,
@@ -238,4 +237,48 @@ function describeProcess(process: RunningTunnel['process'], viewer: Viewer): str
 
 function describeHttp({ http }: RunningTunnel['process'], { style }: Viewer): Rows {
   return http === null || http.problem === null ? [] : [['http', style('red', http.problem.message)]];
+}
+
+/** Rows of the probe; none without one. */
+function describeProbe(probe: ProbeStats, now: number): [label: string, value: string][] {
+  const { address, source, intervalMs, lastAt, rttMs, jitterMs, loss, lost, sent } = probe;
+  if (address === null) return [];
+  const every = formatInterval(intervalMs ?? 0);
+  const from = source === null ? '' : ` from ${source}`;
+  const answered = lastAt === null ? 'never answered' : `last answer ${formatAgo(now - lastAt)}`;
+  const rows: [string, string][] = [['probe', `${address}${from} every ${every}, ${answered}`]];
+  const { min, p50, p99, max } = rttMs;
+  if (min !== null && p50 !== null && p99 !== null && max !== null) {
+    const range = `${formatMilliseconds(min)} to ${formatMilliseconds(max)}`;
+    const jitter = jitterMs === null ? '' : `, jitter ${formatMilliseconds(jitterMs)}`;
+    const times = `median ${formatMilliseconds(p50)}, 99 % in ${formatMilliseconds(p99)}, ${range}${jitter}`;
+    rows.push(['round trip', times]);
+  }
+  if (loss !== null) {
+    rows.push(['probes lost', `${formatShare(loss)} lately, ${grouped(lost)} of ${grouped(sent)} in all`]);
+  }
+  return rows;
+}
+
+/** Rows of the queue before the socket; none if no packet ever waited, and no rate is configured. */
+function describeQueue(queue: QueueStats): [label: string, value: string][] {
+  const { packets, delayed, rate, drainRate } = queue;
+  const rows: [string, string][] = [];
+  if (packets + delayed > 0) rows.push(['queue', `${describeWaiting(queue)}${describeDelay(queue)}`]);
+  if (rate !== null) rows.push(['rate', `paced to ${formatBitRate(rate)}`]);
+  if (drainRate !== null)
+    rows.push(['link rate', `${formatBitRate(drainRate)}, when packets last waited for it`]);
+  return rows;
+}
+
+function describeWaiting({ packets, bytes }: QueueStats): string {
+  if (packets === 0) return 'empty';
+  return `${packets === 1 ? '1 packet waits' : `${grouped(packets)} packets wait`} (${formatBytes(bytes)})`;
+}
+
+function describeDelay({ delayed, delaySum, sojournMaxMs }: QueueStats): string {
+  if (delayed === 0) return '';
+  const mean = formatMilliseconds(delaySum / 1000 / delayed);
+  const longest = formatMilliseconds(sojournMaxMs ?? 0);
+  return `; ${grouped(delayed)} waited, ${mean} on average, ${longest} at most`;
 }

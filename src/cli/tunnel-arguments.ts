@@ -14,12 +14,11 @@ import type { Endpoint, LocalEndpoint, RemoteEndpoint } from '../address.ts';
 import { checkLearned, checkPeers, parsePeers } from '../learn.ts';
 import type { IpNetwork } from '../network.ts';
 import type { ResolvedOptions } from '../schema.ts';
-import { parseDuration } from '../duration.ts';
 import { parseDeviceName } from '../network.ts';
 import { TUNNEL_DEFAULTS } from '../options.ts';
 import { checkInterval, checkProbeSize, DEFAULT_INTERVAL_MS, parseProbeAddress } from '../probe-options.ts';
 import type { ResolvedProbe } from '../probe-options.ts';
-import { parseRate } from '../rate.ts';
+import { parseDuration, parseRate } from '../quantity.ts';
 import { extraArgument, missingArguments, parseOptions, UsageError } from './args.ts';
 import type { CommandSpec, Values } from './args.ts';
 

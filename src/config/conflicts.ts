@@ -1,5 +1,5 @@
 /** Problems between tunnels that are valid on their own, and options that are valid but probably mistaken. */
-import { formatIpAddress } from '../address.ts';
+import { formatIpAddress, isLinkLocal } from '../address.ts';
 import type { LocalEndpoint } from '../address.ts';
 import { formatNetwork, isNetworkItself, overlap, rangeOf } from '../network.ts';
 import type { IpNetwork } from '../network.ts';
@@ -124,7 +124,7 @@ function* probesOutside({ name, options }: NamedTunnel): Generator<Finding> {
   }
   const networks = [...device.addresses, ...device.routes];
   const host = { family, address: text, prefixLength: family === 4 ? 32 : 128 };
-  if (networks.length === 0 || LINK_LOCAL.test(text) || networks.some((network) => overlap(network, host)))
+  if (networks.length === 0 || isLinkLocal(text) || networks.some((network) => overlap(network, host)))
     return;
   yield {
     path,
@@ -132,8 +132,6 @@ function* probesOutside({ name, options }: NamedTunnel): Generator<Finding> {
     hint: 'probe an address that is reached through this tunnel',
   };
 }
-
-const LINK_LOCAL = /^fe[89ab]/;
 
 /**
  * Goes through the networks in order, to avoid comparing every pair. Of any two, one contains the other or

@@ -1,7 +1,7 @@
 /** Checks of the device: whether a tunnel can attach to it, and whether it is set up. */
+import { isLinkLocal } from '../address.ts';
 import type { BindingInterface } from '../../binding.cjs';
 import { formatNetwork, IPV6_MINIMUM_MTU, OUTER_OVERHEAD } from '../network.ts';
-import { isLinkLocal } from './facts.ts';
 import type { HostFacts, Program, SubjectFacts, User } from './facts.ts';
 import { finding, ok } from './finding.ts';
 import type { Finding } from './finding.ts';

@@ -158,8 +158,3 @@ export function settingCommand(name: string, value: number): string {
 export function settingPath(name: string): string {
   return `/proc/sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
 }
-
-/** fe80::/10, an address that the kernel gives to each interface. */
-export function isLinkLocal(address: string): boolean {
-  return /^fe[89ab]/.test(address);
-}

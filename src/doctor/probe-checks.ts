@@ -1,5 +1,5 @@
 /** Checks of the probe, and of what only a probe keeps open. */
-import { formatInterval } from '../duration.ts';
+import { formatInterval } from '../quantity.ts';
 import { overlap, parseNetwork } from '../network.ts';
 import { formatMilliseconds, formatShare } from '../text.ts';
 import type { SubjectFacts } from './facts.ts';

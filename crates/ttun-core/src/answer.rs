@@ -31,7 +31,7 @@ impl<'t> Answers<'t> {
         Self { context, left: BURST, at: context.clock.now() }
     }
 
-    /// Tells the sender of `packet`, which was read from `device` and is cut into `segments`, that packets of up to `mtu` bytes fit.
+    /// Reports to the sender of `packet`, which was read from `device` and is cut into `segments`, that packets of up to `mtu` bytes fit.
     pub(crate) fn send(
         &mut self,
         device: &impl PacketDevice,

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use ttun_packet::{Flow, IpPacket, Segments, Verdict, is_ecn_capable, mark_congestion};
+use ttun_packet::{Flow, IpPacket, Segments, Verdict, is_ecn_capable, mark_congestion, with_congestion};
 use ttun_queue::{FlowQueue, Limits, Parcel, Taken};
 
 use crate::batch::MAX_BYTES;
@@ -141,7 +141,7 @@ impl Backlog {
             (Discipline::Fair, Ok(packet)) => self.hasher.hash_one(Flow::of(&packet)),
             _ => 0,
         };
-        self.queue.push_from(waiting, from, hash, now_us).packets
+        self.queue.push_from(waiting, from, hash, now_us)
     }
 
     /// Puts the next packet onto the stage, if it `fits` with its length and TOS octet.
@@ -153,7 +153,7 @@ impl Backlog {
         let mut is_refused = false;
         let next = self.queue.pop(now_us, |taken| {
             let len = taken.parcel.packet_len(taken.index);
-            let tos = taken.parcel.tos | if taken.mark { 0b11 } else { 0 };
+            let tos = if taken.mark { with_congestion(taken.parcel.tos) } else { taken.parcel.tos };
             is_refused = len > free.len() || !fits(len, tos);
             if is_refused {
                 return None;

@@ -15,7 +15,7 @@ use crate::message::{self, IntOption};
 pub(crate) struct FlowLabel(u32);
 
 impl FlowLabel {
-    /// No label, which IPv4 has not, and which tells IPv6 routers to look at the ports (RFC 6438, section 3).
+    /// No label. IPv4 has none, and without one IPv6 routers use the ports (RFC 6438, section 3).
     pub(crate) const NONE: Self = Self(0);
 
     /// Chooses the label of `socket`, before it is connected to `remote`: another one for another tunnel, the same after a restart.

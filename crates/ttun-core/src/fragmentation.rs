@@ -40,7 +40,7 @@ impl FragmentationSetting {
     }
 }
 
-/// Tells the kernel that the MTU of the path from `local` to `remote` is `mtu` bytes, so that it fragments longer datagrams. For ten
+/// Reports to the kernel that the MTU of the path from `local` to `remote` is `mtu` bytes, so that it fragments longer datagrams. For ten
 /// minutes it remembers that, as if a router had reported it: nothing else makes it fragment a datagram that fits the route
 /// (`__ip6_finish_output` in net/ipv6/ip6_output.c). Not needed over IPv4, where routers fragment.
 pub(crate) fn report_path_mtu(local: SocketAddrV6, remote: SocketAddrV6, mtu: usize) -> io::Result<()> {

@@ -309,7 +309,7 @@ pub enum PathMtuChoice {
     /// They are fragmented, by this host or by a router: datagrams over IPv4 have no DF bit.
     #[default]
     Fragment,
-    /// Their senders are told the MTU that fits, by ICMP (RFC 1191, RFC 8201): datagrams have the DF bit. Packets that may be fragmented still are.
+    /// ICMP reports the MTU that fits to their senders (RFC 1191, RFC 8201): datagrams have the DF bit. Packets that may be fragmented still are.
     Discover,
 }
 

@@ -83,8 +83,12 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
             self.context.queue.drains(None);
         }
         self.sender.follow_route();
-        if self.pacer.as_ref().map_or(0, |pacer| 8 * pacer.rate()) != self.context.queue.rate() / 8 * 8 {
-            self.pacer = Some(self.context.queue.rate() / 8).filter(|&rate| rate > 0).map(Pacer::new);
+        let rate = self.context.queue.rate() / 8;
+        if self.pacer.as_ref().map_or(0, Pacer::rate) != rate {
+            match &mut self.pacer {
+                Some(pacer) if rate > 0 => pacer.set_rate(rate),
+                _ => self.pacer = (rate > 0).then(|| Pacer::new(rate)),
+            }
             self.limit_sends();
         }
         self.follow_link();

@@ -48,7 +48,7 @@ impl<'t, S: DatagramSocket> PathMtu<'t, S> {
         len <= self.longest.get()
     }
 
-    /// The longest packet that fits, if one of `len` bytes does not and its sender can be told so.
+    /// The longest packet that fits, if one of `len` bytes does not and ICMP can report that to its sender.
     pub(crate) fn exceeded_by(&self, len: usize) -> Option<usize> {
         (self.context.discovers_path_mtu && !self.fits(len)).then(|| self.longest.get())
     }

@@ -63,7 +63,7 @@ struct Searcher<'t, S> {
     /// The MTU of the route that the kernel knows, and the largest one so far: that of the interface, unless the route has its own.
     kernel: usize,
     top: usize,
-    /// What the kernel was told last, and what it knew before.
+    /// What was last reported to the kernel, and what it knew before.
     reported: Option<(usize, usize)>,
     /// When the present size was last confirmed; `None` if it must be.
     confirmed_at: Option<Instant>,

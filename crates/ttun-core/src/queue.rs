@@ -1,7 +1,5 @@
 //! The queue before the socket, as the rest of the program sees it: its configuration, and its state.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
 use crate::backlog::{Backlog, Discipline, Staged};
 use crate::options::QueueOptions;
 use crate::stats::{Counter, QueueStats};
@@ -12,19 +10,19 @@ pub(crate) struct Queue {
     /// The most that may wait in the socket, bytes in the kernel's account; `None` if that is fixed.
     pub(crate) most_unsent: Option<usize>,
     /// Bits per second; 0 for as many as the socket accepts.
-    rate: AtomicU64,
-    packets: AtomicUsize,
-    bytes: AtomicUsize,
+    rate: Counter,
+    packets: Counter,
+    bytes: Counter,
     /// Of the packet that left last, µs.
-    sojourn_us: AtomicU64,
-    longest_sojourn_us: AtomicU64,
+    sojourn_us: Counter,
+    longest_sojourn_us: Counter,
     delayed: Counter,
-    delay_us: AtomicU64,
+    delay_us: Counter,
     marked: Counter,
     /// How much may wait in the socket, bytes.
-    limit: AtomicUsize,
+    limit: Counter,
     /// The rate at which the link takes datagrams, bytes per second; 0 if it is not known.
-    drain_rate: AtomicU64,
+    drain_rate: Counter,
 }
 
 impl Queue {
@@ -32,30 +30,33 @@ impl Queue {
     pub(crate) fn new(options: &QueueOptions, send_buffer: usize) -> Self {
         let discipline = if options.fair { Discipline::Fair } else { Discipline::Fifo };
         let is_followed = options.fair && options.send_buffer.is_none();
-        Self {
+        let queue = Self {
             discipline,
             most_unsent: is_followed.then_some(send_buffer),
-            rate: AtomicU64::new(options.rate.unwrap_or(0)),
-            packets: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            sojourn_us: AtomicU64::new(0),
-            longest_sojourn_us: AtomicU64::new(0),
+            rate: Counter::default(),
+            packets: Counter::default(),
+            bytes: Counter::default(),
+            sojourn_us: Counter::default(),
+            longest_sojourn_us: Counter::default(),
             delayed: Counter::default(),
-            delay_us: AtomicU64::new(0),
+            delay_us: Counter::default(),
             marked: Counter::default(),
-            limit: AtomicUsize::new(send_buffer),
-            drain_rate: AtomicU64::new(0),
-        }
+            limit: Counter::default(),
+            drain_rate: Counter::default(),
+        };
+        queue.set_rate(options.rate);
+        queue.limits(send_buffer);
+        queue
     }
 
     /// The configured rate, bits per second; 0 without one.
     pub(crate) fn rate(&self) -> u64 {
-        self.rate.load(Ordering::Relaxed)
+        self.rate.get()
     }
 
     /// Changes it.
     pub(crate) fn set_rate(&self, rate: Option<u64>) {
-        self.rate.store(rate.unwrap_or(0), Ordering::Relaxed);
+        self.rate.set(rate.unwrap_or(0));
     }
 
     /// A packet has left the queue.
@@ -64,51 +65,51 @@ impl Queue {
             return;
         }
         self.delayed.add(1);
-        self.delay_us.fetch_add(staged.sojourn_us, Ordering::Relaxed);
-        self.sojourn_us.store(staged.sojourn_us, Ordering::Relaxed);
-        self.longest_sojourn_us.fetch_max(staged.sojourn_us, Ordering::Relaxed);
+        self.delay_us.set(self.delay_us.get() + staged.sojourn_us);
+        self.sojourn_us.set(staged.sojourn_us);
+        self.longest_sojourn_us.set(self.longest_sojourn_us.get().max(staged.sojourn_us));
         self.marked.add(usize::from(staged.marked));
     }
 
     /// What waits now.
     pub(crate) fn holds(&self, backlog: &Backlog) {
-        self.packets.store(backlog.packets(), Ordering::Relaxed);
-        self.bytes.store(backlog.bytes(), Ordering::Relaxed);
+        self.packets.set(backlog.packets() as u64);
+        self.bytes.set(backlog.bytes() as u64);
     }
 
     /// Nothing waits any more.
     pub(crate) fn emptied(&self) {
-        self.packets.store(0, Ordering::Relaxed);
-        self.bytes.store(0, Ordering::Relaxed);
+        self.packets.set(0);
+        self.bytes.set(0);
     }
 
     /// What may wait in the socket from now on, bytes in the kernel's account.
     pub(crate) fn limits(&self, bytes: usize) {
-        self.limit.store(bytes, Ordering::Relaxed);
+        self.limit.set(bytes as u64);
     }
 
     /// The rate at which the link takes datagrams, bytes per second.
     pub(crate) fn drains(&self, rate: Option<u64>) {
-        self.drain_rate.store(rate.unwrap_or(0), Ordering::Relaxed);
+        self.drain_rate.set(rate.unwrap_or(0));
     }
 
     /// How much may wait in the socket, bytes in the kernel's account.
     pub(crate) fn limit(&self) -> usize {
-        self.limit.load(Ordering::Relaxed)
+        self.limit.get() as usize
     }
 
     pub(crate) fn snapshot(&self) -> QueueStats {
-        let load = |value: &AtomicU64| Some(value.load(Ordering::Relaxed)).filter(|&value| value > 0);
+        let if_any = |value: &Counter| Some(value.get()).filter(|&value| value > 0);
         QueueStats {
-            packets: self.packets.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-            sojourn_ms: load(&self.sojourn_us).map(milliseconds),
-            sojourn_max_ms: load(&self.longest_sojourn_us).map(milliseconds),
+            packets: self.packets.get() as usize,
+            bytes: self.bytes.get() as usize,
+            sojourn_ms: if_any(&self.sojourn_us).map(milliseconds),
+            sojourn_max_ms: if_any(&self.longest_sojourn_us).map(milliseconds),
             delayed: self.delayed.get(),
-            delay_sum: self.delay_us.load(Ordering::Relaxed),
+            delay_sum: self.delay_us.get(),
             marked: self.marked.get(),
-            rate: load(&self.rate),
-            drain_rate: load(&self.drain_rate).map(|bytes| 8 * bytes),
+            rate: if_any(&self.rate),
+            drain_rate: if_any(&self.drain_rate).map(|bytes| 8 * bytes),
         }
     }
 }

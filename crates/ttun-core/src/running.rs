@@ -174,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// With path MTU discovery, the senders of packets that do not fit are told so, and send shorter ones.
+    /// With path MTU discovery, ICMP reports to the senders of packets that they do not fit, and they send shorter ones.
     pub(crate) fn advice(&self) -> Option<Advice> {
         if self.context.discovers_path_mtu { None } else { self.stats().advice() }
     }

@@ -128,8 +128,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     }
 
     /// Notices a change of the peer. Another may be reached by another interface, with another MTU, that supports segmentation
-    /// where the previous one did not.
-    /// Returns whether it has changed.
+    /// where the previous one did not. Returns whether it has changed.
     pub(crate) fn follow_peer(&mut self) -> bool {
         let newer = self.context.endpoints.newer_than(self.peer);
         if let Some((peer, endpoints)) = newer {

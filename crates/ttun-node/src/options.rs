@@ -27,7 +27,7 @@ pub struct BindingTunnelOptions {
     pub allowed_sources: Option<Vec<BindingNetwork>>,
     /// Whether to lower the MSS of passing TCP SYNs to what fits the route.
     pub clamp_mss: bool,
-    /// Whether senders of packets that do not fit the path are told so, rather than the packets fragmented.
+    /// Whether packets that do not fit the path are reported to their senders by ICMP, rather than fragmented.
     pub discover_path_mtu: bool,
     /// The kernel offloads that may be used.
     pub offload: BindingOffload,

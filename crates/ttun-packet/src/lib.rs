@@ -32,5 +32,5 @@ pub use loop_guard::{LoopGuard, Verdict};
 pub use packet::{Fragment, Invalid, IpPacket, Transport, Version};
 pub use segment::{MAX_SEGMENT_HEADER_LEN, Segments};
 pub use too_big::{MAX_TOO_BIG_LEN, TooBig, must_not_be_fragmented};
-pub use tos::{Dscp, EcnArrival, OuterTos, is_ecn_capable, mark_congestion, receive_ecn};
+pub use tos::{Dscp, EcnArrival, OuterTos, is_ecn_capable, mark_congestion, receive_ecn, with_congestion};
 pub use virtio::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};

@@ -82,7 +82,7 @@ pub fn receive_ecn(packet: &mut IpPacket<&mut [u8]>, outer: u8) -> EcnArrival {
         (ecn::NOT_ECT, ecn::CE) => EcnArrival::Illegal,
         (ecn::NOT_ECT | ecn::CE, _) => EcnArrival::Quiet,
         (_, ecn::CE) => {
-            packet.set_tos(tos | ecn::CE);
+            packet.set_tos(with_congestion(tos));
             EcnArrival::Marked
         }
         (_, ecn::ECT_1) => {
@@ -100,9 +100,15 @@ pub const fn is_ecn_capable(tos: u8) -> bool {
     tos & ecn::MASK != ecn::NOT_ECT
 }
 
+/// The octet with the mark of congestion.
+#[must_use]
+pub const fn with_congestion(tos: u8) -> u8 {
+    tos | ecn::CE
+}
+
 /// Marks a packet of an ECN-capable sender as one that met congestion.
 pub fn mark_congestion(packet: &mut IpPacket<&mut [u8]>) {
-    packet.set_tos(packet.tos() | ecn::CE);
+    packet.set_tos(with_congestion(packet.tos()));
 }
 
 impl<Bytes: Deref<Target = [u8]>> IpPacket<Bytes> {

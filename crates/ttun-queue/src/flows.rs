@@ -52,13 +52,6 @@ pub struct Taken<'q, P> {
     pub sojourn_us: u64,
 }
 
-/// Packets that were lost because of the limits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// How many.
-    pub packets: usize,
-}
-
 /// What happened so far. All counts are packets; super-packets are counted as the packets they stand for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -141,16 +134,17 @@ impl<P: Parcel> FlowQueue<P> {
     }
 
     /// Adds a parcel of the flow with this `hash`. If the queue is full then, the longest flow loses packets from its beginning.
-    pub fn push(&mut self, parcel: P, hash: u64, now: u64) -> Lost {
+    /// Returns how many packets that are.
+    pub fn push(&mut self, parcel: P, hash: u64, now: u64) -> usize {
         self.push_from(parcel, 0, hash, now)
     }
 
     /// The same, without the first packets of the parcel up to `from`.
-    pub fn push_from(&mut self, parcel: P, from: usize, hash: u64, now: u64) -> Lost {
+    pub fn push_from(&mut self, parcel: P, from: usize, hash: u64, now: u64) -> usize {
         let index = (hash % FLOWS as u64) as u16;
         let packets = parcel.packets().saturating_sub(from);
         if packets == 0 {
-            return Lost::default();
+            return 0;
         }
         self.longest = self.longest.max(parcel.packet_len(from));
         let entry = Entry::new(parcel, from, now);
@@ -230,21 +224,21 @@ impl<P: Parcel> FlowQueue<P> {
         removed.len
     }
 
-    fn keep_limits(&mut self) -> Lost {
-        let mut lost = Lost::default();
+    fn keep_limits(&mut self) -> usize {
+        let mut lost = 0;
         while self.memory > self.limits.memory || self.entries.len() > self.limits.parcels {
             let Some(fattest) = (0..FLOWS).max_by_key(|&flow| self.flows[flow].bytes) else { break };
             let enough = self.flows[fattest].bytes / 2;
             self.chosen = self.chosen.filter(|(flow, _)| *flow != fattest);
             for _ in 0..MOST_DROPPED_AT_ONCE {
                 self.remove_head(fattest);
-                lost.packets += 1;
+                lost += 1;
                 if self.flows[fattest].bytes <= enough {
                     break;
                 }
             }
         }
-        self.totals.overflowed += lost.packets;
+        self.totals.overflowed += lost;
         lost
     }
 }

@@ -17,6 +17,6 @@ mod pacer;
 
 pub use codel::{INTERVAL_US, TARGET_US};
 pub use drain::DrainMeter;
-pub use flows::{FlowQueue, Limits, Lost, Parcel, Taken, Totals};
+pub use flows::{FlowQueue, Limits, Parcel, Taken, Totals};
 pub use in_flight::InFlightLimit;
 pub use pacer::Pacer;

@@ -1,4 +1,4 @@
-//! Packets that do not fit the path where senders are told so.
+//! Packets that do not fit the path, reported to their senders.
 
 use super::packet::{datagram, tcp_super_packet, udp, with_df};
 use super::site::{Site, running};

@@ -182,7 +182,7 @@ fn memory_is_bounded_and_the_longest_queue_pays() {
     queue.push(packets(7, 1, 84), 1, 0);
     let mut lost = 0;
     for _ in 0..10_000 {
-        lost += queue.push(packets(0, 1, 1400), 2, 0).packets;
+        lost += queue.push(packets(0, 1, 1400), 2, 0);
         assert!(queue.bytes() <= limits.memory);
     }
     assert!(lost > 9000, "{lost}");

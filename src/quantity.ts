@@ -1,0 +1,73 @@
+/** Quantities in options, as people write them: durations, `200ms`, and rates, `18 Mbit/s`. */
+import { InvalidValue } from './address.ts';
+
+/** Units of durations, in ms. */
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['us', 0.001],
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['min', 60_000],
+  ['h', 3_600_000],
+]);
+
+/** Parses `200ms`, `1.5s`, `1 m`. Returns ms. */
+export function parseDuration(text: string): number {
+  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/.exec(text) ?? [];
+  const factor = UNITS.get(unit);
+  if (amount !== '' && factor !== undefined) return Number(amount) * factor;
+  if (amount !== '' && unit === '') {
+    throw new InvalidValue(`'${text}' has no unit`, `write it as '${amount}ms' or '${amount}s'`);
+  }
+  throw new InvalidValue(
+    `'${text}' is not a duration`,
+    "write a number with a unit, as in '200ms', '1s' or '1m'",
+  );
+}
+
+/** `200 ms`, `1.5 s`, `2 min`: in the largest unit of which there is at least one. */
+export function formatInterval(ms: number): string {
+  if (ms < 1000) return `${rounded(ms)} ms`;
+  return ms < 60_000 ? `${rounded(ms / 1000)} s` : `${rounded(ms / 60_000)} min`;
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(3));
+}
+
+/** The core has the same bounds (`QueueOptions`). */
+const LEAST_RATE = 64e3;
+const HIGHEST_RATE = 100e9;
+
+const RATE_FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
+
+const RATE_HINT = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
+
+/** A number with a unit of SI: `18 Mbit/s`, or as tc(8) writes it, `18mbit`. */
+const RATE = /^(\d+(?:\.\d+)?|\.\d+) ?([kmgt]?)(?:bit(?:\/s)?|bps)$/i;
+
+/**
+ * @returns bits per second
+ * @throws InvalidValue if it is not a rate, or outside the possible range
+ */
+export function parseRate(text: string): number {
+  const [, number, prefix = ''] = RATE.exec(text.trim()) ?? [];
+  if (number === undefined) {
+    const lacksUnit = RATE.test(`${text.trim()}bit`) && Number(text) > 0;
+    throw new InvalidValue(
+      `'${text}' is not a rate`,
+      lacksUnit ? `add a unit: '${text.trim()} Mbit/s'` : RATE_HINT,
+    );
+  }
+  return checkRate(Math.round(Number(number) * (RATE_FACTORS[prefix.toLowerCase()] ?? Number.NaN)), text);
+}
+
+/**
+ * @param shown how the user wrote it
+ * @throws InvalidValue outside the possible range
+ */
+export function checkRate(bitsPerSecond: number, shown = `${bitsPerSecond} bit/s`): number {
+  if (bitsPerSecond >= LEAST_RATE && bitsPerSecond <= HIGHEST_RATE) return Math.round(bitsPerSecond);
+  const problem = bitsPerSecond < LEAST_RATE ? 'is too low a rate' : 'is too high a rate';
+  throw new InvalidValue(`${shown} ${Number.isNaN(bitsPerSecond) ? 'is not a rate' : problem}`, RATE_HINT);
+}
