@@ -52,6 +52,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
     pub(crate) fn new(device: &'t D, socket: &'t S, coalesce: CoalesceOptions, context: &'t Context) -> Self {
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         let (peer, _) = context.endpoints.versioned();
+        // They may have changed since `socket` was made.
+        socket.follow();
         let (retry, mss_clamp) = (RetryDelay::default(), MssClamp::new(device, socket, context));
         let (changes, started) = (Allowance::default(), Instant::now());
         Self {

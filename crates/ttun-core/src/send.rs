@@ -85,6 +85,8 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
     pub(crate) fn new(socket: &'t S, context: &'t Context) -> Self {
         let granted_segments = context.segments_per_send.load(Ordering::Relaxed);
         let (peer, endpoints) = context.endpoints.versioned();
+        // They may have changed since `socket` was made.
+        socket.follow();
         Self {
             socket,
             context,

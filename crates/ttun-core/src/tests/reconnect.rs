@@ -3,15 +3,19 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
-
 use socket2::SockRef;
+use tokio::runtime::{Builder, Runtime};
+use ttun_packet::CoalesceOptions;
 
+use super::fake::FakeDevice;
 use super::options::to;
+use super::site::context;
 use crate::ErrorKind;
 use crate::connection::{Connection, SharedSocket};
+use crate::decap::Decap;
 use crate::endpoints::Endpoints;
 use crate::io::{DatagramSocket, Outer};
+use crate::send::Sender;
 use crate::socket::{self, PeerSocket};
 
 /// Nothing on loopback takes as long.
@@ -127,6 +131,8 @@ impl Open {
     }
 }
 
+const NOT_JOINED: CoalesceOptions = CoalesceOptions { tcp: false, udp: false };
+
 const BOTH_WAYS: [[&str; 2]; 2] = [["127.0.0.1:0", "[::1]:0"], ["[::1]:0", "127.0.0.1:0"]];
 
 #[test]
@@ -222,6 +228,25 @@ fn a_sender_that_waits_for_the_socket_goes_on_with_the_one_that_replaces_it() {
             tokio::time::timeout(LIMIT, async { tokio::join!(connection.writable(), follow) }).await.unwrap();
         waited.unwrap();
     });
+}
+
+#[test]
+fn pumps_that_start_after_the_peer_has_changed_use_the_new_socket() {
+    type Start = fn(&Connection<'_>);
+    let starts: [Start; 2] = [
+        |connection| drop(Sender::new(connection, &context())),
+        |connection| drop(Decap::new(&FakeDevice::default(), connection, NOT_JOINED, &context())),
+    ];
+    for start in starts {
+        let [before, after] = BOTH_WAYS[0].map(peer);
+        let open = Open::to(before.1);
+        let connection = Connection::new(&open.shared).unwrap();
+        open.replace(after.1);
+        start(&connection);
+        connection.try_send(&[std::io::IoSlice::new(b"Hello")], Outer::default()).unwrap();
+        let mut buffer = [0; 100];
+        assert_eq!(after.0.recv(&mut buffer).unwrap(), 5);
+    }
 }
 
 #[test]
