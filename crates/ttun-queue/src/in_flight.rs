@@ -4,6 +4,8 @@
 //! takes in a millisecond, as with the byte queue limits of network cards (lib/dynamic_queue_limits.c).
 //! All sizes are in the kernel's own account of the send buffer (`sk_wmem_alloc`), which includes the overhead of its buffers.
 
+use std::mem;
+
 /// How much waits below while all is well, as time at the measured rate, µs.
 const HORIZON_US: u64 = 1_000;
 
@@ -22,8 +24,12 @@ const NO_SLACK: u64 = 16;
 /// The longest horizon: 16 ms. Longer delays of a thread cannot be compensated for.
 const MOST_SLACK: u64 = 16 * NO_SLACK;
 
-/// How often a horizon that was extended becomes shorter by a quarter, µs.
-const SHORTEN_EVERY_US: u64 = 100_000;
+/// How often the horizon is revised, µs.
+const REVISE_EVERY_US: u64 = 100_000;
+
+/// The time in which the link may be idle between two revisions while packets wait, µs: with more the horizon is extended by a half, with
+/// less than a quarter of it shortened by a quarter.
+const IDLE_US: u64 = REVISE_EVERY_US / 50;
 
 /// Follows the rate at which a socket drains, and limits what waits in it.
 #[derive(Clone, Debug)]
@@ -36,14 +42,24 @@ pub struct InFlightLimit {
     full: Option<(u64, usize)>,
     /// The horizon, in parts of [`NO_SLACK`].
     slack: u64,
-    shortened_at: u64,
+    revised_at: u64,
+    /// How long the link has been idle since then, µs.
+    idle: u64,
 }
 
 impl InFlightLimit {
     /// `most` is the largest send buffer that the system grants, bytes.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most, limit: INITIAL.min(most), rate: None, full: None, slack: NO_SLACK, shortened_at: 0 }
+        Self {
+            most,
+            limit: INITIAL.min(most),
+            rate: None,
+            full: None,
+            slack: NO_SLACK,
+            revised_at: 0,
+            idle: 0,
+        }
     }
 
     /// Forgets what was measured: the socket now has another route.
@@ -83,12 +99,10 @@ impl InFlightLimit {
         self.rate = Some(rate);
         if ran_dry {
             // This thread was late, or the link is faster than before.
-            self.slack = (self.slack + self.slack / 2).min(MOST_SLACK);
-            self.shortened_at = now;
-        } else if now.saturating_sub(self.shortened_at) >= SHORTEN_EVERY_US {
-            self.slack = (self.slack - self.slack / 4).max(NO_SLACK);
-            self.shortened_at = now;
+            let busy = (before as u64).saturating_mul(1_000_000) / rate.max(1);
+            self.idle = self.idle.saturating_add(elapsed.saturating_sub(busy));
         }
+        self.revise_horizon(now);
         let wanted = rate.saturating_mul(HORIZON_US * self.slack / NO_SLACK) / 1_000_000;
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).clamp(LEAST.min(self.most), self.most);
         let is_different = wanted.abs_diff(self.limit) > self.limit / 8;
@@ -96,6 +110,18 @@ impl InFlightLimit {
             self.limit = wanted;
         }
         is_different
+    }
+
+    fn revise_horizon(&mut self, now: u64) {
+        if now.saturating_sub(self.revised_at) < REVISE_EVERY_US {
+            return;
+        }
+        self.revised_at = now;
+        match mem::take(&mut self.idle) {
+            idle if idle > IDLE_US => self.slack = (self.slack + self.slack / 2).min(MOST_SLACK),
+            idle if idle < IDLE_US / 4 => self.slack = (self.slack - self.slack / 4).max(NO_SLACK),
+            _ => {}
+        }
     }
 }
 
