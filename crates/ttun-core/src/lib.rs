@@ -14,6 +14,7 @@
 //!
 //! [`Tunnel`] owns the thread that runs the pumps; [`TunnelStats`] counts every packet, sent or dropped.
 
+mod admission;
 mod allowance;
 mod answer;
 mod attach;
@@ -66,10 +67,9 @@ mod tests;
 mod timer;
 mod trial;
 mod tunnel;
+mod udp_offload;
 mod upkeep;
 mod watcher;
-
-pub use bind::{UdpOffload, probe_udp_offload};
 
 pub use error::{Error, ErrorKind};
 pub use history::{Change, ChangeKind, Level};
@@ -90,4 +90,5 @@ pub use stats::{
 pub use tap::{Direction, PacketTap, TapOptions, Tapped, TappedPacket};
 pub use ttun_packet::Dscp;
 pub use tunnel::Tunnel;
+pub use udp_offload::{UdpOffload, probe_udp_offload};
 pub use watcher::{NetworkWatch, watch_network};
