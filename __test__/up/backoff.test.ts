@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Backoff } from '../../src/service/supervisor.ts';
+import { Backoff } from '../../src/service/supervised-tunnel.ts';
 
 test('retries become less frequent, down to one every 30 seconds', (t) => {
   const backoff = new Backoff();

@@ -7,7 +7,7 @@ import { HttpEndpoint } from './http-endpoint.ts';
 import type { HttpEvent } from './http-endpoint.ts';
 import { describeStatus, ServiceManager } from './service-manager.ts';
 import { Supervisor } from './supervisor.ts';
-import type { TunnelEvent } from './supervisor.ts';
+import type { TunnelEvent } from './supervised-tunnel.ts';
 
 /** The content of a valid configuration. */
 export interface Plan {
