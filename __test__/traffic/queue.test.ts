@@ -112,9 +112,18 @@ function isNear(rate: number | null, expected: number): boolean {
 }
 
 test.serial('the tunnel follows a link whose rate changes under load', async (t) => {
-  await using sites = await createSlowSites(100);
+  await using sites = await createSlowSites(1);
   const [a, b] = await openPair(sites);
   const address = sites.b.inner.ipv4;
+  {
+    // What the sender has on its way would fit into the socket, and would wait there for 150 ms.
+    await sites.b.sysctl({ 'net.ipv4.tcp_rmem': '4096 32768 32768' });
+    const small = { from: sites.a, to: sites.b, address: sites.b.inner.ipv6, bytes: ENDLESS };
+    await using transfer = await TcpTransfer.start(small);
+    await statsWhen(a, 'packets to wait', ({ queue }) => queue.delayed > 0);
+    t.true((await transfer.received()) > 0);
+    await sites.b.sysctl({ 'net.ipv4.tcp_rmem': '4096 131072 6291456' });
+  }
   await TcpTransfer.start({ from: sites.a, to: sites.b, address, bytes: ENDLESS });
   for (const mbits of [100, 5, 50]) {
     await shape(sites.a, mbits);

@@ -3,7 +3,7 @@
 use std::io;
 
 use ttun_packet::{LoopGuard, Verdict};
-use ttun_queue::{DrainMeter, InFlightLimit, Pacer};
+use ttun_queue::{DrainMeter, InFlightLimit, Pacer, StandingQueue};
 
 use crate::backlog::{Backlog, Discipline, Next, Staged, Waiting};
 use crate::io::DatagramSocket;
@@ -34,6 +34,7 @@ pub(crate) struct Outflow<'t, S> {
     limit: Option<InFlightLimit>,
     /// Bytes sent since the socket was last full, and when that was, µs of uptime.
     since_full: (usize, u64),
+    standing: StandingQueue,
     drain: DrainMeter,
     /// `None` without a configured rate.
     pacer: Option<Pacer>,
@@ -52,6 +53,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
             is_blocked: false,
             limit: context.queue.most_unsent.map(InFlightLimit::new),
             since_full: (0, 0),
+            standing: StandingQueue::default(),
             drain: DrainMeter::default(),
             pacer: None,
             timer: None,
@@ -186,6 +188,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
             pacer.sent(self.context.clock.now_ns(), bytes, self.is_queueing);
         }
         self.since_full.0 += bytes;
+        self.standing.sent(bytes);
         self.drain.sent(bytes);
         flushed
     }
@@ -207,6 +210,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         {
             limit.filled(now, held);
             self.since_full = (0, now);
+            self.standing.begin(now, held);
         }
     }
 
@@ -229,11 +233,24 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         true
     }
 
-    /// Notices a link that has become so much faster that the socket is never full, so that its rate is no longer measured.
+    /// Notices a link whose rate is no longer measured, as the socket is never full: one that has become much faster, or so slow that what
+    /// its senders have on the way stands in the socket.
     fn follow_link(&mut self) {
-        let Some(rate) = self.limit.as_ref().and_then(InFlightLimit::rate) else { return };
+        let Some(limit) = &mut self.limit else { return };
+        let now = self.context.clock.now_us();
+        if self.standing.is_due(now)
+            && let Some(held) = self.socket.unsent()
+            && let Some(rate) = self.standing.observe(now, held)
+        {
+            limit.stands(rate);
+            self.since_full = (0, now);
+            self.drain.interrupt();
+            self.context.queue.drains(None);
+            return self.apply_limit();
+        }
+        let Some(rate) = limit.rate() else { return };
         let (bytes, since) = self.since_full;
-        let elapsed = self.context.clock.now_us().saturating_sub(since);
+        let elapsed = now.saturating_sub(since);
         if elapsed >= CONTRADICTED_FOR_US && bytes as u64 > rate.saturating_mul(2 * elapsed) / 1_000_000 {
             self.reset_limit();
             self.context.queue.drains(None);
@@ -241,6 +258,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
     }
 
     fn reset_limit(&mut self) {
+        self.standing = StandingQueue::default();
         if let Some(limit) = &mut self.limit {
             limit.reset();
         }

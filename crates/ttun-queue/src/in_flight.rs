@@ -67,6 +67,13 @@ impl InFlightLimit {
         *self = Self::new(self.most);
     }
 
+    /// What is below stands there without being full, while the link takes `rate` bytes per second: lowers the limit, so that it becomes
+    /// full and is measured.
+    pub fn stands(&mut self, rate: u64) {
+        (self.rate, self.slack, self.full) = (Some(rate), NO_SLACK, None);
+        self.limit = self.wanted(rate).min(self.limit);
+    }
+
     /// The current limit, bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -91,8 +98,8 @@ impl InFlightLimit {
         let measured = before.saturating_sub(held) as u64 * 1_000_000 / elapsed;
         let ran_dry = held == 0;
         let rate = match self.rate {
-            // The link was idle for an unknown part of that time.
-            Some(rate) if ran_dry => rate.max(measured),
+            // The link was idle for an unknown part of that time. At once, a queue is emptied by an interface that goes down.
+            Some(rate) if ran_dry => rate.max(measured.min(2 * rate)),
             Some(rate) => rate - (rate >> WEIGHT) + (measured >> WEIGHT),
             None => measured,
         };
@@ -103,8 +110,7 @@ impl InFlightLimit {
             self.idle = self.idle.saturating_add(elapsed.saturating_sub(busy));
         }
         self.revise_horizon(now);
-        let wanted = rate.saturating_mul(HORIZON_US * self.slack / NO_SLACK) / 1_000_000;
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).clamp(LEAST.min(self.most), self.most);
+        let wanted = self.wanted(rate);
         let is_different = wanted.abs_diff(self.limit) > self.limit / 8;
         if is_different {
             self.limit = wanted;
@@ -122,6 +128,12 @@ impl InFlightLimit {
             idle if idle < IDLE_US / 4 => self.slack = (self.slack - self.slack / 4).max(NO_SLACK),
             _ => {}
         }
+    }
+
+    /// The limit at this rate, bytes.
+    fn wanted(&self, rate: u64) -> usize {
+        let wanted = rate.saturating_mul(HORIZON_US * self.slack / NO_SLACK) / 1_000_000;
+        usize::try_from(wanted).unwrap_or(usize::MAX).clamp(LEAST.min(self.most), self.most)
     }
 }
 
@@ -217,6 +229,16 @@ mod tests {
         assert!(link.delay(rate) < 65.0);
         link.run(3e6, rate, 60.0);
         assert!(link.delay(rate) < bound(rate), "{} ms", link.delay(rate));
+    }
+
+    #[test]
+    fn a_queue_that_is_emptied_at_once_hardly_changes_the_limit() {
+        let (mut link, rate) = (Link::new(), 20.0 * MBIT);
+        link.run(3e6, rate, 60.0);
+        let before = link.limit.bytes();
+        link.limit.filled(3_000_000, before);
+        link.limit.drained(3_000_001, 0);
+        assert!(link.limit.bytes() <= 2 * before, "{before}: {}", link.limit.bytes());
     }
 
     #[test]

@@ -14,9 +14,11 @@ mod entries;
 mod flows;
 mod in_flight;
 mod pacer;
+mod standing;
 
 pub use codel::{INTERVAL_US, TARGET_US};
 pub use drain::DrainMeter;
 pub use flows::{FlowQueue, Limits, Parcel, Taken, Totals};
 pub use in_flight::InFlightLimit;
 pub use pacer::Pacer;
+pub use standing::StandingQueue;
