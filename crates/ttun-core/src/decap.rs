@@ -242,18 +242,11 @@ impl<D: PacketDevice> Writer<'_, D> {
         if run.is_empty() {
             return Ok(());
         }
-        self.tap(run);
+        let packets = run.packets().map(|packet| (packet, &[][..]));
+        self.context.taps.offer(Direction::Inbound, &self.context.clock, packets);
         let written = self.write_run(run).await;
         run.clear();
         written
-    }
-
-    fn tap(&self, run: &Run<'_>) {
-        let taps = &self.context.taps;
-        let Some(tapped) = taps.admit(Direction::Inbound, run.len(), &self.context.clock) else { return };
-        for (index, packet) in run.packets().enumerate() {
-            taps.copy(&tapped, index, &[], packet);
-        }
     }
 
     async fn write_run(&self, run: &mut Run<'_>) -> Result<(), Error> {

@@ -148,7 +148,6 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
         if self.outflow.is_queueing() {
             return self.outflow.enqueue(waiting(&self.buffer[place]), 0);
         }
-        let tapped = context.taps.admit(Direction::Outbound, count, &context.clock);
         let header_len = segments.header_len();
         let tos = context.outer_tos.of(inner_tos);
         for index in 0..count {
@@ -171,9 +170,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
                 counters.drop(EncapDrop::RoutingLoop, 1);
                 continue;
             }
-            if let Some(tapped) = &tapped {
-                context.taps.copy(tapped, index, header, payload);
-            }
+            context.taps.offer(Direction::Outbound, &context.clock, [(&*header, payload)]);
             let payload = segments.payload(index);
             batch.push(len, tos, start + payload.start..start + payload.end, header_len);
         }

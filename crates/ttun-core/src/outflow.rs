@@ -310,9 +310,7 @@ fn take<S: DatagramSocket>(
     {
         return context.encap.drop(EncapDrop::RoutingLoop, 1);
     }
-    if let Some(tapped) = context.taps.admit(Direction::Outbound, 1, &context.clock) {
-        context.taps.copy(&tapped, 0, header, payload);
-    }
+    context.taps.offer(Direction::Outbound, &context.clock, [(header, payload)]);
     context.queue.left(staged);
     let tos = context.outer_tos.of(staged.tos);
     sender.batch().push(packet.len(), tos, staged.place.clone(), 0);

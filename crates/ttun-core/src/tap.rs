@@ -94,7 +94,7 @@ fn too_many() -> Error {
 /// Most taps of one tunnel at once.
 const MAX_TAPS: usize = 16;
 
-/// The taps of one tunnel. Without any, they cost the pumps one relaxed load for each batch.
+/// The taps of one tunnel. Without any, they cost the pumps one relaxed load for each packet that is sent, and for each write.
 #[derive(Default)]
 pub(crate) struct Taps {
     /// The slots that want packets of each direction, a bit for each.
@@ -111,16 +111,6 @@ struct Slot {
     /// Uptime, ms, before which no copy is wanted: this second's quota is used up.
     quiet_until: AtomicU64,
     ring: Mutex<Option<Ring>>,
-}
-
-/// Which packets of a batch are to be copied, and for which taps.
-pub(crate) struct Admission {
-    direction: Direction,
-    /// Slots that take some of them, a bit for each.
-    slots: u32,
-    /// How many packets each of them takes, from the first.
-    counts: [u32; MAX_TAPS],
-    most: u32,
 }
 
 impl Taps {
@@ -159,44 +149,26 @@ impl Taps {
         Tapped { packets, left_out: slot.left_out.swap(0, Ordering::Relaxed) }
     }
 
-    /// Offers the `count` packets of a batch. Those that are not admitted count as omitted.
-    pub(crate) fn admit(&self, direction: Direction, count: usize, clock: &Clock) -> Option<Admission> {
+    /// Offers the packets that pass now, each in two parts. A tap that does not copy one counts it as omitted.
+    pub(crate) fn offer<'p>(
+        &self,
+        direction: Direction,
+        clock: &Clock,
+        packets: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
+    ) {
         let slots = match direction {
             Direction::Outbound => self.outbound.load(Ordering::Relaxed),
             Direction::Inbound => self.inbound.load(Ordering::Relaxed),
         };
-        if slots == 0 || count == 0 { None } else { self.admit_for(slots, direction, count, clock) }
-    }
-
-    fn admit_for(&self, slots: u32, direction: Direction, count: usize, clock: &Clock) -> Option<Admission> {
-        let now = clock.now();
-        let mut admission = Admission { direction, slots: 0, counts: [0; MAX_TAPS], most: 0 };
-        for index in bits(slots) {
-            let (Some(slot), Some(admitted)) = (self.slots.get(index), admission.counts.get_mut(index))
-            else {
-                continue;
-            };
-            *admitted = slot.admit(count, now) as u32;
-            if *admitted > 0 {
-                admission.slots |= 1 << index;
-                admission.most = admission.most.max(*admitted);
-            }
-        }
-        (admission.slots != 0).then_some(admission)
-    }
-
-    /// Copies the packet at `index` of the batch, given in two parts, for the taps that take it.
-    pub(crate) fn copy(&self, admission: &Admission, index: usize, header: &[u8], payload: &[u8]) {
-        if index >= admission.most as usize {
+        if slots == 0 {
             return;
         }
-        let at = SystemTime::now();
-        for slot in bits(admission.slots) {
-            let takes = admission.counts.get(slot).is_some_and(|&count| index < count as usize);
-            if let Some(slot) = self.slots.get(slot).filter(|_| takes)
-                && let Some(ring) = slot.ring().as_mut()
-            {
-                ring.push(admission.direction, at, header, payload);
+        let now = clock.now();
+        for (header, payload) in packets {
+            for slot in bits(slots) {
+                if let Some(slot) = self.slots.get(slot) {
+                    slot.offer(direction, now, header, payload);
+                }
             }
         }
     }
@@ -207,25 +179,23 @@ impl Taps {
 }
 
 impl Slot {
-    /// How many of `count` packets at `now` (ms of uptime) to copy. Most of the time a tap with a quota per second has used
-    /// it up: then this is a load and an addition.
-    fn admit(&self, count: usize, now: u64) -> usize {
-        let admitted =
-            if now < self.quiet_until.load(Ordering::Relaxed) { 0 } else { self.ask_ring(count, now) };
-        if admitted < count {
-            self.left_out.fetch_add((count - admitted) as u64, Ordering::Relaxed);
+    /// Copies a packet at `now` (ms of uptime), or counts it as omitted. Most of the time a tap with a quota per second has used it up:
+    /// then this is a load and an addition.
+    fn offer(&self, direction: Direction, now: u64, header: &[u8], payload: &[u8]) {
+        let is_copied = now >= self.quiet_until.load(Ordering::Relaxed)
+            && self.ring().as_mut().is_some_and(|ring| {
+                let is_admitted = ring.admit(now);
+                if is_admitted {
+                    ring.push(direction, SystemTime::now(), header, payload);
+                }
+                if let Some(quiet_until) = ring.quiet_until() {
+                    self.quiet_until.store(quiet_until, Ordering::Relaxed);
+                }
+                is_admitted
+            });
+        if !is_copied {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
         }
-        admitted
-    }
-
-    fn ask_ring(&self, count: usize, now: u64) -> usize {
-        let mut guard = self.ring();
-        let Some(ring) = guard.as_mut() else { return 0 };
-        let admitted = ring.admit(count, now);
-        if let Some(quiet_until) = ring.quiet_until() {
-            self.quiet_until.store(quiet_until, Ordering::Relaxed);
-        }
-        admitted
     }
 
     fn ring(&self) -> MutexGuard<'_, Option<Ring>> {
@@ -242,7 +212,7 @@ fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Most memory of one ring, bytes: copies, and what is noted with each. One more batch may come on top, as it is admitted before its
+/// Most memory of one ring, bytes: copies, and what is noted with each. One more packet may come on top, as it is admitted before its
 /// size is known.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -265,16 +235,16 @@ impl Ring {
         Self { options, wake, packets: Vec::new(), bytes: 0, woken: false, second: 0, copied: 0 }
     }
 
-    /// How many of `count` packets at `now` (ms of uptime) fit the room and the quota that are left.
-    fn admit(&mut self, count: usize, now: u64) -> usize {
+    /// Whether there are room and quota for a packet at `now` (ms of uptime), which then counts as copied.
+    fn admit(&mut self, now: u64) -> bool {
         let second = now / 1000;
         if self.second != second {
             self.second = second;
             self.copied = 0;
         }
-        let admitted = count.min(self.room()).min(self.share_left());
-        self.copied += admitted;
-        admitted
+        let is_admitted = self.has_room() && self.share_left() > 0;
+        self.copied += usize::from(is_admitted);
+        is_admitted
     }
 
     /// Until when, in ms of uptime, nothing will be admitted; `None` if something may be now.
@@ -303,8 +273,8 @@ impl Ring {
         mem::take(&mut self.packets)
     }
 
-    fn room(&self) -> usize {
-        if self.bytes < MAX_BYTES { self.options.capacity.saturating_sub(self.packets.len()) } else { 0 }
+    fn has_room(&self) -> bool {
+        self.bytes < MAX_BYTES && self.packets.len() < self.options.capacity
     }
 
     fn share_left(&self) -> usize {
@@ -322,28 +292,33 @@ mod tests {
         Ring::new(options, Box::new(|| {}))
     }
 
+    /// How many of `count` packets at `now` are admitted.
+    fn admitted(ring: &mut Ring, count: usize, now: u64) -> usize {
+        (0..count).filter(|_| ring.admit(now)).count()
+    }
+
     #[test]
     fn each_second_has_its_quota() {
         let mut ring = ring(1000, Some(4));
-        assert_eq!((ring.admit(3, 100), ring.quiet_until()), (3, None));
-        assert_eq!((ring.admit(3, 200), ring.quiet_until()), (1, Some(1000)));
-        assert_eq!(ring.admit(5, 999), 0);
-        assert_eq!((ring.admit(5, 1000), ring.quiet_until()), (4, Some(2000)));
-        assert_eq!(ring.admit(1, 7500), 1);
+        assert_eq!((admitted(&mut ring, 3, 100), ring.quiet_until()), (3, None));
+        assert_eq!((admitted(&mut ring, 3, 200), ring.quiet_until()), (1, Some(1000)));
+        assert_eq!(admitted(&mut ring, 5, 999), 0);
+        assert_eq!((admitted(&mut ring, 5, 1000), ring.quiet_until()), (4, Some(2000)));
+        assert_eq!(admitted(&mut ring, 1, 7500), 1);
     }
 
     #[test]
     fn without_a_quota_only_room_counts_and_taking_makes_room() {
         let mut ring = ring(3, None);
-        assert_eq!((ring.admit(5, 0), ring.quiet_until()), (3, None));
         for _ in 0..3 {
+            assert!(ring.admit(0));
             ring.push(Direction::Inbound, SystemTime::now(), &[1; 4], &[2; 100]);
         }
-        assert_eq!(ring.admit(5, 0), 0);
+        assert_eq!((ring.admit(0), ring.quiet_until()), (false, None));
         let taken = ring.take();
         assert_eq!((taken.len(), taken[0].len), (3, 104));
         assert_eq!(taken[0].data, [[1; 4].as_slice(), &[2; 6]].concat());
-        assert_eq!(ring.admit(5, 0), 3);
+        assert!(ring.admit(0));
     }
 
     #[test]
@@ -357,13 +332,13 @@ mod tests {
         let mut ring = Ring::new(options, Box::new(|| {}));
         let packet = vec![0; 65_535];
         let mut held = 0;
-        while ring.admit(1, 0) == 1 {
+        while ring.admit(0) {
             ring.push(Direction::Inbound, SystemTime::now(), &packet, &[]);
             held += size_of::<TappedPacket>() + packet.len();
         }
         assert!((MAX_BYTES..MAX_BYTES + held / 100).contains(&held), "{held}");
         drop(ring.take());
-        assert_eq!(ring.admit(1, 0), 1);
+        assert!(ring.admit(0));
     }
 
     #[test]
@@ -373,7 +348,7 @@ mod tests {
         let mut ring = Ring::new(options, Box::new(|| {}));
         let most = MAX_BYTES / size_of::<TappedPacket>() + 1;
         let mut held = 0;
-        while held <= most && ring.admit(1, 0) == 1 {
+        while held <= most && ring.admit(0) {
             ring.push(Direction::Inbound, SystemTime::now(), &[1; 4], &[2; 100]);
             held += 1;
         }

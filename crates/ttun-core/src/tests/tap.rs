@@ -113,6 +113,43 @@ fn packets_that_wait_in_the_queue_are_copied_when_they_leave_it_and_those_that_a
 }
 
 #[test]
+fn packets_of_a_super_packet_that_has_to_wait_halfway_are_offered_once() {
+    let mut site = Site::alone();
+    site.segments_per_send = 8;
+    // ECN-capable packets, so that those that wait too long are marked.
+    let ((header, mut read), _) = tcp_super_packet(60_000, 1000);
+    read[1] |= 0b10;
+    let quotas = [None, Some(70), Some(0)];
+    let taps = quotas.map(|packets_per_second| start(&site, TapOptions { packets_per_second, ..EVERYTHING }));
+    let small = start(&site, TapOptions { capacity: 30, ..EVERYTHING });
+    let mut sent = vec![];
+    let [ended] = running([&site], async {
+        // One send is accepted, and the next one is not, in the middle of the first read.
+        site.socket.limit(Some(1));
+        site.device.hand_over_reads(vec![(header, read); 5]);
+        site.settled().await;
+        assert!(site.context.queue.snapshot().packets > 100);
+        for _ in 0..300 {
+            sent.extend(site.socket.sent());
+            site.context.clock.advance(5);
+            site.settled().await;
+        }
+    });
+    assert!(ended.is_ok());
+    assert_eq!(sent.len(), 5 * 60);
+    assert!(site.context.queue.snapshot().marked > 0);
+    assert_eq!(site.context.encap.snapshot().packets, 300);
+    let [all, some, none] = taps.map(|tap| tap.take());
+    assert_eq!(data(&all), sent);
+    assert_eq!(all.left_out, 0);
+    assert_eq!(some.packets.len() as u64 + some.left_out, 300);
+    assert!(some.packets.len() >= 70, "{}", some.packets.len());
+    assert_eq!((none.packets.len(), none.left_out), (0, 300));
+    let small = small.take();
+    assert_eq!((data(&small), small.left_out), (sent[..30].iter().map(|packet| &packet[..]).collect(), 270));
+}
+
+#[test]
 fn a_tap_that_takes_nothing_does_not_affect_the_others() {
     let site = Site::alone();
     let slow = start(&site, TapOptions { capacity: 3, ..EVERYTHING });
