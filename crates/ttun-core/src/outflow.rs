@@ -286,7 +286,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
 impl<S> Outflow<'_, S> {
     /// Counts everything that waits as dropped: the tunnel has ended.
     pub(crate) fn abandon(&mut self) {
-        self.sender.abandon();
+        self.sender.abandon(EncapDrop::Closed);
         if let Some(backlog) = self.backlog.take() {
             self.context.encap.drop(EncapDrop::Closed, backlog.packets());
             self.context.queue.emptied();

@@ -176,8 +176,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
             return Flushed::All;
         }
         if !self.has_peer {
-            self.context.encap.drop(EncapDrop::NoPeer, packets);
-            self.batch.clear();
+            self.abandon(EncapDrop::NoPeer);
             return Flushed::All;
         }
         let is_resumed = self.singly_from.is_some();
@@ -391,10 +390,10 @@ fn len_of(pieces: &[IoSlice<'_>]) -> usize {
 }
 
 impl<S> Sender<'_, S> {
-    /// Counts the packets that are left of the batch as dropped, and empties it.
-    pub(crate) fn abandon(&mut self) {
+    /// Counts the packets that are left of the batch as dropped for `reason`, and empties it.
+    pub(crate) fn abandon(&mut self, reason: EncapDrop) {
         let left = self.batch.packets() - self.singly_from.take().unwrap_or(0);
-        self.context.encap.drop(EncapDrop::Closed, left);
+        self.context.encap.drop(reason, left);
         self.batch.clear();
     }
 }
