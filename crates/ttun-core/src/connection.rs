@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::endpoints::{Arrival, Endpoints, SharedEndpoints};
 use crate::error::{Error, ErrorKind};
-use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
+use crate::io::{DatagramSocket, Datagrams, News, Outer, Readiness, Writable};
 use crate::listener::Listener;
 use crate::lock::lock;
 use crate::message;
@@ -133,6 +133,8 @@ pub(crate) struct Connection<'t> {
     /// Those lost by the listener.
     overflow_of_listener: Cell<u32>,
     replaced: Notify,
+    /// What the current socket is registered with for writing, while sends wait.
+    writable: RefCell<Option<Rc<Writable>>>,
 }
 
 struct Member {
@@ -168,7 +170,16 @@ impl<'t> Connection<'t> {
             listener,
             overflow_of_listener: Cell::new(0),
             replaced: Notify::new(),
+            writable: RefCell::default(),
         })
+    }
+
+    fn watch_writable(&self) -> io::Result<Option<Rc<Writable>>> {
+        let mut kept = self.writable.borrow_mut();
+        if kept.is_none() {
+            *kept = self.current.borrow().socket.watch_writable()?.map(Rc::new);
+        }
+        Ok(kept.clone())
     }
 
     fn current(&self) -> Rc<Member> {
@@ -216,6 +227,7 @@ impl DatagramSocket for Connection<'_> {
         for socket in self.shared.take() {
             let previous = self.current.replace(Member::new(socket));
             self.earlier.borrow_mut().push(previous);
+            self.stop_waiting();
         }
         self.replaced.notify_waiters();
     }
@@ -300,5 +312,26 @@ impl DatagramSocket for Connection<'_> {
             () = replaced => Ok(()),
             ready = current.socket.writable() => ready,
         }
+    }
+    async fn room(&self) -> io::Result<()> {
+        let replaced = self.replaced.notified();
+        let Some(writable) = self.watch_writable()? else { return Writable::retry_soon().await };
+        tokio::select! {
+            biased;
+            () = replaced => Ok(()),
+            ready = writable.wait() => ready,
+        }
+    }
+
+    fn has_new_room(&self) -> bool {
+        let news = self.writable.borrow().as_ref().map_or(News::Room, |writable| writable.news());
+        if news == News::Error {
+            self.stop_waiting();
+        }
+        news != News::None
+    }
+
+    fn stop_waiting(&self) {
+        self.writable.take();
     }
 }

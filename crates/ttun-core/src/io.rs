@@ -4,12 +4,14 @@
 //!
 //! A descriptor is registered with epoll only for reading. A UDP socket is "writable" again after every datagram that leaves
 //! it (`sock_def_write_space` in net/core/sock.c), so a permanent interest in that would wake the thread once for each send: it is
-//! registered only while a send is blocked, on a duplicate descriptor, as epoll takes each one once.
+//! registered only while a send is blocked, or packets wait behind one that was, on a duplicate descriptor, as epoll takes each one
+//! once. Meanwhile that costs nothing: the event comes when half of the send buffer is free, and then packets fill it again.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -148,6 +150,19 @@ pub(crate) trait DatagramSocket {
 
     /// Resolves when a send will not block.
     fn writable(&self) -> impl Future<Output = io::Result<()>>;
+
+    /// The same, for the one who sends again and again: what is registered for it is kept until [`Self::stop_waiting`].
+    fn room(&self) -> impl Future<Output = io::Result<()>> {
+        self.writable()
+    }
+
+    /// Whether [`Self::room`] would resolve, without a system call. If so, it does so again only after more datagrams have left.
+    fn has_new_room(&self) -> bool {
+        true
+    }
+
+    /// No send waits any more.
+    fn stop_waiting(&self) {}
 }
 
 /// A descriptor registered with the tokio runtime of the thread that waits for it.
@@ -183,12 +198,53 @@ impl<T: AsRawFd + AsFd> Readiness<T> {
     }
 
     pub(crate) async fn writable(&self) -> io::Result<()> {
-        let Ok(duplicate) = self.get().as_fd().try_clone_to_owned() else {
-            // The process is out of descriptors; retrying soon works as well.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            return Ok(());
-        };
-        register(duplicate, Interest::WRITABLE)?.writable().await?.retain_ready();
+        match self.watch_writable()? {
+            Some(writable) => writable.wait().await,
+            None => Writable::retry_soon().await,
+        }
+    }
+
+    /// Registers it for writing as well, until the result is dropped. `None` if the process is out of descriptors.
+    pub(crate) fn watch_writable(&self) -> io::Result<Option<Writable>> {
+        let Ok(duplicate) = self.get().as_fd().try_clone_to_owned() else { return Ok(None) };
+        Ok(Some(Writable(register(duplicate, Interest::WRITABLE)?)))
+    }
+}
+
+/// A descriptor registered for writing.
+pub(crate) struct Writable(AsyncFd<OwnedFd>);
+
+/// What has happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    None,
+    Room,
+    /// It has an error to report. For tokio that is final: this registration would always be ready from now on.
+    Error,
+}
+
+impl Writable {
+    /// Resolves when a write will not block, or there is an error to report.
+    pub(crate) async fn wait(&self) -> io::Result<()> {
+        self.0.writable().await?.retain_ready();
+        Ok(())
+    }
+
+    /// What has happened since this was last called, as far as the runtime knows.
+    pub(crate) fn news(&self) -> News {
+        match self.0.poll_write_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => News::None,
+            Poll::Ready(Ok(mut ready)) if !ready.ready().is_write_closed() => {
+                ready.clear_ready();
+                News::Room
+            }
+            Poll::Ready(_) => News::Error,
+        }
+    }
+
+    /// To be waited for in place of it while the process is out of descriptors.
+    pub(crate) async fn retry_soon() -> io::Result<()> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
     }
 }

@@ -80,6 +80,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
     /// Notices a change of the peer, of the configured rate, or of the rate of the link.
     pub(crate) fn follow(&mut self) {
         if self.sender.follow_peer() {
+            self.is_blocked = false;
             self.reset_limit();
             self.drain.interrupt();
             self.context.queue.drains(None);
@@ -122,6 +123,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         if let Some(mut backlog) = self.backlog.take() {
             self.is_queueing = !self.send_waiting(&mut backlog, loop_guard);
             if !self.is_queueing {
+                self.socket.stop_waiting();
                 self.drain.interrupt();
             }
             self.context.encap.drop(EncapDrop::Queue, backlog.newly_dropped());
@@ -134,7 +136,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
     pub(crate) async fn room(&mut self) -> io::Result<()> {
         let pause = self.pause();
         if pause == 0 {
-            return if self.is_blocked { self.socket.writable().await } else { Ok(()) };
+            return if self.is_blocked { self.socket.room().await } else { Ok(()) };
         }
         let timer = match &self.timer {
             Some(timer) => timer,
@@ -176,6 +178,8 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         }
         let bytes = batch.bytes() + batch.packets() * self.context.outer_overhead();
         if self.pause() > 0 {
+            // Each datagram that leaves would wake the thread.
+            self.socket.stop_waiting();
             self.drain.interrupt();
             return Flushed::Blocked;
         }
@@ -216,9 +220,13 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
 
     /// Whether the socket may accept packets again.
     fn has_room(&mut self) -> bool {
-        if !std::mem::take(&mut self.is_blocked) {
+        if !self.is_blocked {
             return true;
         }
+        if !self.socket.has_new_room() {
+            return false;
+        }
+        self.is_blocked = false;
         if let Some(limit) = &mut self.limit
             && let Some(held) = self.socket.unsent()
         {

@@ -1,12 +1,13 @@
 //! Waiting for a real descriptor: readiness comes after `WouldBlock`, and not before.
 
 use std::io;
+use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use crate::io::Readiness;
+use crate::io::{News, Readiness};
 
 /// Nothing between two sockets of one process takes as long.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -83,6 +84,47 @@ fn room_to_write_is_waited_for_again_and_again() {
             let (ready, ()) = tokio::join!(ours.writable(), making_room);
             ready.unwrap();
             assert!(ours.get().send(&[0; 1000]).is_ok());
+        }
+    });
+}
+
+#[test]
+fn a_registration_that_is_kept_reports_room_once_for_each_time_that_some_is_made() {
+    running(async {
+        let (ours, theirs) = pair();
+        let writable = ours.watch_writable().unwrap().unwrap();
+        for _ in 0..10 {
+            while ours.get().send(&[0; 1000]).is_ok() {}
+            // There was room before.
+            writable.news();
+            assert_eq!(writable.news(), News::None);
+            let making_room = async {
+                tokio::task::yield_now().await;
+                while theirs.recv(&mut [0; 1000]).is_ok() {}
+            };
+            let (ready, ()) = tokio::join!(writable.wait(), making_room);
+            ready.unwrap();
+            assert_eq!((writable.news(), writable.news()), (News::Room, News::None));
+            assert!(ours.get().send(&[0; 1000]).is_ok());
+        }
+    });
+}
+
+#[test]
+fn an_error_is_reported_to_the_one_who_waits_for_room() {
+    running(async {
+        for loopback in ["127.0.0.1:0", "[::1]:0"] {
+            let ours = UdpSocket::bind(loopback).unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let closed = UdpSocket::bind(loopback).unwrap().local_addr().unwrap();
+            ours.connect(closed).unwrap();
+            let ours = Readiness::new(ours).unwrap();
+            let writable = ours.watch_writable().unwrap().unwrap();
+            ours.get().send(b"The answer is an ICMP error.").unwrap();
+            while writable.news() != News::Error {
+                writable.wait().await.unwrap();
+                tokio::task::yield_now().await;
+            }
         }
     });
 }

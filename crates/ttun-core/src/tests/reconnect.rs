@@ -224,9 +224,10 @@ fn a_sender_that_waits_for_the_socket_goes_on_with_the_one_that_replaces_it() {
             connection.follow();
         };
         // Also if the previous one never becomes writable again.
-        let (waited, ()) =
-            tokio::time::timeout(LIMIT, async { tokio::join!(connection.writable(), follow) }).await.unwrap();
-        waited.unwrap();
+        let both = async { tokio::join!(connection.writable(), connection.room(), follow) };
+        let (waited, waited_again, ()) = tokio::time::timeout(LIMIT, both).await.unwrap();
+        waited.and(waited_again).unwrap();
+        assert!(connection.has_new_room());
     });
 }
 
