@@ -6,10 +6,9 @@ export interface FloodOptions {
   readonly mbits: number;
   /** The datagrams go round this many ports, each a flow of its own. Default 1. */
   readonly ports?: number;
+  /** Bytes of the payload of each datagram. Default 1400. */
+  readonly size?: number;
 }
-
-/** Bytes of the payload of each datagram. */
-const SIZE = 1400;
 
 const FIRST_PORT = 20_000;
 
@@ -17,12 +16,12 @@ const FIRST_PORT = 20_000;
 export function startFlood(
   site: Site,
   address: string,
-  { mbits, ports = 1 }: FloodOptions,
+  { mbits, ports = 1, size = 1400 }: FloodOptions,
 ): BackgroundProcess {
   const program = `
     const { createSocket } = require('node:dgram');
     const socket = createSocket('${address.includes(':') ? 'udp6' : 'udp4'}').on('error', () => {});
-    const [start, data, perMs] = [performance.now(), Buffer.alloc(${SIZE}), ${(mbits * 1e6) / 8 / SIZE / 1000}];
+    const [start, data, perMs] = [performance.now(), Buffer.alloc(${size}), ${(mbits * 1e6) / 8 / size / 1000}];
     let sent = 0;
     setInterval(() => {
       // After a pause it goes on at its rate.

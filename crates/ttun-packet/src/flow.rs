@@ -5,7 +5,8 @@ use std::ops::Deref;
 use crate::packet::{Fragment, IpPacket, Transport, Version};
 
 /// The flow of a packet: addresses, protocol, and ports. Packets without ports belong together if their addresses and protocol are the
-/// same; fragments, if they are of one packet, because only the first of them has ports.
+/// same, and so do fragments, of which only the first has ports. Their identification does not tell flows apart: each large datagram of
+/// one sender would be a flow of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// Source and destination, an IPv4 one in the first four bytes of each.
@@ -17,8 +18,7 @@ pub struct Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Within {
     Ports(u16, u16),
-    /// The identification of the packet that this is a fragment of.
-    Fragments(u32),
+    Fragments,
     All,
 }
 
@@ -29,9 +29,7 @@ impl Flow {
         let transport = packet.transport();
         let is_fragment = transport.is_some_and(|transport| transport.fragment() != Fragment::Whole);
         let within = match (packet.ports(), transport) {
-            (_, Some(transport)) if is_fragment => {
-                Within::Fragments(identification(packet, transport.offset()))
-            }
+            _ if is_fragment => Within::Fragments,
             (Some((source, destination)), _) => Within::Ports(source, destination),
             (None, _) => Within::All,
         };
@@ -51,15 +49,6 @@ fn addresses<Bytes: Deref<Target = [u8]>>(packet: &IpPacket<Bytes>) -> [[u8; 16]
         Version::V6 => addresses = [8, 24].map(|at| packet.field(at).unwrap_or_default()),
     }
     addresses
-}
-
-/// The identification of a fragment: of IPv6, the end of the fragment header, behind which the transport header begins.
-fn identification<Bytes: Deref<Target = [u8]>>(packet: &IpPacket<Bytes>, transport: usize) -> u32 {
-    let found = match packet.version() {
-        Version::V4 => packet.field(4).map(|id| u32::from(u16::from_be_bytes(id))),
-        Version::V6 => transport.checked_sub(4).and_then(|at| packet.field(at)).map(u32::from_be_bytes),
-    };
-    found.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -108,17 +97,20 @@ mod tests {
     }
 
     #[test]
-    fn the_fragments_of_a_packet_belong_together() {
+    fn all_fragments_between_two_hosts_belong_together() {
         let first = flow(&ipv4(17, 7, 0x2000, &UDP));
         assert_eq!(first, flow(&ipv4(17, 7, 0x0001, &[0; 30])));
-        assert_ne!(first, flow(&ipv4(17, 8, 0x2000, &UDP)));
+        assert_eq!(first, flow(&ipv4(17, 8, 0x2000, &OTHER_PORT)));
+        assert_ne!(first, flow(&ipv4(17, 7, 0, &UDP)));
+        assert_ne!(first, flow(&ipv4(1, 7, 0x2000, &UDP)));
         let of_ipv6 = |offset: u8, id: u8, payload: &[u8]| {
             let mut bytes = vec![17, 0, 0, offset, 0, 0, 0, id];
             bytes.extend(payload);
             flow(&ipv6(44, &bytes))
         };
         assert_eq!(of_ipv6(1, 7, &UDP), of_ipv6(8, 7, &[0; 30]));
-        assert_ne!(of_ipv6(1, 7, &UDP), of_ipv6(1, 8, &UDP));
+        assert_eq!(of_ipv6(1, 7, &UDP), of_ipv6(1, 8, &OTHER_PORT));
+        assert_ne!(of_ipv6(1, 7, &UDP), flow(&ipv6(17, &UDP)));
     }
 
     #[test]

@@ -5,8 +5,12 @@ use std::collections::VecDeque;
 use crate::codel::{CoDel, Head, Packets};
 use crate::entries::{Entries, Entry, Line};
 
-/// How many flows can have a queue of their own (RFC 8290 section 5.2.5).
-const FLOWS: usize = 1024;
+/// How many flows can have a queue of their own. RFC 8290 section 5.2.5 has 1024, of which a thousand flows share most.
+const FLOWS: usize = 4096;
+
+/// Each flow can have one of this many queues, so that two share one only if all of these are in use (set-associative hashing, as in CAKE,
+/// net/sched/sch_cake.c).
+const WAYS: usize = 8;
 
 /// Bytes that each flow may send in a round: a full-sized packet with an Ethernet header (RFC 8290 section 5.2.4).
 const QUANTUM: isize = 1514;
@@ -88,6 +92,10 @@ struct Flow {
     deficit: isize,
     codel: CoDel,
     is_listed: bool,
+    /// The hash of the flow that it belongs to, or belonged to last.
+    owner: Option<u64>,
+    /// Whether it may hold packets of other flows as well.
+    is_shared: bool,
 }
 
 impl<P: Parcel> FlowQueue<P> {
@@ -141,25 +149,43 @@ impl<P: Parcel> FlowQueue<P> {
 
     /// The same, without the first packets of the parcel up to `from`.
     pub fn push_from(&mut self, parcel: P, from: usize, hash: u64, now: u64) -> usize {
-        let index = (hash % FLOWS as u64) as u16;
         let packets = parcel.packets().saturating_sub(from);
         if packets == 0 {
             return 0;
         }
         self.longest = self.longest.max(parcel.packet_len(from));
+        let index = self.queue_of(hash);
         let entry = Entry::new(parcel, from, now);
         self.memory += entry.memory();
         self.packets += packets;
         self.bytes += entry.bytes_left;
-        let flow = &mut self.flows[usize::from(index)];
+        let flow = &mut self.flows[index];
         flow.bytes += entry.bytes_left;
         self.entries.append(&mut flow.line, entry);
         if !flow.is_listed {
             flow.is_listed = true;
             flow.deficit = QUANTUM;
-            self.new.push_back(index);
+            self.new.push_back(index as u16);
         }
         self.keep_limits()
+    }
+
+    /// The queue of the flow with this `hash`: always the same while packets of it wait, so that they stay in order.
+    fn queue_of(&mut self, hash: u64) -> usize {
+        let (set, way) = (hash as usize % (FLOWS / WAYS) * WAYS, hash as usize / (FLOWS / WAYS) % WAYS);
+        let mut ways = (0..WAYS).map(|next| set + (way + next) % WAYS);
+        if let Some(own) = ways.clone().find(|&at| self.flows[at].owner == Some(hash)) {
+            return own;
+        }
+        let usual = set + way;
+        if !self.flows[usual].is_shared {
+            if let Some(free) = ways.find(|&at| !self.flows[at].is_listed) {
+                self.flows[free] = Flow { owner: Some(hash), ..Flow::default() };
+                return free;
+            }
+            self.flows[usual].is_shared = true;
+        }
+        usual
     }
 
     /// Offers the next packet to `take`, and removes it if that returns `Some`; otherwise the same packet is next again. `None` also
@@ -205,6 +231,7 @@ impl<P: Parcel> FlowQueue<P> {
                 self.old.push_back(index);
             } else {
                 self.flows[at].is_listed = false;
+                self.flows[at].is_shared = false;
             }
         }
     }
@@ -227,7 +254,8 @@ impl<P: Parcel> FlowQueue<P> {
     fn keep_limits(&mut self) -> usize {
         let mut lost = 0;
         while self.memory > self.limits.memory || self.entries.len() > self.limits.parcels {
-            let Some(fattest) = (0..FLOWS).max_by_key(|&flow| self.flows[flow].bytes) else { break };
+            let listed = self.new.iter().chain(&self.old).map(|&index| usize::from(index));
+            let Some(fattest) = listed.max_by_key(|&flow| self.flows[flow].bytes) else { break };
             let enough = self.flows[fattest].bytes / 2;
             self.chosen = self.chosen.filter(|(flow, _)| *flow != fattest);
             for _ in 0..MOST_DROPPED_AT_ONCE {

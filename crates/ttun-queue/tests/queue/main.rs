@@ -50,8 +50,12 @@ enum Step {
     Wait { us: u32 },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let push = (0..6_u64, prop_oneof![4 => Just(1_usize), 1 => 2..45_usize], 40..1500_usize, 1..100_usize)
+/// Hashes whose difference is a multiple of this have the same queues to choose from: eight.
+const SET: u64 = 512;
+
+/// Steps of this many flows, which choose from the same queues.
+fn steps(flows: u64) -> impl Strategy<Value = Vec<Step>> {
+    let push = (0..flows, prop_oneof![4 => Just(1_usize), 1 => 2..45_usize], 40..1500_usize, 1..100_usize)
         .prop_map(|(flow, packets, len, percent)| Step::Push {
             flow,
             packets,
@@ -86,7 +90,7 @@ fn run(steps: &[Step], limits: Limits, mut oracle: Option<&mut Oracle>) -> Trace
                         oracle.push(Packet { id, len, ecn, enqueued: now.into() }, flow);
                     }
                 }
-                queue.push(parcel, flow, now.into());
+                queue.push(parcel, flow * SET, now.into());
                 next += packets;
             }
             Step::Pop { most } => {
@@ -112,7 +116,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_does_what_the_rfcs_say(steps in steps()) {
+    fn it_does_what_the_rfcs_say(steps in steps(6)) {
         let mut oracle = Oracle::default();
         let trace = run(&steps, ROOMY, Some(&mut oracle));
         prop_assert_eq!(trace.queue.totals().dropped, oracle.dropped.len());
@@ -120,7 +124,7 @@ proptest! {
 
     #[test]
     fn no_flow_is_reordered_and_nothing_is_lost_uncounted(
-        steps in steps(),
+        steps in prop_oneof![steps(6), steps(30)],
         memory in 2_000..200_000_usize,
         parcels in 1..60_usize,
     ) {
@@ -173,6 +177,24 @@ fn a_flow_without_a_queue_of_its_own_comes_first() {
         queue.push(packets(number, 1, 84), 500, 0);
         assert_eq!(queue.pop(0, |taken| Some(taken.parcel.first)), Some(number));
     }
+}
+
+#[test]
+fn nearly_every_one_of_a_thousand_flows_has_a_queue_of_its_own() {
+    let mut queue = FlowQueue::new(ROOMY);
+    // As a random function would choose them.
+    let hash = |flow: u64| flow.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_right(29);
+    for number in 0..3 {
+        for flow in 0..1000 {
+            queue.push(packets(flow, 1, 1514), hash(flow as u64), number);
+        }
+    }
+    // In a round each flow that has a queue to itself sends one packet.
+    let mut round: Vec<_> =
+        (0..1000).filter_map(|_| queue.pop(3, |taken| Some(taken.parcel.first))).collect();
+    round.sort_unstable();
+    round.dedup();
+    assert!(round.len() > 990, "{} flows", round.len());
 }
 
 #[test]
