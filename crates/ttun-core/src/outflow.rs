@@ -184,6 +184,9 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
             return Flushed::Blocked;
         }
         let flushed = self.sender.flush(packets);
+        if self.context.queue.ends_excess() {
+            self.apply_limit();
+        }
         if flushed == Flushed::Blocked {
             self.blocked();
             return flushed;
@@ -287,7 +290,9 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         let rates = [self.limit.as_ref().and_then(InFlightLimit::rate), self.pacer.as_ref().map(Pacer::rate)];
         let longest =
             rates.into_iter().flatten().min().map(|rate| rate.saturating_mul(LONGEST_SEND_US) / 1_000_000);
-        self.sender.limit_sends(longest.map_or(usize::MAX, |bytes| bytes as usize));
+        let longest = longest.map_or(usize::MAX, |bytes| bytes as usize);
+        // A send that is longer than the send buffer would be accepted by an empty one.
+        self.sender.limit_sends(longest.min(self.context.queue.limit()));
     }
 }
 

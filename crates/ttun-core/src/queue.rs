@@ -1,5 +1,7 @@
 //! The queue before the socket, as the rest of the program sees it: its configuration, and its state.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::backlog::{Backlog, Discipline, Staged};
 use crate::options::QueueOptions;
 use crate::stats::{Counter, QueueStats};
@@ -21,6 +23,8 @@ pub(crate) struct Queue {
     marked: Counter,
     /// How much may wait in the socket, bytes.
     limit: Counter,
+    /// Whether a datagram is being sent for which that is too little.
+    exceeded: AtomicBool,
     /// The rate at which the link takes datagrams, bytes per second; 0 if it is not known.
     drain_rate: Counter,
 }
@@ -42,6 +46,7 @@ impl Queue {
             delay_us: Counter::default(),
             marked: Counter::default(),
             limit: Counter::default(),
+            exceeded: AtomicBool::new(false),
             drain_rate: Counter::default(),
         };
         queue.set_rate(options.rate);
@@ -96,6 +101,16 @@ impl Queue {
     /// How much may wait in the socket, bytes in the kernel's account.
     pub(crate) fn limit(&self) -> usize {
         self.limit.get() as usize
+    }
+
+    /// The limit is exceeded for a single send. Returns whether it was not so already.
+    pub(crate) fn exceed_limit(&self) -> bool {
+        !self.exceeded.swap(true, Ordering::Relaxed)
+    }
+
+    /// Returns whether the limit was exceeded, and has to be applied again.
+    pub(crate) fn ends_excess(&self) -> bool {
+        self.exceeded.load(Ordering::Relaxed) && self.exceeded.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn snapshot(&self) -> QueueStats {

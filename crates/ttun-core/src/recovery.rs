@@ -1,4 +1,4 @@
-//! The recovery of a socket that cannot reach its peer any more.
+//! The recovery of a socket that cannot reach its peer any more, or that has no room for a long datagram.
 
 use std::cell::Cell;
 use std::io;
@@ -9,6 +9,25 @@ use crate::shared::Context;
 
 /// Between one attempt to recover the socket and the next, ms.
 const RECOVER_EVERY_MS: u64 = 1000;
+
+/// Room for the fragments of the longest datagram, bytes in the kernel's account: at most three times its length.
+const ROOM_FOR_FRAGMENTS: usize = 3 * 65_536;
+
+/// Lets a datagram of `len` bytes be sent that has to be fragmented, and was refused because its fragments are longer than the limited send
+/// buffer allows, twice its size (ENOBUFS of `__ip_append_data` in net/ipv4/ip_output.c and net/ipv6/ip6_output.c). The limit is to be
+/// applied again after the send. Returns whether the send should be repeated.
+pub(crate) fn makes_room(
+    error: &io::Error,
+    len: usize,
+    socket: &impl DatagramSocket,
+    context: &Context,
+) -> bool {
+    let is_short = || 2 * len > context.queue.limit() && context.queue.most_unsent.is_some();
+    error.raw_os_error() == Some(libc::ENOBUFS)
+        && is_short()
+        && context.queue.exceed_limit()
+        && socket.limit_unsent(ROOM_FOR_FRAGMENTS).is_ok()
+}
 
 /// The recovery of a socket that has lost its interface or its peer.
 #[derive(Default)]

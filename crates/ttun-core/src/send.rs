@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::batch::{Batch, MAX_BYTES, MAX_PIECES};
 use crate::io::{DatagramSocket, Outer};
 use crate::path_mtu::PathMtu;
-use crate::recovery::Recovery;
+use crate::recovery::{Recovery, makes_room};
 use crate::refusal::{reason, refuses_segments};
 use crate::shared::Context;
 use crate::stats::EncapDrop;
@@ -314,6 +314,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Unsent::Blocked),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if makes_room(&error, len_of(pieces), self.socket, self.context) => continue,
                 Err(error) => error,
             };
             self.context.socket_failed(&error);

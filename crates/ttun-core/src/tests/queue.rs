@@ -165,3 +165,40 @@ fn without_the_queue_packets_wait_at_the_device_and_in_their_order() {
     assert_eq!(sent.len(), all.len());
     assert!(sent == all);
 }
+
+#[test]
+fn a_datagram_whose_fragments_are_longer_than_the_send_buffer_is_sent_at_once() {
+    let site = Site::alone();
+    let long = udp(1, 40_000);
+    let [ended] = running([&site], async {
+        site.socket.send_faults().next([Some(libc::ENOBUFS), None]);
+        site.device.hand_over(std::slice::from_ref(&long));
+        site.settled().await;
+        assert!(site.socket.sent() == std::slice::from_ref(&long));
+        // Memory is short, and a short packet would fit.
+        site.socket.send_faults().next([Some(libc::ENOBUFS); 2]);
+        site.device.hand_over(&[udp(2, 100)]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    let limits = site.socket.limits();
+    assert_eq!(limits.len(), 3);
+    assert!(limits[0] < limits[1] && limits[2] == limits[0], "{limits:?}");
+    assert_eq!(site.encap_drops(EncapDrop::NoBufferSpace), 1);
+}
+
+#[test]
+fn no_send_of_several_packets_is_longer_than_the_send_buffer() {
+    let mut site = Site::alone();
+    let small = QueueOptions { send_buffer: Some(4096), ..QueueOptions::default() };
+    site.context.queue = Queue::new(&small, 8192);
+    let (read, packets) = tcp_super_packet(60_000, 1000);
+    let [ended] = running([&site], async {
+        site.device.hand_over_reads([read]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sent().len(), packets.len());
+    assert!(site.socket.sends().into_iter().all(|datagrams| datagrams <= 8), "{:?}", site.socket.sends());
+    assert!(site.socket.limits().is_empty());
+}

@@ -52,6 +52,7 @@ struct State {
     /// What the next lookup of the route finds.
     route_mtu: Cell<Option<usize>>,
     route_lookups: Cell<usize>,
+    limits: RefCell<Vec<usize>>,
 }
 
 impl FakeSocket {
@@ -81,6 +82,7 @@ impl FakeSocket {
             path_mtu_questions: Cell::new(0),
             route_mtu: Cell::new(Some(1500)),
             route_lookups: Cell::new(0),
+            limits: RefCell::default(),
         }))
     }
 
@@ -194,6 +196,11 @@ impl FakeSocket {
     /// How often the route was looked up.
     pub(in crate::tests) fn route_lookups(&self) -> usize {
         self.0.route_lookups.get()
+    }
+
+    /// The limits of what may be unsent, in turn, bytes.
+    pub(in crate::tests) fn limits(&self) -> Vec<usize> {
+        self.0.limits.borrow().clone()
     }
 
     /// Refuses segments that are too long for the route with `errno`.
@@ -369,6 +376,11 @@ impl DatagramSocket for FakeSocket {
     fn recover(&self, _now: Endpoints) -> Result<Option<Endpoints>, Error> {
         self.0.recoveries.set(self.0.recoveries.get() + 1);
         Ok(None)
+    }
+
+    fn limit_unsent(&self, bytes: usize) -> io::Result<()> {
+        self.0.limits.borrow_mut().push(bytes);
+        Ok(())
     }
 
     async fn readable(&self) -> io::Result<()> {
