@@ -314,7 +314,7 @@ impl<'t, S: DatagramSocket> Sender<'t, S> {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Unsent::Blocked),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if makes_room(&error, len_of(pieces), self.socket, self.context) => continue,
+                Err(error) if makes_room(&error, len, self.socket, self.context) => continue,
                 Err(error) => error,
             };
             self.context.socket_failed(&error);
