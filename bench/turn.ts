@@ -57,6 +57,7 @@ export async function measure(contender: Contender, link: Link, options: Options
   const firstPacketMs = ends?.firstPacketMs ?? null;
   return await measureFast({
     sender,
+    receiver: b,
     address,
     iperf,
     seconds,

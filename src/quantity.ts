@@ -11,9 +11,11 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ['h', 3_600_000],
 ]);
 
+const DURATION = /^(\d+(?:\.\d+)?) ?([a-z]*)$/;
+
 /** Parses `200ms`, `1.5s`, `1 m`. Returns ms. */
 export function parseDuration(text: string): number {
-  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/.exec(text) ?? [];
+  const [, amount = '', unit = ''] = DURATION.exec(text) ?? [];
   const factor = UNITS.get(unit);
   if (amount !== '' && factor !== undefined) return Number(amount) * factor;
   if (amount !== '' && unit === '') {
@@ -33,6 +35,38 @@ export function formatInterval(ms: number): string {
 
 function rounded(value: number): number {
   return Number(value.toPrecision(3));
+}
+
+/** The core has the same bounds (`TunnelOptions`). */
+const LEAST_BUSY_POLL_MS = 0.001;
+const LONGEST_BUSY_POLL_MS = 100;
+
+const BUSY_POLL_HINT = "give a time from 1us to 100ms, such as '50us'";
+
+/**
+ * @returns ms
+ * @throws InvalidValue if it is not a duration, or outside the possible range
+ */
+export function parseBusyPoll(text: string): number {
+  const [, amount = '', unit = ''] = DURATION.exec(text) ?? [];
+  const factor = UNITS.get(unit);
+  if (amount === '' || factor === undefined) {
+    throw new InvalidValue(
+      `'${text}' is not a duration`,
+      amount !== '' && unit === '' ? `add a unit: '${text}us'` : BUSY_POLL_HINT,
+    );
+  }
+  return checkBusyPoll(Number(amount) * factor, text);
+}
+
+/**
+ * @param shown how the user wrote it
+ * @throws InvalidValue outside the possible range
+ */
+export function checkBusyPoll(ms: number, shown = `${ms} ms`): number {
+  if (ms >= LEAST_BUSY_POLL_MS && ms <= LONGEST_BUSY_POLL_MS) return ms;
+  const problem = ms < LEAST_BUSY_POLL_MS ? 'is too short a time' : 'is too long a time';
+  throw new InvalidValue(`${shown} ${Number.isNaN(ms) ? 'is not a duration' : problem}`, BUSY_POLL_HINT);
 }
 
 /** The core has the same bounds (`QueueOptions`). */

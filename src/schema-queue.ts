@@ -1,6 +1,6 @@
-/** The schema of the queue before the socket. */
+/** The schema of the queue before the socket, and of busy polling. */
 import * as v from 'valibot';
-import { checkRate, parseRate } from './quantity.ts';
+import { checkBusyPoll, checkRate, parseBusyPoll, parseRate } from './quantity.ts';
 import { flag, integer, parsedBy } from './schema-tools.ts';
 
 /** What the kernel grants at least, halved, as it doubles the value (`SOCK_MIN_SNDBUF` in include/net/sock.h). */
@@ -22,6 +22,20 @@ const RATE: v.GenericSchema<string | number, number> = v.pipe(
   parsedBy((rate) => (typeof rate === 'number' ? checkRate(rate) : parseRate(rate))),
 );
 
+/** `busyPoll`: text with a unit, or a number of ms. */
+const BUSY_POLL: v.GenericSchema<string | number, number> = v.pipe(
+  v.union([
+    v.pipe(v.string(), v.metadata({ pattern: '^\\d+(\\.\\d+)? ?(us|ms|s)$' })),
+    v.pipe(v.number(), v.metadata({ minimum: 0.001, maximum: 100 })),
+  ]),
+  v.metadata({
+    description:
+      'How long to poll the device and the socket after the last packet before the thread of the tunnel sleeps: from `1us` to `100ms`, a number with the unit `us` or `ms`, or a number of milliseconds. Packets that arrive in that time need not wake it, which shortens round trips, at the cost of processor time. Absent: it sleeps at once.',
+    examples: ['50us', '200us'],
+  }),
+  parsedBy((time) => (typeof time === 'number' ? checkBusyPoll(time) : parseBusyPoll(time))),
+);
+
 export const QUEUE_OPTIONS = {
   queue: flag(
     'While the socket accepts no more packets, let them wait in a queue for each flow, from which CoDel drops some or, if their sender supports ECN, marks them (FQ-CoDel, RFC 8290), and let little wait in the socket. Keeps the delay of a saturated link low. With false they wait at the device, first in, first out.',
@@ -40,4 +54,5 @@ export const QUEUE_OPTIONS = {
       'the size of a send buffer',
     ),
   ),
+  busyPoll: v.optional(BUSY_POLL),
 };

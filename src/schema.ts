@@ -35,6 +35,8 @@ export interface ResolvedOptions {
   /** Bits per second. */
   readonly rate: number | null;
   readonly sendBuffer: number | null;
+  /** Milliseconds. */
+  readonly busyPoll: number | null;
   readonly ecn: boolean;
   /** 0 to 63, or that of the packet inside. */
   readonly dscp: number | 'inherit';

@@ -36,6 +36,7 @@ test('three options are enough, and all offloads are used', (t) => {
     queue: true,
     rate: null,
     sendBuffer: null,
+    busyPoll: null,
     reattach: false,
     probe: null,
     interface: null,
@@ -311,7 +312,7 @@ const WRONG: readonly (readonly [what: string, options: unknown, message: string
     'an unknown option',
     { ...GOOD, colour: 'red' },
     'colour: unknown option',
-    'the options are device, local, remote, peers, allowedSources, clampMss, bindDevice, fwmark, pathMtu, ecn, dscp, zeroChecksum6, queue, rate, sendBuffer, reattach, probe, interface, offload',
+    'the options are device, local, remote, peers, allowedSources, clampMss, bindDevice, fwmark, pathMtu, ecn, dscp, zeroChecksum6, queue, rate, sendBuffer, busyPoll, reattach, probe, interface, offload',
   ],
   [
     'an unknown offload',

@@ -138,6 +138,12 @@ for (const [what, args, said] of [
   ],
   ['a rate is missing', ['--rate'], /--rate needs a value: --rate <rate>/],
   ['a rate is none', ['--rate=fast', ...AT_A], /--rate: 'fast' is not a rate; give a rate from 64 kbit\/s/],
+  ['a polling time is missing', ['--busy-poll'], /--busy-poll needs a value: --busy-poll <time>/],
+  [
+    'a polling time is none',
+    ['--busy-poll=fast', ...AT_A],
+    /--busy-poll: 'fast' is not a duration; give a time from 1us to 100ms/,
+  ],
   ['a rate is too high', ['--rate', '10 Tbit/s', ...AT_A], /--rate: 10 Tbit\/s is too high a rate; give/],
 ] as const) {
   test.serial(`where ${what}, it reports that in one line, with exit code 2`, async (t) => {

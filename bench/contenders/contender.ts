@@ -13,6 +13,8 @@ export interface Contender {
   readonly programs: readonly string[];
   /** MTU of the TUN devices of the sites. */
   readonly tunMtu: number;
+  /** Whether it takes part only if `--only` names it. Default false. */
+  readonly onlyIfNamed?: boolean;
   /** The links on which it takes part. Default: all. */
   readonly links?: readonly Link[];
   /** Prepares what is needed once before the ends start: devices, keys. */

@@ -33,7 +33,9 @@ export async function chooseContenders({ only, quick, checkouts }: Options): Pro
   if (unknown !== undefined) {
     throw new OptionError(`--only ${unknown}: must be among ${known.map(({ name }) => name).join(', ')}`);
   }
-  const wanted = known.filter(({ name }) => only.length === 0 || only.includes(name));
+  const wanted = known.filter(({ name, onlyIfNamed = false }) =>
+    only.length === 0 ? !onlyIfNamed : only.includes(name),
+  );
   const there = await Promise.all(wanted.map(({ programs }) => allOnPath(programs)));
   return {
     contenders: wanted.filter((_, index) => there[index]),

@@ -18,6 +18,8 @@ export interface Variant {
   readonly learns?: boolean;
   /** Whether packets wait first in, first out (`queue = false`, which has no argument of the command line). Default false. */
   readonly withoutQueue?: boolean;
+  /** Whether it takes part only if `--only` names it. Default false. */
+  readonly onlyIfNamed?: boolean;
   /** The links on which it differs from the others. Default: all. */
   readonly links?: readonly Link[];
 }
@@ -36,6 +38,14 @@ export const VARIANTS: readonly Variant[] = [
     learns: true,
     links: ['veth', 'wire'],
   },
+  // To be compared with 1472, too.
+  {
+    name: 'busy',
+    tunMtu: FITTING_MTU,
+    options: ['--busy-poll', '50us'],
+    onlyIfNamed: true,
+    links: ['veth', 'wire'],
+  },
   // How latency was without the queue: packets wait at the device and in the socket.
   { name: 'fifo', tunMtu: FITTING_MTU, options: [], withoutQueue: true, links: SLOW_LINKS },
   // 90 % of a bottleneck that this host does not see.
@@ -47,7 +57,7 @@ export const JUDGED = ['ttun-1472', 'ttun-1500', 'ttun-rate'];
 
 /** As the README starts it, but silent. `checkout` is a directory with a finished build. */
 export function ttun(label: string, checkout: string, variant: Variant): Contender {
-  const { name, tunMtu, options, learns = false, withoutQueue = false, links } = variant;
+  const { name, tunMtu, options, learns = false, withoutQueue = false, onlyIfNamed = false, links } = variant;
   const details = [label === 'ttun' ? 'this checkout' : checkout, `device MTU ${tunMtu}`, ...options];
   if (withoutQueue) details.push('queue = false');
   return {
@@ -55,6 +65,7 @@ export function ttun(label: string, checkout: string, variant: Variant): Contend
     description: details.join(', '),
     programs: [],
     tunMtu,
+    onlyIfNamed,
     ...(links === undefined ? {} : { links }),
     start(near, far) {
       const [local, remote] = [near.outer.ipv4, far.outer.ipv4];

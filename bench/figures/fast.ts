@@ -5,6 +5,7 @@ import { median, quantile } from '../statistics.ts';
 import type { Iperf } from './iperf.ts';
 import { highestRateWithoutLoss } from './no-loss.ts';
 import { processorSeconds, residentBytes } from './processor-time.ts';
+import { REQUEST_SECONDS, requestAndRespond } from './request-response.ts';
 
 const SMALL_PAYLOAD = 64;
 const LARGE_PAYLOAD = 1400;
@@ -39,6 +40,10 @@ export interface FastFigures {
   readonly roundTrip: number;
   /** 99th percentile, microseconds. */
   readonly roundTripTail: number;
+  /** Requests over UDP that were answered, one at a time, a second. */
+  readonly requests: number;
+  /** Processor time of both tunnel processes for each of them, microseconds. */
+  readonly processorPerRequest: number | null;
   /** Resident memory of one tunnel process after all that, bytes. */
   readonly memory: number | null;
   /** From the start of one end's process until the first packet made a round trip, milliseconds. */
@@ -49,6 +54,7 @@ export interface FastFigures {
 
 export interface FastScene {
   readonly sender: Site;
+  readonly receiver: Site;
   /** Of the receiver, through the contender. */
   readonly address: string;
   readonly iperf: Iperf;
@@ -62,7 +68,7 @@ export interface FastScene {
 }
 
 export async function measureFast(scene: FastScene): Promise<FastFigures> {
-  const { sender, address, iperf, seconds, trials, pids, firstPacketMs } = scene;
+  const { sender, receiver, address, iperf, seconds, trials, pids, firstPacketMs } = scene;
   const udpSeconds = lengthOfUdp(seconds);
   const before = await processorSeconds(pids);
   const there = await iperf.tcp({ seconds });
@@ -83,6 +89,7 @@ export async function measureFast(scene: FastScene): Promise<FastFigures> {
     bitsPerSecond: OFFERED_BITS_PER_SECOND,
   });
   const { roundTripsMs } = await ping(sender, address, PING);
+  const requests = await requestAndRespond(sender, receiver, address, pids);
   const [own] = pids;
   return {
     tcpThere: there.bitsPerSecond,
@@ -95,6 +102,8 @@ export async function measureFast(scene: FastScene): Promise<FastFigures> {
     udpLoss: large.loss,
     roundTrip: median(roundTripsMs) * MICROSECONDS,
     roundTripTail: quantile(roundTripsMs, 0.99) * MICROSECONDS,
+    requests: requests.perSecond,
+    processorPerRequest: own === undefined ? null : requests.processorSeconds * 1e6,
     memory: own === undefined ? null : await residentBytes(own),
     firstPacketMs,
     retransmits: there.retransmits + back.retransmits,
@@ -104,7 +113,7 @@ export async function measureFast(scene: FastScene): Promise<FastFigures> {
 /** The length of all runs together, in seconds, with `seconds` and `trials` as in `FastScene`. */
 export function fastSeconds(seconds: number, trials: number): number {
   const pings = (PING.count * PING.intervalMs) / 1000;
-  return 3 * seconds + 2 * lengthOfUdp(seconds) + trials * TRIAL_SECONDS + pings;
+  return 3 * seconds + 2 * lengthOfUdp(seconds) + trials * TRIAL_SECONDS + pings + REQUEST_SECONDS;
 }
 
 function lengthOfUdp(seconds: number): number {

@@ -36,6 +36,8 @@ const FAST: readonly Column[] = [
   { title: 'UDP 1400 B loss', figure: 'udpLoss', ...percent },
   { title: 'ping', figure: 'roundTrip', ...microseconds },
   { title: 'ping p99', figure: 'roundTripTail', ...microseconds },
+  { title: 'requests', figure: 'requests', ...thousands, digits: 1 },
+  { title: 'CPU per request', figure: 'processorPerRequest', ...microseconds },
   { title: 'RSS', figure: 'memory', ...comparable, unit: 'MB', divisor: 1e6, digits: 1 },
   { title: 'first packet', figure: 'firstPacketMs', ...milliseconds, digits: 0 },
 ];

@@ -18,7 +18,7 @@ import { parseDeviceName } from '../network.ts';
 import { TUNNEL_DEFAULTS } from '../options.ts';
 import { checkInterval, checkProbeSize, DEFAULT_INTERVAL_MS, parseProbeAddress } from '../probe-options.ts';
 import type { ResolvedProbe } from '../probe-options.ts';
-import { parseDuration, parseRate } from '../quantity.ts';
+import { parseBusyPoll, parseDuration, parseRate } from '../quantity.ts';
 import { extraArgument, missingArguments, parseOptions, UsageError } from './args.ts';
 import type { CommandSpec, Values } from './args.ts';
 
@@ -82,6 +82,11 @@ export const PROGRAM = {
       description:
         "pace datagrams to a rate a little below that of a bottleneck which is not in this host, such as a modem: '18 Mbit/s', with outer headers; see docs/latency.md",
     },
+    'busy-poll': {
+      value: '<time>',
+      description:
+        'poll for that long after the last packet before sleeping, such as 50us: round trips are shorter, at the cost of processor time; see docs/latency.md',
+    },
     http: {
       value: '<listen>',
       description:
@@ -134,6 +139,7 @@ export function parseCommandLine(args: readonly string[]): VersionCommand | Tunn
     ...parseOperands(operands, values.peers),
     probe: parseProbe(values),
     rate: parseRateOption(values),
+    busyPoll: parseBusyPollOption(values),
   };
   return { name: 'tunnel', options, output, http: values.http ?? null };
 }
@@ -174,6 +180,10 @@ function parseProbe({
 
 function parseRateOption({ rate }: Values<typeof PROGRAM>): number | null {
   return rate === undefined ? null : named('--rate', () => parseRate(rate));
+}
+
+function parseBusyPollOption({ 'busy-poll': time }: Values<typeof PROGRAM>): number | null {
+  return time === undefined ? null : named('--busy-poll', () => parseBusyPoll(time));
 }
 
 /** Resolves the options without the schema, which takes longer to load than everything else. */

@@ -21,6 +21,7 @@ mod attach;
 mod backlog;
 mod batch;
 mod bind;
+mod busy_poll;
 mod clock;
 mod connection;
 mod decap;

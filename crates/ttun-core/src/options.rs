@@ -42,11 +42,19 @@ pub struct TunnelOptions {
     pub probe: Option<ProbeOptions>,
     /// The queue before the socket.
     pub queue: QueueOptions,
+    /// How long the tunnel's thread polls after the last packet before it sleeps, from 1 µs to 100 ms; `None`: not at all.
+    pub busy_poll: Option<Duration>,
     /// Settings of the device; `None` uses it as it is.
     pub interface: Option<InterfaceOptions>,
 }
 
 impl TunnelOptions {
+    /// The least time of busy polling.
+    pub const LEAST_BUSY_POLL: Duration = Duration::from_micros(1);
+
+    /// The longest time of busy polling.
+    pub const LONGEST_BUSY_POLL: Duration = Duration::from_millis(100);
+
     /// A tunnel over a device that is used as it is, with all offloads and no other option.
     #[must_use]
     pub fn plain(device: impl Into<String>, local: Endpoint, remote: impl Into<Remote>) -> Self {
@@ -66,6 +74,7 @@ impl TunnelOptions {
             reattach: false,
             probe: None,
             queue: QueueOptions::default(),
+            busy_poll: None,
             interface: None,
         }
     }
@@ -126,6 +135,16 @@ pub(crate) fn check_rate(rate: Option<u64>) -> Result<(), Error> {
     }
     Err(Error::new(ErrorKind::InvalidOptions, "the rate is impossible")
         .with_hint("give from 64 kbit/s to 100 Gbit/s"))
+}
+
+/// Whether a time of busy polling is possible.
+pub(crate) fn check_busy_poll(time: Option<Duration>) -> Result<(), Error> {
+    let possible = TunnelOptions::LEAST_BUSY_POLL..=TunnelOptions::LONGEST_BUSY_POLL;
+    if time.is_none_or(|time| possible.contains(&time)) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidOptions, "the time of busy polling is impossible")
+        .with_hint("give a time from 1us to 100ms"))
 }
 
 /// A probe: echo requests to an address in the tunnel, at equal intervals.

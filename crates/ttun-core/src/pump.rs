@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use crate::busy_poll;
 use crate::error::Error;
 use crate::shared::Context;
 
@@ -24,8 +25,9 @@ pub(crate) trait Pump {
     async fn ready(&mut self) -> Result<(), Error>;
 }
 
-/// Runs both pumps, and beside them the `prober`, on this thread until the tunnel is closed (`Ok`) or one of them fails (`Err`). The
-/// prober, which sends little, goes first: a pump may fill the socket each time.
+/// Runs both pumps, and beside them the `prober` and busy polling, on this thread until the tunnel is closed (`Ok`) or one of them fails
+/// (`Err`). The prober, which sends little, goes first: a pump may fill the socket each time. Busy polling goes last, when the others have
+/// nothing left to do.
 ///
 /// One thread for both directions: two were measured, both always and only under load, and were slower in most measurements on two
 /// processors (docs/performance.md).
@@ -40,6 +42,7 @@ pub(crate) async fn run_all(
         biased;
         _ = prober => Ok(()),
         (out, back) = pumps => out.and(back),
+        () = busy_poll::run(context, context.busy_poll.unwrap_or_default()), if context.busy_poll.is_some() => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) learning: Option<Learning>,
     pub(crate) clamp_mss: bool,
     pub(crate) queue: Queue,
+    /// How long the thread polls after a packet before it sleeps.
+    pub(crate) busy_poll: Option<Duration>,
     /// The TOS octet of the tunnel's datagrams.
     pub(crate) outer_tos: OuterTos,
     /// Whether datagrams have the DF bit, and packets that do not fit are answered.

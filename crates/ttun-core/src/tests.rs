@@ -3,6 +3,7 @@
 mod allocations;
 mod back_pressure;
 mod batching;
+mod busy_poll;
 mod data_path;
 mod device_faults;
 mod fairness;

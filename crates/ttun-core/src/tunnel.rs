@@ -22,7 +22,9 @@ use crate::interface::Interface;
 use crate::learn::Learning;
 use crate::listener::{self, Listener};
 use crate::monitor::Monitor;
-use crate::options::{Endpoint, MtuChoice, PathMtuChoice, Remote, TunnelOptions, check_rate};
+use crate::options::{
+    Endpoint, MtuChoice, PathMtuChoice, Remote, TunnelOptions, check_busy_poll, check_rate,
+};
 use crate::probe::{self, Probes};
 use crate::queue::Queue;
 use crate::reattach::{Attaching, Attachment};
@@ -58,6 +60,7 @@ impl Tunnel {
         })?;
         check_bind_device(options)?;
         options.queue.check()?;
+        check_busy_poll(options.busy_poll)?;
         if let Some(probe) = options.probe {
             probe.check(options.interface.as_ref())?;
             if probe::is_own(probe.address) {
@@ -99,6 +102,7 @@ impl Tunnel {
             learning,
             clamp_mss: options.clamp_mss,
             queue: Queue::new(&options.queue, granted.send_buffer),
+            busy_poll: options.busy_poll,
             outer_tos: options.outer_tos(),
             device_follows_path: options.interface.as_ref().is_some_and(|it| it.mtu == MtuChoice::Auto),
             discovers_path_mtu: options.path_mtu == PathMtuChoice::Discover,

@@ -49,6 +49,8 @@ pub struct BindingTunnelOptions {
     pub rate: Option<f64>,
     /// Size of the send buffer, bytes; null: it follows the rate of the link.
     pub send_buffer: Option<u32>,
+    /// How long to poll after the last packet, ms; null: not at all.
+    pub busy_poll: Option<f64>,
     /// The probe; null sends none.
     pub probe: Option<BindingProbeOptions>,
     /// Settings of the device; null uses it as it is.
@@ -163,6 +165,7 @@ impl TryFrom<BindingTunnelOptions> for TunnelOptions {
                 rate: options.rate.map(bits_per_second),
                 send_buffer: options.send_buffer.map(|bytes| bytes as usize),
             },
+            busy_poll: options.busy_poll.map(polling_time),
             probe: options.probe.map(TryInto::try_into).transpose()?,
             interface: options.interface.map(TryInto::try_into).transpose()?,
         })
@@ -173,6 +176,11 @@ impl TryFrom<BindingTunnelOptions> for TunnelOptions {
 #[expect(clippy::cast_sign_loss, reason = "a negative number becomes 0")]
 pub(crate) fn bits_per_second(rate: f64) -> u64 {
     rate as u64
+}
+
+/// A time of busy polling as the core has it; the core refuses one that is impossible.
+fn polling_time(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
 }
 
 impl TryFrom<BindingProbeOptions> for ProbeOptions {

@@ -5,12 +5,14 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use ttun_packet::{CoalesceOptions, TooBig, VirtioNetHeader};
 
 use super::packet::{Read, tcp_super_packet, udp};
 use super::site::context;
+use crate::busy_poll;
 use crate::decap::Decap;
 use crate::encap::Encap;
 use crate::endpoints::{Endpoints, SharedEndpoints};
@@ -200,6 +202,20 @@ fn the_counter_sees_allocations_of_this_thread() {
 fn packets_are_sent_without_allocation() {
     let (allocations, bytes) = ran(async |treadmill, context| {
         pump::run(context, &mut Encap::new(&treadmill, &treadmill, context)).await.unwrap();
+    });
+    assert!(bytes > CALLS * 1000, "packets were moved");
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn packets_are_sent_without_allocation_while_the_thread_polls() {
+    let (allocations, bytes) = ran(async |treadmill, context| {
+        let mut encap = Encap::new(&treadmill, &treadmill, context);
+        tokio::select! {
+            biased;
+            ended = pump::run(context, &mut encap) => ended.unwrap(),
+            () = busy_poll::run(context, Duration::from_millis(1)) => unreachable!(),
+        }
     });
     assert!(bytes > CALLS * 1000, "packets were moved");
     assert_eq!(allocations, 0);

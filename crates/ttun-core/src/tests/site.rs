@@ -142,6 +142,15 @@ pub(super) fn running<const N: usize>(
     sites: [&Site; N],
     scenario: impl Future<Output = ()>,
 ) -> [Result<(), Error>; N] {
+    running_on(&mut Builder::new_current_thread(), sites, scenario)
+}
+
+/// The same on a runtime of the test's own.
+pub(super) fn running_on<const N: usize>(
+    runtime: &mut Builder,
+    sites: [&Site; N],
+    scenario: impl Future<Output = ()>,
+) -> [Result<(), Error>; N] {
     let all = async {
         let mut tunnels = sites.map(|site| Box::pin(site.run()) as Pin<Box<dyn Future<Output = _>>>);
         let closing = async {
@@ -152,7 +161,7 @@ pub(super) fn running<const N: usize>(
         };
         tokio::join!(joined(&mut tunnels), closing).0
     };
-    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = runtime.enable_time().build().unwrap();
     let ended =
         runtime.block_on(async { tokio::time::timeout(LIMIT, all).await }).expect("the tunnel stalled");
     for site in sites {
@@ -190,6 +199,7 @@ pub(crate) fn context() -> Context {
         learning: None,
         clamp_mss: true,
         queue: Queue::new(&QueueOptions::default(), 4 << 20),
+        busy_poll: None,
         outer_tos: OuterTos::new(Dscp::Fixed(0), false),
         discovers_path_mtu: false,
         device_follows_path: false,
