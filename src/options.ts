@@ -88,7 +88,7 @@ export interface TunnelOptions {
   readonly sendBuffer?: number;
   /**
    * How long to poll the device and the socket after the last packet before the thread of the tunnel sleeps: from `1us`
-   * to `100ms`, a number with the unit `us` or `ms`, or a number of milliseconds. Packets that arrive in that time need
+   * to `1ms`, a number with the unit `us` or `ms`, or a number of milliseconds. Packets that arrive in that time need
    * not wake it, which shortens round trips, at the cost of processor time. Absent: it sleeps at once.
    */
   readonly busyPoll?: string | number;

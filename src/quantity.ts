@@ -39,9 +39,9 @@ function rounded(value: number): number {
 
 /** The core has the same bounds (`TunnelOptions`). */
 const LEAST_BUSY_POLL_MS = 0.001;
-const LONGEST_BUSY_POLL_MS = 100;
+const LONGEST_BUSY_POLL_MS = 1;
 
-const BUSY_POLL_HINT = "give a time from 1us to 100ms, such as '50us'";
+const BUSY_POLL_HINT = "give a time from 1us to 1ms, such as '50us'";
 
 /**
  * @returns ms

@@ -26,11 +26,11 @@ const RATE: v.GenericSchema<string | number, number> = v.pipe(
 const BUSY_POLL: v.GenericSchema<string | number, number> = v.pipe(
   v.union([
     v.pipe(v.string(), v.metadata({ pattern: '^\\d+(\\.\\d+)? ?(us|ms|s)$' })),
-    v.pipe(v.number(), v.metadata({ minimum: 0.001, maximum: 100 })),
+    v.pipe(v.number(), v.metadata({ minimum: 0.001, maximum: 1 })),
   ]),
   v.metadata({
     description:
-      'How long to poll the device and the socket after the last packet before the thread of the tunnel sleeps: from `1us` to `100ms`, a number with the unit `us` or `ms`, or a number of milliseconds. Packets that arrive in that time need not wake it, which shortens round trips, at the cost of processor time. Absent: it sleeps at once.',
+      'How long to poll the device and the socket after the last packet before the thread of the tunnel sleeps: from `1us` to `1ms`, a number with the unit `us` or `ms`, or a number of milliseconds. Packets that arrive in that time need not wake it, which shortens round trips, at the cost of processor time. Absent: it sleeps at once.',
     examples: ['50us', '200us'],
   }),
   parsedBy((time) => (typeof time === 'number' ? checkBusyPoll(time) : parseBusyPoll(time))),

@@ -28,7 +28,7 @@ for (const outer of ['ipv4', 'ipv6'] as const) {
       await using sites = await createSites();
       const [a, b] = await openPair(sites, {
         outer,
-        onlyA: { busyPoll: '100ms' },
+        onlyA: { busyPoll: '1ms' },
         onlyB: { busyPoll: '50us' },
       });
       for (const inner of ['ipv4', 'ipv6'] as const) {

@@ -42,7 +42,7 @@ pub struct TunnelOptions {
     pub probe: Option<ProbeOptions>,
     /// The queue before the socket.
     pub queue: QueueOptions,
-    /// How long the tunnel's thread polls after the last packet before it sleeps, from 1 µs to 100 ms; `None`: not at all.
+    /// How long the tunnel's thread polls after the last packet before it sleeps, from 1 µs to 1 ms; `None`: not at all.
     pub busy_poll: Option<Duration>,
     /// Settings of the device; `None` uses it as it is.
     pub interface: Option<InterfaceOptions>,
@@ -53,7 +53,7 @@ impl TunnelOptions {
     pub const LEAST_BUSY_POLL: Duration = Duration::from_micros(1);
 
     /// The longest time of busy polling.
-    pub const LONGEST_BUSY_POLL: Duration = Duration::from_millis(100);
+    pub const LONGEST_BUSY_POLL: Duration = Duration::from_millis(1);
 
     /// A tunnel over a device that is used as it is, with all offloads and no other option.
     #[must_use]
@@ -144,7 +144,7 @@ pub(crate) fn check_busy_poll(time: Option<Duration>) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::InvalidOptions, "the time of busy polling is impossible")
-        .with_hint("give a time from 1us to 100ms"))
+        .with_hint("give a time from 1us to 1ms"))
 }
 
 /// A probe: echo requests to an address in the tunnel, at equal intervals.
