@@ -24,7 +24,7 @@ import type { IpNetwork } from './network.ts';
 import type { EchoingTunnel } from './measure-path.ts';
 import type { PathMeasurement } from './path.ts';
 import type { Observation, SearchingTunnel } from './peer-search.ts';
-import { checkRate, parseRate } from './quantity.ts';
+import { rateOf } from './quantity.ts';
 import { takeSamples } from './rates.ts';
 import type { SamplesOptions, TunnelSample } from './rates.ts';
 import { StatsReader } from './stats-reader.ts';
@@ -315,9 +315,10 @@ export class OpenTunnel extends TunnelEmitter implements Tunnel, SearchingTunnel
   }
 }
 
-function bitsPerSecond(rate: string | number): number {
+/** From programs without types, the rate may be anything. */
+function bitsPerSecond(rate: unknown): number {
   try {
-    return typeof rate === 'number' ? checkRate(rate) : parseRate(rate);
+    return rateOf(rate);
   } catch (error) {
     if (!(error instanceof InvalidValue)) throw error;
     throw new TtunError('ERR_TTUN_INVALID_OPTIONS', `rate: ${error.message}`, { hint: error.hint });

@@ -1,4 +1,5 @@
 /** Quantities in options, as people write them: durations, `200ms`, and rates, `18 Mbit/s`. */
+import { inspect } from 'node:util';
 import { InvalidValue } from './address.ts';
 
 /** Units of durations, in ms. */
@@ -81,27 +82,48 @@ const RATE_HINT = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'
 const RATE = /^(\d+(?:\.\d+)?|\.\d+) ?([kmgt]?)(?:bit(?:\/s)?|bps)$/i;
 
 /**
+ * @param value text with a unit, or a number of bits per second
+ * @returns bits per second
+ * @throws InvalidValue if it is not a rate, or outside the possible range
+ */
+export function rateOf(value: unknown): number {
+  if (typeof value === 'string') return parseRate(value);
+  if (typeof value === 'number') return checkRate(value);
+  const shown = Array.isArray(value)
+    ? 'a list'
+    : typeof value === 'object' && value
+      ? 'an object'
+      : inspect(value);
+  throw new InvalidValue(`${shown} is not a string or a number`, RATE_HINT);
+}
+
+/**
  * @returns bits per second
  * @throws InvalidValue if it is not a rate, or outside the possible range
  */
 export function parseRate(text: string): number {
   const [, number, prefix = ''] = RATE.exec(text.trim()) ?? [];
-  if (number === undefined) {
-    const lacksUnit = RATE.test(`${text.trim()}bit`) && Number(text) > 0;
-    throw new InvalidValue(
-      `'${text}' is not a rate`,
-      lacksUnit ? `add a unit: '${text.trim()} Mbit/s'` : RATE_HINT,
-    );
-  }
+  if (number === undefined) throw new InvalidValue(`'${text}' is not a rate`, hintForUnit(text.trim()));
   return checkRate(Math.round(Number(number) * (RATE_FACTORS[prefix.toLowerCase()] ?? Number.NaN)), text);
+}
+
+/** A number without a unit, with the unit that was probably meant. */
+function hintForUnit(number: string): string {
+  if (!RATE.test(`${number}bit`)) return RATE_HINT;
+  if (isPossible(Number(number) * 1e6)) return `add a unit: '${number} Mbit/s'`;
+  return isPossible(Number(number)) ? `add a unit: '${number} bit/s'` : RATE_HINT;
+}
+
+function isPossible(bitsPerSecond: number): boolean {
+  return bitsPerSecond >= LEAST_RATE && bitsPerSecond <= HIGHEST_RATE;
 }
 
 /**
  * @param shown how the user wrote it
  * @throws InvalidValue outside the possible range
  */
-export function checkRate(bitsPerSecond: number, shown = `${bitsPerSecond} bit/s`): number {
-  if (bitsPerSecond >= LEAST_RATE && bitsPerSecond <= HIGHEST_RATE) return Math.round(bitsPerSecond);
+function checkRate(bitsPerSecond: number, shown = `${bitsPerSecond} bit/s`): number {
+  if (isPossible(bitsPerSecond)) return Math.round(bitsPerSecond);
   const problem = bitsPerSecond < LEAST_RATE ? 'is too low a rate' : 'is too high a rate';
   throw new InvalidValue(`${shown} ${Number.isNaN(bitsPerSecond) ? 'is not a rate' : problem}`, RATE_HINT);
 }

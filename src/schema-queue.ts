@@ -1,6 +1,6 @@
 /** The schema of the queue before the socket, and of busy polling. */
 import * as v from 'valibot';
-import { checkBusyPoll, checkRate, parseBusyPoll, parseRate } from './quantity.ts';
+import { checkBusyPoll, parseBusyPoll, rateOf } from './quantity.ts';
 import { flag, integer, parsedBy } from './schema-tools.ts';
 
 /** What the kernel grants at least, halved, as it doubles the value (`SOCK_MIN_SNDBUF` in include/net/sock.h). */
@@ -19,7 +19,7 @@ const RATE: v.GenericSchema<string | number, number> = v.pipe(
     examples: ['18 Mbit/s', '900 kbit/s', 18e6],
   }),
   // Here, because a problem within a union would be reported as one of its type.
-  parsedBy((rate) => (typeof rate === 'number' ? checkRate(rate) : parseRate(rate))),
+  parsedBy((rate: string | number) => rateOf(rate)),
 );
 
 /** `busyPoll`: text with a unit, or a number of ms. */

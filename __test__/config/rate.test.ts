@@ -4,6 +4,7 @@ import { UsageError } from '../../src/cli/args.ts';
 import { parseCommandLine } from '../../src/cli/tunnel-arguments.ts';
 import { resolveOptions } from '../../src/config/resolve.ts';
 import { TtunError } from '../../src/errors.ts';
+import { rateOf } from '../../src/quantity.ts';
 import { problemsOf } from './refusal.ts';
 
 const GOOD = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
@@ -36,6 +37,8 @@ const WRONG: readonly (readonly [rate: string | number, problem: string, hint?: 
   ['fast', "'fast' is not a rate"],
   ['0', "'0' is not a rate"],
   ['18', "'18' is not a rate", "add a unit: '18 Mbit/s'"],
+  ['18000000', "'18000000' is not a rate", "add a unit: '18000000 bit/s'"],
+  ['0.01', "'0.01' is not a rate"],
   ['18 MB/s', "'18 MB/s' is not a rate"],
   ['18 Mbit/h', "'18 Mbit/h' is not a rate"],
   ['1e3 Mbit/s', "'1e3 Mbit/s' is not a rate"],
@@ -65,6 +68,23 @@ for (const [rate, problem, hint = HINT] of WRONG) {
     });
   });
 }
+
+test('what is neither text nor a number is refused where a program sets the rate', (t) => {
+  for (const [rate, shown] of [
+    [['18 Mbit/s'], 'a list'],
+    [{}, 'an object'],
+    [true, 'true'],
+    [undefined, 'undefined'],
+    [18n, '18n'],
+  ] as const) {
+    const message = `${shown} is not a string or a number`;
+    t.like(
+      t.throws(() => rateOf(rate)),
+      { message, hint: HINT },
+    );
+  }
+  t.throws(() => rateOf(Number.NaN), { message: 'NaN bit/s is not a rate' });
+});
 
 test('a rate without a value, or with a value that looks like an option, is refused', (t) => {
   t.throws(() => parseCommandLine(['--rate']), { message: '--rate needs a value: --rate <rate>' });

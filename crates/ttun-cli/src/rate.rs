@@ -1,6 +1,10 @@
 //! Rates in bits per second, as people write them: `18 Mbit/s`.
 
+use std::ops::RangeInclusive;
+
 use ttun_core::QueueOptions;
+
+const POSSIBLE: RangeInclusive<u64> = QueueOptions::LEAST_RATE..=QueueOptions::HIGHEST_RATE;
 
 const HINT: &str = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
 
@@ -8,9 +12,10 @@ const HINT: &str = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s
 /// possible.
 pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     let Some(rate) = bits_per_second(text) else {
-        let number = text.trim();
-        let lacks_unit = bits_per_second(&format!("{number} Mbit/s")).is_some_and(|rate| rate > 0);
-        let hint = if lacks_unit { format!("add a unit: '{number} Mbit/s'") } else { HINT.to_owned() };
+        let with_unit = ["Mbit/s", "bit/s"].map(|unit| format!("{} {unit}", text.trim()));
+        let is_possible = |text: &&String| bits_per_second(text).is_some_and(|rate| POSSIBLE.contains(&rate));
+        let meant = with_unit.iter().find(is_possible);
+        let hint = meant.map_or_else(|| HINT.to_owned(), |meant| format!("add a unit: '{meant}'"));
         return Err(format!("'{text}' is not a rate; {hint}"));
     };
     if rate < QueueOptions::LEAST_RATE {
@@ -58,6 +63,8 @@ mod tests {
             ("", "'' is not a rate"),
             ("inf", "'inf' is not a rate"),
             ("0", "'0' is not a rate"),
+            ("0.01", "'0.01' is not a rate"),
+            ("1000000000000", "'1000000000000' is not a rate"),
             ("-5 Mbit/s", "'-5 Mbit/s' is not a rate"),
             ("1e3 Mbit/s", "'1e3 Mbit/s' is not a rate"),
             ("18 MB/s", "'18 MB/s' is not a rate"),
@@ -67,6 +74,8 @@ mod tests {
         ] {
             assert_eq!(parse_rate(text), Err(format!("{problem}; {HINT}")));
         }
-        assert_eq!(parse_rate("18"), Err("'18' is not a rate; add a unit: '18 Mbit/s'".to_owned()));
+        for (text, meant) in [("18", "18 Mbit/s"), ("18000000", "18000000 bit/s"), (" .1 ", ".1 Mbit/s")] {
+            assert_eq!(parse_rate(text), Err(format!("'{text}' is not a rate; add a unit: '{meant}'")));
+        }
     }
 }
