@@ -56,8 +56,6 @@ export const LINK_NAMES = Object.keys(LINKS) as readonly Link[];
 
 export const FAST_LINKS: readonly Link[] = LINK_NAMES.filter((link) => LINKS[link].bottleneck === null);
 
-export const SLOW_LINKS: readonly Link[] = LINK_NAMES.filter((link) => LINKS[link].bottleneck !== null);
-
 /**
  * Where the sender itself is the bottleneck, or there is none. Elsewhere a tunnel that does not pace has the latency of the bare
  * link, so measuring it would only take time.

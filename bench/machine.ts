@@ -1,4 +1,5 @@
 /** The machine of the measurements. */
+import { readFile } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { runToEnd } from '../testbed/exec.ts';
 
@@ -28,6 +29,19 @@ export async function describeMachine(): Promise<Machine> {
     load: loadavg()[0] ?? 0,
     commit: await currentCommit(),
   };
+}
+
+/** Names of the TCP congestion controls that the kernel has, or can load now that `wanted` was requested. */
+export async function congestionControls(wanted: string): Promise<readonly string[]> {
+  if (/^\w+$/.test(wanted) && !(await loadedControls()).includes(wanted)) {
+    await runToEnd(['modprobe', '--quiet', `tcp_${wanted}`]).catch(() => null);
+  }
+  return loadedControls();
+}
+
+async function loadedControls(): Promise<readonly string[]> {
+  const names = await readFile('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8');
+  return names.trim().split(' ');
 }
 
 async function currentCommit(): Promise<string | null> {

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { chooseContenders } from './contenders/index.ts';
 import { measureStartUp } from './figures/start-up.ts';
 import { reportStatsCost } from './figures/stats-cost.ts';
-import { describeMachine } from './machine.ts';
+import { congestionControls, describeMachine } from './machine.ts';
 import { HELP, OptionError, parseOptions } from './options.ts';
 import type { Options } from './options.ts';
 import { report } from './report/report.ts';
@@ -31,6 +31,11 @@ try {
 
 /** Resolves to the exit code. */
 async function bench(chosen: Options): Promise<number> {
+  const { congestion } = chosen;
+  const controls = await congestionControls(congestion);
+  if (!controls.includes(congestion)) {
+    throw new OptionError(`--congestion ${congestion}: this kernel has ${controls.join(', ')}`);
+  }
   const machine = await describeMachine();
   if (machine.load > BUSY) {
     say(
@@ -47,18 +52,30 @@ async function bench(chosen: Options): Promise<number> {
   if (turns.length === 0) throw new OptionError('none of these contenders takes part on these links');
   const expected = turns.reduce((sum, { link }) => sum + turnSeconds(link, chosen), 0);
   say(`${turns.length} turns, about ${Math.ceil(expected / 60)} min`);
+  await prepareFile(chosen.json);
   const samples: Sample[] = [];
+  const { absent } = field;
+  const results: Results = { machine, options: chosen, absent, startUp: measureStartUp(), samples };
   for (const turn of turns) {
     const sample = await take(turn, chosen);
     samples.push(sample);
     say(`[${samples.length}/${turns.length}] ${describe(sample)}`);
+    // After each turn, so that those of an interrupted run are kept.
+    await writeFile(chosen.json, `${JSON.stringify(results, null, 2)}\n`);
   }
-  const results: Results = { machine, options: chosen, samples, startUp: measureStartUp() };
-  process.stdout.write(`${report(field, results)}\n`);
-  await mkdir(dirname(chosen.json), { recursive: true });
-  await writeFile(chosen.json, `${JSON.stringify(results, null, 2)}\n`);
-  say(`single results: ${chosen.json}`);
+  process.stdout.write(`${report(field.contenders, results)}\n`);
+  say(`results of each round: ${chosen.json}`);
   return samples.some(({ error }) => error !== null) ? 1 : 0;
+}
+
+/** Creates the file of the results: an hour later is too late to learn that it cannot be written. */
+async function prepareFile(path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, '');
+  } catch (error) {
+    throw new OptionError(`--json ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function describe({ link, round, contender, figures, error }: Sample): string {

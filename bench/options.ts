@@ -13,7 +13,8 @@ Compares ttun with other tunnels between two network namespaces on this machine.
 
   --link NAME          only this link (repeatable): ${LINK_NAMES.slice(0, 3).join(', ')},
                        ${LINK_NAMES.slice(3).join(', ')}
-  --only NAME          only this contender (repeatable, or separated by commas)
+  --only NAME          only this contender (repeatable, or separated by commas);
+                       ttun-learn and ttun-busy take part only if named
   --rounds N           number of rounds; every contender runs once in each (default 3)
   --seconds N          length of a TCP run on a fast link; a UDP run takes two
                        thirds of it, a run on a slow link three times as long

@@ -32,7 +32,7 @@ export interface Ends {
 /** Trials in the search for the UDP rate without loss: to about 3 %, or 15 % with `--quick`. */
 const TRIALS = { usual: 6, quick: 4 };
 /** Namespaces, the start of the tunnel, and the overhead of about ten programs. */
-const OVERHEAD_SECONDS = 5;
+const OVERHEAD_SECONDS = 3;
 
 export async function measure(contender: Contender, link: Link, options: Options): Promise<Figures> {
   const { underlay, bottleneck } = LINKS[link];

@@ -19,6 +19,7 @@ const TOOLS = {
   ping: 'iputils-ping',
   iperf3: 'iperf3',
   socat: 'socat',
+  strace: 'strace',
 };
 /** Other tunnels, which take part if they are installed or can be. */
 const WIREGUARD = join(root, 'tools', 'wireguard-go');
@@ -77,7 +78,9 @@ function installIfPossible(name, install) {
 
 /** tools/wireguard-go/go.sum has the hashes of its sources. */
 function buildWireguard() {
-  if (!hasTool('go')) throw new Stop('go is missing');
+  // Where go.dev says to unpack it, which is rarely on root's PATH.
+  if (!hasTool('go')) process.env.PATH += delimiter + '/usr/local/go/bin';
+  if (!hasTool('go')) throw new Stop('building it requires Go 1.21 or later: https://go.dev/doc/install');
   const program = join(WIREGUARD_BUILT, 'wireguard-go');
   run('go', ['build', '-C', WIREGUARD, '-o', program, 'golang.zx2c4.com/wireguard']);
 }

@@ -1,9 +1,9 @@
 import test from 'ava';
 import { highestRateWithoutLoss } from '../../bench/figures/no-loss.ts';
-import type { UdpRun } from '../../bench/figures/iperf.ts';
+import type { Trial } from '../../bench/figures/no-loss.ts';
 
 /** A path that carries up to `capacity` whole; when it is offered more it loses at least a tenth, and carries at most `overloaded`. */
-function path(capacity: number, overloaded: number): (offered: number) => UdpRun {
+function path(capacity: number, overloaded: number): (offered: number) => Trial {
   return (offered) => {
     const deliveredPerSecond = offered <= capacity ? offered : Math.min(overloaded, offered * 0.9);
     return { deliveredPerSecond, loss: 1 - deliveredPerSecond / offered };
@@ -12,8 +12,8 @@ function path(capacity: number, overloaded: number): (offered: number) => UdpRun
 
 /** Rounds the rate to full thousands, and counts the trials. */
 async function search(
-  atFullSpeed: UdpRun,
-  carry: (offered: number) => UdpRun,
+  atFullSpeed: Trial,
+  carry: (offered: number) => Trial,
 ): Promise<[number | null, number]> {
   let trials = 0;
   const rate = await highestRateWithoutLoss(atFullSpeed, 6, (offered) => {

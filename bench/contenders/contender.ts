@@ -33,6 +33,11 @@ export const PORT = 9000;
 /** The largest MTU that fits an underlay of 1500 with outer IPv4 and UDP headers: 1500 − 20 − 8. */
 export const FITTING_MTU = 1472;
 
+/** Of contenders that make a device of their own. */
+export function ownAddresses({ inner }: Site): Addresses {
+  return { ipv4: inner.ipv4.replace('10.0.2.', '10.0.9.'), ipv6: inner.ipv6.replace('fd00:2:', 'fd00:9:') };
+}
+
 /** Most contenders use the TUN device that the site has, and its addresses. */
 export function innerAddresses(site: Site): Addresses {
   return site.inner;

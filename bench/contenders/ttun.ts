@@ -1,8 +1,8 @@
 /** The program of this repository, or of another checkout of it. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SLOW_LINKS } from '../links.ts';
+import { FAST_LINKS } from '../links.ts';
 import type { Link } from '../links.ts';
 import { FITTING_MTU, innerAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
@@ -29,13 +29,14 @@ const UNTOUCHED_MTU = 1500;
 
 export const VARIANTS: readonly Variant[] = [
   { name: '1472', tunMtu: FITTING_MTU, options: [] },
-  { name: '1500', tunMtu: UNTOUCHED_MTU, options: [] },
+  { name: '1500', tunMtu: UNTOUCHED_MTU, options: [], links: FAST_LINKS },
   // To be compared with 1472.
   {
     name: 'learn',
     tunMtu: FITTING_MTU,
     options: ['--peers', '10.0.1.1'],
     learns: true,
+    onlyIfNamed: true,
     links: ['veth', 'wire'],
   },
   // To be compared with 1472, too.
@@ -47,7 +48,7 @@ export const VARIANTS: readonly Variant[] = [
     links: ['veth', 'wire'],
   },
   // How latency was without the queue: packets wait at the device and in the socket.
-  { name: 'fifo', tunMtu: FITTING_MTU, options: [], withoutQueue: true, links: SLOW_LINKS },
+  { name: 'fifo', tunMtu: FITTING_MTU, options: [], withoutQueue: true, links: ['slow-20', 'slow-100'] },
   // 90 % of a bottleneck that this host does not see.
   { name: 'rate', tunMtu: FITTING_MTU, options: ['--rate', '18 Mbit/s'], links: ['far-20'] },
 ];
@@ -72,7 +73,9 @@ export function ttun(label: string, checkout: string, variant: Variant): Contend
       const program = [process.execPath, join(checkout, 'dist', 'bin.js'), '-q'];
       if (withoutQueue) {
         const ends = { device: near.tun, local: `${local}:${PORT}`, remote: `${remote}:${PORT}` };
-        const file = join(mkdtempSync(join(tmpdir(), 'ttun-bench-')), 'ttun.json');
+        const folder = mkdtempSync(join(tmpdir(), 'ttun-bench-'));
+        process.once('exit', () => rmSync(folder, { recursive: true }));
+        const file = join(folder, 'ttun.json');
         writeFileSync(file, JSON.stringify({ tunnels: { fifo: { ...ends, queue: false } } }));
         return near.start([...program.slice(0, 2), 'up', '-c', file]);
       }

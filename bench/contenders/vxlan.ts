@@ -1,6 +1,6 @@
 /** The kernel's own encapsulation in UDP. */
 import type { Site } from '../../testbed/site.ts';
-import { FITTING_MTU } from './contender.ts';
+import { FITTING_MTU, ownAddresses } from './contender.ts';
 import type { Contender } from './contender.ts';
 
 /** 1500 − 50: VXLAN carries Ethernet frames behind its own header, so it needs more room than one IP packet in UDP. */
@@ -16,17 +16,14 @@ export const vxlan: Contender = {
     await addDevice(a, b);
     await addDevice(b, a);
   },
-  addresses: (site) => ({
-    ipv4: site.inner.ipv4.replace('10.0.2.', '10.0.9.'),
-    ipv6: site.inner.ipv6.replace('fd00:2:', 'fd00:9:'),
-  }),
+  addresses: ownAddresses,
 };
 
 async function addDevice(near: Site, far: Site): Promise<void> {
   const ends = `local ${near.outer.ipv4} remote ${far.outer.ipv4} dev ${near.veth}`;
   await near.ipBatch(
     `link add vx0 mtu ${VXLAN_MTU} type vxlan id ${NETWORK_ID} ${ends} dstport 4789`,
-    `address add ${vxlan.addresses(near).ipv4}/24 dev vx0`,
+    `address add ${ownAddresses(near).ipv4}/24 dev vx0`,
     'link set vx0 up',
   );
 }

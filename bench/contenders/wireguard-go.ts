@@ -6,8 +6,7 @@ import { connect } from 'node:net';
 import type { Site } from '../../testbed/site.ts';
 import { waitFor } from '../../testbed/wait.ts';
 import { NEAR_LINKS } from '../links.ts';
-import { PORT } from './contender.ts';
-import type { Addresses } from '../../testbed/site.ts';
+import { ownAddresses, PORT } from './contender.ts';
 import type { Contender } from './contender.ts';
 
 /** 1500 − 80, the default of the program. */
@@ -34,24 +33,17 @@ export const wireguardGo: Contender = {
   },
   start: (near) => near.start(['wireguard-go', '--foreground', deviceOf(near)]),
   async configure(near, far) {
-    const { ipv4 } = addresses(near);
+    const { ipv4 } = ownAddresses(near);
     // Only the appearance of the device shows that the program can be configured.
     await waitFor(deviceOf(near), () => configureKeys(near, far));
     await near.ipBatch(`address add ${ipv4}/24 dev ${deviceOf(near)}`, `link set ${deviceOf(near)} up`);
   },
-  addresses,
+  addresses: ownAddresses,
 };
 
 /** The control socket is in a directory that all namespaces share: the device's name must be unique. */
 function deviceOf(site: Site): string {
   return `w${site.namespace}`;
-}
-
-function addresses(site: Site): Addresses {
-  return {
-    ipv4: site.inner.ipv4.replace('10.0.2.', '10.0.9.'),
-    ipv6: site.inner.ipv6.replace('fd00:2:', 'fd00:9:'),
-  };
 }
 
 /** Speaks the program's configuration protocol, as wg(8) does; `false` while the program does not listen. */

@@ -2,13 +2,14 @@
 import type { Site } from '../../testbed/site.ts';
 import { ping } from '../../testbed/traffic/ping.ts';
 import { median, quantile } from '../statistics.ts';
+import { LARGE_PAYLOAD } from './iperf.ts';
 import type { Iperf } from './iperf.ts';
 import { highestRateWithoutLoss } from './no-loss.ts';
 import { processorSeconds, residentBytes } from './processor-time.ts';
 import { REQUEST_SECONDS, requestAndRespond } from './request-response.ts';
+import { COUNTING_SECONDS, systemCallsPerPacket } from './system-calls.ts';
 
 const SMALL_PAYLOAD = 64;
-const LARGE_PAYLOAD = 1400;
 const OFFERED_BITS_PER_SECOND = 1e9;
 const BITS = 8;
 const STREAMS = 4;
@@ -34,7 +35,7 @@ export interface FastFigures {
   readonly udpSmall: number;
   /** The same at the highest rate with under 0.5 % loss; `null` if every rate that was tried lost more. */
   readonly udpSmallWithoutLoss: number | null;
-  /** Share of 1,400-byte datagrams lost at 1 Gbit/s, 0 to 1. */
+  /** Share of packets of 1,400 bytes lost at 1 Gbit/s, 0 to 1. */
   readonly udpLoss: number;
   /** Microseconds. */
   readonly roundTrip: number;
@@ -48,6 +49,8 @@ export interface FastFigures {
   readonly memory: number | null;
   /** From the start of one end's process until the first packet made a round trip, milliseconds. */
   readonly firstPacketMs: number | null;
+  /** System calls of one tunnel process for a packet that comes alone, besides those that wait. */
+  readonly systemCalls: number | null;
   /** TCP retransmissions in the one-stream runs. */
   readonly retransmits: number;
 }
@@ -91,6 +94,9 @@ export async function measureFast(scene: FastScene): Promise<FastFigures> {
   const { roundTripsMs } = await ping(sender, address, PING);
   const requests = await requestAndRespond(sender, receiver, address, pids);
   const [own] = pids;
+  const memory = own === undefined ? null : await residentBytes(own);
+  // Last, so that being traced cannot affect the other figures.
+  const systemCalls = own === undefined ? null : await systemCallsPerPacket(iperf, pids);
   return {
     tcpThere: there.bitsPerSecond,
     tcpBack: back.bitsPerSecond,
@@ -104,8 +110,9 @@ export async function measureFast(scene: FastScene): Promise<FastFigures> {
     roundTripTail: quantile(roundTripsMs, 0.99) * MICROSECONDS,
     requests: requests.perSecond,
     processorPerRequest: own === undefined ? null : requests.processorSeconds * 1e6,
-    memory: own === undefined ? null : await residentBytes(own),
+    memory,
     firstPacketMs,
+    systemCalls,
     retransmits: there.retransmits + back.retransmits,
   };
 }
@@ -113,7 +120,8 @@ export async function measureFast(scene: FastScene): Promise<FastFigures> {
 /** The length of all runs together, in seconds, with `seconds` and `trials` as in `FastScene`. */
 export function fastSeconds(seconds: number, trials: number): number {
   const pings = (PING.count * PING.intervalMs) / 1000;
-  return 3 * seconds + 2 * lengthOfUdp(seconds) + trials * TRIAL_SECONDS + pings + REQUEST_SECONDS;
+  const fixed = trials * TRIAL_SECONDS + pings + REQUEST_SECONDS + COUNTING_SECONDS;
+  return 3 * seconds + 2 * lengthOfUdp(seconds) + fixed;
 }
 
 function lengthOfUdp(seconds: number): number {

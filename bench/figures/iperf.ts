@@ -12,7 +12,12 @@ export interface TcpRun {
   readonly retransmits: number;
 }
 
+/** Payload of a datagram that is a packet of 1,400 bytes with its IPv4 and UDP headers: it fits the MTU of every contender. */
+export const LARGE_PAYLOAD = 1400 - 28;
+
 export interface UdpRun {
+  /** Datagrams. */
+  readonly delivered: number;
   readonly deliveredPerSecond: number;
   /** Share of what was sent, 0 to 1. */
   readonly loss: number;
@@ -73,7 +78,8 @@ export class Iperf {
     const load = ['--udp', '--length', `${payload}`, '--bitrate', `${bitsPerSecond}`];
     const { end } = await this.#run(seconds, load);
     const { packets = 0, lost_packets: lost = 0, seconds: took } = end.sum_received;
-    return { deliveredPerSecond: (packets - lost) / took, loss: packets === 0 ? 1 : lost / packets };
+    const delivered = packets - lost;
+    return { delivered, deliveredPerSecond: delivered / took, loss: packets === 0 ? 1 : lost / packets };
   }
 
   async #run(seconds: number, load: readonly string[], omitSeconds = 0): Promise<Report> {

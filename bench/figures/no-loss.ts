@@ -1,6 +1,8 @@
 /** The highest rate at which a tunnel loses practically nothing: the throughput of RFC 2544, section 26.1, in a few short trials. */
 import type { UdpRun } from './iperf.ts';
 
+export type Trial = Pick<UdpRun, 'deliveredPerSecond' | 'loss'>;
+
 /** RFC 2544 asks for none. On cores that the generators share, a single pause of the scheduler would decide then. */
 const TOLERATED_LOSS = 0.005;
 /** Rates from here to that at full speed are searched, if even the rate delivered at full speed is too high. */
@@ -14,9 +16,9 @@ const LOWEST_SHARE = 1 / 8;
  * `trials` bounds the time.
  */
 export async function highestRateWithoutLoss(
-  atFullSpeed: UdpRun,
+  atFullSpeed: Trial,
   trials: number,
-  attempt: (datagramsPerSecond: number) => Promise<UdpRun>,
+  attempt: (datagramsPerSecond: number) => Promise<Trial>,
 ): Promise<number | null> {
   const { deliveredPerSecond, loss } = atFullSpeed;
   if (isTolerable(atFullSpeed)) return deliveredPerSecond;
@@ -38,6 +40,6 @@ export async function highestRateWithoutLoss(
   return best;
 }
 
-function isTolerable({ loss }: UdpRun): boolean {
+function isTolerable({ loss }: Trial): boolean {
   return loss < TOLERATED_LOSS;
 }

@@ -1,5 +1,5 @@
 /** The report of a run, in Markdown. */
-import type { Field } from '../contenders/index.ts';
+import type { Contender } from '../contenders/contender.ts';
 import { JUDGED } from '../contenders/ttun.ts';
 import type { StartUp } from '../figures/start-up.ts';
 import { LINK_NAMES, LINKS } from '../links.ts';
@@ -13,14 +13,16 @@ import { targetsTable } from './targets.ts';
 export interface Results {
   readonly machine: Machine;
   readonly options: Options;
-  readonly samples: readonly Sample[];
+  /** Names of contenders that were omitted because their program is not installed. */
+  readonly absent: readonly string[];
   readonly startUp: readonly StartUp[];
+  readonly samples: readonly Sample[];
 }
 
 /** Headings begin at the third level, so that it can be pasted below one of docs/performance.md. */
 export function report(
-  { contenders, absent }: Field,
-  { machine, options, samples, startUp }: Results,
+  contenders: readonly Contender[],
+  { machine, options, absent, startUp, samples }: Results,
 ): string {
   const judged = JUDGED.filter((name) => contenders.some((contender) => contender.name === name));
   return [

@@ -40,16 +40,17 @@ const FAST: readonly Column[] = [
   { title: 'CPU per request', figure: 'processorPerRequest', ...microseconds },
   { title: 'RSS', figure: 'memory', ...comparable, unit: 'MB', divisor: 1e6, digits: 1 },
   { title: 'first packet', figure: 'firstPacketMs', ...milliseconds, digits: 0 },
+  { title: 'calls per packet', figure: 'systemCalls', ...comparable, unit: '', divisor: 1, digits: 1 },
 ];
 
 const SLOW: readonly Column[] = [
   { title: '1 TCP: ping', figure: 'pingBeside1', ...milliseconds },
-  { title: 'p99', figure: 'pingBeside1Tail', ...milliseconds },
+  { title: 'worst', figure: 'pingBeside1Worst', ...milliseconds },
   { title: 'lost', figure: 'pingBeside1Lost', ...percent },
   { title: 'goodput', figure: 'goodput1', ...comparable, unit: 'Mbit/s', divisor: 1e6, digits: 1 },
   { title: 'resent', figure: 'retransmits1', comparable: false, unit: '', divisor: 1, digits: 0 },
   { title: '8 TCP: ping', figure: 'pingBeside8', ...milliseconds },
-  { title: 'p99', figure: 'pingBeside8Tail', ...milliseconds },
+  { title: 'worst', figure: 'pingBeside8Worst', ...milliseconds },
   { title: 'lost', figure: 'pingBeside8Lost', ...percent },
   { title: 'goodput', figure: 'goodput8', ...comparable, unit: 'Mbit/s', divisor: 1e6, digits: 1 },
   { title: 'resent', figure: 'retransmits8', comparable: false, unit: '', divisor: 1, digits: 0 },

@@ -50,10 +50,10 @@ const TARGETS: readonly Target[] = [
   { ...beside8, links: ['far-20'], only: 'ttun-rate', required: 1 / 10, aim: 1 / 40 },
   { ...goodput, title: 'goodput of 1 TCP stream', figure: 'goodput1' },
   { ...goodput, title: 'goodput of 8 TCP streams', figure: 'goodput8' },
-  // What a program in user space reaches with CUBIC, on two cores, where a kernel tunnel never copies the payload.
-  { ...tcp, links: ['veth'], reference: 'vxlan', required: 0.22, aim: 0.25 },
-  { ...tcp, links: ['wire'], reference: 'vxlan', required: 0.65, aim: 0.72 },
-  { ...tcp, links: ['wire-checksum'], reference: 'vxlan', required: 0.55, aim: 0.61 },
+  // What was reached with CUBIC on two cores, where a kernel tunnel never copies the payload; required is 0.98 of it.
+  { ...tcp, links: ['veth'], reference: 'vxlan', required: 0.245, aim: 0.25 },
+  { ...tcp, links: ['wire'], reference: 'vxlan', required: 0.706, aim: 0.72 },
+  { ...tcp, links: ['wire-checksum'], reference: 'vxlan', required: 0.598, aim: 0.61 },
   { ...tcp, links: FAST_LINKS, reference: 'before', required: 0.98, aim: 1 },
   {
     title: 'CPU per GB',
@@ -109,6 +109,16 @@ const TARGETS: readonly Target[] = [
     required: 130,
     aim: 100,
   },
+  {
+    // Two, and some hundredths for what else the tunnel carries meanwhile.
+    title: 'system calls per packet',
+    links: FAST_LINKS,
+    figure: 'systemCalls',
+    reference: null,
+    better: 'lower',
+    required: 2.1,
+    aim: null,
+  },
 ];
 
 /** One row for each target and link that was measured, one column for each of our contenders. */
@@ -154,5 +164,6 @@ function judge(measured: number, { better, required, aim }: Target): 'aim' | 'pa
 
 function format({ figure, reference }: Target, value: number): string {
   if (reference !== null) return formatRatio(value);
+  if (figure === 'systemCalls') return value.toFixed(1);
   return figure === 'memory' ? `${(value / 1e6).toFixed(1)} MB` : `${value.toFixed(0)} ms`;
 }
