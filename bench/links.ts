@@ -45,7 +45,7 @@ export const LINKS: Readonly<Record<Link, LinkDescription>> = {
     bottleneck: { bitsPerSecond: 100e6, at: 'sender' },
   },
   'far-20': {
-    title: '20 Mbit/s, limited at a router two hops away, as behind a modem',
+    title: '20 Mbit/s, limited behind a router, as by a modem',
     underlay: 'veth',
     bottleneck: { bitsPerSecond: 20e6, at: 'router' },
   },

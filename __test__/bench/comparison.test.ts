@@ -4,6 +4,7 @@ import { socat } from '../../bench/contenders/socat.ts';
 import { vxlan } from '../../bench/contenders/vxlan.ts';
 import { LINK_NAMES } from '../../bench/links.ts';
 import { absolute, relative } from '../../bench/report/comparison.ts';
+import { summaryTable } from '../../bench/report/summary.ts';
 import { figuresTable, ratiosTable } from '../../bench/report/tables.ts';
 import { targetsTable } from '../../bench/report/targets.ts';
 import { planTurns } from '../../bench/rounds.ts';
@@ -126,4 +127,18 @@ test('each round of each link begins with another contender, and only those for 
   t.deepEqual(on('slow-20', 1), ['bare', 'vxlan', 'socat']);
   t.deepEqual(on('slow-20', 2), ['vxlan', 'socat', 'bare']);
   t.deepEqual(on('far-20', 1), ['bare', 'vxlan']);
+});
+
+test('the summary has one line for each contender, once all of its links were measured', (t) => {
+  const samples = [
+    sample('ttun-1472', 1, { tcp: 15e9 }, 'veth'),
+    sample('ttun-1472', 1, { tcp: 10e9 }, 'wire'),
+    sample('ttun-1472', 1, { tcp: 10.8e9, processorPerGigabyte: 1.02, roundTrip: 97 }, 'wire-checksum'),
+    sample('bare', 1, { tcp: 63e9 }, 'veth'),
+  ];
+  t.is(summaryTable(samples, ['bare', 'ttun-1472']), null);
+  const slow = sample('ttun-1472', 1, { pingBeside1: 2.74, pingBeside8: null }, 'slow-20');
+  const summary = summaryTable([...samples, slow], ['bare', 'ttun-1472']) ?? '';
+  t.deepEqual(cellsOf(summary, 'bare'), ['bare', '63.0', '–', '–', '–', '–', '–', '–']);
+  t.deepEqual(cellsOf(summary, 'ttun'), ['ttun-1472', '15.0', '10.0', '10.8', '1.0', '97', '2.7', '–']);
 });

@@ -7,6 +7,7 @@ import type { Link } from '../links.ts';
 import type { Machine } from '../machine.ts';
 import type { Options } from '../options.ts';
 import type { Sample } from '../rounds.ts';
+import { summaryTable } from './summary.ts';
 import { figuresTable, namesOn, ratiosTable, startUpTable } from './tables.ts';
 import { targetsTable } from './targets.ts';
 
@@ -24,13 +25,16 @@ export function report(
   contenders: readonly Contender[],
   { machine, options, absent, startUp, samples }: Results,
 ): string {
-  const judged = JUDGED.filter((name) => contenders.some((contender) => contender.name === name));
+  const names = contenders.map(({ name }) => name);
+  const judged = JUDGED.filter((name) => names.includes(name));
+  const summary = summaryTable(samples, names);
   return [
     describeRun(machine, options),
     [
       ...contenders.map(({ name, description }) => `- \`${name}\`: ${description}`),
       ...absent.map((name) => `- \`${name}\`: not installed, so omitted`),
     ].join('\n'),
+    ...(summary === null ? [] : ['### In short', summary]),
     ...LINK_NAMES.flatMap((link) => describeLink(link, samples, options)),
     '### Start to end of a command line',
     startUpTable(startUp),

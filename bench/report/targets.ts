@@ -110,13 +110,13 @@ const TARGETS: readonly Target[] = [
     aim: 100,
   },
   {
-    // Two, and some hundredths for what else the tunnel carries meanwhile.
+    // Two, and what else the tunnel carries and does meanwhile.
     title: 'system calls per packet',
     links: FAST_LINKS,
     figure: 'systemCalls',
     reference: null,
     better: 'lower',
-    required: 2.1,
+    required: 2.2,
     aim: null,
   },
 ];
