@@ -45,9 +45,27 @@ export async function leaveDevice(site: Site, device: string, virtioHeaderLength
 
 /** Another program that stays attached to a TUN device until it is ended. */
 export async function holdDevice(site: Site, device: string): Promise<BackgroundProcess> {
-  const holder = site.start([probe(), 'hold-device', device]);
-  await holder.waitForLine('ready');
-  return holder;
+  return startProbe(site, 'hold-device', device);
+}
+
+/** Resolves once it says that it is ready. */
+async function startProbe(site: Site, ...args: readonly string[]): Promise<BackgroundProcess> {
+  const started = site.start([probe(), ...args]);
+  await started.waitForLine('ready');
+  return started;
+}
+
+/** A probe in the background, which ends when it is disposed of. */
+class RunningProbe implements AsyncDisposable {
+  protected readonly process: BackgroundProcess;
+
+  protected constructor(started: BackgroundProcess) {
+    this.process = started;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process[Symbol.asyncDispose]();
+  }
 }
 
 export interface CapturedPacket extends Unfinished {
@@ -56,24 +74,17 @@ export interface CapturedPacket extends Unfinished {
 }
 
 /** Everything that passes a device from `start` on, in order. */
-export class Capture implements AsyncDisposable {
-  readonly #process: BackgroundProcess;
+export class Capture extends RunningProbe {
   readonly #packets: CapturedPacket[] = [];
   #linesRead = 0;
 
-  private constructor(started: BackgroundProcess) {
-    this.#process = started;
-  }
-
   static async start(site: Site, device: string): Promise<Capture> {
-    const started = site.start([probe(), 'capture', device]);
-    await started.waitForLine('ready');
-    return new Capture(started);
+    return new Capture(await startProbe(site, 'capture', device));
   }
 
   /** What has passed so far. */
   packets(direction: 'in' | 'out'): readonly CapturedPacket[] {
-    for (const line of this.#process.lines.slice(this.#linesRead)) {
+    for (const line of this.process.lines.slice(this.#linesRead)) {
       this.#linesRead += 1;
       if (line !== 'ready') this.#packets.push(parse(line));
     }
@@ -100,88 +111,52 @@ export class Capture implements AsyncDisposable {
       return single.some((packet) => packet.equals(last)) && single;
     });
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process[Symbol.asyncDispose]();
-  }
 }
 
 /** The UDP datagrams that arrive at an address, in order. */
-export class Receiver implements AsyncDisposable {
-  readonly #process: BackgroundProcess;
-
-  private constructor(started: BackgroundProcess) {
-    this.#process = started;
-  }
-
+export class Receiver extends RunningProbe {
   static async start(site: Site, local: string): Promise<Receiver> {
-    const started = site.start([probe(), 'receive', local]);
-    await started.waitForLine('ready');
-    return new Receiver(started);
+    return new Receiver(await startProbe(site, 'receive', local));
   }
 
   /** Resolves to the payloads when there are `count` of them. */
   async first(count: number): Promise<readonly Buffer[]> {
     return waitFor(`${count} datagrams`, () => {
-      const lines = this.#process.lines.slice(1);
+      const lines = this.process.lines.slice(1);
       return lines.length >= count && lines.map((line) => Buffer.from(line.split(' ')[1] ?? '', 'hex'));
     });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process[Symbol.asyncDispose]();
   }
 }
 
 /** A long path: forwards datagrams between two peers, each after a delay. */
-export class Relay implements AsyncDisposable {
-  readonly #process: BackgroundProcess;
-
-  private constructor(started: BackgroundProcess) {
-    this.#process = started;
-  }
-
+export class Relay extends RunningProbe {
   /** @param sides the relay's address on each side, and the peer there */
   static async start(
     site: Site,
     sides: readonly [local: string, remote: string][],
     delayMs: number,
   ): Promise<Relay> {
-    const started = site.start([probe(), 'relay', ...sides.flat(), `${delayMs}`]);
-    await started.waitForLine('ready');
-    return new Relay(started);
+    return new Relay(await startProbe(site, 'relay', ...sides.flat(), `${delayMs}`));
   }
 
   /** From now on all datagrams are lost, or none. */
   async lose(all: boolean): Promise<void> {
-    const count = this.#process.lines.length;
-    this.#process.child.stdin?.write(all ? 'lose\n' : 'pass\n');
-    await waitFor('the relay to answer', () => this.#process.lines.length > count);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process[Symbol.asyncDispose]();
+    const count = this.process.lines.length;
+    this.process.child.stdin?.write(all ? 'lose\n' : 'pass\n');
+    await waitFor('the relay to answer', () => this.process.lines.length > count);
   }
 }
 
 /** A service manager's end of sd_notify(3): the messages of a program, in order. */
-export class NotifySocket implements AsyncDisposable {
-  readonly #process: BackgroundProcess;
-
-  private constructor(started: BackgroundProcess) {
-    this.#process = started;
-  }
-
+export class NotifySocket extends RunningProbe {
   /** @param address a path, or a name in the abstract namespace after `@` */
   static async start(site: Site, address: string): Promise<NotifySocket> {
-    const started = site.start([probe(), 'notify-socket', address]);
-    await started.waitForLine('ready');
-    return new NotifySocket(started);
+    return new NotifySocket(await startProbe(site, 'notify-socket', address));
   }
 
   /** The messages so far. */
   get messages(): readonly NotifyMessage[] {
-    return this.#process.lines.slice(1).map((line) => {
+    return this.process.lines.slice(1).map((line) => {
       const [, usec, text = ''] = /^(\d+) (.*)$/.exec(line) ?? [];
       return { receivedUsec: Number(usec), lines: text.split('|') };
     });
@@ -194,10 +169,6 @@ export class NotifySocket implements AsyncDisposable {
     return waitFor(`a message with ${line}`, () =>
       this.messages.slice(from).find(({ lines }) => lines.some(matches)),
     );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process[Symbol.asyncDispose]();
   }
 }
 
