@@ -96,12 +96,12 @@ fn what_happens_meanwhile_is_noticed_without_a_sleep() {
         assert_eq!(site.socket.sent().len(), 4);
         // A full socket, with packets that wait, and its room.
         site.socket.limit(Some(0));
-        site.device.hand_over(&udp_flow(100, 1000));
+        site.device.hand_over(&udp_flow(10, 1000));
         pause(&site).await;
         assert_eq!((site.device.waiting(), site.socket.sent().len()), (0, 0));
         site.socket.limit(None);
         pause(&site).await;
-        assert_eq!(site.socket.sent().len(), 100);
+        assert_eq!(site.socket.sent().len(), 10);
         // Another thread's change of the rate.
         site.context.queue.set_rate(Some(1_000_000));
         thread::scope(|scope| scope.spawn(|| site.context.shutdown.wake()).join()).unwrap();
