@@ -78,7 +78,7 @@ const RATE_FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, 
 
 const RATE_HINT = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
 
-/** A number with a unit of SI: `18 Mbit/s`, or as tc(8) writes it, `18mbit`. */
+/** A number with a unit of SI: `18 Mbit/s`, `18mbit`, or `18 Mbps`, which are bits here, unlike in tc(8). */
 const RATE = /^(\d+(?:\.\d+)?|\.\d+) ?([kmgt]?)(?:bit(?:\/s)?|bps)$/i;
 
 /**

@@ -8,8 +8,8 @@ const POSSIBLE: RangeInclusive<u64> = QueueOptions::LEAST_RATE..=QueueOptions::H
 
 const HINT: &str = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
 
-/// Parses a number with a unit of SI: `18 Mbit/s`, or as tc(8) writes it, `18mbit`. Returns bits per second; the error says what is
-/// possible.
+/// Parses a number with a unit of SI: `18 Mbit/s`, `18mbit`, or `18 Mbps`, which are bits here, unlike in tc(8). Returns bits per second;
+/// the error says what is possible.
 pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     let Some(rate) = bits_per_second(text) else {
         let with_unit = ["Mbit/s", "bit/s"].map(|unit| format!("{} {unit}", text.trim()));

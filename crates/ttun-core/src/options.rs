@@ -124,7 +124,7 @@ impl QueueOptions {
             return Ok(());
         }
         let hint = format!("give from {} to {} bytes", Self::LEAST_SEND_BUFFER, Self::LARGEST_SEND_BUFFER);
-        Err(Error::new(ErrorKind::InvalidOptions, "the send buffer is impossible").with_hint(hint))
+        Err(Error::new(ErrorKind::InvalidOptions, "sendBuffer is out of range").with_hint(hint))
     }
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn check_rate(rate: Option<u64>) -> Result<(), Error> {
     if rate.is_none_or(|rate| (QueueOptions::LEAST_RATE..=QueueOptions::HIGHEST_RATE).contains(&rate)) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidOptions, "the rate is impossible")
+    Err(Error::new(ErrorKind::InvalidOptions, "rate is out of range")
         .with_hint("give from 64 kbit/s to 100 Gbit/s"))
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn check_busy_poll(time: Option<Duration>) -> Result<(), Error> {
     if time.is_none_or(|time| possible.contains(&time)) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidOptions, "the time of busy polling is impossible")
+    Err(Error::new(ErrorKind::InvalidOptions, "busyPoll is out of range")
         .with_hint("give a time from 1us to 1ms"))
 }
 

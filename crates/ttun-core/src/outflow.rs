@@ -1,6 +1,7 @@
 //! What leaves for the network: directly while the socket accepts it, through the queue while it does not.
 
 use std::io;
+use std::time::Duration;
 
 use ttun_packet::{LoopGuard, Verdict};
 use ttun_queue::{DrainMeter, InFlightLimit, Pacer, StandingQueue};
@@ -89,7 +90,7 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         let rate = self.context.queue.rate() / 8;
         if self.pacer.as_ref().map_or(0, Pacer::rate) != rate {
             match &mut self.pacer {
-                Some(pacer) if rate > 0 => pacer.set_rate(rate),
+                Some(pacer) if rate > 0 => pacer.set_rate(rate, self.context.clock.now_ns()),
                 _ => self.pacer = (rate > 0).then(|| Pacer::new(rate)),
             }
             self.limit_sends();
@@ -101,18 +102,23 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
     pub(crate) fn flush(&mut self, read: &[u8]) {
         if self.send(read) == Flushed::Blocked {
             self.is_queueing = true;
-            let new = || Box::new(Backlog::new(self.context.queue.discipline));
-            let (backlog, batch) = (self.backlog.get_or_insert_with(new), self.sender.batch());
-            backlog.fill_stage(|stage| batch.move_to(stage, read));
+            let mut backlog = self.take_backlog();
+            backlog.fill_stage(|stage| self.sender.batch().move_to(stage, read));
+            self.backlog = Some(backlog);
         }
     }
 
     /// Adds what was read, except for its first packets up to `from`, to those that wait.
     pub(crate) fn enqueue(&mut self, waiting: Waiting, from: usize) {
-        let Some(backlog) = &mut self.backlog else { return };
+        let mut backlog = self.take_backlog();
         let dropped = backlog.push(waiting, from, self.context.clock.now_us());
         self.context.encap.drop(EncapDrop::QueueFull, dropped);
-        self.context.queue.holds(backlog);
+        self.context.queue.holds(&backlog);
+        self.backlog = Some(backlog);
+    }
+
+    fn take_backlog(&mut self) -> Box<Backlog> {
+        self.backlog.take().unwrap_or_else(|| Box::new(Backlog::new(self.context.queue.discipline)))
     }
 
     /// Sends packets that wait, as far as that is possible now.
@@ -138,9 +144,13 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         if pause == 0 {
             return if self.is_blocked { self.socket.room().await } else { Ok(()) };
         }
-        let timer = match &self.timer {
-            Some(timer) => timer,
-            None => self.timer.insert(Timer::new()?),
+        if self.timer.is_none() {
+            self.timer = Timer::new().ok();
+        }
+        let Some(timer) = &self.timer else {
+            // The process is out of descriptors; a timer that is less precise needs none.
+            tokio::time::sleep(Duration::from_nanos(pause)).await;
+            return Ok(());
         };
         timer.after(pause).await
     }
@@ -172,32 +182,44 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
 
     /// Sends the batch if it is its time.
     fn send(&mut self, packets: &[u8]) -> Flushed {
-        let batch = self.sender.batch();
-        if batch.packets() == 0 {
+        if self.sender.batch().packets() == 0 {
             return Flushed::All;
         }
-        let bytes = batch.bytes() + batch.packets() * self.context.outer_overhead();
         if self.pause() > 0 {
             // Each datagram that leaves would wake the thread.
             self.socket.stop_waiting();
             self.drain.interrupt();
             return Flushed::Blocked;
         }
+        let before = self.bytes_sent();
         let flushed = self.sender.flush(packets);
+        self.sent(self.bytes_sent().wrapping_sub(before));
         if self.context.queue.ends_excess() {
             self.apply_limit();
         }
         if flushed == Flushed::Blocked {
             self.blocked();
-            return flushed;
         }
-        if let Some(pacer) = &mut self.pacer {
+        flushed
+    }
+
+    /// Bytes of the datagrams sent so far. What was dropped is not charged for.
+    fn bytes_sent(&self) -> u64 {
+        let encap = &self.context.encap;
+        encap.bytes.get().wrapping_add(encap.packets.get() * self.context.outer_overhead() as u64)
+    }
+
+    /// Datagrams of `bytes` together were sent.
+    fn sent(&mut self, bytes: u64) {
+        let bytes = bytes as usize;
+        if let Some(pacer) = &mut self.pacer
+            && bytes > 0
+        {
             pacer.sent(self.context.clock.now_ns(), bytes, self.is_queueing);
         }
         self.since_full.0 += bytes;
         self.standing.sent(bytes);
         self.drain.sent(bytes);
-        flushed
     }
 
     /// How long the configured rate allows no send, ns.
@@ -239,6 +261,8 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
             }
             if limit.drained(self.context.clock.now_us(), held) {
                 self.apply_limit();
+            } else {
+                self.limit_sends();
             }
         }
         true

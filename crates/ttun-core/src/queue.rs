@@ -115,11 +115,13 @@ impl Queue {
 
     pub(crate) fn snapshot(&self) -> QueueStats {
         let if_any = |value: &Counter| Some(value.get()).filter(|&value| value > 0);
+        let have_waited = self.delayed.get() > 0;
+        let waited = |us: &Counter| have_waited.then(|| milliseconds(us.get()));
         QueueStats {
             packets: self.packets.get() as usize,
             bytes: self.bytes.get() as usize,
-            sojourn_ms: if_any(&self.sojourn_us).map(milliseconds),
-            sojourn_max_ms: if_any(&self.longest_sojourn_us).map(milliseconds),
+            sojourn_ms: waited(&self.sojourn_us),
+            sojourn_max_ms: waited(&self.longest_sojourn_us),
             delayed: self.delayed.get(),
             delay_sum: self.delay_us.get(),
             marked: self.marked.get(),

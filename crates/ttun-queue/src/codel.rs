@@ -26,8 +26,9 @@ pub(crate) trait Packets {
 pub(crate) struct Head {
     /// When it was added, µs.
     pub(crate) since: u64,
-    /// Whether no more than one full-sized packet waits behind it. A shorter queue would leave a slow link idle, on which one packet takes
-    /// longer than the target (`dodequeue` of RFC 8289, which looks at what is left without the head).
+    /// Whether no more than one full-sized packet of its flow waits behind it (`dodequeue` of RFC 8289, which looks at what is left without
+    /// the head). On a slow link one packet takes longer than the target, and a flow that sends little must not lose any for that. Linux,
+    /// which counts the packets of all flows here, drops them (`codel_should_drop` in include/net/codel_impl.h).
     pub(crate) is_short: bool,
 }
 

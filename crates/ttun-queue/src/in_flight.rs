@@ -12,8 +12,9 @@ const HORIZON_US: u64 = 1_000;
 /// The limit before the first measurement, bytes: a super-packet. A slow link is noticed when it is full for the first time.
 const INITIAL: usize = 65_536;
 
-/// The least limit: two datagrams of 1,500 bytes with the kernel's overhead, bytes.
-const LEAST: usize = 2 * 2304;
+/// The least limit, bytes: two datagrams of 1,500 bytes with the kernel's overhead, and a little more, as a sender is woken when less than
+/// half of the limit is used (`sock_writeable` in include/net/sock.h): while the second of them is on its way.
+const LEAST: usize = 2 * 2304 + 64;
 
 /// Weight of a new measurement of the rate: an eighth, as a shift.
 const WEIGHT: u32 = 3;
@@ -80,7 +81,8 @@ impl InFlightLimit {
         self.limit
     }
 
-    /// The rate at which the socket drains, bytes per second; `None` while it is not known.
+    /// The rate at which the socket drains, bytes per second in the kernel's account, which is up to twice what is on the wire, or more if
+    /// packets are small; `None` while it is not known.
     #[must_use]
     pub fn rate(&self) -> Option<u64> {
         self.rate

@@ -28,9 +28,13 @@ impl Pacer {
         self.rate
     }
 
-    /// Changes the rate from now on.
-    pub fn set_rate(&mut self, rate: u64) {
-        self.rate = rate.max(1);
+    /// Changes the rate at `now`. What was sent is not paid for at a lower rate than it was sent at, and at a higher one sooner.
+    pub fn set_rate(&mut self, rate: u64, now: u64) {
+        let rate = rate.max(1);
+        let wait = u128::from(self.wait(now));
+        let sooner = wait * u128::from(self.rate) / u128::from(rate);
+        self.due = now.saturating_add(wait.min(sooner) as u64);
+        self.rate = rate;
     }
 
     /// How long the next datagram has to wait at `now`, ns; 0 if it may be sent.
@@ -96,10 +100,14 @@ mod tests {
     fn the_rate_may_change() {
         let mut pacer = Pacer::new(1_000_000);
         pacer.sent(0, 10_000, true);
-        pacer.set_rate(10_000_000);
-        assert_eq!(pacer.rate(), 10_000_000);
-        let before = pacer.wait(0);
+        assert_eq!(pacer.wait(0), 10_000_000);
+        pacer.set_rate(10_000_000, 0);
+        assert_eq!((pacer.rate(), pacer.wait(0)), (10_000_000, 1_000_000));
         pacer.sent(0, 10_000, true);
-        assert_eq!(pacer.wait(0) - before, 1_000_000);
+        assert_eq!(pacer.wait(0), 2_000_000);
+        pacer.set_rate(1_000_000, 1_500_000);
+        assert_eq!(pacer.wait(1_500_000), 500_000, "no longer than before");
+        pacer.set_rate(1_000_000, 3_000_000);
+        assert_eq!(pacer.wait(3_000_000), 0);
     }
 }

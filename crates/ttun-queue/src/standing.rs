@@ -32,10 +32,10 @@ impl StandingQueue {
         self.passing += bytes as u64;
     }
 
-    /// Whether it is time to observe again.
+    /// Whether it is time to observe again. While little is sent, nothing can stand.
     #[must_use]
     pub fn is_due(&self, now: u64) -> bool {
-        self.last.is_none_or(|(at, _)| now.saturating_sub(at) >= EVERY_US)
+        self.passing > HARMLESS && self.last.is_none_or(|(at, _)| now.saturating_sub(at) >= EVERY_US)
     }
 
     /// A new measurement begins at `now`, with `held` bytes below.
