@@ -10,7 +10,10 @@ const LARGEST_SEND_BUFFER = 2 ** 30;
 /** `rate`: text with a unit, or a number of bits per second. */
 const RATE: v.GenericSchema<string | number, number> = v.pipe(
   v.union([
-    v.pipe(v.string(), v.metadata({ pattern: '^(\\d+(\\.\\d+)?|\\.\\d+) ?[kKmMgG]?([bB][iI][tT](/[sS])?|[bB][pP][sS])$' })),
+    v.pipe(
+      v.string(),
+      v.metadata({ pattern: '^(\\d+(\\.\\d+)?|\\.\\d+) ?[kKmMgG]?([bB][iI][tT](/[sS])?|[bB][pP][sS])$' }),
+    ),
     v.pipe(v.number(), v.metadata({ minimum: 64e3, maximum: 100e9 })),
   ]),
   v.metadata({
