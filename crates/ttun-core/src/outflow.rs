@@ -191,9 +191,12 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
             self.drain.interrupt();
             return Flushed::Blocked;
         }
-        let before = self.bytes_sent();
+        let encap = &self.context.encap;
+        let (packets_before, bytes_before) = (encap.packets.get(), encap.bytes.get());
         let flushed = self.sender.flush(packets);
-        self.sent(self.bytes_sent().wrapping_sub(before));
+        // What was dropped is not charged for.
+        let (packets, bytes) = (encap.packets.get() - packets_before, encap.bytes.get() - bytes_before);
+        self.sent(bytes as usize + packets as usize * self.context.outer_overhead());
         if self.context.queue.ends_excess() {
             self.apply_limit();
         }
@@ -203,15 +206,8 @@ impl<'t, S: DatagramSocket> Outflow<'t, S> {
         flushed
     }
 
-    /// Bytes of the datagrams sent so far. What was dropped is not charged for.
-    fn bytes_sent(&self) -> u64 {
-        let encap = &self.context.encap;
-        encap.bytes.get().wrapping_add(encap.packets.get() * self.context.outer_overhead() as u64)
-    }
-
     /// Datagrams of `bytes` together were sent.
-    fn sent(&mut self, bytes: u64) {
-        let bytes = bytes as usize;
+    fn sent(&mut self, bytes: usize) {
         if let Some(pacer) = &mut self.pacer
             && bytes > 0
         {
