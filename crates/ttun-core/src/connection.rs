@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::endpoints::{Arrival, Endpoints, SharedEndpoints};
 use crate::error::{Error, ErrorKind};
-use crate::io::{DatagramSocket, Datagrams, News, Outer, Readiness, Writable};
+use crate::io::{Behind, DatagramSocket, Datagrams, News, Outer, Readiness, Writable};
 use crate::listener::Listener;
 use crate::lock::lock;
 use crate::message;
@@ -243,6 +243,20 @@ impl DatagramSocket for Connection<'_> {
         let current = self.current.borrow();
         let datagrams = current.socket.try_recv(buffer)?;
         Ok(self.with_total_overflow(&current, (datagrams, None)).0)
+    }
+
+    fn try_recv_two(&self, first: &mut [u8], second: &mut [u8]) -> io::Result<(Datagrams, Behind)> {
+        if !self.earlier.borrow().is_empty() {
+            return Ok((self.try_recv(first)?, Behind::Unknown));
+        }
+        let current = self.current.borrow();
+        let (datagrams, behind) = current.socket.try_recv_two(first, second)?;
+        let counted = |datagrams| self.with_total_overflow(&current, (datagrams, None)).0;
+        let behind = match behind {
+            Behind::Datagrams(behind) => Behind::Datagrams(counted(behind)),
+            behind => behind,
+        };
+        Ok((counted(datagrams), behind))
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<Received> {

@@ -4,6 +4,7 @@
 mod others;
 
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use ttun_packet::{
 
 use crate::allowance::Allowance;
 use crate::error::Error;
-use crate::io::{DatagramSocket, Datagrams, PacketDevice};
+use crate::io::{Behind, DatagramSocket, Datagrams, PacketDevice};
 use crate::mss::MssClamp;
 use crate::probe::Arrival;
 use crate::pump::{Drained, Pump, Refused, RetryDelay, is_gone, when_possible};
@@ -35,6 +36,11 @@ pub(crate) struct Decap<'t, D, S> {
     context: &'t Context,
     coalesce: CoalesceOptions,
     buffer: Box<[u8]>,
+    /// Room for what is behind that.
+    spare: Box<[u8]>,
+    /// Whether the thread was last woken for a single datagram. Then it is probably one again, and a receive of two messages says by the
+    /// same system call that nothing is behind it. Bulk stays in one buffer, which is in the processor's cache.
+    expects_one: bool,
     retry: RetryDelay,
     mss_clamp: MssClamp<'t, D, S>,
     /// The version of the endpoints, as last seen.
@@ -50,7 +56,7 @@ pub(crate) struct Decap<'t, D, S> {
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
     pub(crate) fn new(device: &'t D, socket: &'t S, coalesce: CoalesceOptions, context: &'t Context) -> Self {
-        let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
+        let [buffer, spare] = [(), ()].map(|()| vec![0; BUFFER_LEN].into_boxed_slice());
         let (peer, _) = context.endpoints.versioned();
         // They may have changed since `socket` was made.
         socket.follow();
@@ -62,6 +68,8 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
             context,
             coalesce,
             buffer,
+            spare,
+            expects_one: false,
             retry,
             mss_clamp,
             peer,
@@ -80,18 +88,34 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
         }
     }
 
-    fn receive(&mut self) -> io::Result<Datagrams> {
+    fn receive(&mut self, expects_one: bool) -> io::Result<(Datagrams, Behind)> {
         let Some(remote) = self.awaited else {
-            let datagrams = self.socket.try_recv(&mut self.buffer)?;
+            let received = if expects_one {
+                self.socket.try_recv_two(&mut self.buffer, &mut self.spare)?
+            } else {
+                (self.socket.try_recv(&mut self.buffer)?, Behind::Unknown)
+            };
             self.context.clock.mark_received(self.peer);
-            return Ok(datagrams);
+            return Ok(received);
         };
         let (datagrams, sender) = self.socket.try_recv_from(&mut self.buffer)?;
         if sender.is_some_and(|sender| (sender.ip(), sender.port()) == (remote.ip(), remote.port())) {
             self.awaited = None;
             self.context.clock.mark_received(self.peer);
         }
-        Ok(datagrams)
+        Ok((datagrams, Behind::Unknown))
+    }
+
+    /// Writes the good packets of two receives to the device: those in the buffer, and those in the spare one.
+    async fn take_two(&mut self, first: Datagrams, second: Datagrams) -> Result<(), Error> {
+        let counters = &self.context.decap;
+        self.take(first).await.inspect_err(|_gone| {
+            let left = second.len.div_ceil(second.stride.max(1)).max(1);
+            counters.received.add(left);
+            counters.drop(DecapDrop::Closed, left);
+        })?;
+        mem::swap(&mut self.buffer, &mut self.spare);
+        self.take(second).await
     }
 
     /// Writes the good packets of one receive to the device.
@@ -161,11 +185,23 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Decap<'t, D, S> {
 impl<D: PacketDevice, S: DatagramSocket> Pump for Decap<'_, D, S> {
     async fn drain(&mut self) -> Result<Drained, Error> {
         self.follow_peer();
-        for _ in 0..BUDGET {
-            match self.receive() {
-                Ok(datagrams) => {
+        let expects_one = mem::take(&mut self.expects_one);
+        for turn in 0..BUDGET {
+            match self.receive(expects_one && turn == 0) {
+                Ok((datagrams, behind)) => {
                     self.retry.succeeded();
-                    self.take(datagrams).await?;
+                    self.expects_one = turn == 0 && datagrams.len == datagrams.stride;
+                    match behind {
+                        Behind::Unknown => self.take(datagrams).await?,
+                        Behind::Datagrams(second) => {
+                            self.expects_one = false;
+                            self.take_two(datagrams, second).await?;
+                        }
+                        Behind::Nothing => {
+                            self.take(datagrams).await?;
+                            return self.take_others().await;
+                        }
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.take_others().await,
                 Err(error) => {

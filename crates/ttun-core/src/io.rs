@@ -90,6 +90,15 @@ pub(crate) struct Datagrams {
     pub(crate) reassembled: bool,
 }
 
+/// What is behind the datagrams of a receive.
+pub(crate) enum Behind {
+    /// Nothing was left.
+    Nothing,
+    /// These, which were received as well.
+    Datagrams(Datagrams),
+    Unknown,
+}
+
 /// A UDP socket connected to one peer.
 pub(crate) trait DatagramSocket {
     /// Called when the endpoints have changed. From now on another socket may be used to reach the peer.
@@ -106,7 +115,13 @@ pub(crate) trait DatagramSocket {
     /// Receives one datagram, or as many as the kernel had joined.
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams>;
 
-    /// The same, with the sender: there is one, as only datagrams of one flow are joined.
+    /// The same, and reports what is behind, where one system call can do both: what there is goes into `second`.
+    fn try_recv_two(&self, first: &mut [u8], second: &mut [u8]) -> io::Result<(Datagrams, Behind)> {
+        let _ = second;
+        Ok((self.try_recv(first)?, Behind::Unknown))
+    }
+
+    /// Receives, with the sender: there is one, as only datagrams of one flow are joined.
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)>;
 
     /// Where the peer is learned: receives datagrams that were sent to the tunnel's port and are not from the peer, or arrived before
@@ -190,6 +205,12 @@ impl<T: AsRawFd + AsFd> Readiness<T> {
             }
             done => done,
         }
+    }
+
+    /// A read has shown that nothing is left: [`Self::readable`] waits for something new.
+    pub(crate) fn is_read_out(&self) {
+        let _ =
+            self.0.try_io(Interest::READABLE, |_| io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
     }
 
     pub(crate) async fn readable(&self) -> io::Result<()> {

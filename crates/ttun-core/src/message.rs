@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
 
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 
@@ -67,6 +68,34 @@ pub(crate) fn receive_path(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Res
     Ok((received, Path { sender: sender.as_socket(), destination }))
 }
 
+/// Receives the next datagrams into the first buffer, and those behind them into the second. If the second receive fails, none were left,
+/// or the next call reports the error (`do_recvmmsg` in net/socket.c).
+pub(crate) fn receive_two(
+    socket: BorrowedFd<'_>,
+    buffers: [&mut [u8]; 2],
+) -> io::Result<(Datagrams, Option<Datagrams>)> {
+    let mut controls = [const { ControlBuffer([0; CONTROL_LEN]) }; 2];
+    let mut pieces =
+        buffers.map(|buffer| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() });
+    let mut messages = [libc::mmsghdr { msg_hdr: empty_message(), msg_len: 0 }; 2];
+    for ((message, piece), control) in messages.iter_mut().zip(&mut pieces).zip(&mut controls) {
+        point_to(&mut message.msg_hdr, piece, control);
+    }
+    let timeout = ptr::null_mut();
+    // SAFETY: each of the two messages points to a piece, which describes a buffer, and to a control buffer, with their true lengths; all
+    // of them outlive the call.
+    let received =
+        unsafe { libc::recvmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), 2, FLAGS as _, timeout) };
+    if received < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let [first, second] = [0, 1].map(|index| {
+        let libc::mmsghdr { msg_hdr, msg_len } = &messages[index];
+        read_message(msg_hdr, *msg_len as usize, &controls[index]).0
+    });
+    Ok((first, (received > 1).then_some(second)))
+}
+
 /// `message` may already point to room for the sender's address.
 fn receive_message(
     socket: BorrowedFd<'_>,
@@ -75,17 +104,29 @@ fn receive_message(
 ) -> io::Result<(Datagrams, Option<(IpAddr, u32)>)> {
     let mut control = ControlBuffer([0; CONTROL_LEN]);
     let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    message.msg_iov = &raw mut piece;
-    message.msg_iovlen = 1;
-    message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = CONTROL_LEN as _;
+    point_to(message, &mut piece, &mut control);
     // SAFETY: `message` points to `piece`, which describes `buffer`, to `control` and to the caller's room for an
     // address, if any, each with its true length; all of them outlive the call.
     let received = unsafe { libc::recvmsg(socket.as_raw_fd(), message, FLAGS) };
     if received < 0 {
         return Err(io::Error::last_os_error());
     }
-    let len = received.cast_unsigned();
+    Ok(read_message(message, received.cast_unsigned(), &control))
+}
+
+fn point_to(message: &mut libc::msghdr, piece: &mut libc::iovec, control: &mut ControlBuffer) {
+    message.msg_iov = piece;
+    message.msg_iovlen = 1;
+    message.msg_control = ptr::from_mut(control).cast();
+    message.msg_controllen = CONTROL_LEN as _;
+}
+
+/// What was received by `message`, `len` bytes, with the control messages that it points to.
+fn read_message(
+    message: &libc::msghdr,
+    len: usize,
+    control: &ControlBuffer,
+) -> (Datagrams, Option<(IpAddr, u32)>) {
     let truncated = message.msg_flags & libc::MSG_TRUNC != 0;
     let mut result = Datagrams { len, stride: len, truncated, overflow: None, tos: 0, reassembled: false };
     // The kernel has set `msg_controllen` to what it wrote.
@@ -109,7 +150,7 @@ fn receive_message(
             _ => {}
         }
     }
-    Ok((result, destination))
+    (result, destination)
 }
 
 /// From a `struct in_pktinfo`: the index of the interface, the address of this host, and the one in the header, which is that of a

@@ -17,7 +17,7 @@ use crate::endpoints::{Endpoints, SharedEndpoints};
 use crate::error::Error;
 use crate::flow_label::FlowLabel;
 use crate::fragmentation::{FragmentationSetting, report_path_mtu};
-use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
+use crate::io::{Behind, DatagramSocket, Datagrams, Outer, Readiness};
 use crate::lock::lock;
 use crate::message::{self, IntOption};
 use crate::options::{Endpoint, Offload, TunnelOptions};
@@ -277,6 +277,21 @@ impl DatagramSocket for Readiness<Arc<PeerSocket>> {
 
     fn try_recv(&self, buffer: &mut [u8]) -> io::Result<Datagrams> {
         self.try_read(|socket| message::receive(socket.as_fd(), buffer))
+    }
+
+    fn try_recv_two(&self, first: &mut [u8], second: &mut [u8]) -> io::Result<(Datagrams, Behind)> {
+        let (datagrams, behind) =
+            self.try_read(|socket| message::receive_two(socket.as_fd(), [first, second]))?;
+        // Or the second receive has failed. The socket had no error at the beginning of the call, so the error has come since, and with it
+        // an event that the runtime has not seen yet.
+        let behind = behind.map_or_else(
+            || {
+                self.is_read_out();
+                Behind::Nothing
+            },
+            Behind::Datagrams,
+        );
+        Ok((datagrams, behind))
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {

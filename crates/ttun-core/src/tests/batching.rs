@@ -93,3 +93,40 @@ fn datagrams_received_together_are_written_together() {
     assert_eq!(site.device.taken(), packets);
     assert_eq!(site.device.writes(), [64]);
 }
+
+#[test]
+fn single_datagrams_are_received_by_one_call_each_and_others_meanwhile_as_well() {
+    let site = Site::alone();
+    let mut expected = vec![];
+    let [ended] = running([&site], async {
+        for number in 0..20 {
+            // The rare ones come in pairs, and many at once.
+            let count = [1, 1, 1, 2, 1, 1, 1, 70][number % 8];
+            let packets: Vec<_> = (0..count).map(|index| udp(index, 100 + number)).collect();
+            let before = site.socket.receive_faults().calls();
+            site.socket.arrive(&packets);
+            site.settled().await;
+            // One by one, the fake counts two calls for a receive of two.
+            assert!(count > 2 || site.socket.receive_faults().calls() - before <= 2);
+            expected.extend(packets);
+        }
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.device.taken(), expected);
+}
+
+#[test]
+fn an_error_behind_a_single_datagram_is_reported_and_what_follows_it_is_received() {
+    let site = Site::alone();
+    site.socket.receive_singly();
+    let [ended] = running([&site], async {
+        site.socket.arrive(&[udp(0, 100)]);
+        site.settled().await;
+        site.socket.receive_faults().next([None, Some(libc::ECONNREFUSED)]);
+        site.socket.arrive(&[udp(1, 100), udp(2, 100), udp(3, 100)]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.device.taken(), [udp(0, 100), udp(1, 100), udp(2, 100), udp(3, 100)]);
+    assert_eq!(site.context.errors.occurred(), [(libc::ECONNREFUSED, 1)]);
+}

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use ttun_packet::Version;
 
 use super::options::to;
-use crate::io::{DatagramSocket, Datagrams, Outer, Readiness};
+use crate::io::{Behind, DatagramSocket, Datagrams, Outer, Readiness};
 use crate::message::{self, IntOption};
 use crate::options::{Offload, TunnelOptions};
 use crate::socket::{self, Granted, PeerSocket};
@@ -203,6 +203,54 @@ fn datagrams_that_the_peer_sends_one_by_one_all_arrive_in_order() {
         arrived.extend_from_slice(&buffer[..received.len]);
     }
     assert!(arrived.chunks(100).zip(0..200).all(|(datagram, index)| datagram == [index; 100]));
+}
+
+#[test]
+fn a_receive_of_two_says_that_nothing_is_behind_and_misses_nothing_that_comes_then() {
+    for loopback in LOOPBACKS {
+        let link = Link::new(loopback, Offload::ALL);
+        let [mut first, mut second] = [(); 2].map(|()| vec![0; 65_536]);
+        let mut receive = || {
+            let receiving = async {
+                loop {
+                    match link.handle.try_recv_two(&mut first, &mut second) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            link.handle.readable().await?;
+                        }
+                        done => return done,
+                    }
+                    tokio::task::yield_now().await;
+                }
+            };
+            let waited = async { tokio::time::timeout(LIMIT, receiving).await };
+            link.runtime.block_on(waited).expect("nothing came").unwrap()
+        };
+        let lens: [&[usize]; 3] = [&[100], &[100, 200], &[100, 200, 300]];
+        for lens in lens.repeat(10) {
+            for &len in lens {
+                link.peer.send(&vec![7; len]).unwrap();
+            }
+            let mut received = vec![];
+            loop {
+                let (datagrams, behind) = receive();
+                received.push(datagrams.len);
+                match behind {
+                    Behind::Datagrams(datagrams) => received.push(datagrams.len),
+                    Behind::Nothing => {
+                        assert_eq!(
+                            link.handle.try_recv(&mut [0]).map(|_| ()).unwrap_err().kind(),
+                            io::ErrorKind::WouldBlock
+                        );
+                    }
+                    Behind::Unknown => panic!("the kernel says it"),
+                }
+                if received.len() == lens.len() {
+                    break;
+                }
+            }
+            assert_eq!(received, lens);
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::{faults::Faults, gate::Gate, lane::Lane};
 use crate::endpoints::{Arrival, Endpoints, SharedEndpoints};
 use crate::error::{Error, ErrorKind};
-use crate::io::{DatagramSocket, Datagrams, Fragmentation, Outer};
+use crate::io::{Behind, DatagramSocket, Datagrams, Fragmentation, Outer};
 
 /// The largest payload of an IPv4 datagram, bytes.
 const LONGEST_DATAGRAM: usize = 65_507;
@@ -336,6 +336,19 @@ impl DatagramSocket for FakeSocket {
         let truncated = len < bytes.len();
         let overflow = self.0.overflow.get();
         Ok(Datagrams { len, stride: stride.min(len), truncated, overflow, tos, reassembled: false })
+    }
+
+    fn try_recv_two(&self, first: &mut [u8], second: &mut [u8]) -> io::Result<(Datagrams, Behind)> {
+        let datagrams = self.try_recv(first)?;
+        Ok(match self.try_recv(second) {
+            Ok(behind) => (datagrams, Behind::Datagrams(behind)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (datagrams, Behind::Nothing),
+            Err(error) => {
+                // The next receive reports it.
+                self.0.receive_faults.next([error.raw_os_error()]);
+                (datagrams, Behind::Unknown)
+            }
+        })
     }
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(Datagrams, Option<SocketAddr>)> {
