@@ -5,7 +5,7 @@ use std::ops::Deref;
 use crate::packet::{Fragment, IpPacket, Transport, Version};
 
 /// The flow of a packet: addresses, protocol, and ports. Packets without ports belong together if their addresses and protocol are the
-/// same, and so do fragments, of which only the first has ports. Their identification does not tell flows apart: each large datagram of
+/// same, and so do fragments, of which only the first has ports. Their identification does not distinguish flows: each large datagram of
 /// one sender would be a flow of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {

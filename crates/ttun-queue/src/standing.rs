@@ -1,5 +1,5 @@
 //! A queue that stands below although there is room for more: in a socket whose limit is too large for a link that has become slow, or
-//! whose rate is not known yet. Nothing waits above then, so nobody measures the link.
+//! whose rate is not known yet. Nothing waits above then, so the link is not measured.
 
 /// The least time between two observations, µs.
 const EVERY_US: u64 = 10_000;
