@@ -1,4 +1,5 @@
 /** iperf3, one server for all runs between two sites. */
+import { readFileSync } from 'node:fs';
 import type { BackgroundProcess } from '../../testbed/exec.ts';
 import type { Site } from '../../testbed/site.ts';
 
@@ -37,6 +38,18 @@ interface Report {
   };
 }
 
+/** Bytes. */
+const LARGE_BUFFER = 4 << 20;
+
+/** The largest buffer that a program may have on this system, up to 4 MiB. */
+export function largeBuffer(): number {
+  return Math.min(coreLimit('rmem_max'), coreLimit('wmem_max'), LARGE_BUFFER);
+}
+
+function coreLimit(name: string): number {
+  return Number(readFileSync(`/proc/sys/net/core/${name}`, 'utf8'));
+}
+
 export class Iperf {
   readonly #client: Site;
   readonly #server: BackgroundProcess;
@@ -72,10 +85,16 @@ export class Iperf {
     return { bitsPerSecond, bytes, retransmits: end.sum_sent.retransmits ?? 0 };
   }
 
-  /** `bitsPerSecond` 0: as fast as the sender can. */
-  async udp(options: { seconds: number; payload: number; bitsPerSecond: number }): Promise<UdpRun> {
-    const { seconds, payload, bitsPerSecond } = options;
-    const load = ['--udp', '--length', `${payload}`, '--bitrate', `${bitsPerSecond}`];
+  /** `bitsPerSecond` 0: as fast as the sender can. `buffer`: of the receiver and the sender, bytes; default: the system's. */
+  async udp(options: {
+    seconds: number;
+    payload: number;
+    bitsPerSecond: number;
+    buffer?: number;
+  }): Promise<UdpRun> {
+    const { seconds, payload, bitsPerSecond, buffer } = options;
+    const window = buffer === undefined ? [] : ['--window', `${buffer}`];
+    const load = ['--udp', '--length', `${payload}`, '--bitrate', `${bitsPerSecond}`, ...window];
     const { end } = await this.#run(seconds, load);
     const { packets = 0, lost_packets: lost = 0, seconds: took } = end.sum_received;
     const delivered = packets - lost;

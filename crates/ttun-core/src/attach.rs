@@ -1,6 +1,6 @@
 //! Attaching to a TUN device, or creating it, and the errors that say why that is not possible.
 //!
-//! An existing device is not changed. A device created here belongs to this process, and disappears with it, however it
+//! Of an existing device only the length of its queue is changed, for as long as it is attached. A device created here belongs to this process, and disappears with it, however it
 //! ends, unless it is made persistent.
 
 use std::fs::File;
@@ -22,6 +22,8 @@ pub(crate) struct DevicePlan {
     offload: Offload,
     /// `None` where a missing device is an error.
     creation: Option<Creation>,
+    /// Whether the device gets a [longer queue](crate::device_queue).
+    lengthens_queue: bool,
 }
 
 /// Properties of a device that is created.
@@ -45,7 +47,13 @@ impl DevicePlan {
             multi_queue,
             persist,
         });
-        Ok(Self { name: options.device.clone(), offload: options.offload, creation })
+        Ok(Self {
+            name: options.device.clone(),
+            offload: options.offload,
+            creation,
+            // Without the tunnel's own queue, what waits for the network waits there.
+            lengthens_queue: options.queue.fair,
+        })
     }
 
     /// Whether a missing device is created.
@@ -76,6 +84,7 @@ impl DevicePlan {
             Some(link) => (last_name, Some(link)),
             None => (&*self.name, find_tun(&self.name)?),
         };
+        let may_be_shared = found.as_ref().is_some_and(|link| link.multi_queue);
         let (inner, created) = match (found, &self.creation) {
             (Some(link), _) => (attach_to(name, &link, self.offload)?, false),
             (None, Some(creation)) => create(name, creation, self.offload)?,
@@ -91,7 +100,12 @@ impl DevicePlan {
         inner
             .set_nonblocking(true)
             .map_err(|cause| Error::system("fcntl", &cause, "making the device non-blocking"))?;
-        Ok(TunDevice::new(inner, index, virtio_header, offload, created))
+        let device = TunDevice::new(inner, index, virtio_header, offload, created);
+        // The queues of a device that has several may belong to several programs.
+        if self.lengthens_queue && !may_be_shared {
+            device.lengthen_queue();
+        }
+        Ok(device)
     }
 
     /// Makes a created device persistent if requested: the last step of setting it up, undone with the rest

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ttun_packet::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 use tun_rs::SyncDevice;
 
+use crate::device_queue::DeviceQueue;
 use crate::io::DeviceRead;
 use crate::stats::OffloadStats;
 
@@ -23,6 +24,7 @@ pub(crate) struct TunDevice {
     created: bool,
     /// It was made persistent, to be undone unless the tunnel starts to run.
     provisional: AtomicBool,
+    queue: DeviceQueue,
 }
 
 impl TunDevice {
@@ -34,7 +36,15 @@ impl TunDevice {
         offload: OffloadStats,
         created: bool,
     ) -> Self {
-        Self { inner, index, virtio_header, offload, created, provisional: AtomicBool::new(false) }
+        Self {
+            inner,
+            index,
+            virtio_header,
+            offload,
+            created,
+            provisional: AtomicBool::new(false),
+            queue: DeviceQueue::default(),
+        }
     }
 
     pub(crate) fn index(&self) -> u32 {
@@ -61,6 +71,11 @@ impl TunDevice {
     /// The tunnel runs: a persistent device stays from now on, however the tunnel ends.
     pub(crate) fn settle(&self) {
         self.provisional.store(false, Ordering::Relaxed);
+    }
+
+    /// Gives the device a queue that holds bursts, until this descriptor is closed.
+    pub(crate) fn lengthen_queue(&self) {
+        self.queue.lengthen(&self.inner);
     }
 
     /// Reads one packet or super-packet into `packet`.
@@ -107,6 +122,9 @@ impl Drop for TunDevice {
         let _ = set_offload(self.as_fd(), 0);
         if self.provisional.load(Ordering::Relaxed) {
             let _ = set_persistent(self.as_fd(), false);
+        }
+        if !self.created && name_here(self).is_some() {
+            self.queue.restore(&self.inner);
         }
     }
 }

@@ -26,6 +26,7 @@ mod clock;
 mod connection;
 mod decap;
 mod device;
+mod device_queue;
 mod diagnosis;
 mod encap;
 mod endpoints;

@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use ttun_core::{End, Error, ErrorKind, Tunnel, TunnelOptions};
+use ttun_core::{End, Error, ErrorKind, QueueOptions, Tunnel, TunnelOptions};
 
 use crate::site::{await_up, description, endpoint, make_device, options, send_segmented};
 use crate::tun::{IFF_PLAIN, OtherProgram};
@@ -162,6 +162,69 @@ fn nothing_of_the_device_is_changed() {
         drop(tunnel);
         assert_eq!(description("tun0"), before);
     });
+}
+
+#[test]
+fn the_queue_of_a_device_holds_bursts_while_the_tunnel_runs() {
+    isolated(|| {
+        make_device();
+        assert_eq!(queue_len("tun0"), 500);
+        let tunnel = Tunnel::open(&options("tun0")).unwrap();
+        assert_eq!(queue_len("tun0"), 2_000);
+        drop(tunnel);
+        assert_eq!(queue_len("tun0"), 500);
+    });
+}
+
+#[test]
+fn the_queue_of_a_renamed_device_is_restored() {
+    isolated(|| {
+        run("ip tuntap add dev tun0 mode tun");
+        let tunnel = Tunnel::open(&options("tun0")).unwrap();
+        run("ip link set tun0 name tun1");
+        run("ip tuntap add dev tun0 mode tun");
+        run("ip link set tun0 txqueuelen 2000");
+        drop(tunnel);
+        assert_eq!((queue_len("tun0"), queue_len("tun1")), (2_000, 500));
+    });
+}
+
+#[test]
+fn a_length_of_the_queue_that_someone_has_chosen_stays() {
+    isolated(|| {
+        make_device();
+        let tunnel = Tunnel::open(&options("tun0")).unwrap();
+        run("ip link set tun0 txqueuelen 5000");
+        drop(tunnel);
+        assert_eq!(queue_len("tun0"), 5_000);
+    });
+}
+
+#[test]
+fn without_a_queue_of_the_tunnel_that_of_the_device_stays_short() {
+    isolated(|| {
+        make_device();
+        let queue = QueueOptions { fair: false, ..QueueOptions::default() };
+        let _tunnel = Tunnel::open(&TunnelOptions { queue, ..options("tun0") }).unwrap();
+        assert_eq!(queue_len("tun0"), 500);
+    });
+}
+
+#[test]
+fn who_may_not_change_the_queue_runs_without_a_longer_one() {
+    isolated(|| {
+        run(&format!("ip tuntap add dev tun0 mode tun user {USER}"));
+        become_user(USER);
+        opens_and_closes("tun0");
+        assert_eq!(queue_len("tun0"), 500);
+    });
+}
+
+/// Packets that the kernel keeps for the program that reads the device.
+fn queue_len(device: &str) -> u32 {
+    let shown = run(&format!("ip link show dev {device}"));
+    let (_, len) = shown.trim_end().split_once("qlen ").unwrap();
+    len.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
