@@ -2,8 +2,21 @@
 import { inspect } from 'node:util';
 import { InvalidValue } from './address.ts';
 
+/** Which values of a quantity are possible, and how others are refused. */
+interface Range {
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly tooLow: string;
+  readonly tooHigh: string;
+  readonly none: string;
+  readonly hint: string;
+}
+
+const NUMBER = String.raw`(\d+(?:\.\d+)?|\.\d+)`;
+const WITHOUT_UNIT = new RegExp(`^${NUMBER}$`);
+
 /** Units of durations, in ms. */
-const UNITS: ReadonlyMap<string, number> = new Map([
+const DURATION_UNITS: ReadonlyMap<string, number> = new Map([
   ['us', 0.001],
   ['ms', 1],
   ['s', 1000],
@@ -12,20 +25,23 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ['h', 3_600_000],
 ]);
 
-const DURATION = /^(\d+(?:\.\d+)?) ?([a-z]*)$/;
+export const DURATION_PATTERN: string = `^${NUMBER} ?(${[...DURATION_UNITS.keys()].join('|')})$`;
+const DURATION = new RegExp(DURATION_PATTERN);
+const DURATION_HINT = "write a number with a unit, as in '200ms', '1s' or '1m'";
 
-/** Parses `200ms`, `1.5s`, `1 m`. Returns ms. */
-export function parseDuration(text: string): number {
-  const [, amount = '', unit = ''] = DURATION.exec(text) ?? [];
-  const factor = UNITS.get(unit);
-  if (amount !== '' && factor !== undefined) return Number(amount) * factor;
-  if (amount !== '' && unit === '') {
-    throw new InvalidValue(`'${text}' has no unit`, `write it as '${amount}ms' or '${amount}s'`);
-  }
-  throw new InvalidValue(
-    `'${text}' is not a duration`,
-    "write a number with a unit, as in '200ms', '1s' or '1m'",
-  );
+/**
+ * Parses `200ms`, `1.5s`, `1 m`.
+ *
+ * @param units those that may have been meant if there is none
+ * @returns ms
+ * @throws InvalidValue if it is not a duration
+ */
+export function parseDuration(text: string, units = ['ms', 's'], hint: string = DURATION_HINT): number {
+  const [, amount, unit = ''] = DURATION.exec(text) ?? [];
+  const factor = DURATION_UNITS.get(unit);
+  if (factor !== undefined) return Number(amount) * factor;
+  if (WITHOUT_UNIT.test(text)) throw withoutUnit(text, units);
+  throw new InvalidValue(`'${text}' is not a duration`, hint);
 }
 
 /** `200 ms`, `1.5 s`, `2 min`: in the largest unit of which there is at least one. */
@@ -38,48 +54,47 @@ function rounded(value: number): number {
   return Number(value.toPrecision(3));
 }
 
-/** The core has the same bounds (`TunnelOptions`). */
-const LEAST_BUSY_POLL_MS = 0.001;
-const LONGEST_BUSY_POLL_MS = 1;
-
-const BUSY_POLL_HINT = "give a time from 1us to 1ms, such as '50us'";
+/** Milliseconds. The core has the same bounds (`TunnelOptions`). */
+export const BUSY_POLL: Range = {
+  minimum: 0.001,
+  maximum: 1,
+  tooLow: 'is too short a time',
+  tooHigh: 'is too long a time',
+  none: 'is not a duration',
+  hint: "give a time from 1us to 1ms, such as '50us'",
+};
 
 /**
  * @returns ms
  * @throws InvalidValue if it is not a duration, or outside the possible range
  */
 export function parseBusyPoll(text: string): number {
-  const [, amount = '', unit = ''] = DURATION.exec(text) ?? [];
-  const factor = UNITS.get(unit);
-  if (amount === '' || factor === undefined) {
-    throw new InvalidValue(
-      `'${text}' is not a duration`,
-      amount !== '' && unit === '' ? `add a unit: '${text}us'` : BUSY_POLL_HINT,
-    );
-  }
-  return checkBusyPoll(Number(amount) * factor, text);
+  return within(BUSY_POLL, parseDuration(text, ['us'], BUSY_POLL.hint), text);
 }
 
-/**
- * @param shown how the user wrote it
- * @throws InvalidValue outside the possible range
- */
-export function checkBusyPoll(ms: number, shown = `${ms} ms`): number {
-  if (ms >= LEAST_BUSY_POLL_MS && ms <= LONGEST_BUSY_POLL_MS) return ms;
-  const problem = ms < LEAST_BUSY_POLL_MS ? 'is too short a time' : 'is too long a time';
-  throw new InvalidValue(`${shown} ${Number.isNaN(ms) ? 'is not a duration' : problem}`, BUSY_POLL_HINT);
+/** @throws InvalidValue outside the possible range */
+export function checkBusyPoll(ms: number): number {
+  return within(BUSY_POLL, ms, `${ms} ms`);
 }
 
-/** The core has the same bounds (`QueueOptions`). */
-const LEAST_RATE = 64e3;
-const HIGHEST_RATE = 100e9;
+/** Bits per second. The core has the same bounds (`QueueOptions`). */
+export const RATE: Range = {
+  minimum: 64e3,
+  maximum: 100e9,
+  tooLow: 'is too low a rate',
+  tooHigh: 'is too high a rate',
+  none: 'is not a rate',
+  hint: "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'",
+};
 
 const RATE_FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 
-const RATE_HINT = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
-
-/** A number with a unit of SI: `18 Mbit/s`, `18mbit`, or `18 Mbps`, which are bits here, unlike in tc(8). */
-const RATE = /^(\d+(?:\.\d+)?|\.\d+) ?([kmgt]?)(?:bit(?:\/s)?|bps)$/i;
+/**
+ * A number with a unit of SI: `18 Mbit/s`, `18mbit`, or `18 Mbps`, which are bits here, unlike in tc(8). In JSON Schema, a pattern cannot
+ * ignore case.
+ */
+export const RATE_PATTERN: string = `^${NUMBER} ?([kKmMgGtT]?)(?:[bB][iI][tT](?:/[sS])?|[bB][pP][sS])$`;
+const RATE_TEXT = new RegExp(RATE_PATTERN);
 
 /**
  * @param value text with a unit, or a number of bits per second
@@ -88,13 +103,13 @@ const RATE = /^(\d+(?:\.\d+)?|\.\d+) ?([kmgt]?)(?:bit(?:\/s)?|bps)$/i;
  */
 export function rateOf(value: unknown): number {
   if (typeof value === 'string') return parseRate(value);
-  if (typeof value === 'number') return checkRate(value);
+  if (typeof value === 'number') return checkRate(value, `${value} bit/s`);
   const shown = Array.isArray(value)
     ? 'a list'
     : typeof value === 'object' && value
       ? 'an object'
       : inspect(value);
-  throw new InvalidValue(`${shown} is not a string or a number`, RATE_HINT);
+  throw new InvalidValue(`${shown} is not a string or a number`, RATE.hint);
 }
 
 /**
@@ -102,28 +117,38 @@ export function rateOf(value: unknown): number {
  * @throws InvalidValue if it is not a rate, or outside the possible range
  */
 export function parseRate(text: string): number {
-  const [, number, prefix = ''] = RATE.exec(text.trim()) ?? [];
-  if (number === undefined) throw new InvalidValue(`'${text}' is not a rate`, hintForUnit(text.trim()));
-  return checkRate(Math.round(Number(number) * (RATE_FACTORS[prefix.toLowerCase()] ?? Number.NaN)), text);
+  const [, number, prefix = ''] = RATE_TEXT.exec(text.trim()) ?? [];
+  if (number !== undefined) {
+    return checkRate(Number(number) * (RATE_FACTORS[prefix.toLowerCase()] ?? Number.NaN), text);
+  }
+  const unit = missingUnit(text.trim());
+  if (unit !== undefined) throw withoutUnit(text, [unit]);
+  throw new InvalidValue(`'${text}' is not a rate`, RATE.hint);
 }
 
-/** A number without a unit, with the unit that was probably meant. */
-function hintForUnit(number: string): string {
-  if (!RATE.test(`${number}bit`)) return RATE_HINT;
-  if (isPossible(Number(number) * 1e6)) return `add a unit: '${number} Mbit/s'`;
-  return isPossible(Number(number)) ? `add a unit: '${number} bit/s'` : RATE_HINT;
+/** The unit with which a number is a possible rate. */
+function missingUnit(text: string): string | undefined {
+  if (!WITHOUT_UNIT.test(text)) return undefined;
+  if (isIn(RATE, Number(text) * 1e6)) return ' Mbit/s';
+  return isIn(RATE, Number(text)) ? ' bit/s' : undefined;
 }
 
-function isPossible(bitsPerSecond: number): boolean {
-  return bitsPerSecond >= LEAST_RATE && bitsPerSecond <= HIGHEST_RATE;
+function checkRate(bitsPerSecond: number, shown: string): number {
+  return Math.round(within(RATE, bitsPerSecond, shown));
 }
 
-/**
- * @param shown how the user wrote it
- * @throws InvalidValue outside the possible range
- */
-function checkRate(bitsPerSecond: number, shown = `${bitsPerSecond} bit/s`): number {
-  if (isPossible(bitsPerSecond)) return Math.round(bitsPerSecond);
-  const problem = bitsPerSecond < LEAST_RATE ? 'is too low a rate' : 'is too high a rate';
-  throw new InvalidValue(`${shown} ${Number.isNaN(bitsPerSecond) ? 'is not a rate' : problem}`, RATE_HINT);
+/** @param shown how the user wrote it */
+function within(range: Range, value: number, shown: string): number {
+  if (isIn(range, value)) return value;
+  const problem = value < range.minimum ? range.tooLow : range.tooHigh;
+  throw new InvalidValue(`${shown} ${Number.isNaN(value) ? range.none : problem}`, range.hint);
+}
+
+function isIn({ minimum, maximum }: Range, value: number): boolean {
+  return value >= minimum && value <= maximum;
+}
+
+function withoutUnit(text: string, units: readonly string[]): InvalidValue {
+  const meant = units.map((unit) => `'${text.trim()}${unit}'`).join(' or ');
+  return new InvalidValue(`'${text}' has no unit`, `write it as ${meant}`);
 }

@@ -1,6 +1,14 @@
 /** The schema of the queue before the socket, and of busy polling. */
 import * as v from 'valibot';
-import { checkBusyPoll, parseBusyPoll, rateOf } from './quantity.ts';
+import {
+  BUSY_POLL,
+  checkBusyPoll,
+  DURATION_PATTERN,
+  parseBusyPoll,
+  RATE,
+  RATE_PATTERN,
+  rateOf,
+} from './quantity.ts';
 import { flag, integer, parsedBy } from './schema-tools.ts';
 
 /** What the kernel grants at least, halved, as it doubles the value (`SOCK_MIN_SNDBUF` in include/net/sock.h). */
@@ -8,13 +16,10 @@ const LEAST_SEND_BUFFER = 2304;
 const LARGEST_SEND_BUFFER = 2 ** 30;
 
 /** `rate`: text with a unit, or a number of bits per second. */
-const RATE: v.GenericSchema<string | number, number> = v.pipe(
+const RATE_OPTION: v.GenericSchema<string | number, number> = v.pipe(
   v.union([
-    v.pipe(
-      v.string(),
-      v.metadata({ pattern: '^(\\d+(\\.\\d+)?|\\.\\d+) ?[kKmMgG]?([bB][iI][tT](/[sS])?|[bB][pP][sS])$' }),
-    ),
-    v.pipe(v.number(), v.metadata({ minimum: 64e3, maximum: 100e9 })),
+    v.pipe(v.string(), v.metadata({ pattern: RATE_PATTERN })),
+    v.pipe(v.number(), v.metadata({ minimum: RATE.minimum, maximum: RATE.maximum })),
   ]),
   v.metadata({
     description:
@@ -26,10 +31,10 @@ const RATE: v.GenericSchema<string | number, number> = v.pipe(
 );
 
 /** `busyPoll`: text with a unit, or a number of ms. */
-const BUSY_POLL: v.GenericSchema<string | number, number> = v.pipe(
+const BUSY_POLL_OPTION: v.GenericSchema<string | number, number> = v.pipe(
   v.union([
-    v.pipe(v.string(), v.metadata({ pattern: '^\\d+(\\.\\d+)? ?(us|ms|s)$' })),
-    v.pipe(v.number(), v.metadata({ minimum: 0.001, maximum: 1 })),
+    v.pipe(v.string(), v.metadata({ pattern: DURATION_PATTERN })),
+    v.pipe(v.number(), v.metadata({ minimum: BUSY_POLL.minimum, maximum: BUSY_POLL.maximum })),
   ]),
   v.metadata({
     description:
@@ -44,7 +49,7 @@ export const QUEUE_OPTIONS = {
     'While the socket accepts no more packets, let them wait in a queue for each flow, from which CoDel drops some or, if their sender supports ECN, marks them (FQ-CoDel, RFC 8290), and let little wait in the socket. Keeps the delay of a saturated link low. With false they wait at the device, first in, first out.',
     true,
   ),
-  rate: v.optional(RATE),
+  rate: v.optional(RATE_OPTION),
   sendBuffer: v.optional(
     integer(
       {
@@ -57,5 +62,5 @@ export const QUEUE_OPTIONS = {
       'the size of a send buffer',
     ),
   ),
-  busyPoll: v.optional(BUSY_POLL),
+  busyPoll: v.optional(BUSY_POLL_OPTION),
 };

@@ -1,34 +1,18 @@
 /** The options of the queue before the socket: in programs, in files, and on the command line. */
 import test from 'ava';
-import { UsageError } from '../../src/cli/args.ts';
 import { parseCommandLine } from '../../src/cli/tunnel-arguments.ts';
-import { resolveOptions } from '../../src/config/resolve.ts';
-import { TtunError } from '../../src/errors.ts';
 import { rateOf } from '../../src/quantity.ts';
-import { problemsOf } from './refusal.ts';
-
-const GOOD = { device: 'tun0', local: '192.0.2.1:8000', remote: '192.0.2.2:8000' };
-const ARGUMENTS = ['tun0', '192.0.2.1', '8000', '192.0.2.2', '8000'];
-
-function typed(...args: readonly string[]): number | null {
-  const command = parseCommandLine([...args, ...ARGUMENTS]);
-  return command.name === 'tunnel' ? command.options.rate : null;
-}
+import { inFile, programmed, refusedEverywhere, typed } from './everywhere.ts';
 
 test('a rate has any unit of bits per second', (t) => {
   for (const rate of ['18 Mbit/s', '18mbit', '18 Mbps', '18000 kbit/s', '.018 Gbit/s', '18000000 bit/s']) {
-    t.is(resolveOptions({ ...GOOD, rate }).rate, 18e6, rate);
-    t.is(typed('--rate', rate), 18e6, rate);
-    t.is(typed(`--rate=${rate}`), 18e6, rate);
+    t.is(programmed({ rate }).rate, 18e6, rate);
+    t.is(typed('--rate', rate).rate, 18e6, rate);
+    t.is(typed(`--rate=${rate}`).rate, 18e6, rate);
   }
-  t.is(resolveOptions({ ...GOOD, rate: 18e6 }).rate, 18e6);
-  t.is(typed(), null);
+  t.is(programmed({ rate: 18e6 }).rate, 18e6);
+  t.is(typed().rate, null);
 });
-
-/** The problems of a file with this line, which is the fifth. */
-function inFile(line: string): string {
-  return problemsOf(`[tunnels.a]\ndevice = "tun0"\nlocal = ":1"\nremote = "b:1"\n${line}\n`).join();
-}
 
 const HINT = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
 
@@ -36,8 +20,8 @@ const HINT = "give a rate from 64 kbit/s to 100 Gbit/s, such as '18 Mbit/s'";
 const WRONG: readonly (readonly [rate: string | number, problem: string, hint?: string])[] = [
   ['fast', "'fast' is not a rate"],
   ['0', "'0' is not a rate"],
-  ['18', "'18' is not a rate", "add a unit: '18 Mbit/s'"],
-  ['18000000', "'18000000' is not a rate", "add a unit: '18000000 bit/s'"],
+  ['18', "'18' has no unit", "write it as '18 Mbit/s'"],
+  ['18000000', "'18000000' has no unit", "write it as '18000000 bit/s'"],
   ['0.01', "'0.01' is not a rate"],
   ['18 MB/s', "'18 MB/s' is not a rate"],
   ['18 Mbit/h', "'18 Mbit/h' is not a rate"],
@@ -55,17 +39,9 @@ const WRONG: readonly (readonly [rate: string | number, problem: string, hint?: 
   [1e13, '10000000000000 bit/s is too high a rate'],
 ];
 
-for (const [rate, problem, hint = HINT] of WRONG) {
-  test(`the rate ${JSON.stringify(rate)} is refused in the same words everywhere`, (t) => {
-    const error = t.throws(() => resolveOptions({ ...GOOD, rate }), { instanceOf: TtunError });
-    t.is(error?.message, `rate: ${problem}`);
-    t.is(error?.hint, hint);
-    t.is(inFile(`rate = ${JSON.stringify(rate)}`), `5: tunnels.a.rate: ${problem}\n  ${hint}`);
-    if (typeof rate === 'number') return;
-    t.throws(() => typed(`--rate=${rate}`), {
-      instanceOf: UsageError,
-      message: `--rate: ${problem}; ${hint}`,
-    });
+for (const [value, problem, hint = HINT] of WRONG) {
+  test(`the rate ${JSON.stringify(value)} is refused in the same words everywhere`, (t) => {
+    refusedEverywhere(t, { name: 'rate', argument: '--rate', value }, { problem, hint });
   });
 }
 

@@ -1,7 +1,6 @@
 //! `ttun` without Node: carries one tunnel until a signal or an error ends it.
 
-mod polling_time;
-mod rate;
+mod quantity;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,8 +18,7 @@ use ttun_core::{
     TapOptions, TappedPacket, Tunnel, TunnelOptions, grouped,
 };
 
-use crate::polling_time::parse_polling_time;
-use crate::rate::parse_rate;
+use crate::quantity::{parse_polling_time, parse_rate};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -30,7 +30,7 @@ pub(crate) struct Clock {
     failed: AtomicU64,
     /// Nanoseconds, so that the uptime does not go back when it is frozen at the end.
     ended: AtomicU64,
-    /// Milliseconds; tests advance it themselves.
+    /// Microseconds; tests advance it themselves.
     #[cfg(test)]
     test_time: AtomicU64,
 }
@@ -63,7 +63,7 @@ impl Clock {
     /// Uptime, ms.
     pub(crate) fn now(&self) -> u64 {
         #[cfg(test)]
-        return self.test_time.load(Ordering::Relaxed);
+        return self.test_time.load(Ordering::Relaxed) / 1000;
         #[cfg(not(test))]
         return self.start.elapsed().as_millis() as u64;
     }
@@ -71,7 +71,7 @@ impl Clock {
     /// Uptime, ns.
     pub(crate) fn now_ns(&self) -> u64 {
         #[cfg(test)]
-        return self.test_time.load(Ordering::Relaxed) * 1_000_000;
+        return self.test_time.load(Ordering::Relaxed) * 1000;
         #[cfg(not(test))]
         return self.start.elapsed().as_nanos() as u64;
     }
@@ -83,7 +83,12 @@ impl Clock {
 
     #[cfg(test)]
     pub(crate) fn advance(&self, ms: u64) {
-        self.test_time.fetch_add(ms, Ordering::Relaxed);
+        self.advance_us(ms * 1000);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn advance_us(&self, us: u64) {
+        self.test_time.fetch_add(us, Ordering::Relaxed);
     }
 
     /// From now on a peer counts as silent when nothing was received from it for this long, ms.

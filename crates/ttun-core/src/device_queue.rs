@@ -11,7 +11,7 @@ use tun_rs::SyncDevice;
 /// Packets: what the kernel gives every TUN device (`TUN_READQ_SIZE`). A device with another length has been configured by someone.
 const KERNELS: u32 = 500;
 /// Packets.
-const LONGER: u32 = 2_000;
+const LONGER: u32 = 3_000;
 
 /// Whether the queue of a device was made longer.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use ttun_packet::{IpPacket, VirtioNetHeader};
 use super::packet::{by_flow, tcp_super_packet, udp, udp_flow};
 use super::site::{Site, running};
 use crate::EncapDrop;
+use crate::io::DatagramSocket;
 use crate::options::QueueOptions;
 use crate::queue::Queue;
 
@@ -138,6 +139,47 @@ fn a_flood_is_bounded_and_every_packet_is_counted() {
     assert!(site.encap_drops(EncapDrop::Closed) > 1000);
     let left = site.context.queue.snapshot();
     assert_eq!((left.packets, left.bytes), (0, 0));
+}
+
+/// A link of `per_ms` bytes per millisecond is saturated for a second with packets of 1,000 bytes. Returns the most that waited in the
+/// socket in its last tenth, and what the link took in that time, bytes.
+async fn saturate(site: &Site, per_ms: usize) -> (usize, usize) {
+    const STEP_US: usize = 20;
+    const STEPS: usize = 1_000_000 / STEP_US;
+    let (mut most, mut taken, mut credit) = (0, 0, 0);
+    for step in 0..STEPS {
+        if site.context.queue.snapshot().packets < 100 {
+            site.device.hand_over(&udp_flow(200, 1000));
+        }
+        site.settled().await;
+        site.context.clock.advance_us(STEP_US as u64);
+        let before = site.socket.unsent().unwrap();
+        credit = site.socket.leave(credit + per_ms * STEP_US / 1000);
+        if step >= STEPS - STEPS / 10 {
+            most = most.max(before);
+            taken += before - site.socket.unsent().unwrap();
+        }
+    }
+    (most, taken)
+}
+
+#[test]
+fn in_the_socket_waits_what_the_link_takes_in_a_millisecond_also_when_its_rate_changes() {
+    let site = Site::alone();
+    site.socket.keep_to_limits();
+    let [ended] = running([&site], async {
+        for per_ms in [12_500, 2_500, 50_000, 5_000] {
+            let (most, taken) = saturate(&site, per_ms).await;
+            // Never less than two packets of 1,500 bytes; and a send of half a millisecond is accepted while there is any room.
+            let allowed = per_ms * 3 / 2 + 4_500;
+            assert!(
+                most <= allowed,
+                "{most} bytes wait in the socket of a link of {per_ms} bytes per millisecond"
+            );
+            assert!(taken >= per_ms * 97, "a link of {per_ms} bytes per millisecond took {taken} in 100");
+        }
+    });
+    assert!(ended.is_ok());
 }
 
 #[test]

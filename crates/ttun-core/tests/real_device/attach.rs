@@ -170,7 +170,7 @@ fn the_queue_of_a_device_holds_bursts_while_the_tunnel_runs() {
         make_device();
         assert_eq!(queue_len("tun0"), 500);
         let tunnel = Tunnel::open(&options("tun0")).unwrap();
-        assert_eq!(queue_len("tun0"), 2_000);
+        assert_eq!(queue_len("tun0"), 3_000);
         drop(tunnel);
         assert_eq!(queue_len("tun0"), 500);
     });
@@ -183,9 +183,9 @@ fn the_queue_of_a_renamed_device_is_restored() {
         let tunnel = Tunnel::open(&options("tun0")).unwrap();
         run("ip link set tun0 name tun1");
         run("ip tuntap add dev tun0 mode tun");
-        run("ip link set tun0 txqueuelen 2000");
+        run("ip link set tun0 txqueuelen 3000");
         drop(tunnel);
-        assert_eq!((queue_len("tun0"), queue_len("tun1")), (2_000, 500));
+        assert_eq!((queue_len("tun0"), queue_len("tun1")), (3_000, 500));
     });
 }
 

@@ -37,12 +37,15 @@ impl Lane {
         self.datagrams.borrow().len()
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.datagrams.borrow().iter().map(|(_, datagram)| datagram.len()).sum()
+    }
+
     pub(super) fn limit(&self, room: Option<usize>) {
         self.room.set(room);
         self.writer.changed();
     }
 
-    /// As a socket buffer does, it takes a whole send while there is any room.
     pub(super) fn has_room(&self) -> bool {
         self.room.get().is_none_or(|room| self.len() < room)
     }

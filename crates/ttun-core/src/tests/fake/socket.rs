@@ -53,6 +53,8 @@ struct State {
     route_mtu: Cell<Option<usize>>,
     route_lookups: Cell<usize>,
     limits: RefCell<Vec<usize>>,
+    /// Whether the last of them counts.
+    keeps_to_limits: Cell<bool>,
 }
 
 impl FakeSocket {
@@ -83,6 +85,7 @@ impl FakeSocket {
             route_mtu: Cell::new(Some(1500)),
             route_lookups: Cell::new(0),
             limits: RefCell::default(),
+            keeps_to_limits: Cell::new(false),
         }))
     }
 
@@ -203,6 +206,23 @@ impl FakeSocket {
         self.0.limits.borrow().clone()
     }
 
+    /// What was sent is unsent until it [leaves](Self::leave), and limited as the tunnel asks for.
+    pub(in crate::tests) fn keep_to_limits(&self) {
+        self.0.keeps_to_limits.set(true);
+    }
+
+    /// The link takes whole datagrams of up to `bytes` together. Returns how many bytes it may take in addition the next time.
+    pub(in crate::tests) fn leave(&self, mut bytes: usize) -> usize {
+        while let Some((_, len)) = self.0.outgoing.front() {
+            if len > bytes {
+                return bytes;
+            }
+            self.0.outgoing.pop();
+            bytes -= len;
+        }
+        0
+    }
+
     /// Refuses segments that are too long for the route with `errno`.
     pub(in crate::tests) fn refuse_long_segments_with(&self, errno: i32) {
         self.0.refusal.set(errno);
@@ -265,6 +285,12 @@ impl FakeSocket {
         &self.0.outgoing.writer
     }
 
+    /// As a send buffer does, it takes a whole send while there is any room.
+    fn has_room(&self) -> bool {
+        let limit = self.0.limits.borrow().last().copied();
+        self.0.outgoing.has_room() && self.unsent().zip(limit).is_none_or(|(unsent, limit)| unsent < limit)
+    }
+
     /// The kernel's checks before it splits a send into segments (udp_send_skb in net/ipv4/udp.c).
     fn check_segments(&self, len: usize, segment_len: usize) -> Result<(), i32> {
         let route_takes = self.0.path_mtu.get().unwrap_or(usize::MAX) - OVERHEAD;
@@ -283,7 +309,7 @@ impl FakeSocket {
 impl DatagramSocket for FakeSocket {
     fn try_send(&self, pieces: &[IoSlice<'_>], outer: Outer) -> io::Result<()> {
         self.0.send_faults.strike()?;
-        if !self.0.outgoing.has_room() {
+        if !self.has_room() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let bytes = pieces.iter().map(|piece| &**piece).collect::<Vec<_>>().concat();
@@ -391,6 +417,10 @@ impl DatagramSocket for FakeSocket {
         Ok(None)
     }
 
+    fn unsent(&self) -> Option<usize> {
+        self.0.keeps_to_limits.get().then(|| self.0.outgoing.bytes())
+    }
+
     fn limit_unsent(&self, bytes: usize) -> io::Result<()> {
         self.0.limits.borrow_mut().push(bytes);
         Ok(())
@@ -405,7 +435,7 @@ impl DatagramSocket for FakeSocket {
     }
 
     async fn writable(&self) -> io::Result<()> {
-        self.writer().wait(|| !self.0.send_faults.blocks() && self.0.outgoing.has_room()).await;
+        self.writer().wait(|| !self.0.send_faults.blocks() && self.has_room()).await;
         Ok(())
     }
 }
