@@ -1,7 +1,8 @@
 /** The values of the option `probe`, for the schema and for the command line, which does without the schema. */
 import { checkUnicast, InvalidValue, parseInnerAddress } from './address.ts';
 import type { IpAddress } from './address.ts';
-import { formatInterval } from './quantity.ts';
+import { formatInterval, within } from './quantity.ts';
+import type { Range } from './quantity.ts';
 import { MAXIMUM_MTU } from './network.ts';
 
 /** Probes of an address in the tunnel. */
@@ -16,8 +17,15 @@ export type ProbeAddress = Pick<IpAddress, 'family' | 'text'>;
 
 export const DEFAULT_INTERVAL_MS = 1000;
 
-const LEAST_INTERVAL_MS = 10;
-const LONGEST_INTERVAL_MS = 3_600_000;
+/** Milliseconds. */
+const INTERVAL: Range = {
+  minimum: 10,
+  maximum: 3_600_000,
+  tooLow: 'is too short an interval',
+  tooHigh: 'is too long an interval',
+  none: 'is not an interval',
+  hint: "give a time from '10ms' to '1h'",
+};
 
 /** Bytes of the shortest probe: IP header, ICMP header, and 16 bytes by which replies are recognised. */
 export const LEAST_SIZE = { 4: 20 + 8 + 16, 6: 40 + 8 + 16 } as const;
@@ -37,11 +45,7 @@ export function parseProbeAddress(text: string): ProbeAddress {
 
 /** @returns the interval */
 export function checkInterval(ms: number): number {
-  if (ms >= LEAST_INTERVAL_MS && ms <= LONGEST_INTERVAL_MS) return ms;
-  throw new InvalidValue(
-    `${formatInterval(ms)} is ${ms < LEAST_INTERVAL_MS ? 'too short' : 'too long'} an interval`,
-    "give a time from '10ms' to '1h'",
-  );
+  return within(INTERVAL, ms, formatInterval(ms));
 }
 
 /** @throws InvalidValue if a probe of that address cannot have that many bytes */

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { InvalidValue } from './address.ts';
 
 /** Which values of a quantity are possible, and how others are refused. */
-interface Range {
+export interface Range {
   readonly minimum: number;
   readonly maximum: number;
   readonly tooLow: string;
@@ -25,9 +25,13 @@ const DURATION_UNITS: ReadonlyMap<string, number> = new Map([
   ['h', 3_600_000],
 ]);
 
-export const DURATION_PATTERN: string = `^${NUMBER} ?(${[...DURATION_UNITS.keys()].join('|')})$`;
-const DURATION = new RegExp(DURATION_PATTERN);
+const DURATION = new RegExp(durationPattern([...DURATION_UNITS.keys()]));
 const DURATION_HINT = "write a number with a unit, as in '200ms', '1s' or '1m'";
+
+/** For JSON Schema: a number with one of these units. */
+export function durationPattern(units: readonly string[]): string {
+  return `^${NUMBER} ?(${units.join('|')})$`;
+}
 
 /**
  * Parses `200ms`, `1.5s`, `1 m`.
@@ -89,12 +93,15 @@ export const RATE: Range = {
 
 const RATE_FACTORS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 
+const RATE_TEXT = new RegExp(ratePattern('kKmMgGtT'));
+
 /**
- * A number with a unit of SI: `18 Mbit/s`, `18mbit`, or `18 Mbps`, which are bits here, unlike in tc(8). In JSON Schema, a pattern cannot
- * ignore case.
+ * A number with a unit of SI, which has one of `prefixes` or none: `18 Mbit/s`, `18mbit`, or `18 Mbps`, which are bits here, unlike in
+ * tc(8). In JSON Schema, a pattern cannot ignore case.
  */
-export const RATE_PATTERN: string = `^${NUMBER} ?([kKmMgGtT]?)(?:[bB][iI][tT](?:/[sS])?|[bB][pP][sS])$`;
-const RATE_TEXT = new RegExp(RATE_PATTERN);
+export function ratePattern(prefixes: string): string {
+  return `^${NUMBER} ?([${prefixes}]?)(?:[bB][iI][tT](?:/[sS])?|[bB][pP][sS])$`;
+}
 
 /**
  * @param value text with a unit, or a number of bits per second
@@ -137,8 +144,12 @@ function checkRate(bitsPerSecond: number, shown: string): number {
   return Math.round(within(RATE, bitsPerSecond, shown));
 }
 
-/** @param shown how the user wrote it */
-function within(range: Range, value: number, shown: string): number {
+/**
+ * @param shown how the user wrote it
+ * @returns the value
+ * @throws InvalidValue outside the range
+ */
+export function within(range: Range, value: number, shown: string): number {
   if (isIn(range, value)) return value;
   const problem = value < range.minimum ? range.tooLow : range.tooHigh;
   throw new InvalidValue(`${shown} ${Number.isNaN(value) ? range.none : problem}`, range.hint);

@@ -1,7 +1,7 @@
 /** The schema of `probe`: echo requests to the peer, inside the tunnel. */
 import * as v from 'valibot';
 import { InvalidValue } from './address.ts';
-import { DURATION_PATTERN, parseDuration } from './quantity.ts';
+import { durationPattern, parseDuration } from './quantity.ts';
 import type { IpNetwork } from './network.ts';
 import { broadcastOf, formatNetwork, MAXIMUM_MTU } from './network.ts';
 import {
@@ -26,7 +26,10 @@ const PROBE_OPTIONS = {
   ),
   interval: v.optional(
     v.pipe(
-      v.union([v.pipe(v.string(), v.metadata({ pattern: DURATION_PATTERN })), v.number()]),
+      v.union([
+        v.pipe(v.string(), v.metadata({ pattern: durationPattern(['us', 'ms', 's', 'm', 'min', 'h']) })),
+        v.number(),
+      ]),
       v.metadata({
         description:
           'Time between two probes, from `10ms` to `1h`: a number with the unit `ms`, `s`, `m` or `h`, or a number of milliseconds. Absent: one second.',

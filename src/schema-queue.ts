@@ -3,11 +3,11 @@ import * as v from 'valibot';
 import {
   BUSY_POLL,
   checkBusyPoll,
-  DURATION_PATTERN,
+  durationPattern,
   parseBusyPoll,
   RATE,
-  RATE_PATTERN,
   rateOf,
+  ratePattern,
 } from './quantity.ts';
 import { flag, integer, parsedBy } from './schema-tools.ts';
 
@@ -18,7 +18,7 @@ const LARGEST_SEND_BUFFER = 2 ** 30;
 /** `rate`: text with a unit, or a number of bits per second. */
 const RATE_OPTION: v.GenericSchema<string | number, number> = v.pipe(
   v.union([
-    v.pipe(v.string(), v.metadata({ pattern: RATE_PATTERN })),
+    v.pipe(v.string(), v.metadata({ pattern: ratePattern('kKmMgG') })),
     v.pipe(v.number(), v.metadata({ minimum: RATE.minimum, maximum: RATE.maximum })),
   ]),
   v.metadata({
@@ -33,7 +33,7 @@ const RATE_OPTION: v.GenericSchema<string | number, number> = v.pipe(
 /** `busyPoll`: text with a unit, or a number of ms. */
 const BUSY_POLL_OPTION: v.GenericSchema<string | number, number> = v.pipe(
   v.union([
-    v.pipe(v.string(), v.metadata({ pattern: DURATION_PATTERN })),
+    v.pipe(v.string(), v.metadata({ pattern: durationPattern(['us', 'ms', 's']) })),
     v.pipe(v.number(), v.metadata({ minimum: BUSY_POLL.minimum, maximum: BUSY_POLL.maximum })),
   ]),
   v.metadata({

@@ -3,7 +3,7 @@ import test from 'ava';
 import { inFile, programmed, refusedEverywhere, typed } from './everywhere.ts';
 
 test('a time of busy polling has a unit, or is a number of milliseconds', (t) => {
-  for (const busyPoll of ['50us', '50 us', '0.05ms', '.05 ms']) {
+  for (const busyPoll of ['50us', '50 us', '0.05ms', '0.05 ms', '.05 ms']) {
     t.is(programmed({ busyPoll }).busyPoll, 0.05, busyPoll);
     t.is(typed('--busy-poll', busyPoll).busyPoll, 0.05, busyPoll);
     t.is(typed(`--busy-poll=${busyPoll}`).busyPoll, 0.05, busyPoll);

@@ -79,13 +79,14 @@ export async function measureFast(scene: FastScene): Promise<FastFigures> {
   const spent = (await processorSeconds(pids)) - before;
   const four = await iperf.tcp({ seconds, streams: STREAMS });
   const small = await iperf.udp({ seconds: udpSeconds, payload: SMALL_PAYLOAD, bitsPerSecond: 0 });
+  // The system's default holds 270 of these: iperf3 itself would lose more than the tunnel.
+  const buffer = largeBuffer();
   const withoutLoss = await highestRateWithoutLoss(small, trials, (datagramsPerSecond) =>
     iperf.udp({
       seconds: TRIAL_SECONDS,
       payload: SMALL_PAYLOAD,
       bitsPerSecond: Math.round(datagramsPerSecond * SMALL_PAYLOAD * BITS),
-      // The system's default holds 270 of them: iperf3 itself would lose more than the tunnel.
-      buffer: largeBuffer(),
+      buffer,
     }),
   );
   const large = await iperf.udp({

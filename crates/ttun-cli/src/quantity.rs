@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_polling_time_has_a_unit() {
-        for text in ["50us", "50 us", "0.05ms", ".05 ms", "0.00005s"] {
+        for text in ["50us", "50 us", "0.05ms", "0.05 ms", ".05 ms", "0.00005s"] {
             assert_eq!(parse_polling_time(text), Ok(Duration::from_micros(50)), "{text}");
         }
         assert_eq!(parse_polling_time("1us"), Ok(Duration::from_micros(1)));
@@ -134,6 +134,7 @@ mod tests {
             ("1.2.3us", "'1.2.3us' is not a duration"),
             ("0us", "0us is too short a time"),
             (".5us", ".5us is too short a time"),
+            ("0.9us", "0.9us is too short a time"),
             ("1.1ms", "1.1ms is too long a time"),
             ("1s", "1s is too long a time"),
         ] {

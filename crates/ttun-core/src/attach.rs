@@ -12,6 +12,7 @@ use ttun_packet::VIRTIO_NET_HEADER_LEN;
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use crate::device::{self, TunDevice};
+use crate::device_queue;
 use crate::error::{Error, ErrorKind, is_exhausted};
 use crate::options::{InterfaceOptions, Offload, TunnelOptions};
 use crate::stats::OffloadStats;
@@ -100,12 +101,11 @@ impl DevicePlan {
         inner
             .set_nonblocking(true)
             .map_err(|cause| Error::system("fcntl", &cause, "making the device non-blocking"))?;
-        let device = TunDevice::new(inner, index, virtio_header, offload, created);
         // The queues of a device that has several may belong to several programs.
-        if self.lengthens_queue && !may_be_shared {
-            device.lengthen_queue();
-        }
-        Ok(device)
+        let lengthened = self.lengthens_queue && !may_be_shared && device_queue::lengthen(&inner);
+        // A created device disappears, or stays as it is.
+        let restores_queue = lengthened && !created;
+        Ok(TunDevice::new(inner, index, virtio_header, offload, created, restores_queue))
     }
 
     /// Makes a created device persistent if requested: the last step of setting it up, undone with the rest

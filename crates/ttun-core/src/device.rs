@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ttun_packet::{VIRTIO_NET_HEADER_LEN, VirtioNetHeader};
 use tun_rs::SyncDevice;
 
-use crate::device_queue::DeviceQueue;
+use crate::device_queue;
 use crate::io::DeviceRead;
 use crate::stats::OffloadStats;
 
@@ -24,17 +24,20 @@ pub(crate) struct TunDevice {
     created: bool,
     /// It was made persistent, to be undone unless the tunnel starts to run.
     provisional: AtomicBool,
-    queue: DeviceQueue,
+    /// Whether its queue was lengthened, to be undone.
+    restores_queue: bool,
 }
 
 impl TunDevice {
-    /// `created`: whether it was created for this tunnel.
+    /// `created`: whether it was created for this tunnel. `restores_queue`: whether its queue was [lengthened](device_queue::lengthen),
+    /// which is undone when this descriptor is closed.
     pub(crate) fn new(
         inner: SyncDevice,
         index: u32,
         virtio_header: bool,
         offload: OffloadStats,
         created: bool,
+        restores_queue: bool,
     ) -> Self {
         Self {
             inner,
@@ -43,7 +46,7 @@ impl TunDevice {
             offload,
             created,
             provisional: AtomicBool::new(false),
-            queue: DeviceQueue::default(),
+            restores_queue,
         }
     }
 
@@ -71,11 +74,6 @@ impl TunDevice {
     /// The tunnel runs: a persistent device stays from now on, however the tunnel ends.
     pub(crate) fn settle(&self) {
         self.provisional.store(false, Ordering::Relaxed);
-    }
-
-    /// Gives the device a queue that holds bursts, until this descriptor is closed.
-    pub(crate) fn lengthen_queue(&self) {
-        self.queue.lengthen(&self.inner);
     }
 
     /// Reads one packet or super-packet into `packet`.
@@ -123,8 +121,8 @@ impl Drop for TunDevice {
         if self.provisional.load(Ordering::Relaxed) {
             let _ = set_persistent(self.as_fd(), false);
         }
-        if !self.created && name_here(self).is_some() {
-            self.queue.restore(&self.inner);
+        if self.restores_queue && name_here(self).is_some() {
+            device_queue::restore(&self.inner);
         }
     }
 }

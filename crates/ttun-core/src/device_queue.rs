@@ -4,8 +4,6 @@
 //! second, which is one time slice of another program. What waits for the network does not wait there, but in
 //! the tunnel's own [queue](crate::queue), so a longer one does not delay packets on slow links.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use tun_rs::SyncDevice;
 
 /// Packets: what the kernel gives every TUN device (`TUN_READQ_SIZE`). A device with another length has been configured by someone.
@@ -13,27 +11,18 @@ const KERNELS: u32 = 500;
 /// Packets.
 const LONGER: u32 = 3_000;
 
-/// Whether the queue of a device was made longer.
-#[derive(Debug, Default)]
-pub(crate) struct DeviceQueue {
-    lengthened: AtomicBool,
+/// Makes the queue longer, if it has the kernel's length and this process may change it. Returns whether it did.
+pub(crate) fn lengthen(tun: &SyncDevice) -> bool {
+    changes(tun, KERNELS, LONGER)
 }
 
-impl DeviceQueue {
-    /// Makes the queue longer, if it has the kernel's length and this process may change it.
-    pub(crate) fn lengthen(&self, tun: &SyncDevice) {
-        let lengthened =
-            tun.tx_queue_len().is_ok_and(|len| len == KERNELS) && tun.set_tx_queue_len(LONGER).is_ok();
-        self.lengthened.store(lengthened, Ordering::Relaxed);
-    }
+/// Undoes it, unless someone has changed the length meanwhile. The device must be in this thread's network namespace, as it is
+/// found there by its name.
+pub(crate) fn restore(tun: &SyncDevice) {
+    // A device that cannot be changed back keeps a queue that does no harm.
+    changes(tun, LONGER, KERNELS);
+}
 
-    /// Undoes it, unless someone has changed the length meanwhile. The device must be in this thread's network namespace, as it is
-    /// found there by its name.
-    pub(crate) fn restore(&self, tun: &SyncDevice) {
-        if self.lengthened.swap(false, Ordering::Relaxed) && tun.tx_queue_len().is_ok_and(|len| len == LONGER)
-        {
-            // A device that cannot be changed back keeps a queue that does no harm.
-            let _ = tun.set_tx_queue_len(KERNELS);
-        }
-    }
+fn changes(tun: &SyncDevice, from: u32, to: u32) -> bool {
+    tun.tx_queue_len().is_ok_and(|len| len == from) && tun.set_tx_queue_len(to).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Attaching to a device: what keeps a tunnel from it, and that nothing of it is changed.
+//! Attaching to a device: what keeps a tunnel from it, and that nothing of it is changed but its queue.
 
 use std::net::UdpSocket;
 
@@ -21,6 +21,13 @@ fn refused(options: &TunnelOptions) -> Error {
 fn opens_and_closes(device: &str) {
     let tunnel = Tunnel::open(&options(device)).unwrap();
     assert!(matches!(tunnel.close(), End::Closed));
+}
+
+/// Packets that the kernel keeps for the program that reads the device.
+fn queue_len(device: &str) -> u32 {
+    let shown = run(&format!("ip link show dev {device}"));
+    let (_, len) = shown.trim_end().split_once("qlen ").unwrap();
+    len.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
@@ -218,13 +225,6 @@ fn who_may_not_change_the_queue_runs_without_a_longer_one() {
         opens_and_closes("tun0");
         assert_eq!(queue_len("tun0"), 500);
     });
-}
-
-/// Packets that the kernel keeps for the program that reads the device.
-fn queue_len(device: &str) -> u32 {
-    let shown = run(&format!("ip link show dev {device}"));
-    let (_, len) = shown.trim_end().split_once("qlen ").unwrap();
-    len.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
