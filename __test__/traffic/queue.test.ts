@@ -225,8 +225,9 @@ test.serial(
     const flood = startFlood(sites.a, NOBODY, { mbits: 40 });
     await statsWhen(a, 'packets to wait', ({ queue }) => queue.packets > 500);
     await sites.a.ip('link', 'delete', sites.a.veth);
-    const { encap: after } = await statsWhen(a, 'an empty queue', ({ queue }) => queue.packets === 0);
-    t.true(after.drops['peer-unreachable'] > 500, JSON.stringify(after.drops));
+    // The kernel accepts datagrams while the interface goes down, so some of what waited may count as sent. The flood goes on.
+    await statsWhen(a, 'an empty queue', ({ queue }) => queue.packets === 0);
+    await statsWhen(a, 'drops for this reason', ({ encap }) => encap.drops['peer-unreachable'] > 500);
     await flood[Symbol.asyncDispose]();
     // A new link, with other indexes, carries packets again.
     await sites.joinAgain(1500);
