@@ -1,8 +1,8 @@
 //! Encapsulation, device to network: reads packets and super-packets, rebuilds headers, sends many datagrams at once.
 
-use std::io;
+use std::{io, mem};
 
-use ttun_packet::{IpPacket, LoopGuard, Segments, Verdict, must_not_be_fragmented};
+use ttun_packet::{IpPacket, LoopGuard, Segments, Verdict, VirtioNetHeader, must_not_be_fragmented};
 
 use crate::answer::Answers;
 use crate::backlog::Waiting;
@@ -42,6 +42,9 @@ pub(crate) struct Encap<'t, D, S> {
     answers: Answers<'t>,
     /// The version of the endpoints that the guard knows.
     peer: u32,
+    /// Whether the thread was last woken for a single packet. Then it is probably one again, and it leaves before the device is asked for
+    /// more.
+    expects_one: bool,
 }
 
 impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
@@ -62,6 +65,7 @@ impl<'t, D: PacketDevice, S: DatagramSocket> Encap<'t, D, S> {
             mss_clamp,
             answers: Answers::new(context),
             peer,
+            expects_one: false,
         }
     }
 
@@ -183,8 +187,10 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
         self.follow_peer();
         self.outflow.follow();
         self.outflow.resume(&mut self.loop_guard);
+        let expects_one = mem::take(&mut self.expects_one);
+        let mut was_one = false;
         let mut bytes = 0;
-        for _ in 0..BUDGET_READS {
+        for turn in 0..BUDGET_READS {
             if !self.outflow.accepts() {
                 return Ok(Drained::All);
             }
@@ -194,10 +200,15 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
                     self.read_succeeded();
                     bytes += read.len;
                     self.take(&read);
+                    was_one = turn == 0 && read.virtio.gso_type == VirtioNetHeader::GSO_NONE;
+                    if expects_one && was_one {
+                        self.flush();
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.read_succeeded();
                     self.flush();
+                    self.expects_one = was_one;
                     return Ok(Drained::All);
                 }
                 Err(error) if is_gone(&error) => {

@@ -55,6 +55,35 @@ fn a_packet_is_not_held_back_for_later_ones() {
 }
 
 #[test]
+fn after_a_single_packet_the_next_leaves_before_the_device_is_asked_for_more() {
+    let site = Site::alone();
+    let [ended] = running([&site], async {
+        for count in [1, 1, 40, 40] {
+            site.device.hand_over(&udp_flow(count, 100));
+            site.settled().await;
+            assert_eq!(site.socket.sent(), udp_flow(count, 100));
+        }
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sends(), [1, 1, 1, 39, 40]);
+}
+
+#[test]
+fn after_a_single_super_packet_the_rest_of_the_next_one_still_shares_a_send() {
+    let site = Site::alone();
+    let (read, packets) = tcp_super_packet(46 * 1400, 1400);
+    let [ended] = running([&site], async {
+        site.device.hand_over_reads([read.clone()]);
+        site.settled().await;
+        assert_eq!(site.socket.sent(), packets);
+        site.device.hand_over_reads(vec![read; 2]);
+        site.settled().await;
+    });
+    assert!(ended.is_ok());
+    assert_eq!(site.socket.sends(), [45, 1, 45, 45, 2]);
+}
+
+#[test]
 fn the_rest_of_a_super_packet_shares_a_send_with_the_next_one() {
     let site = Site::alone();
     let (read, packets) = tcp_super_packet(46 * 1400, 1400);
