@@ -23,6 +23,12 @@ export interface TcpResult {
   readonly seconds: number;
 }
 
+/**
+ * Bytes that all streams together may have on the way. However long a tunnel waits for a CPU, they fit its receive buffer of 4 MiB,
+ * so that no datagram is lost there: the kernel counts twice that, and up to 1.6 times their length for packets of 1,500 bytes.
+ */
+const MOST_IN_FLIGHT = 4 * 2 ** 20;
+
 /** A transfer that goes on while the test does something else. */
 export class TcpTransfer implements AsyncDisposable {
   /** Resolves when every stream has arrived to its end. */
@@ -40,6 +46,7 @@ export class TcpTransfer implements AsyncDisposable {
 
   static async start(options: TcpOptions): Promise<TcpTransfer> {
     const { from, to, address, bytes, streams = 1, timeoutMs = 60_000 } = options;
+    await limitWindows(to, Math.floor(MOST_IN_FLIGHT / streams));
     const [sender, receiver] = [startAgent(from), startAgent(to)];
     const port = await receiver.call('listen', address);
     const begin = performance.now();
@@ -65,6 +72,12 @@ export class TcpTransfer implements AsyncDisposable {
 export async function transferTcp(options: TcpOptions): Promise<TcpResult> {
   await using transfer = await TcpTransfer.start(options);
   return await transfer.done;
+}
+
+/** `bytes` is the receive buffer of each stream that is opened from now on, which limits its window (tcp(7), `tcp_rmem`). */
+async function limitWindows(site: Site, bytes: number): Promise<void> {
+  const [least, usual] = [4096, 131_072];
+  await site.sysctl({ 'net.ipv4.tcp_rmem': `${least} ${Math.min(usual, bytes)} ${bytes}` });
 }
 
 function startAgent(site: Site): Caller<TcpAgent> {
