@@ -25,11 +25,11 @@ const DURATION_UNITS: ReadonlyMap<string, number> = new Map([
   ['h', 3_600_000],
 ]);
 
-const DURATION = new RegExp(durationPattern([...DURATION_UNITS.keys()]));
+const DURATION = new RegExp(durationPattern());
 const DURATION_HINT = "write a number with a unit, as in '200ms', '1s' or '1m'";
 
-/** For JSON Schema: a number with one of these units. */
-export function durationPattern(units: readonly string[]): string {
+/** For JSON Schema: a number with one of these units. Default: all of them. */
+export function durationPattern(units: readonly string[] = [...DURATION_UNITS.keys()]): string {
   return `^${NUMBER} ?(${units.join('|')})$`;
 }
 

@@ -26,10 +26,7 @@ const PROBE_OPTIONS = {
   ),
   interval: v.optional(
     v.pipe(
-      v.union([
-        v.pipe(v.string(), v.metadata({ pattern: durationPattern(['us', 'ms', 's', 'm', 'min', 'h']) })),
-        v.number(),
-      ]),
+      v.union([v.pipe(v.string(), v.metadata({ pattern: durationPattern() })), v.number()]),
       v.metadata({
         description:
           'Time between two probes, from `10ms` to `1h`: a number with the unit `ms`, `s`, `m` or `h`, or a number of milliseconds. Absent: one second.',

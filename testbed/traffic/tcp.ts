@@ -24,8 +24,8 @@ export interface TcpResult {
 }
 
 /**
- * Bytes that all streams together may have on the way. However long a tunnel waits for a CPU, they fit its receive buffer of 4 MiB,
- * so that no datagram is lost there: the kernel counts twice that, and up to 1.6 times their length for packets of 1,500 bytes.
+ * Bytes that all streams together may have on the way, so that however long a tunnel waits for a CPU, its receive buffer does not
+ * overflow. ttun asks for 4 MiB; the kernel grants twice that, and charges up to 1.6 times their length for packets of 1,500 bytes.
  */
 const MOST_IN_FLIGHT = 4 * 2 ** 20;
 

@@ -188,7 +188,6 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
         self.outflow.follow();
         self.outflow.resume(&mut self.loop_guard);
         let expects_one = mem::take(&mut self.expects_one);
-        let mut was_one = false;
         let mut bytes = 0;
         for turn in 0..BUDGET_READS {
             if !self.outflow.accepts() {
@@ -200,15 +199,14 @@ impl<D: PacketDevice, S: DatagramSocket> Pump for Encap<'_, D, S> {
                     self.read_succeeded();
                     bytes += read.len;
                     self.take(&read);
-                    was_one = turn == 0 && read.virtio.gso_type == VirtioNetHeader::GSO_NONE;
-                    if expects_one && was_one {
+                    self.expects_one = turn == 0 && read.virtio.gso_type == VirtioNetHeader::GSO_NONE;
+                    if expects_one && self.expects_one {
                         self.flush();
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.read_succeeded();
                     self.flush();
-                    self.expects_one = was_one;
                     return Ok(Drained::All);
                 }
                 Err(error) if is_gone(&error) => {
